@@ -1,0 +1,102 @@
+//! What [`Sip`](super::Sip) is told at its start.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::api::Millis;
+
+/// Settings of a [`Sip`](super::Sip).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// The domain we are registrar and proxy of, lower case: `localhost`.
+    pub domain: String,
+    /// Our address as peers are to use it, in Via, Contact and Record-Route; UDP and TCP alike.
+    pub advertised: SocketAddr,
+    /// Bounds of the tables.
+    pub limits: Limits,
+    /// The timers' bases.
+    pub timing: Timing,
+}
+
+impl Settings {
+    /// Defaults for everything else.
+    pub fn new(domain: &str, advertised: SocketAddr) -> Settings {
+        Settings {
+            domain: domain.to_ascii_lowercase(),
+            advertised,
+            limits: Limits::default(),
+            timing: Timing::default(),
+        }
+    }
+}
+
+/// How much a [`Sip`](super::Sip) holds at most. Past a bound a request is answered 503.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Limits {
+    /// Transactions of each kind, client and server; each holds one message (up to 64 KiB, usually 2).
+    pub transactions: usize,
+    /// Dialogs, early and confirmed; about 1 KiB each.
+    pub dialogs: usize,
+    /// Addresses-of-record with a binding.
+    pub users: usize,
+    /// Bindings of one address-of-record.
+    pub bindings_per_user: usize,
+    /// Bytes of one message, start line to the body's end.
+    pub message_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            transactions: 65_536,
+            dialogs: 65_536,
+            users: 65_536,
+            bindings_per_user: 8,
+            message_bytes: 65_535,
+        }
+    }
+}
+
+/// RFC 3261's timer bases and our own deadlines.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Timing {
+    /// Estimate of the round trip.
+    pub t1_ms: Millis,
+    /// Longest interval between repetitions.
+    pub t2_ms: Millis,
+    /// How long a message stays in the network.
+    pub t4_ms: Millis,
+    /// Timer D: how long answers to an INVITE may be repeated over UDP.
+    pub d_ms: Millis,
+    /// How long an INVITE may ring: a local one, a proxied one (Timer C) or one of ours.
+    pub ring_ms: Millis,
+    /// Shortest registration; less is answered 423.
+    pub expires_s_min: u32,
+    /// Longest registration; more is cut down to it.
+    pub expires_s_max: u32,
+    /// Registration without an asked duration.
+    pub expires_s_default: u32,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            t1_ms: 500,
+            t2_ms: 4_000,
+            t4_ms: 5_000,
+            d_ms: 32_000,
+            ring_ms: 190_000,
+            expires_s_min: 60,
+            expires_s_max: 7_200,
+            expires_s_default: 3_600,
+        }
+    }
+}
+
+impl Timing {
+    /// 64·T1, the span after which RFC 3261 gives up (Timers B, F, H, J, L, M).
+    pub fn give_up_ms(&self) -> Millis {
+        64 * self.t1_ms
+    }
+}
