@@ -1,0 +1,309 @@
+//! Who may import whom. What a table does not list fails.
+//!
+//! The tables are the flow of `docs/ARCHITECTURE.md` said the other way round: a module knows what is
+//! below it and nothing beside it.
+
+use crate::rust::{module_of, tokens, uses};
+use crate::tree::{Finding, Tree, assert_clean};
+
+/// One crate's table: a module, and what it may name (modules at the root, and our own crates).
+/// `lib.rs` only lists the modules and is not in the table; a module may always name itself.
+struct Table {
+    /// The crate's name, as `main.rs` writes it.
+    name: &'static str,
+    source: &'static str,
+    rows: &'static [(&'static str, &'static [&'static str])],
+}
+
+const RELAY: Table = Table {
+    name: "relay",
+    source: "relay/src",
+    rows: &[
+        (
+            "main",
+            &["shard", "ring", "config", "limits", "metrics", "link"],
+        ),
+        (
+            "shard",
+            &[
+                "ring",
+                "transport",
+                "session",
+                "link",
+                "wire",
+                "buffers",
+                "limits",
+                "metrics",
+                "config",
+            ],
+        ),
+        // The kernel; knows bytes and descriptors only.
+        ("ring", &["buffers", "limits"]),
+        // Knows no sessions.
+        ("transport", &["wire", "buffers", "limits"]),
+        // Knows neither sockets nor TLS nor WebSocket.
+        ("session", &["wire", "buffers", "limits"]),
+        ("buffers", &["limits"]),
+        ("config", &["limits"]),
+        ("metrics", &["link"]),
+        ("limits", &[]),
+    ],
+};
+
+const CONTROL: Table = Table {
+    name: "control",
+    source: "control/src",
+    rows: &[
+        ("main", &["edge", "config"]),
+        (
+            "edge",
+            &[
+                "gateway", "admin", "jsonrtc", "sip", "link", "config", "limits", "metrics",
+            ],
+        ),
+        (
+            "gateway",
+            &[
+                "jsonrtc", "sip", "sdp", "script", "packages", "state", "link", "limits", "metrics",
+            ],
+        ),
+        // These six do not know each other.
+        ("jsonrtc", &["limits"]),
+        ("sip", &["limits"]),
+        ("sdp", &["limits"]),
+        ("script", &["limits"]),
+        ("packages", &["limits"]),
+        ("state", &["limits"]),
+        ("admin", &["state", "metrics", "limits"]),
+        ("config", &["limits"]),
+        ("metrics", &[]),
+        ("limits", &[]),
+    ],
+};
+
+/// Our own crates, wherever they are named by a path.
+const CRATES: &[&str] = &["wire", "link", "relay", "control", "bench"];
+
+fn check(table: &Table, tree: &Tree) -> Vec<Finding> {
+    let crates: Vec<&str> = CRATES
+        .iter()
+        .copied()
+        .filter(|name| *name != table.name)
+        .collect();
+    let mut findings = Vec::new();
+    for file in tree.files.iter().filter(|file| file.is_rust()) {
+        let Some(module) = module_of(file, table.source) else {
+            continue;
+        };
+        let Some(top) = module.first() else { continue };
+        let Some((_, allowed)) = table.rows.iter().find(|(name, _)| name == top) else {
+            findings.push(Finding::new(
+                &file.path,
+                0,
+                format!("module `{top}` is not in the table of tests/tidy/imports.rs: add it with what it may import"),
+            ));
+            continue;
+        };
+        // The root of the program is a crate of its own: its inner modules start again at depth 0.
+        let depth = if top == "main" {
+            &module[1..]
+        } else {
+            &module[..]
+        };
+        for found in uses(&tokens(&file.text), depth, table.name, &crates) {
+            if found.target == top || allowed.contains(&found.target) {
+                continue;
+            }
+            if top == "main" && !table.rows.iter().any(|(name, _)| *name == found.target) {
+                continue; // A name of the program's own root, in its tests.
+            }
+            findings.push(Finding::new(
+                &file.path,
+                found.line,
+                format!(
+                    "`{top}` may not import `{}` (it may: {}): move the code to where it may, or pass the \
+                     value in; if the design has changed, change the table and docs/ARCHITECTURE.md together",
+                    found.target,
+                    allowed.join(", ")
+                ),
+            ));
+        }
+    }
+    findings
+}
+
+/// What a pure module may not name: sockets, clocks, files, threads, randomness. Time and random
+/// seeds come in as arguments, so that a simulation can repeat a run exactly.
+const IMPURE: &[&[&str]] = &[
+    &["tokio", "::"],
+    &["TcpStream"],
+    &["TcpListener"],
+    &["UdpSocket"],
+    &["UnixStream"],
+    &["Instant", "::", "now"],
+    &["SystemTime", "::", "now"],
+    &["thread", "::", "sleep"],
+    &["thread", "::", "spawn"],
+    &["fs", "::"],
+    &["getrandom", "::"],
+];
+
+/// The modules that must be pure.
+const PURE: &[&str] = &[
+    "relay/wire/src/",
+    "relay/src/session",
+    "relay/src/transport",
+    "relay/src/buffers",
+    "control/src/gateway",
+    "control/src/jsonrtc",
+    "control/src/sip",
+    "control/src/sdp",
+    "control/src/script",
+    "control/src/packages",
+    "control/src/state",
+    "control/src/admin",
+];
+
+/// Places that may, each with its reason.
+const IMPURE_ALLOWED: &[(&str, &str)] = &[];
+
+fn check_purity(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let pure = |path: &str| PURE.iter().any(|start| path.starts_with(start));
+    for file in tree
+        .files
+        .iter()
+        .filter(|file| file.is_rust() && pure(&file.path))
+    {
+        if IMPURE_ALLOWED.iter().any(|(path, _)| *path == file.path) {
+            continue;
+        }
+        let tokens = tokens(&file.text);
+        for at in 0..tokens.len() {
+            let reads = |pattern: &&&[&str]| {
+                pattern.iter().enumerate().all(|(step, text)| {
+                    tokens
+                        .get(at + step)
+                        .is_some_and(|token| token.text == *text)
+                })
+            };
+            if let Some(pattern) = IMPURE.iter().find(reads) {
+                let what = pattern.concat();
+                findings.push(Finding::new(
+                    &file.path,
+                    tokens[at].line,
+                    format!("`{what}` in a pure module: let `shard` or `edge` do it and pass the result in"),
+                ));
+            }
+        }
+    }
+    findings
+}
+
+#[test]
+fn relay_imports_go_one_way() {
+    assert_clean(&check(&RELAY, &Tree::of_repository()));
+}
+
+#[test]
+fn control_imports_go_one_way() {
+    assert_clean(&check(&CONTROL, &Tree::of_repository()));
+}
+
+#[test]
+fn below_shard_and_edge_nothing_opens_a_socket_or_reads_a_clock() {
+    assert_clean(&check_purity(&Tree::of_repository()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay(path: &str, text: &str) -> Vec<String> {
+        let tree = Tree::of(&[(path, text)]);
+        check(&RELAY, &tree)
+            .iter()
+            .map(Finding::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn an_import_beside_the_table_is_found_with_its_line() {
+        let found = relay(
+            "relay/src/session/table.rs",
+            "use wire::msrp;\nuse crate::shard::Shard;\n",
+        );
+        assert_eq!(found.len(), 1);
+        assert!(
+            found[0].starts_with("relay/src/session/table.rs:2: `session` may not import `shard`")
+        );
+    }
+
+    #[test]
+    fn an_import_through_super_or_in_a_group_is_found_too() {
+        assert_eq!(relay("relay/src/session.rs", "use super::ring;").len(), 1);
+        assert_eq!(
+            relay(
+                "relay/src/session.rs",
+                "use crate::{limits, transport::Tls};"
+            )
+            .len(),
+            1
+        );
+        assert_eq!(
+            relay("relay/src/session.rs", "fn f(x: crate::ring::Token) {}").len(),
+            1
+        );
+        assert_eq!(relay("relay/src/transport.rs", "use link::Leg;").len(), 1);
+    }
+
+    #[test]
+    fn a_glob_of_the_root_is_refused_because_it_hides_what_is_used() {
+        assert_eq!(relay("relay/src/session/mod.rs", "use crate::*;").len(), 1);
+    }
+
+    #[test]
+    fn what_the_table_lists_passes() {
+        assert!(
+            relay(
+                "relay/src/session/mod.rs",
+                "use crate::buffers::Span; use crate::session::x;"
+            )
+            .is_empty()
+        );
+        assert!(
+            relay(
+                "relay/src/session/mod.rs",
+                "mod tests { use super::*; use super::table; }"
+            )
+            .is_empty()
+        );
+        assert!(
+            relay(
+                "relay/src/main.rs",
+                "use relay::shard; mod tests { use super::*; }"
+            )
+            .is_empty()
+        );
+        assert!(relay("relay/src/lib.rs", "pub use crate::ring::uring;").is_empty());
+    }
+
+    #[test]
+    fn a_module_without_a_row_is_refused() {
+        assert!(relay("relay/src/surprise.rs", "")[0].contains("`surprise` is not in the table"));
+    }
+
+    #[test]
+    fn a_clock_a_socket_or_a_file_in_a_pure_module_is_found() {
+        let found =
+            |text: &str| check_purity(&Tree::of(&[("relay/src/session/mod.rs", text)])).len();
+        assert_eq!(found("let now = std::time::Instant::now();"), 1);
+        assert_eq!(found("let x = tokio::spawn(y);"), 1);
+        assert_eq!(found("std::fs::read(p)"), 1);
+        assert_eq!(found("fn f(now: Instant) {} // Instant::now()"), 0);
+        assert_eq!(
+            check_purity(&Tree::of(&[("relay/src/shard/mod.rs", "Instant::now()")])).len(),
+            0
+        );
+    }
+}
