@@ -3,7 +3,7 @@
 //! The tables are the flow of `docs/ARCHITECTURE.md` said the other way round: a module knows what is
 //! below it and nothing beside it.
 
-use crate::rust::{module_of, tokens, uses};
+use crate::rust::{Token, module_of, tokens, uses};
 use crate::tree::{Finding, Tree, assert_clean};
 
 /// One crate's table: a module, and what it may name (modules at the root, and our own crates).
@@ -46,7 +46,8 @@ const RELAY: Table = Table {
         ("buffers", &["limits"]),
         ("config", &["limits"]),
         ("metrics", &["link"]),
-        ("limits", &[]),
+        // Knows the sizes of what is read and shared, to relate its bounds to them.
+        ("limits", &["wire", "link"]),
     ],
 };
 
@@ -81,6 +82,17 @@ const CONTROL: Table = Table {
     ],
 };
 
+/// Names that a file defines at any depth, modules left out: what stands in `lib.rs` itself is the
+/// whole crate's vocabulary.
+fn definitions<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
+    let defines = |text| matches!(text, "struct" | "enum" | "type" | "const" | "fn" | "trait");
+    tokens
+        .windows(2)
+        .filter(|pair| defines(pair[0].text))
+        .map(|pair| pair[1].text)
+        .collect()
+}
+
 /// Our own crates, wherever they are named by a path.
 const CRATES: &[&str] = &["wire", "link", "relay", "control", "bench"];
 
@@ -90,6 +102,10 @@ fn check(table: &Table, tree: &Tree) -> Vec<Finding> {
         .copied()
         .filter(|name| *name != table.name)
         .collect();
+    let root = tree.find(&format!("{}/lib.rs", table.source));
+    let defined = root
+        .map(|file| definitions(&tokens(&file.text)))
+        .unwrap_or_default();
     let mut findings = Vec::new();
     for file in tree.files.iter().filter(|file| file.is_rust()) {
         let Some(module) = module_of(file, table.source) else {
@@ -112,6 +128,9 @@ fn check(table: &Table, tree: &Tree) -> Vec<Finding> {
         };
         for found in uses(&tokens(&file.text), depth, table.name, &crates) {
             if found.target == top || allowed.contains(&found.target) {
+                continue;
+            }
+            if defined.contains(&found.target) {
                 continue;
             }
             if top == "main" && !table.rows.iter().any(|(name, _)| *name == found.target) {
@@ -286,6 +305,17 @@ mod tests {
             .is_empty()
         );
         assert!(relay("relay/src/lib.rs", "pub use crate::ring::uring;").is_empty());
+    }
+
+    #[test]
+    fn what_the_root_defines_is_for_all_and_what_it_re_exports_is_not() {
+        let root = (
+            "relay/src/lib.rs",
+            "pub type Millis = u64; pub use shard::Shard;",
+        );
+        let check = |text| check(&RELAY, &Tree::of(&[root, ("relay/src/session.rs", text)])).len();
+        assert_eq!(check("use crate::Millis;"), 0);
+        assert_eq!(check("use crate::Shard;"), 1);
     }
 
     #[test]

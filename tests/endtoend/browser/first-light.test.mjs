@@ -1,0 +1,152 @@
+// First light: a page in a real browser and a simulated handset, joined by the whole system.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { readFile } from 'node:fs/promises';
+import { chromium } from 'playwright-core';
+import { Program } from './programs.mjs';
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const CHROMIUM_ARGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+const PAGE_TIMEOUT_MS = 20_000;
+
+/** @type {{ dev: Program, page: string, sip: string }} */
+let system;
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {Program[]} Handsets of the test under way. */
+let handsets;
+
+/** Starts the whole system on free ports. */
+async function startSystem() {
+  const dev = new Program('causeway', ['dev', '--http', '127.0.0.1:0', '--sip', '127.0.0.1:0', '--no-handsets']);
+  const [page] = await dev.line(/https?:\/\/[^\s/]+\/demo\//);
+  const [, sip] = await dev.line(/sip.*?(127\.0\.0\.1:\d+)/i);
+  return { dev, page, sip };
+}
+
+/** A registered handset of `name`, with more of its options. */
+async function startHandset(name, ...options) {
+  const aor = `sip:${name}@localhost`;
+  const handset = new Program('causeway-bench', ['handset', '--aor', aor, '--registrar', system.sip, ...options]);
+  handsets.push(handset);
+  await handset.line(/^registered/);
+  return handset;
+}
+
+/** The demo page, logged in as `name`. */
+async function login(name) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  page.setDefaultTimeout(PAGE_TIMEOUT_MS);
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(error.message));
+  await page.goto(system.page);
+  await page.getByTestId('login-name').fill(name);
+  await page.getByTestId('login-button').click();
+  await page.locator('[data-testid=call-button]:visible:enabled').waitFor();
+  return { page, errors, context };
+}
+
+/** Waits until the page can send. */
+async function established(page) {
+  await page.locator('[data-testid=message-input]:visible:enabled').waitFor();
+}
+
+async function send(page, text) {
+  await page.getByTestId('message-input').fill(text);
+  await page.getByTestId('send-button').click();
+}
+
+/** Waits until the page shows a message. */
+async function shows(page, text) {
+  await page.getByTestId('messages').getByText(text).first().waitFor();
+}
+
+describe('a browser and a handset', () => {
+  before(async () => {
+    system = await startSystem();
+    browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS });
+  });
+
+  after(async () => {
+    await browser?.close();
+    if (!system) return;
+    const children = (await readFile(`/proc/${system.dev.child.pid}/task/${system.dev.child.pid}/children`, 'utf8'));
+    assert.equal(await system.dev.stop(), 0, 'causeway dev ends in good order');
+    for (const pid of children.split(' ').filter(Boolean)) {
+      assert.throws(() => process.kill(Number(pid), 0), `process ${pid} outlived causeway dev`);
+    }
+  });
+
+  beforeEach(() => { handsets = []; });
+  afterEach(() => Promise.all(handsets.map((handset) => handset.stop())));
+
+  test('the page calls a handset and they chat both ways', async () => {
+    const bob = await startHandset('bob');
+    const { page, errors, context } = await login('alice');
+    await page.getByTestId('call-target').fill('bob');
+    await page.getByTestId('call-button').click();
+    await bob.line(/^incoming from .*alice@localhost/);
+    await established(page);
+
+    await send(page, 'Hello from the browser');
+    await bob.line(/^message from .*: Hello from the browser$/);
+    bob.write('say Hello from the handset');
+    await shows(page, 'Hello from the handset');
+    await send(page, 'Grüße, 你好 🌉');
+    await bob.line(/^message from .*: Grüße, 你好 🌉$/);
+    await bob.line(/^delivered /);
+
+    if (process.env.SCREENSHOT) {
+      await page.setViewportSize({ width: 1000, height: 640 });
+      await page.screenshot({ path: process.env.SCREENSHOT });
+    }
+    bob.write('bye');
+    await bob.line(/^ended/);
+    await page.locator('[data-testid=message-input]:disabled, [data-testid=message-input]:not(:visible)')
+      .waitFor({ state: 'attached' });
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test('a handset calls the page, which accepts, and they chat both ways', async () => {
+    const { page, errors, context } = await login('alice');
+    const bob = await startHandset('bob', '--call', 'sip:alice@localhost');
+    await page.getByTestId('incoming').getByText('bob').first().waitFor();
+    await page.getByTestId('accept-button').click();
+    await established(page);
+
+    bob.write('say Are you there?');
+    await shows(page, 'Are you there?');
+    await send(page, 'Yes, here I am');
+    await bob.line(/^message from .*: Yes, here I am$/);
+
+    assert.deepEqual(errors, []);
+    await context.close();
+    await bob.line(/^ended/);
+  });
+
+  test('a handset that declines is shown in words', async () => {
+    await startHandset('bob', '--decline', '603');
+    const { page, errors, context } = await login('alice');
+    await page.getByTestId('call-target').fill('bob');
+    await page.getByTestId('call-button').click();
+    await page.getByTestId('state').filter({ hasText: /declined/i }).waitFor();
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test('the page declines a handset, which is told', async () => {
+    const { page, errors, context } = await login('alice');
+    const bob = await startHandset('bob', '--call', 'sip:alice@localhost');
+    await page.getByTestId('incoming').getByText('bob').first().waitFor();
+    await page.getByTestId('decline-button').click();
+    await bob.line(/^ended.*603/);
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+});
