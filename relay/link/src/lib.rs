@@ -1,1 +1,48 @@
-//! Under construction.
+//! What goes through shared memory between the relay and control.
+//!
+//! ```text
+//! control                      one region per attachment                    relay
+//! Attachment::connect ─────────── Unix socket, descriptors ─────────── Listener::accept
+//! ControlEnd.commands ─ push ─▶ ┌ commands of shard 0 ┐ ─ pop ─▶ ShardEnd.commands
+//! ControlEnd.events   ◀─ pop ── ├ events of shard 0   ┤ ◀ push ─ ShardEnd.events
+//! ControlEnd.counters ◀ read ── └ counters of shard 0 ┘ ◀ write─ ShardEnd.counters
+//! ```
+//!
+//! - `attach`, `listener`, `rights`: the socket. The relay makes a region for each control that attaches and passes it on;
+//!   `eventfd`: the bells that wake a sleeping side.
+//! - `region`: the memory: its layout, its seals, who made it.
+//! - `queue`: one writer, one reader, 2 KiB slots; a side that sleeps is woken, one that runs is not.
+//! - `command`, `event`: what is said; `record`: how it lies in a slot; `counter`: what is counted.
+//!
+//! Invariants: no allocation and no lock once attached. What the other process wrote is copied, then
+//! checked, then used; whatever it writes, this side ends with a value or an error. Nothing here knows
+//! MSRP, SIP or a ring. `docs/link.md` is the page for whoever has to debug it.
+
+// This crate is one of the two places for unsafe code: mapped memory, descriptors.
+#![allow(unsafe_code)]
+
+mod attach;
+mod command;
+mod counter;
+mod event;
+mod eventfd;
+mod listener;
+#[cfg(all(test, loom))]
+mod model;
+mod queue;
+mod record;
+mod region;
+mod rights;
+
+pub use attach::{Attachment, ControlEnd, InProcess, ShardEnd, Woken, hung_up, in_process};
+pub use command::Command;
+pub use counter::{Counter, CountersReader, CountersWriter};
+pub use event::{Cause, CreatedLeg, Event, LegState, Refusal, SessionCounts};
+pub use event::{OWN_PATH_BYTES_MAX, RESOURCE_BYTES_MAX};
+pub use eventfd::EventFd;
+pub use listener::{AcceptError, Attached, Listener, Options};
+pub use queue::{Corrupt, Place, PushError, Receiver, Sender, Word};
+pub use record::{
+    Invalid, Leg, PATH_BYTES_MAX, RECORD_BYTES, Record, SessionId, TooLong, Transport,
+};
+pub use region::{InRegion, LAYOUT_HASH, SHARDS_MAX, SLOTS_DEFAULT, SLOTS_MAX, VERSION};

@@ -1,0 +1,165 @@
+//! What control tells a shard of the relay.
+//!
+//! Commands about one session are carried out in the order in which they were pushed. Each command about
+//! a session the shard does not have is answered with `Refused`, except `Delete`, which then has nothing
+//! left to do.
+
+use crate::record::{Decoder, Encoder, Invalid, Leg, PATH_BYTES_MAX, Record};
+use crate::record::{SessionId, TooLong, Transport};
+use std::net::SocketAddr;
+
+/// The first byte after a command's length. Numbers below 0x80 are commands.
+mod kind {
+    pub(super) const CREATE: u8 = 0x01;
+    pub(super) const SET_PEER: u8 = 0x02;
+    pub(super) const REARM: u8 = 0x03;
+    pub(super) const DELETE: u8 = 0x04;
+    pub(super) const LIST: u8 = 0x05;
+    pub(super) const DRAIN: u8 = 0x06;
+}
+
+/// The shape of each command as the layout hash sees it: change it together with the codec.
+pub(crate) const SHAPE: &str = "create:session,transport*2,u32;set_peer:session,leg,path,address?;\
+     rearm:session,leg,u32;delete:session;list:u64;drain;";
+
+/// Control to relay: one record in a shard's command queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Make a session with two legs. Answered by `Created`, when the listeners are open, or `Refused`.
+    /// Said again for a session that exists, it is answered again and changes nothing.
+    Create {
+        /// Chosen by control, never used twice.
+        session: SessionId,
+        /// How leg A and leg B travel.
+        legs: [Transport; 2],
+        /// A leg nobody has bound this many milliseconds after `Created` expires.
+        deadline_ms: u32,
+    },
+    /// Where a leg's peer is.
+    SetPeer {
+        /// Of which session.
+        session: SessionId,
+        /// Which leg.
+        leg: Leg,
+        /// The peer's whole `a=path`: URIs, blanks between them. At most [`PATH_BYTES_MAX`] bytes.
+        path: &'a [u8],
+        /// `Some`: the relay is active and connects there. `None`: it waits, as a WebSocket leg always does.
+        connect: Option<SocketAddr>,
+    },
+    /// Start a leg's bind deadline anew: ringing is over.
+    Rearm {
+        /// Of which session.
+        session: SessionId,
+        /// Which leg.
+        leg: Leg,
+        /// Milliseconds from now.
+        deadline_ms: u32,
+    },
+    /// End a session. Answered by `Closed`.
+    Delete {
+        /// Which session.
+        session: SessionId,
+    },
+    /// Tell every session there is: `Listed` for each, then `ListEnd`.
+    List {
+        /// Comes back in `ListEnd`.
+        token: u64,
+    },
+    /// Take no new session; those that exist go on.
+    Drain,
+}
+
+impl<'a> Command<'a> {
+    /// Writes the command into `record`.
+    ///
+    /// # Errors
+    /// A path over [`PATH_BYTES_MAX`]; `record` then decodes to nothing.
+    pub fn encode(&self, record: &mut Record) -> Result<(), TooLong> {
+        let encoder = match *self {
+            Command::Create {
+                session,
+                legs,
+                deadline_ms,
+            } => {
+                let mut fields = Encoder::new(record, kind::CREATE);
+                fields.u64(session.0);
+                legs.into_iter()
+                    .for_each(|transport| fields.transport(transport));
+                fields.u32(deadline_ms);
+                fields
+            }
+            Command::SetPeer {
+                session,
+                leg,
+                path,
+                connect,
+            } => {
+                let mut fields = Encoder::new(record, kind::SET_PEER);
+                fields.u64(session.0);
+                fields.leg(leg);
+                fields.text(path, PATH_BYTES_MAX, "path");
+                fields.address(connect);
+                fields
+            }
+            Command::Rearm {
+                session,
+                leg,
+                deadline_ms,
+            } => {
+                let mut fields = Encoder::new(record, kind::REARM);
+                fields.u64(session.0);
+                fields.leg(leg);
+                fields.u32(deadline_ms);
+                fields
+            }
+            Command::Delete { session } => {
+                let mut fields = Encoder::new(record, kind::DELETE);
+                fields.u64(session.0);
+                fields
+            }
+            Command::List { token } => {
+                let mut fields = Encoder::new(record, kind::LIST);
+                fields.u64(token);
+                fields
+            }
+            Command::Drain => Encoder::new(record, kind::DRAIN),
+        };
+        encoder.finish()
+    }
+
+    /// Reads the command in `record`.
+    ///
+    /// # Errors
+    /// The bytes are no command: the other process broke the protocol, see [`Invalid`].
+    pub fn decode(record: &'a Record) -> Result<Command<'a>, Invalid> {
+        let (kind, mut fields) = Decoder::new(record)?;
+        let command = match kind {
+            kind::CREATE => Command::Create {
+                session: fields.session()?,
+                legs: [fields.transport()?, fields.transport()?],
+                deadline_ms: fields.u32()?,
+            },
+            kind::SET_PEER => Command::SetPeer {
+                session: fields.session()?,
+                leg: fields.leg()?,
+                path: fields.text(PATH_BYTES_MAX, "path")?,
+                connect: fields.address()?,
+            },
+            kind::REARM => Command::Rearm {
+                session: fields.session()?,
+                leg: fields.leg()?,
+                deadline_ms: fields.u32()?,
+            },
+            kind::DELETE => Command::Delete {
+                session: fields.session()?,
+            },
+            kind::LIST => Command::List {
+                token: fields.u64()?,
+            },
+            kind::DRAIN => Command::Drain,
+            unknown => return Err(Invalid::Kind(unknown)),
+        };
+        fields.finish()?;
+        Ok(command)
+    }
+}

@@ -1,0 +1,154 @@
+//! What the relay counts, shard by shard.
+//!
+//! A shard counts in memory of its own and publishes all counters into the region now and then; control
+//! reads them there. Each is one word: readers see each one whole, but not all of the same instant.
+
+use crate::region::{COUNTERS_BYTES, CountersPage};
+
+macro_rules! counters {
+    ($( $variant:ident, $name:literal, $unit:ident, $what:literal; )+) => {
+        /// One number of a shard. The discriminant is its place in the counters page.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(usize)]
+        pub enum Counter {
+            $( #[doc = $what] $variant, )+
+        }
+
+        impl Counter {
+            /// Every counter, in the order of their places.
+            pub const ALL: &'static [Counter] = &[ $( Counter::$variant, )+ ];
+
+            /// How it is called in metrics and on pages: lower case, underscores.
+            pub const fn name(self) -> &'static str {
+                match self { $( Counter::$variant => $name, )+ }
+            }
+
+            /// What is counted, in one sentence.
+            pub const fn what(self) -> &'static str {
+                match self { $( Counter::$variant => $what, )+ }
+            }
+
+            /// It goes up and down (a gauge), rather than only up.
+            pub const fn is_gauge(self) -> bool {
+                match self { $( Counter::$variant => counters!(@gauge $unit), )+ }
+            }
+        }
+    };
+    (@gauge total) => { false };
+    (@gauge gauge) => { true };
+}
+
+// A new counter is one more line. The order is part of the layout hash.
+counters! {
+    // The loop.
+    Enters, "enters", total, "Times the shard asked the kernel (io_uring_enter).";
+    Turns, "turns", total, "Turns of the shard's loop.";
+    Completions, "completions", total, "Completions taken from the ring.";
+    CompletionsOverflowed, "completions_overflowed", total, "Times the ring had more completions than room.";
+    Timeouts, "timeouts", total, "Timers that fired.";
+    // What flows.
+    MessagesAToB, "messages_a_to_b", total, "SEND chunks forwarded from leg A to leg B.";
+    MessagesBToA, "messages_b_to_a", total, "SEND chunks forwarded from leg B to leg A.";
+    OctetsAToB, "octets_a_to_b", total, "Body octets forwarded from leg A to leg B.";
+    OctetsBToA, "octets_b_to_a", total, "Body octets forwarded from leg B to leg A.";
+    ResponsesForwarded, "responses_forwarded", total, "Responses passed on from one leg to the other.";
+    ReportsForwarded, "reports_forwarded", total, "REPORT requests passed on from one leg to the other.";
+    ResponsesMade, "responses_made", total, "Responses the relay made itself.";
+    ReportsMade, "reports_made", total, "REPORT requests the relay made itself.";
+    ChunksCut, "chunks_cut", total, "Chunks the relay ended early because their source stalled or left.";
+    // What was refused.
+    Malformed, "malformed", total, "Frames that were no MSRP or no WebSocket.";
+    RequestsRefused, "requests_refused", total, "MSRP requests answered with a status of 400 or above.";
+    UpgradesRefused, "upgrades_refused", total, "WebSocket handshakes that were refused.";
+    CommandsInvalid, "commands_invalid", total, "Records from control that were no command.";
+    CommandsRefused, "commands_refused", total, "Commands answered with Refused.";
+    // What is held now.
+    Sessions, "sessions", gauge, "Sessions that exist.";
+    LegsUp, "legs_up", gauge, "Legs with a peer connected and bound.";
+    Connections, "connections", gauge, "Open connections, bound to a leg or not.";
+    Listeners, "listeners", gauge, "Open listening sockets.";
+    PortsUsed, "ports_used", gauge, "Ports of the shard's slice in use.";
+    Buffers, "buffers", gauge, "Receive buffers there are.";
+    BuffersHeld, "buffers_held", gauge, "Receive buffers that hold octets on their way.";
+    BuffersHeldMax, "buffers_held_max", gauge, "Most receive buffers ever held at once.";
+    BlocksHeld, "blocks_held", gauge, "Blocks that hold small pieces that wait.";
+    BlocksHeldMax, "blocks_held_max", gauge, "Most blocks ever held at once.";
+    HeldBytes, "held_bytes", gauge, "Memory held for slow legs, in bytes.";
+    Timers, "timers", gauge, "Timers that are set.";
+    Pending, "pending", gauge, "Transactions that wait for their response.";
+    Paused, "paused", gauge, "Connections not read from because the other leg is slow.";
+    AllocatedBytes, "allocated_bytes", gauge, "Heap memory the shard's thread holds, in bytes.";
+    // How the kernel was used.
+    Sends, "sends", total, "Sends that completed.";
+    SendsPartial, "sends_partial", total, "Sends that completed with less than was given.";
+    SendsFailed, "sends_failed", total, "Sends that failed.";
+    OctetsSent, "octets_sent", total, "Octets given to the kernel, heads and framing too.";
+    Receives, "receives", total, "Receives that brought octets.";
+    ReceivesNoBuffer, "receives_no_buffer", total, "Receives that ended because no buffer was free.";
+    OctetsReceived, "octets_received", total, "Octets taken from the kernel, heads and framing too.";
+    Accepts, "accepts", total, "Connections accepted.";
+    AcceptsFailed, "accepts_failed", total, "Accepts that failed.";
+    Connects, "connects", total, "Connections the relay opened itself.";
+    ConnectsFailed, "connects_failed", total, "Connections the relay tried to open and could not.";
+    Closes, "closes", total, "Connections closed, by either side.";
+    Copies, "copies", total, "Small pieces copied because they had to wait.";
+    OctetsCopied, "octets_copied", total, "Octets of the pieces copied because they had to wait.";
+    RewritesInPlace, "rewrites_in_place", total, "Heads rewritten inside the buffer they came in.";
+    RewritesApart, "rewrites_apart", total, "Heads written into the arena because they had grown.";
+    Allocations, "allocations", total, "Heap allocations by the shard's thread.";
+    // What became of sessions.
+    SessionsCreated, "sessions_created", total, "Sessions made.";
+    SessionsClosed, "sessions_closed", total, "Sessions ended.";
+    LegsExpired, "legs_expired", total, "Legs nobody bound in time.";
+    LegsStalled, "legs_stalled", total, "Legs ended because their peer took no octet for too long.";
+    Pauses, "pauses", total, "Times reading from a connection was stopped because the other leg is slow.";
+    // The link.
+    Commands, "commands", total, "Commands taken from control.";
+    Events, "events", total, "Events given to control.";
+    EventsDeferred, "events_deferred", total, "Events that had to wait because the queue was full.";
+    TombstonesDropped, "tombstones_dropped", total, "Ended sessions forgotten before control had heard of it.";
+    Attachments, "attachments", total, "Times a control attached.";
+}
+
+impl Counter {
+    /// How many there are.
+    pub const COUNT: usize = Counter::ALL.len();
+
+    /// Its place in an array of all.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+const _: () = assert!(
+    Counter::COUNT * 8 <= COUNTERS_BYTES,
+    "all counters fit in one page"
+);
+
+/// The relay's half of one shard's counters page.
+pub struct CountersWriter(pub(crate) CountersPage);
+
+impl CountersWriter {
+    /// Makes `values` visible to control; `values[counter.index()]` is the value of `counter`. What is
+    /// longer than [`Counter::COUNT`] is cut off, what is shorter leaves the rest as it was.
+    pub fn publish(&mut self, values: &[u64]) {
+        for (index, value) in values.iter().take(Counter::COUNT).enumerate() {
+            self.0.store(index, *value);
+        }
+    }
+}
+
+/// Control's half of one shard's counters page.
+pub struct CountersReader(pub(crate) CountersPage);
+
+impl CountersReader {
+    /// What the shard last published; `[counter.index()]` is the value of `counter`.
+    pub fn snapshot(&self) -> [u64; Counter::COUNT] {
+        std::array::from_fn(|index| self.0.load(index))
+    }
+
+    /// What the shard last published of one counter.
+    pub fn read(&self, counter: Counter) -> u64 {
+        self.0.load(counter.index())
+    }
+}

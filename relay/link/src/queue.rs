@@ -1,0 +1,296 @@
+//! A queue of records between two processes: one writes, one reads, neither waits for the other.
+//!
+//! Four words and a ring of slots. `tail` counts what was ever written, `head` what was ever read, both
+//! modulo 2^32; a slot belongs to the reader while `head <= its number < tail`, else to the writer.
+//! Each side keeps its own count in its own memory; the word in the region only tells the other side.
+//! What the other side tells is checked: a count that can't be is [`Corrupt`], for good.
+//!
+//! Sleep. The reader stores `ReaderSleeps`, fences, looks once more at `tail`; the writer stores `tail`,
+//! fences, looks at `ReaderSleeps`. The two fences have an order, so at least one of them sees the
+//! other's store: either the reader stays awake or the writer wakes it. The same with `WriterWaits` and
+//! `head` when the queue is full. `model.rs` has a model checker try every order.
+//!
+//! The code does not know where its words and slots are (trait [`Place`]): in the mapped region, or in
+//! the model checker's memory. Not here: what a record says (`command.rs`, `event.rs`).
+
+use crate::record::Record;
+use crate::region::InRegion;
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+/// The words of a queue, and who writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Records read so far. Reader.
+    Head,
+    /// Records written so far. Writer.
+    Tail,
+    /// 1 while the reader may be asleep. Reader stores 1 and 0, writer takes the 1 away when it wakes.
+    ReaderSleeps,
+    /// 1 while the writer has something to say and no slot. Writer stores 1 and 0, reader takes it away.
+    WriterWaits,
+}
+
+/// Where the words and slots of one queue are, and how its two sides are woken.
+pub trait Place {
+    /// How many slots: a power of two, the same at every call.
+    fn slots(&self) -> u32;
+    /// Reads a word.
+    fn load(&self, word: Word, order: Ordering) -> u32;
+    /// Writes a word.
+    fn store(&self, word: Word, value: u32, order: Ordering);
+    /// Writes a word, returns what it was.
+    fn swap(&self, word: Word, value: u32, order: Ordering) -> u32;
+    /// A sequentially consistent fence.
+    fn fence(&self);
+    /// Copies the record into slot `index`, which is below `slots()`.
+    fn write(&self, index: u32, record: &Record);
+    /// Copies slot `index`, which is below `slots()`, into the record.
+    fn read(&self, index: u32, record: &mut Record);
+    /// Makes the reader's eventfd readable.
+    fn wake_reader(&self);
+    /// Makes the writer's eventfd readable.
+    fn wake_writer(&self);
+}
+
+/// The other process wrote a count that can't be. The queue is of no use any more, and will say so at
+/// each call: drop the attachment and make a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Corrupt;
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the other process wrote an impossible index into the queue; attach anew")
+    }
+}
+
+impl std::error::Error for Corrupt {}
+
+/// Why a record was not pushed. It is as it was; the caller still has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushError {
+    /// All slots are taken. This side's eventfd becomes readable when the reader has made room.
+    Full,
+    /// See [`Corrupt`].
+    Corrupt,
+}
+
+impl From<Corrupt> for PushError {
+    fn from(_: Corrupt) -> PushError {
+        PushError::Corrupt
+    }
+}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PushError::Full => {
+                f.write_str("the other process has not yet read what is in the queue")
+            }
+            PushError::Corrupt => Corrupt.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PushError {}
+
+/// The writing half of a queue. One there is; it can be sent to another thread, not cloned.
+pub struct Sender<P: Place = InRegion> {
+    place: P,
+    /// Ours: the word in the region follows it.
+    tail: u32,
+    /// The reader's, as last seen: `tail - head <= slots` always.
+    head: u32,
+    corrupt: bool,
+}
+
+impl<P: Place> Sender<P> {
+    /// The writing half of an empty queue whose counts stand at `start`.
+    pub(crate) fn new(place: P, start: u32) -> Sender<P> {
+        debug_assert!(place.slots().is_power_of_two());
+        Sender {
+            place,
+            tail: start,
+            head: start,
+            corrupt: false,
+        }
+    }
+
+    /// Pushes one record and wakes the reader if it sleeps: no system call if it does not.
+    ///
+    /// # Errors
+    /// [`PushError::Full`]: keep the record and push it again when this side is woken.
+    /// [`PushError::Corrupt`]: drop the attachment.
+    pub fn push(&mut self, record: &Record) -> Result<(), PushError> {
+        self.push_quiet(record)?;
+        self.wake_if_sleeping();
+        Ok(())
+    }
+
+    /// Pushes one record and wakes nobody: for several in a row, with one
+    /// [`Sender::wake_if_sleeping`] behind the last. When it is `Full` the reader was woken.
+    ///
+    /// # Errors
+    /// As [`Sender::push`].
+    pub fn push_quiet(&mut self, record: &Record) -> Result<(), PushError> {
+        if !self.has_room()? {
+            return Err(PushError::Full);
+        }
+        let slots = self.place.slots();
+        debug_assert!(self.used() < slots);
+        self.place.write(self.tail & (slots - 1), record);
+        self.tail = self.tail.wrapping_add(1);
+        // Release: who sees this count sees the slot's content.
+        self.place.store(Word::Tail, self.tail, Ordering::Release);
+        Ok(())
+    }
+
+    /// Wakes the reader if it sleeps. Costs one fence if it does not.
+    pub fn wake_if_sleeping(&mut self) {
+        self.place.fence(); // between our `Tail` and its `ReaderSleeps`; pairs with the one in `sleep`
+        wake(&self.place, Word::ReaderSleeps, P::wake_reader);
+    }
+
+    /// How many records can be pushed now without being refused, as far as is known without looking.
+    pub fn room(&self) -> u32 {
+        self.place.slots() - self.used()
+    }
+
+    fn used(&self) -> u32 {
+        self.tail.wrapping_sub(self.head)
+    }
+
+    /// Whether a slot is ours. If none is, both sides have been told: the reader is awake and knows that
+    /// we wait.
+    fn has_room(&mut self) -> Result<bool, Corrupt> {
+        let slots = self.place.slots();
+        if self.corrupt {
+            return Err(Corrupt);
+        }
+        if self.used() < slots {
+            return Ok(true);
+        }
+        self.look_at_head()?;
+        if self.used() < slots {
+            return Ok(true);
+        }
+        self.place.store(Word::WriterWaits, 1, Ordering::Relaxed);
+        self.place.fence(); // between our `WriterWaits` and its `Head`; pairs with the one in `sleep`
+        self.look_at_head()?;
+        if self.used() < slots {
+            self.place.store(Word::WriterWaits, 0, Ordering::Relaxed);
+            return Ok(true);
+        }
+        wake(&self.place, Word::ReaderSleeps, P::wake_reader); // the fence was just now
+        Ok(false)
+    }
+
+    /// Takes the reader's count over if it can be: no less than the last one, no more than our own.
+    fn look_at_head(&mut self) -> Result<(), Corrupt> {
+        // Acquire: the reader has done with the slots below this count.
+        let head = self.place.load(Word::Head, Ordering::Acquire);
+        if head.wrapping_sub(self.head) > self.used() {
+            self.corrupt = true;
+            return Err(Corrupt);
+        }
+        self.head = head;
+        debug_assert!(self.used() <= self.place.slots());
+        Ok(())
+    }
+}
+
+/// The reading half of a queue. One there is; it can be sent to another thread, not cloned.
+pub struct Receiver<P: Place = InRegion> {
+    place: P,
+    /// Ours: the word in the region follows it.
+    head: u32,
+    /// The writer's, as last seen: `tail - head <= slots` always.
+    tail: u32,
+    corrupt: bool,
+}
+
+impl<P: Place> Receiver<P> {
+    /// The reading half of an empty queue whose counts stand at `start`.
+    pub(crate) fn new(place: P, start: u32) -> Receiver<P> {
+        debug_assert!(place.slots().is_power_of_two());
+        Receiver {
+            place,
+            head: start,
+            tail: start,
+            corrupt: false,
+        }
+    }
+
+    /// Copies the oldest record out and gives its slot back. `Ok(false)`: there is none, and `record` is
+    /// as it was. Never a system call, unless the writer waits for room and gets it.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: drop the attachment.
+    pub fn pop(&mut self, record: &mut Record) -> Result<bool, Corrupt> {
+        if self.corrupt {
+            return Err(Corrupt);
+        }
+        if self.waiting() == 0 {
+            self.look_at_tail()?;
+            if self.waiting() == 0 {
+                // Early and without a fence, so it may miss; `sleep` does not.
+                wake(&self.place, Word::WriterWaits, P::wake_writer);
+                return Ok(false);
+            }
+        }
+        self.place
+            .read(self.head & (self.place.slots() - 1), record);
+        self.head = self.head.wrapping_add(1);
+        // Release: the slot's copy is made before the writer may use it again.
+        self.place.store(Word::Head, self.head, Ordering::Release);
+        Ok(true)
+    }
+
+    /// Announces that this side is about to sleep. `true`: sleep; the writer will make the eventfd
+    /// readable. `false`: a record is there after all, go on popping; nothing was announced.
+    ///
+    /// Call [`Receiver::awake`] after waking, whatever the reason.
+    pub fn sleep(&mut self) -> bool {
+        if self.corrupt {
+            return true; // `pop` has said so; nothing will ever come
+        }
+        self.place.store(Word::ReaderSleeps, 1, Ordering::Relaxed);
+        self.place.fence(); // between our two words and the writer's two; pairs with its fences
+        if self.look_at_tail().is_err() || self.waiting() > 0 {
+            self.awake();
+            return false;
+        }
+        wake(&self.place, Word::WriterWaits, P::wake_writer);
+        true
+    }
+
+    /// This side runs again and need not be woken.
+    pub fn awake(&mut self) {
+        self.place.store(Word::ReaderSleeps, 0, Ordering::Relaxed);
+    }
+
+    /// Records that are known to wait.
+    fn waiting(&self) -> u32 {
+        self.tail.wrapping_sub(self.head)
+    }
+
+    /// Takes the writer's count over if it can be: no less than the last one, at most all slots full.
+    fn look_at_tail(&mut self) -> Result<(), Corrupt> {
+        // Acquire: the slots below this count have their content.
+        let tail = self.place.load(Word::Tail, Ordering::Acquire);
+        let waiting = tail.wrapping_sub(self.head);
+        if waiting < self.waiting() || waiting > self.place.slots() {
+            self.corrupt = true;
+            return Err(Corrupt);
+        }
+        self.tail = tail;
+        Ok(())
+    }
+}
+
+/// Wakes the side whose flag is up, and takes the flag down, so that it is woken once.
+fn wake<P: Place>(place: &P, flag: Word, wake: fn(&P)) {
+    if place.load(flag, Ordering::Relaxed) != 0 && place.swap(flag, 0, Ordering::AcqRel) != 0 {
+        wake(place);
+    }
+}
