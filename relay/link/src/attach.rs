@@ -1,16 +1,14 @@
-//! Control's side of an attachment, and what both sides share: the greeting and the ends of a region.
+//! Control's side of an attachment, and what both sides share: the greeting.
 //!
 //! Control connects and says which build it is. The relay answers with its own build, makes a region for
 //! this control alone and passes its descriptor, the bell of control and the bell of each shard. After
 //! that nothing is sent: the socket is kept because it hangs up when the process at its other end dies.
 //! The relay's side of it is in `listener.rs`.
 
-use crate::counter::{CountersReader, CountersWriter};
+use crate::ends::{ControlEnd, control_ends};
 use crate::eventfd::{EventFd, poll, watch};
-use crate::queue::{Receiver, Sender};
-use crate::region::{
-    self, CountersPage, InRegion, LAYOUT_HASH, MAGIC, Part, Region, Shape, VERSION,
-};
+use crate::layout::{LAYOUT_HASH, MAGIC, Mismatch, Shape, VERSION, check_build};
+use crate::region::Region;
 use crate::rights;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -21,26 +19,6 @@ use std::time::Duration;
 
 /// How long control waits for the relay's greeting.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// One shard's half of its queues. Can be sent to the shard's thread; can't be cloned.
-pub struct ShardEnd {
-    /// What control wants.
-    pub commands: Receiver,
-    /// What control is told.
-    pub events: Sender,
-    /// What control can read at any time.
-    pub counters: CountersWriter,
-}
-
-/// Control's half of one shard's queues. Can be sent to another thread; can't be cloned.
-pub struct ControlEnd {
-    /// What the shard is to do.
-    pub commands: Sender,
-    /// What the shard tells.
-    pub events: Receiver,
-    /// What the shard counts.
-    pub counters: CountersReader,
-}
 
 /// Control, attached to a relay.
 pub struct Attachment {
@@ -130,10 +108,10 @@ impl Attachment {
     /// # Errors
     /// Those of `poll(2)`.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<Woken> {
-        let all_sleep = self
-            .shards
-            .iter_mut()
-            .fold(true, |all, end| end.events.sleep() && all);
+        let mut all_sleep = true;
+        for end in &mut self.shards {
+            all_sleep &= end.events.sleep();
+        }
         let mut watched = [
             watch(self.ready.as_fd(), libc::POLLIN),
             watch(self.socket.as_fd(), libc::POLLIN | libc::POLLRDHUP),
@@ -164,93 +142,6 @@ pub fn hung_up(socket: &UnixStream) -> bool {
     let mut watched = [watch(socket.as_fd(), libc::POLLIN | libc::POLLRDHUP)];
     // Nobody sends on this socket, so readable means the end of it.
     poll(&mut watched, Some(Duration::ZERO)).is_err() || watched[0].revents != 0
-}
-
-/// Both ends of a region, in one process: for tests of either side without the other.
-pub struct InProcess {
-    /// What a relay's shards would have.
-    pub shards: Vec<ShardEnd>,
-    /// The bell of each shard.
-    pub wakers: Vec<EventFd>,
-    /// What control would have.
-    pub controls: Vec<ControlEnd>,
-    /// Control's bell.
-    pub ready: EventFd,
-}
-
-/// Makes a region of `shards` shards and `slots` slots per queue, and mapped twice, as in two processes.
-///
-/// # Errors
-/// An impossible number of shards or slots; no memory or no descriptor is left.
-pub fn in_process(shards: usize, slots: u32) -> io::Result<InProcess> {
-    let shards = u32::try_from(shards).unwrap_or(u32::MAX);
-    let shape = Shape {
-        epoch: 1,
-        shards,
-        slots,
-    };
-    let (region, memory) = Region::create(shape)?;
-    let bells = (0..shards)
-        .map(|_| EventFd::for_ring().map(Arc::new))
-        .collect::<io::Result<Vec<Arc<EventFd>>>>()?;
-    let wakers = bells
-        .iter()
-        .map(|bell| bell.try_clone())
-        .collect::<io::Result<_>>()?;
-    let ready = EventFd::for_epoll()?;
-    let control_bell = Arc::new(ready.try_clone()?);
-    Ok(InProcess {
-        shards: shard_ends(&Arc::new(region), &control_bell, &bells),
-        wakers,
-        controls: control_ends(
-            &Arc::new(Region::open(memory, shape)?),
-            &control_bell,
-            &bells,
-        ),
-        ready,
-    })
-}
-
-/// The relay's ends of a region that is new.
-pub(crate) fn shard_ends(
-    region: &Arc<Region>,
-    control: &Arc<EventFd>,
-    shards: &[Arc<EventFd>],
-) -> Vec<ShardEnd> {
-    (shards.iter().enumerate())
-        .map(|(index, shard)| ShardEnd {
-            commands: Receiver::new(
-                InRegion::new(region, index, Part::Commands, [shard, control]),
-                0,
-            ),
-            events: Sender::new(
-                InRegion::new(region, index, Part::Events, [control, shard]),
-                0,
-            ),
-            counters: CountersWriter(CountersPage::new(region, index)),
-        })
-        .collect()
-}
-
-/// Control's ends of a region that is new.
-fn control_ends(
-    region: &Arc<Region>,
-    control: &Arc<EventFd>,
-    shards: &[Arc<EventFd>],
-) -> Vec<ControlEnd> {
-    (shards.iter().enumerate())
-        .map(|(index, shard)| ControlEnd {
-            commands: Sender::new(
-                InRegion::new(region, index, Part::Commands, [shard, control]),
-                0,
-            ),
-            events: Receiver::new(
-                InRegion::new(region, index, Part::Events, [control, shard]),
-                0,
-            ),
-            counters: CountersReader(CountersPage::new(region, index)),
-        })
-        .collect()
 }
 
 /// What each side says first. The first three fields are the same in every version of the link.
@@ -310,8 +201,8 @@ impl Greeting {
     }
 
     /// The region it offers, if the other side is of this build.
-    pub(crate) fn check(self) -> Result<Shape, region::Mismatch> {
-        region::check_build(self.magic, self.version, self.layout)?;
+    pub(crate) fn check(self) -> Result<Shape, Mismatch> {
+        check_build(self.magic, self.version, self.layout)?;
         Ok(self.shape)
     }
 }

@@ -1,9 +1,4 @@
-//! What the relay counts, shard by shard.
-//!
-//! A shard counts in memory of its own and publishes all counters into the region now and then; control
-//! reads them there. Each is one word: readers see each one whole, but not all of the same instant.
-
-use crate::region::{COUNTERS_BYTES, CountersPage};
+//! What the relay counts, shard by shard: the list. How control sees it: `ends.rs`.
 
 macro_rules! counters {
     ($( $variant:ident, $name:literal, $unit:ident, $what:literal; )+) => {
@@ -117,38 +112,5 @@ impl Counter {
     /// Its place in an array of all.
     pub const fn index(self) -> usize {
         self as usize
-    }
-}
-
-const _: () = assert!(
-    Counter::COUNT * 8 <= COUNTERS_BYTES,
-    "all counters fit in one page"
-);
-
-/// The relay's half of one shard's counters page.
-pub struct CountersWriter(pub(crate) CountersPage);
-
-impl CountersWriter {
-    /// Makes `values` visible to control; `values[counter.index()]` is the value of `counter`. What is
-    /// longer than [`Counter::COUNT`] is cut off, what is shorter leaves the rest as it was.
-    pub fn publish(&mut self, values: &[u64]) {
-        for (index, value) in values.iter().take(Counter::COUNT).enumerate() {
-            self.0.store(index, *value);
-        }
-    }
-}
-
-/// Control's half of one shard's counters page.
-pub struct CountersReader(pub(crate) CountersPage);
-
-impl CountersReader {
-    /// What the shard last published; `[counter.index()]` is the value of `counter`.
-    pub fn snapshot(&self) -> [u64; Counter::COUNT] {
-        std::array::from_fn(|index| self.0.load(index))
-    }
-
-    /// What the shard last published of one counter.
-    pub fn read(&self, counter: Counter) -> u64 {
-        self.0.load(counter.index())
     }
 }

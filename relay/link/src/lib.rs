@@ -10,7 +10,7 @@
 //!
 //! - `attach`, `listener`, `rights`: the socket. The relay makes a region for each control that attaches and passes it on;
 //!   `eventfd`: the bells that wake a sleeping side.
-//! - `region`: the memory: its layout, its seals, who made it.
+//! - `region`: the memory; `layout`: where what lies in it; `ends`: the halves of it a program holds.
 //! - `queue`: one writer, one reader, 2 KiB slots; a side that sleeps is woken, one that runs is not.
 //! - `command`, `event`: what is said; `record`: how it lies in a slot; `counter`: what is counted.
 //!
@@ -24,8 +24,11 @@
 mod attach;
 mod command;
 mod counter;
+mod ends;
 mod event;
 mod eventfd;
+mod in_process;
+mod layout;
 mod listener;
 #[cfg(all(test, loom))]
 mod model;
@@ -34,15 +37,17 @@ mod record;
 mod region;
 mod rights;
 
-pub use attach::{Attachment, ControlEnd, InProcess, ShardEnd, Woken, hung_up, in_process};
+pub use attach::{Attachment, Woken, hung_up};
 pub use command::Command;
-pub use counter::{Counter, CountersReader, CountersWriter};
+pub use counter::Counter;
+pub use ends::{ControlEnd, CountersReader, CountersWriter, Receiver, Sender, ShardEnd};
 pub use event::{Cause, CreatedLeg, Event, LegState, Refusal, SessionCounts};
 pub use event::{OWN_PATH_BYTES_MAX, RESOURCE_BYTES_MAX};
 pub use eventfd::EventFd;
+pub use in_process::{InProcess, in_process};
+pub use layout::{LAYOUT_HASH, SHARDS_MAX, SLOTS_DEFAULT, SLOTS_MAX, VERSION};
 pub use listener::{AcceptError, Attached, Listener, Options};
-pub use queue::{Corrupt, Place, PushError, Receiver, Sender, Word};
+pub use queue::{Corrupt, PushError};
 pub use record::{
     Invalid, Leg, PATH_BYTES_MAX, RECORD_BYTES, Record, SessionId, TooLong, Transport,
 };
-pub use region::{InRegion, LAYOUT_HASH, SHARDS_MAX, SLOTS_DEFAULT, SLOTS_MAX, VERSION};

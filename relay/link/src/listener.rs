@@ -1,8 +1,10 @@
 //! The relay's side of an attachment: the socket control connects to.
 
-use crate::attach::{GREETING_BYTES, Greeting, NOTHING, ShardEnd, explain, shard_ends};
+use crate::attach::{GREETING_BYTES, Greeting, NOTHING, explain};
+use crate::ends::{ShardEnd, shard_ends};
 use crate::eventfd::EventFd;
-use crate::region::{Region, SHARDS_MAX, SLOTS_DEFAULT, Shape};
+use crate::layout::{SHARDS_MAX, SLOTS_DEFAULT, Shape};
+use crate::region::Region;
 use crate::rights;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, File, Permissions};

@@ -14,7 +14,6 @@
 //! the model checker's memory. Not here: what a record says (`command.rs`, `event.rs`).
 
 use crate::record::Record;
-use crate::region::InRegion;
 use std::fmt;
 use std::sync::atomic::Ordering;
 
@@ -95,7 +94,7 @@ impl fmt::Display for PushError {
 impl std::error::Error for PushError {}
 
 /// The writing half of a queue. One there is; it can be sent to another thread, not cloned.
-pub struct Sender<P: Place = InRegion> {
+pub struct Sender<P: Place> {
     place: P,
     /// Ours: the word in the region follows it.
     tail: u32,
@@ -200,7 +199,7 @@ impl<P: Place> Sender<P> {
 }
 
 /// The reading half of a queue. One there is; it can be sent to another thread, not cloned.
-pub struct Receiver<P: Place = InRegion> {
+pub struct Receiver<P: Place> {
     place: P,
     /// Ours: the word in the region follows it.
     head: u32,

@@ -1,6 +1,6 @@
 //! Descriptors over a Unix socket: `SCM_RIGHTS`, unix(7).
 
-use crate::region::SHARDS_MAX;
+use crate::layout::SHARDS_MAX;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -38,11 +38,9 @@ pub(crate) fn send(socket: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) ->
         message.msg_controllen = 0;
     } else {
         // SAFETY: computes a number.
-        message.msg_controllen = unsafe { libc::CMSG_SPACE(payload) } as _;
-        assert!(
-            message.msg_controllen as usize <= ROOM_BYTES,
-            "the room is large enough"
-        );
+        let space = unsafe { libc::CMSG_SPACE(payload) };
+        assert!(space as usize <= ROOM_BYTES, "the room is large enough");
+        message.msg_controllen = space as _;
         // SAFETY: `message` has a control buffer that is longer than a header (the room is, and
         // `msg_controllen` is not zero), so this is a pointer to its start.
         let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
@@ -136,9 +134,10 @@ fn take_rights(message: &libc::msghdr) -> Received {
             // SAFETY: computes an address inside the room, behind the header.
             let data = unsafe { libc::CMSG_DATA(next) }.cast::<RawFd>();
             for index in 0..count {
-                // SAFETY: `cmsg_len` says that so many descriptors lie there. Unaligned, as CMSG_DATA
-                // promises no alignment.
-                let fd = unsafe { data.add(index).read_unaligned() };
+                // SAFETY: `cmsg_len` says that so many descriptors lie there, all inside the room.
+                let data = unsafe { data.add(index) };
+                // SAFETY: as above. Unaligned, as CMSG_DATA promises no alignment.
+                let fd = unsafe { data.read_unaligned() };
                 // SAFETY: the kernel has opened it for us with this message, and we come by here once.
                 fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
             }
