@@ -9,7 +9,7 @@ const MACHINE: &[(&str, &str)] = &[
     (concat!("/fa", "rm/"), "a path of one machine"),
     (concat!("/tmp/", "t-"), "a path of one machine"),
     (concat!("/ro", "ot/"), "a path of one machine"),
-    (concat!(".lib", "rary"), "a path of one machine"),
+    (concat!("/.lib", "rary"), "a path of one machine"),
     (concat!("../sha", "red"), "a path outside the repository"),
     (
         concat!("DEVELO", "PERS.md"),

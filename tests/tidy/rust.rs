@@ -171,11 +171,13 @@ pub fn module_of(file: &File, source: &str) -> Option<Vec<String>> {
     Some(parts)
 }
 
-/// A path in the code whose first part below the crate's root is known.
+/// A path in the code whose first part below a crate's root is known.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Use<'a> {
     pub line: usize,
-    /// The module, or the other crate, that is named; `*` for a glob at the root.
+    /// Another crate of ours, or nothing when the path stays in its own.
+    pub from: &'a str,
+    /// What is named at that crate's root; `*` for a glob.
     pub target: &'a str,
 }
 
@@ -204,18 +206,15 @@ pub fn uses<'a>(
             "super" if begins && text(1) == "::" => {
                 let climbs = (0..).take_while(|step| text(2 * step) == "super").count();
                 if climbs >= depth {
-                    first_parts(tokens, at + 2 * climbs, &mut found);
+                    first_parts(tokens, at + 2 * climbs, "", &mut found);
                 }
             }
-            "crate" if begins && text(1) == "::" => first_parts(tokens, at + 2, &mut found),
+            "crate" if begins && text(1) == "::" => first_parts(tokens, at + 2, "", &mut found),
             word if begins && word == name && text(1) == "::" => {
-                first_parts(tokens, at + 2, &mut found)
+                first_parts(tokens, at + 2, "", &mut found);
             }
             word if begins && crates.contains(&word) && text(1) == "::" => {
-                found.push(Use {
-                    line: token.line,
-                    target: word,
-                });
+                first_parts(tokens, at + 2, word, &mut found);
             }
             _ => {}
         }
@@ -224,11 +223,12 @@ pub fn uses<'a>(
 }
 
 /// The first parts of the path at `at`, which may be one name, `*`, or a group in braces.
-fn first_parts<'a>(tokens: &[Token<'a>], at: usize, found: &mut Vec<Use<'a>>) {
+fn first_parts<'a>(tokens: &[Token<'a>], at: usize, from: &'a str, found: &mut Vec<Use<'a>>) {
     let Some(first) = tokens.get(at) else { return };
     if first.text != "{" {
         found.push(Use {
             line: first.line,
+            from,
             target: first.text,
         });
         return;
@@ -246,6 +246,7 @@ fn first_parts<'a>(tokens: &[Token<'a>], at: usize, found: &mut Vec<Use<'a>>) {
         if depth == 1 && matches!(pair[0].text, "{" | ",") && pair[1].text != "}" {
             found.push(Use {
                 line: pair[1].line,
+                from,
                 target: pair[1].text,
             });
         }
@@ -263,9 +264,16 @@ mod tests {
     fn targets<'a>(text: &'a str, module: &[&str]) -> Vec<&'a str> {
         let module: Vec<String> = module.iter().map(|part| part.to_string()).collect();
         let tokens = tokens(text);
+        let named = |found: &Use<'a>| {
+            if found.from.is_empty() {
+                found.target
+            } else {
+                found.from
+            }
+        };
         uses(&tokens, &module, "relay", &["wire", "link"])
             .iter()
-            .map(|found| found.target)
+            .map(named)
             .collect()
     }
 
