@@ -34,7 +34,8 @@ pub struct Run {
 }
 
 /// What a script may read of a browser's session.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SessionView {
     /// A name for logs. Not the secret that resumes a session.
     pub id: String,
@@ -43,7 +44,8 @@ pub struct SessionView {
 }
 
 /// What a script may read of a subsession.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SubsessionView {
     /// Its `subsession_id`.
     pub id: String,
@@ -233,7 +235,7 @@ pub struct OutWeb {
 
 /// A request to the SIP side.
 ///
-/// In an open subsession it goes into the dialog. `BYE` means "end it": while our own INVITE is
+/// In a subsession that has a dialog it goes into that, and `from`, `to` and the target are the dialog's. `BYE` means "end it": while our own INVITE is
 /// unanswered the host sends CANCEL instead, and where the peer's INVITE is unanswered, a final
 /// 480. `ACK` confirms the 2xx of our INVITE.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -241,10 +243,11 @@ pub struct OutWeb {
 pub struct OutSipRequest {
     /// The method, a token.
     pub method: String,
-    /// From address as the script gave it (`sip:` URI or name-addr); empty: the dialog's.
+    /// From address: a URI, or a name-addr as the script gave it. Without a word from the script it is the user's.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub from: String,
-    /// To address likewise.
+    /// To address likewise; without a word from the script the frame's target or the other party. May be
+    /// empty where there is neither.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub to: String,
     /// The target, where it is not the To address or the dialog's.

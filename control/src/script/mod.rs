@@ -1,21 +1,35 @@
 //! The scripts of the packages: compiling them, running one for one message, bounding what it may use.
 //!
 //! A run is a pure function from a message and the stores to a list of messages to send and the
-//! stores as they are then. A script gets no socket, no file and no clock; what it sends is carried
+//! stores as they are then. A script gets no socket and no file; what it sends is carried
 //! out by the host after the run. Not here: choosing the package of a message and reading package
 //! folders (`packages`), carrying out what a run says (`gateway`).
 
 mod criterion;
+mod dryrun;
+mod engine;
 mod error;
+mod host;
+mod json;
+pub mod limits;
 mod message;
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use rhai::{AST, Dynamic, Map};
+
 pub use criterion::{Criterion, Direction, Kind};
+pub use engine::Clock;
 pub use error::{Fault, ScriptError};
 pub use message::{
     Actions, Content, Inbound, JsonMap, LogLevel, LogLine, MessageState, OutSipRequest,
     OutSipResponse, OutWeb, Outbound, Outcome, Run, SessionView, SipView, Stores, SubsessionView,
     WebKind, WebView,
 };
+
+use engine::Bounded;
+use host::{Context, Shared, SipMessage};
 
 /// The text of one script and of its test.
 #[derive(Debug, Clone)]
@@ -33,50 +47,249 @@ pub struct Source {
 /// The name under which the library's source is given: its functions are callable from all packages.
 pub const LIBRARY: &str = "library";
 
+/// How scripts name their constants: `Constants.NAME`.
+const CONSTANTS: &str = "Constants";
+/// The library's function that claims a SIP request for a package.
+const RESOLVE: &str = "resolvePackageType";
+
+/// What the scripts of a set get from outside.
+pub struct Environment {
+    /// What scripts read as `Constants.NAME`; overrides the `const`s of the library and of the packages.
+    pub constants: JsonMap,
+    /// A monotonic clock, for the time limit only: scripts can't read it.
+    pub clock: Clock,
+}
+
 /// A compiled set of scripts: the library and the packages. Share it by `Arc`, swap it whole.
-pub struct Scripts;
+pub struct Scripts {
+    engine: Bounded,
+    library: Option<Compiled>,
+    packages: BTreeMap<String, Compiled>,
+}
+
+/// One script, ready to run.
+struct Compiled {
+    ast: AST,
+    file: String,
+    /// Its functions of one parameter, with the line they are defined in.
+    functions: HashMap<String, usize>,
+    constants: Arc<Map>,
+}
 
 impl Scripts {
     /// Compiles all sources and runs every package's test.
     ///
-    /// `constants` are what scripts read as `Constants.NAME`, beside the `const`s of the library and
-    /// of their own package, which they override.
-    ///
     /// # Errors
     /// The first thing that is wrong, with its place. Nothing is kept then: the caller goes on with
     /// the set it has.
-    pub fn load(sources: Vec<Source>, constants: JsonMap) -> Result<Scripts, ScriptError> {
-        let _ = (sources, constants);
-        todo!()
+    pub fn load(sources: Vec<Source>, environment: Environment) -> Result<Scripts, ScriptError> {
+        check_sources(&sources)?;
+        let mut engine = Bounded::new(environment.clock);
+        let outside = json::map_to_script(&environment.constants);
+        let (library, packages): (Vec<_>, Vec<_>) = sources
+            .iter()
+            .partition(|source| source.package == LIBRARY);
+        let mut scripts = Scripts {
+            library: None,
+            packages: BTreeMap::new(),
+            engine: Bounded::idle(),
+        };
+        let mut shared = Map::new();
+        if let Some(source) = library.first() {
+            let (ast, own) = engine.compile(&source.file, &source.text)?;
+            engine.share(&ast, &source.file)?;
+            shared = own;
+            let constants = overlaid(&[&shared, &outside]);
+            scripts.library = Some(Compiled::new(ast, source, constants)?);
+        }
+        for source in &packages {
+            let (ast, own) = engine.compile(&source.file, &source.text)?;
+            let constants = overlaid(&[&shared, &own, &outside]);
+            let compiled = Compiled::new(ast, source, constants)?;
+            scripts.packages.insert(source.package.clone(), compiled);
+        }
+        scripts.engine = engine;
+        for source in &sources {
+            if let Some((file, text)) = &source.test {
+                dryrun::run(&scripts, &source.package, file, text)?;
+            }
+        }
+        Ok(scripts)
     }
 
-    /// Runs the function that handles the message. Takes at most `limits::RUN_TIME_MAX`.
+    /// Runs the function that handles the message. Takes about [`limits::RUN_MS_MAX`] at most.
     ///
     /// # Errors
     /// The script failed or went over a limit; nothing it did counts.
     pub fn run(&self, run: &Run) -> Result<Outcome, ScriptError> {
-        let _ = run;
-        todo!()
+        let Some(package) = self.packages.get(&run.package) else {
+            return Ok(Outcome::NoCriterion);
+        };
+        let names = run.criterion.functions(&run.application);
+        let found = names.iter().find_map(|name| {
+            let line = package.functions.get(name)?;
+            Some((name, *line))
+        });
+        let Some((function, line)) = found else {
+            return Ok(Outcome::NoCriterion);
+        };
+        let shared = Shared::new(run, package.constants.clone());
+        let context = Dynamic::from(Context(shared.clone()));
+        let called = self
+            .engine
+            .call(&package.ast, function, context.clone(), context);
+        match called {
+            Ok(_) => Ok(Outcome::Ran(shared.take())),
+            Err(error) => Err(error.placed(&package.file, function, line)),
+        }
     }
 
     /// The package that takes a SIP request outside of any dialog, by the library's
-    /// `resolvePackageType(sipRequest)`. `None`: none does.
+    /// `resolvePackageType(sipRequest)`. `None`: none does. Whether that package exists shows when it is run.
     ///
     /// # Errors
-    /// As for [`Scripts::run`].
+    /// As for [`Scripts::run`], and if the function returns anything but text or `()`.
     pub fn resolve_package(&self, request: &SipView) -> Result<Option<String>, ScriptError> {
-        let _ = request;
-        todo!()
+        let Some(library) = &self.library else {
+            return Ok(None);
+        };
+        let Some(line) = library.functions.get(RESOLVE) else {
+            return Ok(None);
+        };
+        let run = Run {
+            package: LIBRARY.to_string(),
+            application: "default".to_string(),
+            criterion: Criterion {
+                direction: Direction::FromNet,
+                verb: request.method.clone(),
+                kind: Kind::Request,
+                status: None,
+            },
+            message: Inbound::Sip(request.clone()),
+            user: String::new(),
+            unique_id: String::new(),
+            session: SessionView::default(),
+            subsession: None,
+            stores: Stores::default(),
+        };
+        let context = Context(Shared::new(&run, library.constants.clone()));
+        let request = Dynamic::from(SipMessage::received(request));
+        let result = self
+            .engine
+            .call(&library.ast, RESOLVE, request, Dynamic::from(context))
+            .map_err(|error| error.placed(&library.file, RESOLVE, *line))?;
+        if result.is_unit() {
+            return Ok(None);
+        }
+        match result.into_string() {
+            Ok(package) => Ok(Some(package).filter(|package| !package.is_empty())),
+            Err(kind) => Err(ScriptError {
+                fault: Fault::Runtime,
+                file: library.file.clone(),
+                line: *line,
+                column: 0,
+                function: RESOLVE.to_string(),
+                message: format!("must return a package's name or (), not a {kind}"),
+            }),
+        }
     }
 
-    /// All packages with the names of their criteria functions, sorted.
+    /// All packages with the names of the functions that handle messages, sorted.
     pub fn criteria(&self) -> Vec<(String, Vec<String>)> {
-        todo!()
+        let handlers = |compiled: &Compiled| {
+            let mut names: Vec<String> = compiled.functions.keys().cloned().collect();
+            names.retain(|name| Criterion::is_handler(name));
+            names.sort();
+            names
+        };
+        self.packages
+            .iter()
+            .map(|(package, compiled)| (package.clone(), handlers(compiled)))
+            .collect()
     }
 
     /// Whether there is a package of this name.
     pub fn has_package(&self, package: &str) -> bool {
-        let _ = package;
-        todo!()
+        self.packages.contains_key(package)
     }
 }
+
+impl Compiled {
+    fn new(ast: AST, source: &Source, constants: Arc<Map>) -> Result<Compiled, ScriptError> {
+        let mut functions = HashMap::new();
+        for function in ast.iter_functions() {
+            let line = line_of(&source.text, function.name);
+            let handles = Criterion::is_handler(function.name) || function.name == RESOLVE;
+            if function.params.len() == 1 {
+                functions.insert(function.name.to_string(), line);
+            } else if handles {
+                return Err(ScriptError {
+                    fault: Fault::Compile,
+                    file: source.file.clone(),
+                    line,
+                    column: 0,
+                    function: function.name.to_string(),
+                    message: "a function that handles messages has one parameter".to_string(),
+                });
+            }
+        }
+        Ok(Compiled {
+            ast,
+            file: source.file.clone(),
+            functions,
+            constants,
+        })
+    }
+}
+
+/// Later maps override earlier ones.
+fn overlaid(maps: &[&Map]) -> Arc<Map> {
+    let mut all = Map::new();
+    for map in maps {
+        all.extend((*map).clone());
+    }
+    Arc::new(all)
+}
+
+/// The line a function is defined in, counted from 1; 0 if it can't be told.
+fn line_of(text: &str, function: &str) -> usize {
+    let defines = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("private ").unwrap_or(line);
+        line.strip_prefix("fn ")
+            .and_then(|rest| rest.trim_start().strip_prefix(function))
+            .is_some_and(|rest| rest.trim_start().starts_with('('))
+    };
+    text.lines().position(defines).map_or(0, |at| at + 1)
+}
+
+fn check_sources(sources: &[Source]) -> Result<(), ScriptError> {
+    let refuse = |source: &Source, message: String| {
+        Err(ScriptError {
+            fault: Fault::Source,
+            file: source.file.clone(),
+            line: 0,
+            column: 0,
+            function: String::new(),
+            message,
+        })
+    };
+    for (at, source) in sources.iter().enumerate() {
+        if at > limits::PACKAGES_MAX {
+            return refuse(source, format!("more than {} packages", limits::PACKAGES_MAX));
+        }
+        if source.text.len() > limits::SOURCE_BYTES_MAX {
+            let limit = limits::SOURCE_BYTES_MAX;
+            return refuse(source, format!("larger than {limit} octets"));
+        }
+        let before = &sources[..at];
+        if before.iter().any(|other| other.package == source.package) {
+            let name = &source.package;
+            return refuse(source, format!("the package {name} is there twice"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
