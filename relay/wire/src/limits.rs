@@ -29,7 +29,16 @@ pub const CONTROL_BYTES_MAX: usize = 125;
 /// Longest header that a client's frame can have, in octets: 2, length 8, mask 4.
 pub const FRAME_HEADER_BYTES_MAX: usize = 14;
 
-const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize, "offsets in a head are u16");
-const _: () = assert!(HEADER_LINE_BYTES_MAX < HEAD_BYTES_MAX, "a line must fit in a head");
+const _: () = assert!(
+    HEAD_BYTES_MAX <= u16::MAX as usize,
+    "offsets in a head are u16"
+);
+const _: () = assert!(
+    HEADER_LINE_BYTES_MAX < HEAD_BYTES_MAX,
+    "a line must fit in a head"
+);
 const _: () = assert!(START_LINE_BYTES_MAX < HEADER_LINE_BYTES_MAX);
-const _: () = assert!(HELD_BYTES_MAX <= u8::MAX as usize, "what is held is counted in a u8");
+const _: () = assert!(
+    HELD_BYTES_MAX <= u8::MAX as usize,
+    "what is held is counted in a u8"
+);
