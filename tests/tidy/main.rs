@@ -9,6 +9,7 @@ mod imports;
 mod leftovers;
 mod links;
 mod manifests;
+mod runner;
 mod rust;
 mod sizes;
 mod tree;

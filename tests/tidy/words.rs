@@ -72,7 +72,7 @@ fn named(name: &str, word: &str) -> bool {
 
 /// Names that a file gives to things of its own: behind `fn`, `struct`, `enum` and the like, and
 /// fields and arguments, which stand before a single colon.
-fn defined<'a>(file: &'a File) -> Vec<(usize, &'a str)> {
+fn defined(file: &File) -> Vec<(usize, &str)> {
     const KEYWORDS: &[&str] = &[
         "fn", "struct", "enum", "trait", "type", "const", "static", "mod", "let", "mut", "class",
         "function", "var",
