@@ -1,0 +1,590 @@
+//! The session: a relation to the server that outlives its sockets.
+//!
+//! Numbers and keeps the frames (`sequence.js`), moves through the states (`connection-state.js`),
+//! hands what comes to its package. Not here: sockets (`connection.js`), chats (`chat.js`).
+
+import { Challenges } from "./auth.js";
+import { isOver, meaningOfClose, nextSessionState } from "./connection-state.js";
+import { Connection } from "./connection.js";
+import { ACTION, MESSAGETYPE, SESSIONSTATE } from "./constants.js";
+import { environment } from "./environment.js";
+import { ERRORCODE, ErrorInfo } from "./errors.js";
+import { fire, guarded, later, startTimer, stopTimer } from "./events.js";
+import { randomUuid } from "./identifiers.js";
+import { log } from "./log.js";
+import { Message, PROTOCOL_VERSION, readMessage } from "./message.js";
+import { Sequence } from "./sequence.js";
+import { WscMap } from "./subsession-map.js";
+
+/** The first attempt to reconnect comes within this time, spread by chance. */
+const FIRST_RETRY_MS_MAX = 250;
+/** No ping interval may be shorter. */
+const PING_INTERVAL_MS_MIN = 1000;
+
+/**
+ * A service of the session, such as a ChatPackage.
+ * @typedef {object} Package
+ * @property {string} packageType
+ * @property {(message: Message) => void} onMessage
+ * @property {() => void} [clear] frees everything without a word to the server
+ * @property {() => void} [close] ends everything
+ */
+
+/**
+ * One activity of a package, such as a Chat.
+ * @typedef {object} SubSession
+ * @property {string} subSessionId
+ * @property {(message: Message) => void} onMessage
+ */
+
+/** A session with the server. */
+export class Session {
+  #userName;
+  #success;
+  #failure;
+  /** @type {string} */
+  #state = SESSIONSTATE.NONE;
+  #sequence = new Sequence();
+  /** Frames of the application from before the session was up. @type {Message[]} */
+  #early = [];
+  /** @type {Connection} */
+  #connection;
+  /** Whether the answer to a connect is still to come. */
+  #connecting = true;
+  #challenges = new Challenges();
+  /** @type {any} */
+  #authHandler = null;
+  /** @type {any} */
+  #authorization;
+  /** @type {string | undefined} */
+  #wscId;
+  /** @type {any} */
+  #giveUpTimer;
+  /** @type {any} */
+  #ackTimer;
+  /** @type {Map<string, Package>} */
+  #packages = new Map();
+  /** @type {Map<string, { packageType: string, subSession: SubSession }>} */
+  #subSessions = new Map();
+  #extHeaders;
+  #extPayloads;
+  /** @type {(session: Session) => void} */
+  #resolveConnected = () => {};
+  /** @type {(error: ErrorInfo) => void} */
+  #rejectConnected = () => {};
+
+  /**
+   * Opens the socket and returns; packages and handlers are made right after, in the same turn.
+   *
+   * @param {string} userName wanted identity, may be empty; the server's answer decides
+   * @param {string} webSocketUri such as `wss://rtc.example.com/ws/webrtc/demo`
+   * @param {(() => void) | null} [successCallback] connected, for the first time or afresh
+   * @param {((error: ErrorInfo) => void) | null} [failureCallback] it failed for good
+   * @param {string | null} [sessionId] of a stored session to be restored
+   * @param {Record<string, any> | null} [extHeaders] sent with the connect
+   * @param {any} [extPayloads] payload of the connect
+   */
+  constructor(
+    userName, webSocketUri, successCallback, failureCallback, sessionId, extHeaders, extPayloads,
+  ) {
+    this.#userName = userName ?? "";
+    this.#success = successCallback;
+    this.#failure = failureCallback;
+    this.#extHeaders = extHeaders;
+    this.#extPayloads = extPayloads;
+    /** Given by the server. @type {string | null} */
+    this.sessionId = null;
+    /** Where the session's sockets go. */
+    this.webSocketUri = webSocketUri;
+    /** Milliseconds between acknowledgement frames. */
+    this.ackInterval = 60000;
+    /** Milliseconds between pings while a subsession exists. */
+    this.busyPingInterval = 3000;
+    /** Milliseconds between pings while none exists. */
+    this.idlePingInterval = 10000;
+    /** Milliseconds between attempts to reconnect, after the first. */
+    this.reConnectInterval = 2000;
+    /** Milliseconds after which reconnecting is given up. */
+    this.reConnectTime = 60000;
+    /** Missed pings before the socket counts as lost. */
+    this.retryCount = 2;
+    /** Every change of state. @type {((sessionState: string) => void) | undefined} */
+    this.onSessionStateChange = this.onSessionStateChange;
+    /**
+     * Settles with the first connect. @type {Promise<Session>}
+     */
+    this.connected = new Promise((resolve, reject) => {
+      this.#resolveConnected = resolve;
+      this.#rejectConnected = reject;
+    });
+    this.connected.catch(() => {});
+    this.#connection = new Connection(webSocketUri, {
+      opened: () => this.#connect(),
+      received: (text) => this.#receive(text),
+      lost: (code, reason) => this.#lost(code, reason),
+      pingInterval: () => this.#pingInterval(),
+      retryCount: () => this.retryCount,
+    });
+    if (sessionId) {
+      const reason = "no stored data of that session";
+      later(() => this.#fail("refused", new ErrorInfo(ERRORCODE.RESTORE_FAILED, reason)));
+      return;
+    }
+    try {
+      this.#connection.open();
+    } catch (error) {
+      log("error", "the session's URL is unusable", error);
+      const reason = `cannot open a WebSocket to ${webSocketUri}`;
+      later(() => this.#fail("refused", new ErrorInfo(ERRORCODE.WEBSOCKET_ERROR, reason)));
+    }
+  }
+
+  /** Ends the session and all it has. The server is told by close code 1000. */
+  close() {
+    if (this.#state === SESSIONSTATE.CLOSED) return;
+    this.#release(1000, "Normal close");
+    this.#rejectConnected(new ErrorInfo(ERRORCODE.REQUEST_TERMINATED, "closed"));
+    this.#state = nextSessionState(this.#state, "close");
+    fire(this, "onSessionStateChange", this.#state);
+  }
+
+  /** @returns {string | null} */
+  getSessionId() {
+    return this.sessionId;
+  }
+
+  /** @returns {string} the identity in force */
+  getUserName() {
+    return this.#userName;
+  }
+
+  /** @returns {string} one of SESSIONSTATE */
+  getSessionState() {
+    return this.#state;
+  }
+
+  /** @param {number} ms at least 1000 */
+  setIdlePingInterval(ms) {
+    this.idlePingInterval = Math.max(ms, PING_INTERVAL_MS_MIN);
+  }
+
+  /** @param {number} ms at least 1000 */
+  setBusyPingInterval(ms) {
+    this.busyPingInterval = Math.max(ms, PING_INTERVAL_MS_MIN);
+  }
+
+  /** @param {number} ms */
+  setReconnectInterval(ms) {
+    this.reConnectInterval = ms;
+  }
+
+  /** @param {number} ms */
+  setReconnectTime(ms) {
+    this.reConnectTime = ms;
+  }
+
+  // For package developers.
+
+  /**
+   * Adds a package; a second one of a type is an error.
+   * @param {Package} added
+   */
+  registerPackage(added) {
+    if (this.#packages.has(added.packageType)) {
+      throw new Error(`wsc: the session already has a package "${added.packageType}"`);
+    }
+    this.#packages.set(added.packageType, added);
+  }
+
+  /**
+   * @param {string} packageType
+   * @returns {Package | undefined}
+   */
+  getPackage(packageType) {
+    return this.#packages.get(packageType);
+  }
+
+  /** @param {any} handler an AuthHandler */
+  setAuthHandler(handler) {
+    this.#authHandler = handler;
+  }
+
+  /**
+   * @param {string} packageType
+   * @param {string} id
+   * @param {SubSession} subSession
+   */
+  putSubSession(packageType, id, subSession) {
+    this.#subSessions.set(id, { packageType, subSession });
+    if (this.#subSessions.size === 1) this.#pingAnew();
+  }
+
+  /**
+   * @param {string} id
+   * @returns {SubSession | undefined}
+   */
+  getSubSession(id) {
+    return this.#subSessions.get(id)?.subSession;
+  }
+
+  /** @param {string} id */
+  removeSubSession(id) {
+    this.#subSessions.delete(id);
+  }
+
+  /**
+   * @param {string} type
+   * @returns {WscMap<SubSession>}
+   */
+  getSubSessionsByPackageType(type) {
+    /** @type {WscMap<SubSession>} */
+    const found = new WscMap();
+    for (const [id, { packageType, subSession }] of this.#subSessions) {
+      if (packageType === type) found.put(id, subSession);
+    }
+    return found;
+  }
+
+  /** @returns {SubSession[]} */
+  getAllSubSessions() {
+    return Array.from(this.#subSessions.values(), ({ subSession }) => subSession);
+  }
+
+  /** @returns {string} the correlation id of the next request; nothing is used up */
+  genNewCorrelationId() {
+    return `c${this.#sequence.lastSent + 1}`;
+  }
+
+  /** @returns {string} */
+  generateSubSessionId() {
+    return randomUuid();
+  }
+
+  /** @returns {number} */
+  getLastOutboundSeq() {
+    return this.#sequence.lastSent;
+  }
+
+  /**
+   * Numbers and sends a frame, or keeps it until the session is up again.
+   * @param {Message} message
+   */
+  sendMessage(message) {
+    if (isOver(this.#state)) throw new Error(`wsc: the session is ${this.#state}`);
+    if (this.#state === SESSIONSTATE.NONE) {
+      this.#early.push(message);
+      return;
+    }
+    if (!message.isACK()) {
+      this.#sequence.stamp(message);
+      if (message.isRequest()) {
+        message.control.correlation_id ??= `c${message.control.sequence}`;
+      }
+    }
+    if (this.#state === SESSIONSTATE.CONNECTED) this.#transmit(message);
+  }
+
+  /**
+   * Takes back a frame that waits for the session to be up.
+   * @param {Message} message
+   * @returns {boolean} whether it waited
+   */
+  withdraw(message) {
+    const at = this.#early.indexOf(message);
+    if (at >= 0) this.#early.splice(at, 1);
+    return at >= 0;
+  }
+
+  /**
+   * Changes the state and fires the event.
+   * @param {string} state one of SESSIONSTATE
+   */
+  setSessionState(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    fire(this, "onSessionStateChange", state);
+  }
+
+  // Connecting.
+
+  #connect() {
+    this.#connecting = true;
+    const user = this.#userName || undefined;
+    const message = new Message({
+      control: { type: MESSAGETYPE.REQUEST, package_type: "register" },
+      header: { action: ACTION.CONNECT, initiator: user, target: user },
+    });
+    if (this.#authorization) message.header.authorization = this.#authorization;
+    if (this.sessionId !== null) {
+      message.control.wsc_id = this.#wscId;
+      Object.assign(message.header, this.#sequence.marks());
+    } else {
+      message.addExtHeaders(this.#extHeaders);
+      message.payload = this.#extPayloads ?? undefined;
+      this.#sequence.unconfirmed = [];
+      this.#sequence.stamp(message);
+      message.control.correlation_id = `c${message.control.sequence}`;
+    }
+    this.#transmit(message);
+  }
+
+  /** @param {Message} message the answer to a connect */
+  #answered(message) {
+    if (message.isError()) {
+      this.#refused(message);
+      return;
+    }
+    const { session_id, wsc_id, sequence } = message.control;
+    const resumed = this.sessionId !== null && session_id === this.sessionId;
+    const lost = this.sessionId !== null && !resumed;
+    if (!session_id) {
+      this.#fail("refused", new ErrorInfo(400, "the server gave no session id"));
+      return;
+    }
+    this.#connecting = false;
+    this.#authorization = undefined;
+    this.#challenges = new Challenges();
+    stopTimer(this.#giveUpTimer);
+    this.sessionId = session_id;
+    this.#wscId = wsc_id ?? this.#wscId;
+    this.#userName = message.header.initiator ?? this.#userName;
+    if (lost) {
+      log("warn", "the server gave a fresh session for the lost one");
+      this.#clearSubSessions();
+      this.#sequence.restart();
+    }
+    if (resumed) {
+      this.#sequence.confirm(message.header.sslr ?? message.control.ack_sequence);
+    } else {
+      this.#sequence.receive(sequence);
+      this.#sequence.confirm(this.#sequence.lastSent);
+    }
+    this.#connection.watch();
+    this.#scheduleAck();
+    this.setSessionState(nextSessionState(this.#state, resumed || lost ? "resumed" : "connected"));
+    for (const kept of this.#sequence.unconfirmed) this.#transmit(kept);
+    for (const early of this.#early.splice(0)) this.sendMessage(early);
+    if (!resumed) {
+      this.#resolveConnected(this);
+      this.#callBack(this.#success);
+    }
+  }
+
+  /** @param {Message} message the error that answers a connect */
+  async #refused(message) {
+    const { error_code: code = ERRORCODE.SYSTEM_ERROR, reason = "", authenticate } = message.header;
+    if (code === ERRORCODE.UNAUTHORIZED || code === ERRORCODE.PROXYAUTH_REQUIRED) {
+      const authorization = await this.#challenges.answer(this.#authHandler, authenticate);
+      if (isOver(this.#state)) return;
+      if (authorization) {
+        this.#authorization = authorization;
+        this.#sequence.receive(message.control.sequence);
+        this.#connect();
+        return;
+      }
+    }
+    if (code === 503 && this.#state === SESSIONSTATE.RECONNECTING) {
+      this.#connection.drop();
+      this.#retry(this.reConnectInterval);
+      return;
+    }
+    const event = this.#state === SESSIONSTATE.NONE ? "refused" : "given-up";
+    this.#fail(event, new ErrorInfo(code, reason));
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   */
+  #lost(code, reason) {
+    const event = meaningOfClose(code);
+    log("info", `the session's socket is gone (${code} ${reason})`);
+    if (this.#state === SESSIONSTATE.NONE) {
+      const why = reason || "the server cannot be reached";
+      this.#fail("lost", new ErrorInfo(ERRORCODE.WEBSOCKET_ERROR, why));
+    } else if (event === "lost") {
+      this.#reconnect();
+    } else if (event === "given-up") {
+      this.#fail(event, new ErrorInfo(ERRORCODE.WEBSOCKET_ERROR, reason || "ended by the server"));
+    } else {
+      this.#end(event);
+    }
+  }
+
+  #reconnect() {
+    this.#connecting = true;
+    if (this.#state === SESSIONSTATE.RECONNECTING) {
+      this.#retry(this.reConnectInterval);
+      return;
+    }
+    stopTimer(this.#ackTimer);
+    this.#giveUpTimer = startTimer(() => {
+      const reason = "the connection was lost and did not come back";
+      this.#fail("given-up", new ErrorInfo(ERRORCODE.WEBSOCKET_ERROR, reason));
+    }, this.reConnectTime);
+    this.#retry(environment.chance() * FIRST_RETRY_MS_MAX);
+    this.setSessionState(nextSessionState(this.#state, "lost"));
+  }
+
+  /** @param {number} ms */
+  #retry(ms) {
+    this.#connection.openIn(ms);
+  }
+
+  // Frames.
+
+  /** @param {string} text */
+  #receive(text) {
+    const message = readMessage(text);
+    if (!message) {
+      log("warn", "a text came that is no frame; ignored");
+      return;
+    }
+    if (message.isError() && message.header.error_code === ERRORCODE.SYSTEM_ERROR) {
+      const { reason = "system error" } = message.header;
+      this.#fail("fatal", new ErrorInfo(ERRORCODE.SYSTEM_ERROR, reason));
+      return;
+    }
+    const { control, header } = message;
+    const answersConnect = control.package_type === "register"
+      && header.action === ACTION.CONNECT && (message.isResponse() || message.isError());
+    if (this.#connecting) {
+      if (answersConnect) this.#answered(message);
+      else log("warn", "a frame came before the answer to the connect; ignored");
+      return;
+    }
+    // Old servers put the request's number into the response and no ack_sequence.
+    const confirmed = control.ack_sequence
+      ?? (message.isResponse() || message.isACK() ? control.sequence : undefined);
+    this.#sequence.confirm(confirmed);
+    if (message.isACK()) return;
+    const verdict = this.#sequence.receive(control.sequence);
+    if (verdict === "duplicate") return;
+    if (verdict === "gap") log("warn", `frames are missing before ${control.sequence}`);
+    if (answersConnect && message.isError()) {
+      this.#fail("fatal", new ErrorInfo(header.error_code ?? 500, header.reason ?? ""));
+      return;
+    }
+    this.#dispatch(message);
+  }
+
+  /** @param {Message} message */
+  #dispatch(message) {
+    const { control } = message;
+    control.package_type ??= this.#subSessions.get(control.subsession_id ?? "")?.packageType;
+    const packageType = control.package_type ?? "register";
+    if (packageType === "register") return;
+    const handler = this.#packages.get(packageType);
+    if (handler) {
+      guarded(`package ${packageType}`, () => handler.onMessage(message));
+    } else if (message.isRequest()) {
+      this.sendError(message, 404, "package not available");
+    }
+  }
+
+  /**
+   * Answers a request with an error.
+   * @param {Message} request
+   * @param {number} code
+   * @param {string} [reason]
+   * @param {Record<string, any> | null} [extHeaders]
+   */
+  sendError(request, code, reason, extHeaders) {
+    const { package_type, subsession_id, correlation_id } = request.control;
+    const { action, initiator, target } = request.header;
+    const error = new Message({
+      control: { type: MESSAGETYPE.ERROR, package_type, subsession_id, correlation_id },
+      header: { action, initiator, target, error_code: code, reason },
+    });
+    error.addExtHeaders(extHeaders);
+    this.sendMessage(error);
+  }
+
+  /** @param {Message} message */
+  #transmit(message) {
+    const { control } = message;
+    if (this.sessionId !== null) control.session_id = this.sessionId;
+    control.version = PROTOCOL_VERSION;
+    const received = this.#sequence.lastReceived;
+    const confirms = received > 0 && !message.isReconnect()
+      && !(message.isACK() && control.sequence !== undefined);
+    if (confirms) control.ack_sequence = received;
+    if (this.#connection.send(JSON.stringify(message)) && confirms) {
+      this.#sequence.lastConfirmed = received;
+    }
+  }
+
+  #scheduleAck() {
+    stopTimer(this.#ackTimer);
+    this.#ackTimer = startTimer(() => {
+      if (this.#sequence.lastReceived > this.#sequence.lastConfirmed) this.#acknowledge();
+      this.#scheduleAck();
+    }, this.ackInterval);
+  }
+
+  #acknowledge() {
+    this.sendMessage(new Message({
+      control: { type: MESSAGETYPE.ACK, package_type: "register" },
+      header: { action: ACTION.CONNECT, initiator: this.#userName, target: this.#userName },
+    }));
+  }
+
+  // Keeping alive, and the end.
+
+  #pingInterval() {
+    const wanted = this.#subSessions.size > 0 ? this.busyPingInterval : this.idlePingInterval;
+    return Math.max(wanted, PING_INTERVAL_MS_MIN);
+  }
+
+  #pingAnew() {
+    if (this.#state === SESSIONSTATE.CONNECTED) this.#connection.watch();
+  }
+
+  /**
+   * @param {import("./connection-state.js").SessionEvent} event
+   * @param {ErrorInfo} error
+   */
+  #fail(event, error) {
+    if (isOver(this.#state)) return;
+    this.#release();
+    this.#rejectConnected(error);
+    const early = this.#state === SESSIONSTATE.NONE;
+    this.setSessionState(nextSessionState(this.#state, event));
+    this.#callBack(this.#failure, error);
+    if (early) this.setSessionState(nextSessionState(this.#state, "close"));
+  }
+
+  /** @param {import("./connection-state.js").SessionEvent} event */
+  #end(event) {
+    this.#release();
+    this.setSessionState(nextSessionState(this.#state, event));
+  }
+
+  /**
+   * Frees everything this session holds here.
+   * @param {number} [code]
+   * @param {string} [reason]
+   */
+  #release(code, reason) {
+    stopTimer(this.#giveUpTimer);
+    stopTimer(this.#ackTimer);
+    this.#connection.drop(code, reason);
+    this.#early = [];
+    this.#clearSubSessions();
+  }
+
+  #clearSubSessions() {
+    for (const owner of this.#packages.values()) {
+      guarded(`package ${owner.packageType}`, () => owner.clear?.());
+    }
+    this.#subSessions.clear();
+  }
+
+  /**
+   * @param {((...args: any[]) => void) | null | undefined} callback
+   * @param {...any} args
+   */
+  #callBack(callback, ...args) {
+    fire({ callback }, "callback", ...args);
+  }
+}

@@ -1,0 +1,33 @@
+//! Everything the library takes from its surroundings: sockets, clock, timers, chance.
+//! Tests put their own in place; no other module names these globals.
+
+export const environment = {
+  /**
+   * @param {string} url
+   * @param {string[]} protocols
+   * @returns {WebSocket} throws a SyntaxError if the URL is unusable
+   */
+  openSocket: (url, protocols) => new WebSocket(url, protocols),
+
+  /** @returns {number} milliseconds of a clock that never jumps */
+  now: () => performance.now(),
+
+  /**
+   * @param {() => void} callback
+   * @param {number} ms
+   * @returns {any} what `stopTimer` takes
+   */
+  startTimer: (callback, ms) => setTimeout(callback, ms),
+
+  /** @param {any} timer */
+  stopTimer: (timer) => clearTimeout(timer),
+
+  /** @returns {number} from 0 to less than 1; for jitter, not for secrets */
+  chance: () => Math.random(),
+
+  /**
+   * @param {number} count
+   * @returns {Uint8Array} octets nobody can guess
+   */
+  randomOctets: (count) => crypto.getRandomValues(new Uint8Array(count)),
+};

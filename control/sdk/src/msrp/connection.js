@@ -1,0 +1,130 @@
+//! The WebSocket of one MSRP session, and its clock (RFC 7977). A message is a frame.
+
+import { environment } from "../environment.js";
+import { startTimer, stopTimer, turn } from "../events.js";
+import { log } from "../log.js";
+import { Endpoint } from "./endpoint.js";
+
+const SUBPROTOCOL = "msrp";
+/** Our close code for a session that can't go on; any code but 1000 would do. */
+const CLOSE_BROKEN = 4000;
+const encoder = new TextEncoder();
+
+/**
+ * @typedef {object} MsrpHooks
+ * @property {() => void} open messages may flow
+ * @property {(orderly: boolean, status: number, reason: string) => void} closed
+ * @property {import("./endpoint.js").EndpointHooks["message"]} message
+ * @property {import("./endpoint.js").EndpointHooks["sent"]} sent
+ * @property {import("./endpoint.js").EndpointHooks["failed"]} failed
+ */
+
+/** An MSRP session over a WebSocket of its own. */
+export class MsrpConnection {
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {any} */
+  #timer;
+  #endpoint;
+  #hooks;
+
+  /**
+   * @param {import("./endpoint.js").EndpointSettings} settings
+   * @param {MsrpHooks} hooks
+   */
+  constructor(settings, hooks) {
+    this.#hooks = hooks;
+    this.#endpoint = new Endpoint(settings, {
+      transmit: (octets) => {
+        if (this.#socket?.readyState === 1) this.#socket.send(octets);
+      },
+      bound: () => hooks.open(),
+      message: hooks.message,
+      sent: hooks.sent,
+      failed: hooks.failed,
+      broken: (status, reason) => this.#broken(status, reason),
+    });
+  }
+
+  /**
+   * Opens the socket. Throws if the URL is unusable.
+   * @param {string} url
+   */
+  open(url) {
+    const socket = environment.openSocket(url, [SUBPROTOCOL]);
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => turn(() => {
+      this.#endpoint.opened(environment.now());
+      this.#schedule();
+    });
+    socket.onmessage = (event) => turn(() => {
+      const { data } = event;
+      const octets = typeof data === "string" ? encoder.encode(data) : new Uint8Array(data);
+      this.#endpoint.receive(octets, environment.now());
+      this.#schedule();
+    });
+    socket.onclose = (event) => turn(() => {
+      log("info", `a chat's socket is gone (${event.code} ${event.reason})`);
+      this.#forget();
+      const orderly = event.code === 1000;
+      const reason = event.reason || (orderly ? "closed" : "the connection was lost");
+      this.#endpoint.close(481, reason);
+      this.#hooks.closed(orderly, 481, reason);
+    });
+  }
+
+  /**
+   * @param {import("./endpoint.js").Outgoing} outgoing
+   * @returns {boolean} false if nothing more is taken
+   */
+  send(outgoing) {
+    const taken = this.#endpoint.send(outgoing, environment.now());
+    this.#schedule();
+    return taken;
+  }
+
+  /**
+   * Ends it in good order; what is open fails. `closed` is not called.
+   * @param {number} status
+   * @param {string} reason
+   */
+  close(status, reason) {
+    const socket = this.#forget();
+    this.#endpoint.close(status, reason);
+    if (socket && socket.readyState < 2) socket.close(1000, "");
+  }
+
+  /**
+   * @param {number} status
+   * @param {string} reason
+   */
+  #broken(status, reason) {
+    const socket = this.#forget();
+    if (socket && socket.readyState < 2) socket.close(CLOSE_BROKEN, "");
+    this.#hooks.closed(false, status, reason);
+  }
+
+  /** @returns {WebSocket | null} the socket, which no longer reports anything */
+  #forget() {
+    stopTimer(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket) {
+      socket.onopen = null;
+      socket.onmessage = null;
+      socket.onclose = null;
+    }
+    return socket;
+  }
+
+  #schedule() {
+    stopTimer(this.#timer);
+    const deadline = this.#endpoint.deadline();
+    if (deadline === null || !this.#socket) return;
+    this.#timer = startTimer(() => {
+      this.#endpoint.tick(environment.now());
+      this.#schedule();
+    }, Math.max(0, deadline - environment.now()));
+  }
+}

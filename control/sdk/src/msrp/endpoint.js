@@ -1,0 +1,472 @@
+//! One MSRP session's end: requests, responses, reports, chunks, time-outs (RFC 4975). Pure:
+//! octets and time in, octets and events out. Not here: the socket (`connection.js`).
+
+import { randomWord } from "../identifiers.js";
+import { admits, bareType } from "../media-types.js";
+import { writeRequest, writeResponse } from "./frame.js";
+import { FramingLost, Reader } from "./reader.js";
+import { Reassembly } from "./reassembly.js";
+import { sameUri } from "./uri.js";
+
+/** @typedef {import("./frame.js").Frame} Frame */
+
+/** Milliseconds a response may take after the last octet of its request (RFC 4975, 7.1.1). */
+export const RESPONSE_MS_MAX = 30_000;
+/** Octets of a head and of an end-line that a frame may have beside its body. */
+const FRAME_OVERHEAD_OCTETS_MAX = 32 * 1024;
+/** Messages waiting to be sent. */
+const QUEUE_MAX = 1000;
+/** Sent messages of which a report may still come. */
+const REPORTABLE_MAX = 256;
+/** Malformed requests after which the connection is given up. */
+const FAULTS_MAX = 5;
+
+/**
+ * @typedef {object} EndpointSettings
+ * @property {string} localUri ours
+ * @property {string[]} remotePath theirs, the next hop first
+ * @property {string[]} acceptTypes what the application takes
+ * @property {number} octetsMax largest message taken
+ * @property {number} [chunkOctets] body of a chunk, 2048 at first
+ * @property {number} [window] chunks sent without an answer, 16 at first
+ */
+
+/**
+ * A whole message to be sent.
+ * @typedef {object} Outgoing
+ * @property {string} messageId
+ * @property {string} contentType
+ * @property {Uint8Array} body
+ * @property {boolean} [successReport] ask the far end to report success
+ */
+
+/**
+ * @typedef {object} EndpointHooks
+ * @property {(octets: Uint8Array) => void} transmit one frame
+ * @property {() => void} bound our first SEND was answered: messages may flow
+ * @property {(incoming: { messageId: string, contentType: string, body: Uint8Array }) =>
+ *   number | void} message a whole message; a number refuses it with that status
+ * @property {(messageId: string) => void} sent the far end has the whole message
+ * @property {(messageId: string, status: number, reason: string) => void} failed
+ * @property {(status: number, reason: string) => void} broken the session can't go on
+ */
+
+/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean }} Sending */
+
+/** One end of one session. */
+export class Endpoint {
+  #settings;
+  #hooks;
+  #reader;
+  #reassembly;
+  #chunkOctets;
+  #window;
+  /** @type {"new" | "binding" | "bound" | "over"} */
+  #state = "new";
+  /** Messages not yet sent as a whole; the first one is under way. @type {Sending[]} */
+  #queue = [];
+  /** Requests without an answer, oldest first. @type {Map<string, { sending: Sending | null, at: number }>} */
+  #pending = new Map();
+  /** Sent as a whole, waiting for a success report. @type {Map<string, Sending>} */
+  #reportable = new Map();
+  #faults = 0;
+
+  /**
+   * @param {EndpointSettings} settings
+   * @param {EndpointHooks} hooks
+   */
+  constructor(settings, hooks) {
+    this.#settings = settings;
+    this.#hooks = hooks;
+    this.#chunkOctets = settings.chunkOctets ?? 2048;
+    this.#window = settings.window ?? 16;
+    this.#reader = new Reader(settings.octetsMax + FRAME_OVERHEAD_OCTETS_MAX);
+    this.#reassembly = new Reassembly(settings.octetsMax);
+  }
+
+  /**
+   * The socket is open: a SEND without a body binds it to the session (RFC 4975, 5.4).
+   * @param {number} now milliseconds
+   */
+  opened(now) {
+    this.#state = "binding";
+    this.#request("SEND", [["Message-ID", randomWord(20)]], null, now);
+  }
+
+  /**
+   * Sends a message, as soon as the session is bound and the window lets it.
+   * @param {Outgoing} outgoing
+   * @param {number} now milliseconds
+   * @returns {boolean} false if nothing more is taken
+   */
+  send(outgoing, now) {
+    if (this.#state === "over" || this.#queue.length >= QUEUE_MAX) return false;
+    this.#queue.push({ outgoing, next: 0, open: 0, whole: false });
+    this.#pump(now);
+    return true;
+  }
+
+  /**
+   * Takes what came over the socket.
+   * @param {Uint8Array} octets
+   * @param {number} now milliseconds
+   */
+  receive(octets, now) {
+    /** @type {Frame[]} */
+    let frames = [];
+    try {
+      frames = this.#reader.push(octets);
+    } catch (error) {
+      if (!(error instanceof FramingLost)) throw error;
+      this.#break(400, error.message);
+    }
+    for (const frame of frames) {
+      if (this.#state === "over") return;
+      if (frame.method === "") this.#response(frame, now);
+      else this.#incoming(frame, now);
+    }
+  }
+
+  /**
+   * Does what is due.
+   * @param {number} now milliseconds
+   */
+  tick(now) {
+    this.#reassembly.expire(now);
+    for (const [tid, { sending, at }] of this.#pending) {
+      if (now - at < RESPONSE_MS_MAX || this.#state === "over") break;
+      this.#pending.delete(tid);
+      if (sending) this.#fail(sending, 408, "no answer");
+      else this.#break(408, "no answer to the first request");
+    }
+    this.#pump(now);
+  }
+
+  /** @returns {number | null} when {@link Endpoint.tick} has something to do */
+  deadline() {
+    const [oldest] = this.#pending.values();
+    const response = oldest ? oldest.at + RESPONSE_MS_MAX : Infinity;
+    const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity);
+    return earliest === Infinity ? null : earliest;
+  }
+
+  /**
+   * The session is over: all that is open has failed.
+   * @param {number} status
+   * @param {string} reason
+   */
+  close(status, reason) {
+    if (this.#state === "over") return;
+    this.#state = "over";
+    const open = new Set([...this.#reportable.values(), ...this.#queue]);
+    for (const { sending } of this.#pending.values()) if (sending) open.add(sending);
+    this.#queue = [];
+    this.#pending.clear();
+    this.#reportable.clear();
+    for (const { outgoing } of open) this.#hooks.failed(outgoing.messageId, status, reason);
+  }
+
+  // Sending.
+
+  /** @param {number} now */
+  #pump(now) {
+    while (this.#state === "bound" && this.#queue.length > 0
+      && this.#pending.size < this.#window) {
+      this.#sendChunk(this.#queue[0], now);
+    }
+  }
+
+  /**
+   * @param {Sending} sending
+   * @param {number} now
+   */
+  #sendChunk(sending, now) {
+    const { messageId, contentType, body, successReport } = sending.outgoing;
+    const start = sending.next;
+    const end = Math.min(start + this.#chunkOctets, body.length);
+    sending.next = end;
+    sending.open += 1;
+    sending.whole = end === body.length;
+    if (sending.whole) {
+      this.#queue.shift();
+      if (successReport) this.#expectReport(sending);
+    }
+    /** @type {[string, string][]} */
+    const headers = [
+      ["Message-ID", messageId],
+      ["Byte-Range", `${start + 1}-${end}/${body.length}`],
+    ];
+    if (successReport) headers.push(["Success-Report", "yes"]);
+    const chunk = { contentType, body: body.subarray(start, end), sending };
+    this.#request("SEND", headers, chunk, now, sending.whole ? "$" : "+");
+  }
+
+  /** @param {Sending} sending */
+  #expectReport(sending) {
+    this.#reportable.set(sending.outgoing.messageId, sending);
+    if (this.#reportable.size <= REPORTABLE_MAX) return;
+    for (const [messageId] of this.#reportable) {
+      this.#reportable.delete(messageId);
+      return;
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {[string, string][]} headers
+   * @param {{ contentType: string, body: Uint8Array, sending: Sending | null } | null} chunk
+   * @param {number} now
+   * @param {string} [flag]
+   * @param {boolean} [answered] whether a response will come
+   */
+  #request(method, headers, chunk, now, flag = "$", answered = true) {
+    const tid = this.#newTid(chunk?.body);
+    if (answered) this.#pending.set(tid, { sending: chunk?.sending ?? null, at: now });
+    this.#hooks.transmit(writeRequest({
+      tid,
+      method,
+      toPath: this.#settings.remotePath,
+      fromPath: this.#settings.localUri,
+      headers,
+      contentType: chunk?.contentType,
+      body: chunk?.body,
+      flag,
+    }));
+  }
+
+  /**
+   * @param {Uint8Array | undefined} body in which the end-line must not occur
+   * @returns {string}
+   */
+  #newTid(body) {
+    for (;;) {
+      const tid = randomWord(20);
+      if (!body || !holds(body, tid)) return tid;
+    }
+  }
+
+  /**
+   * @param {Frame} response
+   * @param {number} now
+   */
+  #response(response, now) {
+    const { localUri } = this.#settings;
+    const request = this.#pending.get(response.tid);
+    if (!request || response.fault || !sameUri(response.toPath[0], localUri)) return;
+    this.#pending.delete(response.tid);
+    const { sending } = request;
+    const good = response.status >= 200 && response.status < 300;
+    if (!sending) {
+      this.#bindingAnswered(good, response);
+    } else if (!good) {
+      this.#fail(sending, response.status, response.comment);
+      if (response.status === 481 || response.status === 506) {
+        this.#break(response.status, response.comment || "the session is gone");
+      }
+    } else {
+      sending.open -= 1;
+      const done = sending.whole && sending.open === 0;
+      if (done && !sending.outgoing.successReport) {
+        this.#hooks.sent(sending.outgoing.messageId);
+      }
+    }
+    this.#pump(now);
+  }
+
+  /**
+   * @param {boolean} good
+   * @param {Frame} response
+   */
+  #bindingAnswered(good, response) {
+    if (this.#state !== "binding") return;
+    if (!good) {
+      this.#break(response.status, response.comment || "the first request was refused");
+      return;
+    }
+    this.#state = "bound";
+    this.#hooks.bound();
+  }
+
+  /**
+   * Fails a message once; the rest of it is not sent, and the far end is told so.
+   * @param {Sending} sending
+   * @param {number} status
+   * @param {string} reason
+   */
+  #fail(sending, status, reason) {
+    const { messageId, contentType, body } = sending.outgoing;
+    for (const [tid, request] of this.#pending) {
+      if (request.sending === sending) this.#pending.delete(tid);
+    }
+    this.#reportable.delete(messageId);
+    const at = this.#queue.indexOf(sending);
+    if (at >= 0) {
+      this.#queue.splice(at, 1);
+      /** @type {[string, string][]} */
+      const headers = [
+        ["Message-ID", messageId],
+        ["Byte-Range", `${sending.next + 1}-${sending.next}/${body.length}`],
+        ["Failure-Report", "no"],
+      ];
+      const nothing = { contentType, body: new Uint8Array(0), sending: null };
+      this.#request("SEND", headers, nothing, 0, "#", false);
+    }
+    this.#hooks.failed(messageId, status, reason);
+  }
+
+  // Receiving.
+
+  /**
+   * @param {Frame} request
+   * @param {number} now
+   */
+  #incoming(request, now) {
+    const silent = (request.headers.get("failure-report") ?? "yes").toLowerCase();
+    const answer = (/** @type {number} */ status, /** @type {string} */ comment) => {
+      const wanted = request.method !== "REPORT" && silent !== "no"
+        && (status !== 200 || silent !== "partial") && request.fromPath.length > 0;
+      if (wanted) {
+        this.#hooks.transmit(writeResponse(request, status, comment, this.#settings.localUri));
+      }
+    };
+    if (request.fault) {
+      answer(400, "Bad request");
+      this.#faults += 1;
+      if (this.#faults >= FAULTS_MAX) this.#break(400, "too many malformed requests");
+    } else if (!this.#isOurs(request)) {
+      answer(481, "No such session");
+    } else if (request.method === "REPORT") {
+      this.#report(request, now);
+    } else if (request.method !== "SEND") {
+      answer(501, "Unknown method");
+    } else if (request.body === null) {
+      answer(200, "OK");
+    } else {
+      this.#content(request, answer, now);
+    }
+  }
+
+  /** @param {Frame} request */
+  #isOurs(request) {
+    const { localUri, remotePath } = this.#settings;
+    return request.toPath.length === 1 && sameUri(request.toPath[0], localUri)
+      && sameUri(request.fromPath.at(-1) ?? "", remotePath.at(-1) ?? "");
+  }
+
+  /**
+   * @param {Frame} request
+   * @param {(status: number, comment: string) => void} answer
+   * @param {number} now
+   */
+  #content(request, answer, now) {
+    const messageId = request.headers.get("message-id");
+    if (!messageId || messageId.length > 128) {
+      answer(400, "No Message-ID");
+      return;
+    }
+    const contentType = request.headers.get("content-type") ?? "";
+    if (!admits(this.#settings.acceptTypes, bareType(contentType))) {
+      answer(415, "Unknown content type");
+      return;
+    }
+    const outcome = this.#reassembly.take(messageId, request, now);
+    if (outcome.kind === "refused") {
+      answer(outcome.status, outcome.comment);
+      return;
+    }
+    if (outcome.kind === "complete") {
+      const { body } = outcome;
+      const refused = this.#hooks.message({ messageId, contentType, body });
+      if (typeof refused === "number") {
+        answer(refused, "Not taken");
+        return;
+      }
+      this.#reassembly.remember(messageId);
+      answer(200, "OK");
+      if ((request.headers.get("success-report") ?? "").toLowerCase() === "yes") {
+        this.#reportSuccess(request, messageId, body.length);
+      }
+      return;
+    }
+    answer(200, "OK");
+  }
+
+  /**
+   * @param {Frame} request the chunk that made the message whole
+   * @param {string} messageId
+   * @param {number} total octets
+   */
+  #reportSuccess(request, messageId, total) {
+    this.#hooks.transmit(writeRequest({
+      tid: randomWord(20),
+      method: "REPORT",
+      toPath: request.fromPath,
+      fromPath: this.#settings.localUri,
+      headers: [
+        ["Message-ID", messageId],
+        ["Byte-Range", `1-${total}/${total}`],
+        ["Status", "000 200 OK"],
+      ],
+      flag: "$",
+    }));
+  }
+
+  /**
+   * @param {Frame} report
+   * @param {number} now
+   */
+  #report(report, now) {
+    const messageId = report.headers.get("message-id") ?? "";
+    const parts = /^000 (\d{3})(?: (.*))?$/.exec(report.headers.get("status") ?? "");
+    if (!parts) return;
+    const sending = this.#find(messageId);
+    if (!sending) return;
+    const status = Number(parts[1]);
+    if (status < 200 || status > 299) {
+      this.#fail(sending, status, parts[2] ?? "");
+      this.#pump(now);
+    } else if (this.#reportable.get(messageId) === sending && coversAll(report, sending)) {
+      this.#reportable.delete(messageId);
+      this.#hooks.sent(messageId);
+    }
+  }
+
+  /** @param {string} messageId */
+  #find(messageId) {
+    const is = (/** @type {Sending | null} */ sending) =>
+      sending?.outgoing.messageId === messageId;
+    for (const { sending } of this.#pending.values()) if (is(sending)) return sending;
+    return this.#reportable.get(messageId) ?? this.#queue.find(is) ?? null;
+  }
+
+  /**
+   * @param {number} status
+   * @param {string} reason
+   */
+  #break(status, reason) {
+    if (this.#state === "over") return;
+    this.close(status, reason);
+    this.#hooks.broken(status, reason);
+  }
+}
+
+/**
+ * @param {Frame} report
+ * @param {Sending} sending
+ */
+function coversAll(report, sending) {
+  const parts = /^1-(\d{1,15})\//.exec(report.headers.get("byte-range") ?? "");
+  return !parts || Number(parts[1]) >= sending.outgoing.body.length;
+}
+
+/**
+ * @param {Uint8Array} body
+ * @param {string} tid
+ */
+function holds(body, tid) {
+  for (let at = body.indexOf(45); at >= 0; at = body.indexOf(45, at + 1)) {
+    const there = body.subarray(at, at + 7 + tid.length);
+    if (String.fromCharCode(...there) === `-------${tid}`) return true;
+  }
+  return false;
+}

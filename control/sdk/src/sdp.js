@@ -1,0 +1,102 @@
+//! The session description of a chat: made for our side, read from the other. Pure.
+
+import { readUri } from "./msrp/uri.js";
+
+/** Longest description that is read, in characters. */
+const SDP_CHARACTERS_MAX = 64 * 1024;
+
+/**
+ * Our side of a chat.
+ * @typedef {object} LocalMedia
+ * @property {boolean} secure `wss` and TLS, or `ws`
+ * @property {string} path our MSRP URI
+ * @property {string} origin number of the description's origin line
+ * @property {string[]} acceptTypes
+ * @property {string[]} acceptWrappedTypes
+ * @property {number} maxSize octets of the largest message we take
+ */
+
+/**
+ * The other side of a chat, as anchored by the server.
+ * @typedef {object} RemoteMedia
+ * @property {boolean} secure
+ * @property {string[]} path left: the next hop, right: the far end
+ * @property {string} url where our WebSocket goes
+ * @property {string[]} acceptTypes lower case
+ * @property {string[]} acceptWrappedTypes lower case
+ * @property {number} maxSize octets; infinite if not stated
+ */
+
+/**
+ * @param {LocalMedia} media
+ * @returns {string}
+ */
+export function writeSdp(media) {
+  const lines = [
+    "v=0",
+    `o=- ${media.origin} 1 IN IP4 0.0.0.0`,
+    "s=-",
+    "c=IN IP4 0.0.0.0",
+    "t=0 0",
+    `m=message 9 ${media.secure ? "TCP/TLS/MSRP" : "TCP/MSRP"} *`,
+    `a=path:${media.path}`,
+    "a=setup:active",
+    `a=accept-types:${media.acceptTypes.join(" ")}`,
+  ];
+  if (media.acceptWrappedTypes.length > 0) {
+    lines.push(`a=accept-wrapped-types:${media.acceptWrappedTypes.join(" ")}`);
+  }
+  lines.push(`a=max-size:${media.maxSize}`, "a=sendrecv");
+  return `${lines.join("\r\n")}\r\n`;
+}
+
+/**
+ * Reads the first `m=message` of a description.
+ * @param {any} sdp
+ * @returns {RemoteMedia | string} a string says what is wrong with it
+ */
+export function readSdp(sdp) {
+  if (typeof sdp !== "string" || sdp === "") return "no session description";
+  if (sdp.length > SDP_CHARACTERS_MAX) return "session description too long";
+  const lines = sdp.split(/\r?\n/);
+  const start = lines.findIndex((line) => line.startsWith("m=message "));
+  if (start < 0) return "no message media";
+  const after = lines.findIndex((line, at) => at > start && line.startsWith("m="));
+  const section = lines.slice(start, after < 0 ? undefined : after);
+  const [port, protocol] = section[0].slice("m=message ".length).split(" ");
+  if (port === "0") return "message media refused";
+  if (protocol !== "TCP/MSRP" && protocol !== "TCP/TLS/MSRP") return `no MSRP: ${protocol}`;
+
+  const path = (attribute(section, "path") ?? "").split(" ").filter((uri) => uri !== "");
+  const next = readUri(path[0] ?? "");
+  if (!next || path.some((uri) => !readUri(uri))) return "no usable a=path";
+  if (next.transport !== "ws" && next.transport !== "wss") return "the path is not for WebSocket";
+  if (next.port === "") return "the path has no port";
+  const resource = attribute(section, "ws-resource-path") ?? "";
+  if (!/^\/[!-~]*$/.test(resource) || /[?#]/.test(resource)) return "no usable a=ws-resource-path";
+  const secure = next.scheme === "msrps" || next.transport === "wss";
+  const size = attribute(section, "max-size") ?? "";
+  return {
+    secure,
+    path,
+    url: `${secure ? "wss" : "ws"}://${next.host}:${next.port}${resource}`,
+    acceptTypes: types(attribute(section, "accept-types")),
+    acceptWrappedTypes: types(attribute(section, "accept-wrapped-types")),
+    maxSize: /^\d{1,15}$/.test(size) ? Number(size) : Infinity,
+  };
+}
+
+/**
+ * @param {string[]} section
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+function attribute(section, name) {
+  const start = `a=${name}:`;
+  return section.find((line) => line.startsWith(start))?.slice(start.length).trim();
+}
+
+/** @param {string | undefined} list */
+function types(list) {
+  return (list ?? "").toLowerCase().split(" ").filter((type) => type !== "");
+}

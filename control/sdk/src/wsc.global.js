@@ -1,0 +1,4068 @@
+// Made by build/classic.js from the modules beside it; change those, not this.
+(function () {
+"use strict";
+const modules = {};
+
+modules["constants.js"] = (function () {
+//! The constant objects of the API. Values are the words themselves unless a number is given.
+
+/** States of a {@link Session}. */
+const SESSIONSTATE = Object.freeze({
+  /** Created, not yet connected. */
+  NONE: "NONE",
+  /** The session is up. */
+  CONNECTED: "CONNECTED",
+  /** The socket was lost; the library is trying to resume. */
+  RECONNECTING: "RECONNECTING",
+  /** Being restored after a page reload. */
+  RELOADING: "RELOADING",
+  /** Socket closed on purpose, session parked on the server. */
+  HIBERNATED: "HIBERNATED",
+  /** The session went on elsewhere; this client must not reconnect. */
+  SUSPENDED: "SUSPENDED",
+  /** Ended abnormally. */
+  FAILED: "FAILED",
+  /** Ended orderly. */
+  CLOSED: "CLOSED",
+});
+
+/** States of a chat's signalling, as {@link CallState} reports them. */
+const CALLSTATE = Object.freeze({
+  NONE: "NONE",
+  STARTED: "STARTED",
+  RESPONDED: "RESPONDED",
+  ESTABLISHED: "ESTABLISHED",
+  UPDATING: "UPDATING",
+  UPDATE_FAILED: "UPDATE_FAILED",
+  UPDATED: "UPDATED",
+  FAILED: "FAILED",
+  ERROR: "ERROR",
+  ENDED: "ENDED",
+});
+
+/** States of the MSRP connection of a chat. */
+const ConnectionStateEnum = Object.freeze({
+  NONE: "NONE",
+  CONNECTING: "CONNECTING",
+  OPEN: "OPEN",
+  CLOSED: "CLOSED",
+  ERROR: "ERROR",
+});
+
+/** What an {@link AuthHandler} is asked for. */
+const AUTHTYPE = Object.freeze({ SERVICE: "SERVICE", TURN: "TURN" });
+
+/** Verbs of frames, `header.action`. */
+const ACTION = Object.freeze({
+  CONNECT: "connect",
+  START: "start",
+  SHUTDOWN: "shutdown",
+  COMPLETE: "complete",
+  NOTIFY: "notify",
+  TRICKLE: "trickle",
+  PRACK: "prack",
+  SEND: "send",
+  ENQUIRY: "enquiry",
+  HIBERNATE: "hibernate",
+  ICE_ENQUIRY: "iceEnquiry",
+});
+
+/** Kinds of frames, `control.type`. */
+const MESSAGETYPE = Object.freeze({
+  REQUEST: "request",
+  RESPONSE: "response",
+  MESSAGE: "message",
+  ERROR: "error",
+  ACK: "acknowledgement",
+});
+
+/** Whether a response ends its transaction, `control.message_state`. */
+const MESSAGESTATE = Object.freeze({
+  INITIAL: "initial",
+  SUBSEQUENT: "subsequent",
+  FINAL: "final",
+});
+return { SESSIONSTATE, CALLSTATE, ConnectionStateEnum, AUTHTYPE, ACTION, MESSAGETYPE, MESSAGESTATE };
+})();
+
+modules["environment.js"] = (function () {
+//! Everything the library takes from its surroundings: sockets, clock, timers, chance.
+//! Tests put their own in place; no other module names these globals.
+
+const environment = {
+  /**
+   * @param {string} url
+   * @param {string[]} protocols
+   * @returns {WebSocket} throws a SyntaxError if the URL is unusable
+   */
+  openSocket: (url, protocols) => new WebSocket(url, protocols),
+
+  /** @returns {number} milliseconds of a clock that never jumps */
+  now: () => performance.now(),
+
+  /**
+   * @param {() => void} callback
+   * @param {number} ms
+   * @returns {any} what `stopTimer` takes
+   */
+  startTimer: (callback, ms) => setTimeout(callback, ms),
+
+  /** @param {any} timer */
+  stopTimer: (timer) => clearTimeout(timer),
+
+  /** @returns {number} from 0 to less than 1; for jitter, not for secrets */
+  chance: () => Math.random(),
+
+  /**
+   * @param {number} count
+   * @returns {Uint8Array} octets nobody can guess
+   */
+  randomOctets: (count) => crypto.getRandomValues(new Uint8Array(count)),
+};
+return { environment };
+})();
+
+modules["log.js"] = (function () {
+//! Logging: a threshold and a console-like logger that the application may replace.
+
+/** Thresholds for {@link setLogLevel}. */
+const LOGLEVEL = Object.freeze({ DEBUG: 2, INFO: 4, WARN: 6, ERROR: 8, OFF: 10 });
+
+/**
+ * What {@link setLogger} takes; `console` is one.
+ * @typedef {{ [method in "debug"|"info"|"warn"|"error"|"log"]: (...what: any[]) => void }} Logger
+ */
+
+/** @type {Logger} */
+let logger = console;
+/** @type {number} */
+let threshold = LOGLEVEL.WARN;
+
+/**
+ * Sets how much is logged; {@link LOGLEVEL}.WARN at first.
+ * @param {number} level
+ */
+function setLogLevel(level) {
+  threshold = level;
+}
+
+/**
+ * Replaces the logger, the console at first.
+ * @param {Logger} replacement
+ */
+function setLogger(replacement) {
+  logger = replacement;
+}
+
+/** @returns {Logger} the logger in use */
+function getLogger() {
+  return logger;
+}
+
+/**
+ * Logs if the threshold allows. Contents of messages and secret paths are never given to it.
+ * @param {"debug"|"info"|"warn"|"error"} method
+ * @param {...any} what
+ */
+function log(method, ...what) {
+  const level = { debug: 2, info: 4, warn: 6, error: 8 }[method];
+  if (level >= threshold) logger[method]("wsc:", ...what);
+}
+return { LOGLEVEL, setLogLevel, setLogger, getLogger, log };
+})();
+
+modules["events.js"] = (function () {
+const { environment } = modules["environment.js"];
+const { log } = modules["log.js"];
+//! Calls the application's callbacks, and keeps them out of the library's own steps.
+//!
+//! A callback is a property that is looked up when its event comes. What it throws is logged and
+//! goes no further. Events queue up: those that a socket or a timer causes are delivered at the end
+//! of that turn, those that the application's own call causes in the next task, so that callbacks
+//! may be assigned after that call. Order is kept, and no callback ever runs inside a library step.
+
+
+/** @type {(() => void)[]} */
+const waiting = [];
+let scheduled = false;
+/** Whether somebody will deliver what waits without being told. */
+let attended = false;
+
+/**
+ * Calls `target[name](...args)` soon.
+ * @param {object} target
+ * @param {string} name
+ * @param {...any} args
+ */
+function fire(target, name, ...args) {
+  later(() => {
+    const callback = /** @type {any} */ (target)[name];
+    if (typeof callback === "function") guarded(name, () => callback.apply(target, args));
+  });
+}
+
+/**
+ * Runs `work` soon, in order with the events.
+ * @param {() => void} work
+ */
+function later(work) {
+  waiting.push(work);
+  if (!attended) schedule();
+}
+
+/**
+ * Runs a step that a socket or a timer asks for, then delivers its events.
+ * @param {() => void} step
+ */
+function turn(step) {
+  if (attended) {
+    step();
+    return;
+  }
+  attended = true;
+  guarded("a step", step);
+  // What callbacks cause in their turn waits for the next task.
+  for (const work of waiting.splice(0)) guarded("an event", work);
+  attended = false;
+  if (waiting.length > 0) schedule();
+}
+
+/**
+ * @param {() => void} step run as a {@link turn}
+ * @param {number} ms
+ * @returns {any} what {@link stopTimer} takes
+ */
+function startTimer(step, ms) {
+  return environment.startTimer(() => turn(step), ms);
+}
+
+/** @param {any} timer */
+function stopTimer(timer) {
+  environment.stopTimer(timer);
+}
+
+/**
+ * Runs `work`, logs what it throws.
+ * @template T
+ * @param {string} what it is, for the log
+ * @param {() => T} work
+ * @returns {T | undefined}
+ */
+function guarded(what, work) {
+  try {
+    return work();
+  } catch (error) {
+    log("error", `${what} threw`, error);
+    return undefined;
+  }
+}
+
+function schedule() {
+  if (scheduled) return;
+  scheduled = true;
+  environment.startTimer(() => {
+    scheduled = false;
+    turn(() => {});
+  }, 0);
+}
+return { fire, later, turn, startTimer, stopTimer, guarded };
+})();
+
+modules["auth.js"] = (function () {
+const { AUTHTYPE } = modules["constants.js"];
+const { guarded } = modules["events.js"];
+//! Answers to challenges, which only the application can give.
+
+
+/** How often the application is asked per connect. */
+const ASKED_MAX = 3;
+
+/** Asks the application for credentials. Make one right after the session, and set `refresh`. */
+class AuthHandler {
+  /** @param {import("./client.js").Session} session */
+  constructor(session) {
+    /**
+     * Returns what becomes `header.authorization` (or a promise of it); false or null cancels.
+     * @type {((authType: string, authHeaders: any) => any) | undefined}
+     */
+    this.refresh = this.refresh;
+    session.setAuthHandler(this);
+  }
+}
+
+/** The asking during one connect: at most three times. */
+class Challenges {
+  #asked = 0;
+
+  /**
+   * @param {AuthHandler | null} handler
+   * @param {any} authenticate the server's challenge
+   * @returns {Promise<object | null>} what goes into `header.authorization`; null: none to be had
+   */
+  async answer(handler, authenticate) {
+    while (typeof handler?.refresh === "function" && this.#asked < ASKED_MAX) {
+      this.#asked += 1;
+      const answer = await guarded("refresh", async () =>
+        handler.refresh?.(AUTHTYPE.SERVICE, authenticate ?? null))?.catch(() => undefined);
+      if (answer === null || answer === false) return null;
+      if (typeof answer === "object") return answer;
+    }
+    return null;
+  }
+}
+return { AuthHandler, Challenges };
+})();
+
+modules["call-state.js"] = (function () {
+const { CALLSTATE } = modules["constants.js"];
+//! States of a chat's signalling: the table of edges, and what the application is told. Pure.
+
+
+/** A state with the status that led to it. */
+class CallState {
+  /**
+   * @param {string} state one of CALLSTATE
+   * @param {number} [code] SIP-like status
+   * @param {string} [reason] in words
+   */
+  constructor(state, code, reason) {
+    /** One of CALLSTATE. */
+    this.state = state;
+    /** Why. */
+    this.status = { code, reason };
+  }
+}
+
+/**
+ * What can happen to a chat.
+ * @typedef {"started" | "responded" | "completed" | "refused" | "ended"} CallEvent
+ */
+
+const { NONE, STARTED, RESPONDED, ESTABLISHED, FAILED, ENDED } = CALLSTATE;
+
+/** State → event → next state. What is not listed changes nothing. */
+const CALL_EDGES = Object.freeze({
+  [NONE]: { started: STARTED, ended: ENDED },
+  [STARTED]: { responded: RESPONDED, refused: FAILED, ended: ENDED },
+  [RESPONDED]: { responded: RESPONDED, completed: ESTABLISHED, refused: FAILED, ended: ENDED },
+  [ESTABLISHED]: { ended: ENDED, refused: FAILED },
+  [FAILED]: {},
+  [ENDED]: {},
+});
+
+/**
+ * @param {string} state
+ * @param {CallEvent} event
+ * @returns {string | null} the next state; null if the event means nothing in this one
+ */
+function nextCallState(state, event) {
+  const edges = /** @type {Record<string, Record<string, string>>} */ (CALL_EDGES)[state];
+  return edges?.[event] ?? null;
+}
+
+/**
+ * @param {string} state
+ * @returns {boolean} whether nothing can follow
+ */
+function isFinal(state) {
+  return state === FAILED || state === ENDED;
+}
+return { CallState, CALL_EDGES, nextCallState, isFinal };
+})();
+
+modules["cpim.js"] = (function () {
+//! The envelope `message/cpim` (RFC 3862), which handsets put around their texts. Pure.
+
+/** The envelope's type. */
+const CPIM_TYPE = "message/cpim";
+/** Octets of headers in front of the content. */
+const HEAD_OCTETS_MAX = 16 * 1024;
+/** In a chat between two, handsets name nobody in the envelope: the signalling does. */
+const NOBODY = "<sip:anonymous@anonymous.invalid>";
+
+/**
+ * @param {string} contentType
+ * @param {Uint8Array} content
+ * @param {Date} date when it was written
+ * @returns {Uint8Array}
+ */
+function wrapCpim(contentType, content, date) {
+  const head = new TextEncoder().encode([
+    `From: ${NOBODY}`,
+    `To: ${NOBODY}`,
+    `DateTime: ${date.toISOString()}`,
+    "",
+    `Content-Type: ${contentType}`,
+    `Content-Length: ${content.length}`,
+    "",
+    "",
+  ].join("\r\n"));
+  const octets = new Uint8Array(head.length + content.length);
+  octets.set(head, 0);
+  octets.set(content, head.length);
+  return octets;
+}
+
+/**
+ * @param {Uint8Array} octets
+ * @returns {{ contentType: string, content: Uint8Array } | null} null if it is no such envelope
+ */
+function unwrapCpim(octets) {
+  const messageHead = emptyLine(octets, 0);
+  const contentHead = messageHead ? emptyLine(octets, messageHead.after) : null;
+  if (!messageHead || !contentHead) return null;
+  const lines = new TextDecoder()
+    .decode(octets.subarray(messageHead.after, contentHead.before)).split(/\r?\n/);
+  const header = (/** @type {string} */ name) =>
+    lines.find((line) => line.toLowerCase().startsWith(`${name}:`))?.slice(name.length + 1).trim();
+  const contentType = header("content-type") ?? "text/plain";
+  const encoding = (header("content-transfer-encoding") ?? "8bit").toLowerCase();
+  const content = octets.slice(contentHead.after);
+  if (encoding === "base64") {
+    const plain = fromBase64(content);
+    return plain && { contentType, content: plain };
+  }
+  return ["7bit", "8bit", "binary"].includes(encoding) ? { contentType, content } : null;
+}
+
+/**
+ * @param {Uint8Array} octets
+ * @param {number} from
+ * @returns {{ before: number, after: number } | null} where the next empty line's neighbours are
+ */
+function emptyLine(octets, from) {
+  const limit = Math.min(octets.length, from + HEAD_OCTETS_MAX);
+  let lineStart = from;
+  for (let at = octets.indexOf(10, from); at >= 0 && at < limit; at = octets.indexOf(10, at + 1)) {
+    const empty = at === lineStart || (at === lineStart + 1 && octets[lineStart] === 13);
+    if (empty) return { before: lineStart, after: at + 1 };
+    lineStart = at + 1;
+  }
+  return null;
+}
+
+/**
+ * @param {Uint8Array} octets
+ * @returns {Uint8Array | null}
+ */
+function fromBase64(octets) {
+  try {
+    const binary = atob(new TextDecoder().decode(octets).replace(/\s/g, ""));
+    return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  } catch {
+    return null;
+  }
+}
+return { CPIM_TYPE, wrapCpim, unwrapCpim };
+})();
+
+modules["media-types.js"] = (function () {
+//! Lists of content types, as in `a=accept-types`. Pure.
+
+/**
+ * Whether a list has a place for a type.
+ * @param {string[]} list in which `*` and `text/*` stand for many
+ * @param {string} type without parameters
+ */
+function admits(list, type) {
+  const wanted = type.toLowerCase();
+  const family = `${wanted.split("/")[0]}/*`;
+  return list.some((entry) => {
+    const known = entry.toLowerCase();
+    return known === "*" || known === family || known === wanted;
+  });
+}
+
+/**
+ * @param {string} contentType maybe with parameters
+ * @returns {string} the bare type, lower case
+ */
+function bareType(contentType) {
+  return contentType.split(";")[0].trim().toLowerCase();
+}
+
+/**
+ * Octets as text: by the `charset` parameter if the language's decoder knows it, else UTF-8.
+ * @param {Uint8Array} octets
+ * @param {string} contentType
+ */
+function decodeText(octets, contentType) {
+  const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType)?.[1] ?? "utf-8";
+  try {
+    return new TextDecoder(charset).decode(octets);
+  } catch {
+    return new TextDecoder().decode(octets);
+  }
+}
+return { admits, bareType, decodeText };
+})();
+
+modules["typing.js"] = (function () {
+//! "Is typing" (RFC 3994): when to say it, when to believe it, and how it is written. Pure.
+
+/** The type of the notes. */
+const TYPING_TYPE = "application/im-iscomposing+xml";
+/** Milliseconds without a key after which the user counts as idle. */
+const IDLE_MS = 15_000;
+/** Milliseconds after which a user still typing is announced again. */
+const REFRESH_MS = 60_000;
+/** Milliseconds an announcement is believed if it does not say. */
+const BELIEVED_MS = 120_000;
+/** Longest note that is read, in characters. */
+const NOTE_CHARACTERS_MAX = 4096;
+
+/** What our side says. */
+class TypingSender {
+  #refreshAt = Infinity;
+  #idleAt = Infinity;
+
+  /**
+   * The user touched the text.
+   * @param {number} now milliseconds
+   * @returns {string | null} the note to send, if any
+   */
+  typed(now) {
+    const wasIdle = this.#idleAt === Infinity;
+    this.#idleAt = now + IDLE_MS;
+    if (!wasIdle) return null;
+    this.#refreshAt = now + REFRESH_MS;
+    return note("active");
+  }
+
+  /**
+   * The user gave up.
+   * @returns {string | null} the note to send, if any
+   */
+  stopped() {
+    if (this.#idleAt === Infinity) return null;
+    this.messageSent();
+    return note("idle");
+  }
+
+  /** A message went out, which says by itself that the typing is over. */
+  messageSent() {
+    this.#idleAt = Infinity;
+    this.#refreshAt = Infinity;
+  }
+
+  /**
+   * @param {number} now milliseconds
+   * @returns {string | null} the note to send, if any
+   */
+  tick(now) {
+    if (now >= this.#idleAt) return this.stopped();
+    if (now < this.#refreshAt) return null;
+    this.#refreshAt = now + REFRESH_MS;
+    return note("active");
+  }
+
+  /** @returns {number} when {@link TypingSender.tick} has something to do; may be infinite */
+  deadline() {
+    return Math.min(this.#idleAt, this.#refreshAt);
+  }
+}
+
+/** What the other side said. */
+class TypingReceiver {
+  #believedUntil = -Infinity;
+
+  /**
+   * @param {string} text a note
+   * @param {number} now milliseconds
+   * @returns {"started" | "stopped" | null} what changed
+   */
+  receive(text, now) {
+    const note = text.slice(0, NOTE_CHARACTERS_MAX);
+    const state = /<(?:[\w-]+:)?state(?:\s[^>]*)?>\s*([\w-]+)\s*</.exec(note)?.[1];
+    if (state !== "active") return this.stopped();
+    const seconds = /<(?:[\w-]+:)?refresh(?:\s[^>]*)?>\s*(\d{1,6})\s*</.exec(note)?.[1];
+    const wasTyping = this.isTyping();
+    this.#believedUntil = now + (Number(seconds) * 1000 || BELIEVED_MS);
+    return wasTyping ? null : "started";
+  }
+
+  /** @returns {"stopped" | null} a message came, or the chat is over */
+  stopped() {
+    if (!this.isTyping()) return null;
+    this.#believedUntil = -Infinity;
+    return "stopped";
+  }
+
+  /**
+   * @param {number} now milliseconds
+   * @returns {"stopped" | null} what changed
+   */
+  tick(now) {
+    return now >= this.#believedUntil ? this.stopped() : null;
+  }
+
+  /** @returns {boolean} */
+  isTyping() {
+    return this.#believedUntil !== -Infinity;
+  }
+
+  /** @returns {number} when {@link TypingReceiver.tick} has something to do; may be infinite */
+  deadline() {
+    return this.isTyping() ? this.#believedUntil : Infinity;
+  }
+}
+
+/** @param {"active" | "idle"} state */
+function note(state) {
+  const refresh = state === "active" ? `<refresh>${REFRESH_MS / 1000}</refresh>` : "";
+  return '<?xml version="1.0" encoding="UTF-8"?>\r\n'
+    + '<isComposing xmlns="urn:ietf:params:xml:ns:im-iscomposing">'
+    + `<state>${state}</state><contenttype>text/plain</contenttype>${refresh}</isComposing>`;
+}
+return { TYPING_TYPE, TypingSender, TypingReceiver };
+})();
+
+modules["chat-config.js"] = (function () {
+const { CPIM_TYPE } = modules["cpim.js"];
+const { admits } = modules["media-types.js"];
+const { TYPING_TYPE } = modules["typing.js"];
+//! What one end of a chat takes, and the messages in it.
+
+
+/** Octets of the largest message taken if the application does not say. */
+const MAX_SIZE = 64 * 1024;
+/** Octets of the largest message the library ever takes. */
+const MAX_SIZE_MAX = 16 * 1024 * 1024;
+
+/** What an end takes. */
+class ChatConfig {
+  /**
+   * @param {string[]} [acceptTypes] content types taken; `*` for all
+   * @param {string[]} [acceptWrappedTypes] content types taken inside an envelope
+   * @param {number} [maxSize] octets of the largest message taken
+   */
+  constructor(acceptTypes, acceptWrappedTypes, maxSize) {
+    /** Content types this end takes. */
+    this.acceptTypes = acceptTypes ?? ["text/plain"];
+    /** Content types this end takes inside an envelope. */
+    this.acceptWrappedTypes = acceptWrappedTypes ?? [];
+    /** Octets of the largest message this end takes. */
+    this.selfMaxSize = Math.min(maxSize ?? MAX_SIZE, MAX_SIZE_MAX);
+    /** Octets of the largest message the other end takes; infinite if it did not say. */
+    this.targetMaxSize = Infinity;
+  }
+
+  /** The same as `selfMaxSize`. */
+  get maxSize() {
+    return this.selfMaxSize;
+  }
+}
+
+/** One message of a chat. */
+class ChatMessage {
+  /**
+   * @param {string} contentType
+   * @param {string | Uint8Array} content text, save for types that are none
+   */
+  constructor(contentType, content) {
+    this.contentType = contentType;
+    this.content = content;
+  }
+}
+
+/**
+ * A config from what the application gave, which may be nothing, a ChatConfig or a plain object.
+ * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number,
+ *   selfMaxSize?: number } | null | undefined} given
+ * @returns {ChatConfig}
+ */
+function readConfig(given) {
+  return new ChatConfig(
+    given?.acceptTypes, given?.acceptWrappedTypes, given?.selfMaxSize ?? given?.maxSize,
+  );
+}
+
+/**
+ * The lists for the session description. To what the application takes the library adds what it
+ * deals with itself: the envelope, of which only the content reaches the application, and the
+ * notes about typing.
+ * @param {ChatConfig} config
+ * @returns {{ acceptTypes: string[], acceptWrappedTypes: string[] }}
+ */
+function offeredTypes(config) {
+  const acceptTypes = [...config.acceptTypes];
+  const acceptWrappedTypes = [...config.acceptWrappedTypes];
+  for (const type of [CPIM_TYPE, TYPING_TYPE]) {
+    if (!admits(acceptTypes, type)) acceptTypes.push(type);
+  }
+  for (const type of [...config.acceptTypes, TYPING_TYPE]) {
+    if (type !== CPIM_TYPE && !admits(acceptWrappedTypes, type)) acceptWrappedTypes.push(type);
+  }
+  return { acceptTypes, acceptWrappedTypes };
+}
+return { ChatConfig, ChatMessage, readConfig, offeredTypes };
+})();
+
+modules["identifiers.js"] = (function () {
+const { environment } = modules["environment.js"];
+//! Names nobody else can guess or repeat.
+
+
+const LETTERS = "abcdefghijklmnopqrstuvwxyz234567";
+
+/**
+ * @param {number} length in characters, each worth 5 random bits
+ * @returns {string} letters and digits, the first one a letter
+ */
+function randomWord(length) {
+  const octets = environment.randomOctets(length);
+  let word = LETTERS[octets[0] % 26];
+  for (let at = 1; at < length; at += 1) word += LETTERS[octets[at] & 31];
+  return word;
+}
+
+/** @returns {string} a random UUID, version 4 */
+function randomUuid() {
+  const octets = environment.randomOctets(16);
+  octets[6] = (octets[6] & 0x0f) | 0x40;
+  octets[8] = (octets[8] & 0x3f) | 0x80;
+  const hex = Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)]
+    .join("-");
+}
+return { randomWord, randomUuid };
+})();
+
+modules["msrp/frame.js"] = (function () {
+//! MSRP frames: their parts, how one is written, and how its head is read (RFC 4975, 7 and 9). Pure.
+//! Not here: where a frame ends in the stream (`reader.js`).
+
+/** Limits of a head; past them a frame is refused. */
+const HEADER_LINE_OCTETS_MAX = 8192;
+const HEAD_OCTETS_MAX = 16384;
+const HEADERS_MAX = 64;
+const PATH_URIS_MAX = 8;
+
+/**
+ * One request or response. A frame with a `fault` has no more than the parts needed to refuse it.
+ * @typedef {object} Frame
+ * @property {string} tid transaction id
+ * @property {string} method empty in a response
+ * @property {number} status 0 in a request
+ * @property {string} comment of a status, may be empty
+ * @property {string[]} toPath
+ * @property {string[]} fromPath
+ * @property {Map<string, string>} headers by lower-case name; the first of equal names counts
+ * @property {Uint8Array | null} body null if there is none, which differs from an empty one
+ * @property {string} flag `$` last chunk, `+` more to come, `#` aborted
+ * @property {string} fault why it can't be understood; empty if it can
+ */
+
+/**
+ * A Byte-Range: the first octet has number 1.
+ * @typedef {object} ByteRange
+ * @property {number} start
+ * @property {number | null} end null: not known
+ * @property {number | null} total null: not known
+ */
+
+const START_LINE = /^MSRP ([A-Za-z0-9][A-Za-z0-9.+%=-]{0,63}) (?:([A-Z]+)|(\d{3})(?: (.*))?)$/;
+const encoder = new TextEncoder();
+
+/**
+ * Reads a start line.
+ * @param {string} line
+ * @returns {{ tid: string, method: string, status: number, comment: string } | null}
+ */
+function readStartLine(line) {
+  const parts = START_LINE.exec(line);
+  if (!parts) return null;
+  const [, tid, method = "", status = "0", comment = ""] = parts;
+  return { tid, method, status: Number(status), comment };
+}
+
+/**
+ * Puts a frame together from what the reader found.
+ * @param {{ tid: string, method: string, status: number, comment: string }} start
+ * @param {string[]} lines the headers
+ * @param {Uint8Array | null} body
+ * @param {string} flag
+ * @returns {Frame}
+ */
+function frameOf(start, lines, body, flag) {
+  /** @type {Frame} */
+  const frame = {
+    ...start, toPath: [], fromPath: [], headers: new Map(), body, flag, fault: "",
+  };
+  if (lines.length > HEADERS_MAX) frame.fault = "too many headers";
+  for (const [at, line] of lines.entries()) {
+    const parts = /^([!#-'*+.0-9A-Z^-z|~-]+):[ \t]*([^\r\n]*)$/.exec(line);
+    if (!parts) {
+      frame.fault ||= "not a header";
+      continue;
+    }
+    const name = parts[1].toLowerCase();
+    const value = parts[2].trimEnd();
+    if (at === 0 && name === "to-path") frame.toPath = uris(value);
+    else if (at === 1 && name === "from-path") frame.fromPath = uris(value);
+    else if (!frame.headers.has(name)) frame.headers.set(name, value);
+  }
+  if (frame.toPath.length === 0 || frame.fromPath.length === 0) frame.fault ||= "no paths";
+  if (frame.toPath.length > PATH_URIS_MAX || frame.fromPath.length > PATH_URIS_MAX) {
+    frame.fault ||= "path too long";
+  }
+  if ((body !== null) !== frame.headers.has("content-type")) {
+    frame.fault ||= "a body needs a Content-Type, and the other way round";
+  }
+  return frame;
+}
+
+/** @param {string} value */
+function uris(value) {
+  return value.split(" ").filter((uri) => uri !== "");
+}
+
+/**
+ * @param {string | undefined} value of a Byte-Range header
+ * @returns {ByteRange | null} the whole message if there is no header; null if it is wrong
+ */
+function readByteRange(value) {
+  if (value === undefined) return { start: 1, end: null, total: null };
+  const parts = /^(\d{1,15})-(\d{1,15}|\*)\/(\d{1,15}|\*)$/.exec(value);
+  if (!parts) return null;
+  const start = Number(parts[1]);
+  const end = parts[2] === "*" ? null : Number(parts[2]);
+  const total = parts[3] === "*" ? null : Number(parts[3]);
+  if (start < 1 || (end !== null && end < start - 1)) return null;
+  if (total !== null && (start > total + 1 || (end !== null && end > total))) return null;
+  return { start, end, total };
+}
+
+/**
+ * @typedef {object} RequestParts
+ * @property {string} tid
+ * @property {string} method
+ * @property {string[]} toPath
+ * @property {string} fromPath
+ * @property {[string, string][]} headers without paths and Content-Type
+ * @property {string} [contentType] goes with a body
+ * @property {Uint8Array} [body]
+ * @property {string} flag
+ */
+
+/**
+ * @param {RequestParts} parts
+ * @returns {Uint8Array}
+ */
+function writeRequest(parts) {
+  const head = [
+    `MSRP ${parts.tid} ${parts.method}`,
+    `To-Path: ${parts.toPath.join(" ")}`,
+    `From-Path: ${parts.fromPath}`,
+    ...parts.headers.map(([name, value]) => `${name}: ${value}`),
+  ];
+  const endLine = `-------${parts.tid}${parts.flag}\r\n`;
+  if (!parts.body) return encoder.encode(`${head.join("\r\n")}\r\n${endLine}`);
+  head.push(`Content-Type: ${parts.contentType}`);
+  const before = encoder.encode(`${head.join("\r\n")}\r\n\r\n`);
+  const after = encoder.encode(`\r\n${endLine}`);
+  const octets = new Uint8Array(before.length + parts.body.length + after.length);
+  octets.set(before, 0);
+  octets.set(parts.body, before.length);
+  octets.set(after, before.length + parts.body.length);
+  return octets;
+}
+
+/**
+ * The response to a request: to the next hop for a SEND, along the whole path for others
+ * (RFC 4975, 7.2).
+ * @param {Frame} request
+ * @param {number} status
+ * @param {string} comment
+ * @param {string} localUri
+ * @returns {Uint8Array}
+ */
+function writeResponse(request, status, comment, localUri) {
+  const toPath = request.method === "SEND" ? request.fromPath.slice(0, 1) : request.fromPath;
+  return encoder.encode([
+    `MSRP ${request.tid} ${status} ${comment}`,
+    `To-Path: ${toPath.join(" ")}`,
+    `From-Path: ${localUri}`,
+    `-------${request.tid}$`,
+    "",
+  ].join("\r\n"));
+}
+return { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, readStartLine, frameOf, readByteRange, writeRequest, writeResponse };
+})();
+
+modules["msrp/reader.js"] = (function () {
+const { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, frameOf, readStartLine } = modules["msrp/frame.js"];
+//! Finds frames in octets, however they are cut up (RFC 4975, 7.3.1). Pure.
+//!
+//! Over WebSocket a message is one frame; the reader asks for no such favour. An end-line counts
+//! only behind a line break, with this frame's own id, a flag, and a line break.
+
+
+/** @typedef {import("./frame.js").Frame} Frame */
+
+const CR = 13;
+const LF = 10;
+const DASH = 45;
+const FLAGS = "$+#";
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** The stream can't be understood any more; its connection must be closed. */
+class FramingLost extends Error {}
+
+/** Octets in, frames out. */
+class Reader {
+  /** What was received and not yet given out. @type {Uint8Array} */
+  #held = new Uint8Array(0);
+  /** Octets of `#held` already searched for the end-line. */
+  #searched = 0;
+  #octetsMax;
+
+  /** @param {number} octetsMax most octets held for one frame */
+  constructor(octetsMax) {
+    this.#octetsMax = octetsMax;
+  }
+
+  /**
+   * @param {Uint8Array} octets
+   * @returns {Frame[]} the frames that are now whole
+   * @throws {FramingLost}
+   */
+  push(octets) {
+    this.#held = this.#held.length === 0 ? octets : joined(this.#held, octets);
+    const frames = [];
+    for (let frame = this.#next(); frame; frame = this.#next()) frames.push(frame);
+    if (this.#held.length > this.#octetsMax) throw new FramingLost("a frame is too long");
+    return frames;
+  }
+
+  /** @returns {Frame | null} */
+  #next() {
+    const held = this.#held;
+    const lineEnd = lineEndIn(held, 0, HEADER_LINE_OCTETS_MAX);
+    if (lineEnd < 0) {
+      if (!"MSRP ".startsWith(decoder.decode(held.subarray(0, 5)))) {
+        throw new FramingLost("not MSRP");
+      }
+      return null;
+    }
+    const start = readStartLine(decoder.decode(held.subarray(0, lineEnd)));
+    if (!start) throw new FramingLost("not a start line");
+
+    const endLine = encoder.encode(`-------${start.tid}`);
+    /** @type {string[]} */
+    const lines = [];
+    let at = lineEnd + 2;
+    for (;;) {
+      const end = lineEndIn(held, at, HEADER_LINE_OCTETS_MAX);
+      if (at > HEAD_OCTETS_MAX) throw new FramingLost("a head is too long");
+      if (end < 0) return null;
+      if (end === at) break;
+      const flag = endLineFlag(held, at, endLine);
+      if (flag) return this.#take(frameOf(start, lines, null, flag), end + 2);
+      lines.push(decoder.decode(held.subarray(at, end)));
+      at = end + 2;
+    }
+
+    const bodyStart = at + 2;
+    // An empty body may be written without a line break of its own.
+    const emptyFlag = endLineFlag(held, bodyStart, endLine);
+    if (emptyFlag) {
+      const frame = frameOf(start, lines, new Uint8Array(0), emptyFlag);
+      return this.#take(frame, bodyStart + endLine.length + 3);
+    }
+    let from = Math.max(bodyStart, this.#searched);
+    for (let cr = held.indexOf(CR, from); cr >= 0; cr = held.indexOf(CR, cr + 1)) {
+      if (held.length < cr + 2 + endLine.length + 3) {
+        // Too near the end to tell.
+        this.#searched = cr;
+        return null;
+      }
+      if (held[cr + 1] !== LF || held[cr + 2] !== DASH) continue;
+      const flag = endLineFlag(held, cr + 2, endLine);
+      if (flag) {
+        const frame = frameOf(start, lines, held.slice(bodyStart, cr), flag);
+        return this.#take(frame, cr + 2 + endLine.length + 3);
+      }
+    }
+    this.#searched = held.length;
+    return null;
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {number} end where it ends in what is held
+   */
+  #take(frame, end) {
+    this.#held = this.#held.subarray(end);
+    this.#searched = 0;
+    return frame;
+  }
+}
+
+/**
+ * @param {Uint8Array} octets
+ * @param {number} from
+ * @param {number} lengthMax
+ * @returns {number} where the CR of the line that starts at `from` stands, -1 if it is not there yet
+ */
+function lineEndIn(octets, from, lengthMax) {
+  for (let cr = octets.indexOf(CR, from); cr >= 0; cr = octets.indexOf(CR, cr + 1)) {
+    if (cr - from > lengthMax) throw new FramingLost("a line is too long");
+    if (cr + 1 === octets.length) return -1;
+    if (octets[cr + 1] === LF) return cr;
+  }
+  if (octets.length - from > lengthMax) throw new FramingLost("a line is too long");
+  return -1;
+}
+
+/**
+ * @param {Uint8Array} octets
+ * @param {number} at
+ * @param {Uint8Array} endLine dashes and id
+ * @returns {string} the flag if an end-line with its line break stands there, else nothing
+ */
+function endLineFlag(octets, at, endLine) {
+  const flagAt = at + endLine.length;
+  if (octets.length < flagAt + 3) return "";
+  for (let index = 0; index < endLine.length; index += 1) {
+    if (octets[at + index] !== endLine[index]) return "";
+  }
+  const flag = String.fromCharCode(octets[flagAt]);
+  const ends = octets[flagAt + 1] === CR && octets[flagAt + 2] === LF;
+  return FLAGS.includes(flag) && ends ? flag : "";
+}
+
+/**
+ * @param {Uint8Array} first
+ * @param {Uint8Array} second
+ */
+function joined(first, second) {
+  const octets = new Uint8Array(first.length + second.length);
+  octets.set(first, 0);
+  octets.set(second, first.length);
+  return octets;
+}
+return { FramingLost, Reader };
+})();
+
+modules["msrp/reassembly.js"] = (function () {
+const { readByteRange } = modules["msrp/frame.js"];
+//! Puts the chunks of messages together again (RFC 4975, 7.3.1). Pure.
+//!
+//! Chunks may come in any order and may overlap: the last one received counts. What is held is
+//! bounded by the number of messages, the largest message, and the time since the last chunk.
+
+
+/** Messages that may be incomplete at once. */
+const PARTIALS_MAX = 16;
+/** Milliseconds after which an incomplete message without a new chunk is forgotten. */
+const PARTIAL_MS_MAX = 120_000;
+/** Ids of complete messages that are remembered, so that repetitions are not delivered. */
+const COMPLETED_MAX = 256;
+/** Gaps between the received pieces of one message. */
+const PIECES_MAX = 256;
+
+/**
+ * @typedef {object} Partial
+ * @property {Uint8Array} octets what was received, each at its place
+ * @property {[number, number][]} pieces where octets are, from and to, ascending, apart
+ * @property {number | null} total octets of the whole; known once the chunk with `$` is here
+ * @property {number} touchedAt
+ */
+
+/**
+ * What became of a chunk: taken, the last one missing (with the whole body), a repetition, the
+ * end of an aborted message, or refused with a status.
+ * @typedef {{ kind: "taken" | "repeated" | "aborted" }
+ *   | { kind: "complete", body: Uint8Array }
+ *   | { kind: "refused", status: number, comment: string }} Outcome
+ */
+
+/** Collects the chunks of one session. */
+class Reassembly {
+  /** @type {Map<string, Partial>} */
+  #partials = new Map();
+  /** @type {Set<string>} */
+  #completed = new Set();
+  #octetsMax;
+
+  /** @param {number} octetsMax of the largest message */
+  constructor(octetsMax) {
+    this.#octetsMax = octetsMax;
+  }
+
+  /**
+   * @param {string} messageId
+   * @param {import("./frame.js").Frame} frame a SEND with a body
+   * @param {number} now milliseconds
+   * @returns {Outcome}
+   */
+  take(messageId, frame, now) {
+    const range = readByteRange(frame.headers.get("byte-range"));
+    if (!range) return { kind: "refused", status: 400, comment: "Byte-Range" };
+    if (this.#completed.has(messageId)) return { kind: "repeated" };
+    if (frame.flag === "#") {
+      this.#partials.delete(messageId);
+      return { kind: "aborted" };
+    }
+    const body = /** @type {Uint8Array} */ (frame.body);
+    const from = range.start - 1;
+    const to = from + body.length;
+    if (to > this.#octetsMax || (range.total ?? 0) > this.#octetsMax) {
+      this.#partials.delete(messageId);
+      return { kind: "refused", status: 413, comment: "Message too large" };
+    }
+    if (frame.flag === "$" && from === 0) {
+      this.#partials.delete(messageId);
+      return { kind: "complete", body };
+    }
+    const partial = this.#partials.get(messageId) ?? this.#begin(messageId, now);
+    if (!partial || !place(partial, body, from, to)) {
+      this.#partials.delete(messageId);
+      return { kind: "refused", status: 413, comment: "Too many pieces" };
+    }
+    partial.touchedAt = now;
+    if (frame.flag === "$") partial.total = to;
+    const [first] = partial.pieces;
+    const whole = partial.total !== null
+      && (partial.total === 0 || (first?.[0] === 0 && first[1] >= partial.total));
+    if (!whole) return { kind: "taken" };
+    this.#partials.delete(messageId);
+    return { kind: "complete", body: partial.octets.slice(0, /** @type {number} */ (partial.total)) };
+  }
+
+  /**
+   * A complete message was delivered: its chunks, should they come again, are not.
+   * @param {string} messageId
+   */
+  remember(messageId) {
+    this.#completed.add(messageId);
+    if (this.#completed.size <= COMPLETED_MAX) return;
+    for (const oldest of this.#completed) {
+      this.#completed.delete(oldest);
+      return;
+    }
+  }
+
+  /**
+   * Forgets messages whose sender fell silent.
+   * @param {number} now milliseconds
+   */
+  expire(now) {
+    for (const [messageId, partial] of this.#partials) {
+      if (now - partial.touchedAt >= PARTIAL_MS_MAX) this.#partials.delete(messageId);
+    }
+  }
+
+  /** @returns {number | null} when {@link Reassembly.expire} has something to do */
+  deadline() {
+    let earliest = Infinity;
+    for (const { touchedAt } of this.#partials.values()) earliest = Math.min(earliest, touchedAt);
+    return earliest === Infinity ? null : earliest + PARTIAL_MS_MAX;
+  }
+
+  /**
+   * @param {string} messageId
+   * @param {number} now
+   * @returns {Partial | null} null if too many messages are incomplete
+   */
+  #begin(messageId, now) {
+    this.expire(now);
+    if (this.#partials.size >= PARTIALS_MAX) return null;
+    /** @type {Partial} */
+    const partial = { octets: new Uint8Array(4096), pieces: [], total: null, touchedAt: now };
+    this.#partials.set(messageId, partial);
+    return partial;
+  }
+}
+
+/**
+ * @param {Partial} partial
+ * @param {Uint8Array} body
+ * @param {number} from
+ * @param {number} to
+ * @returns {boolean} false if there are too many pieces
+ */
+function place(partial, body, from, to) {
+  if (to > partial.octets.length) {
+    const grown = new Uint8Array(Math.max(to, partial.octets.length * 2));
+    grown.set(partial.octets);
+    partial.octets = grown;
+  }
+  partial.octets.set(body, from);
+  if (from === to) return true;
+  const apart = partial.pieces.filter(([start, end]) => end < from || start > to);
+  const touched = partial.pieces.filter(([start, end]) => end >= from && start <= to);
+  const start = Math.min(from, ...touched.map((piece) => piece[0]));
+  const end = Math.max(to, ...touched.map((piece) => piece[1]));
+  partial.pieces = [...apart, /** @type {[number, number]} */ ([start, end])]
+    .sort((one, other) => one[0] - other[0]);
+  return partial.pieces.length <= PIECES_MAX;
+}
+return { Reassembly };
+})();
+
+modules["msrp/uri.js"] = (function () {
+//! MSRP URIs (RFC 4975, 6 and 9). Pure.
+
+/**
+ * @typedef {object} MsrpUri
+ * @property {"msrp" | "msrps"} scheme
+ * @property {string} host lower case, IPv6 in brackets
+ * @property {string} port decimal, or empty
+ * @property {string} sessionId empty if there is none
+ * @property {string} transport lower case
+ */
+
+/** Longest URI that is read, in characters. */
+const URI_CHARACTERS_MAX = 1024;
+const SHAPE =
+  /^(msrps?):\/\/(?:[^@/;]*@)?(\[[0-9A-Fa-f:.]+\]|[^:/;@[\]\s]+)(?::(\d{1,5}))?(?:\/([^;\s]*))?;([!#-'*+.0-9A-Z^-z|~-]+)(?:;[^\s]*)?$/i;
+
+/**
+ * @param {string} text
+ * @returns {MsrpUri | null} null if it is no MSRP URI
+ */
+function readUri(text) {
+  const parts = text.length <= URI_CHARACTERS_MAX ? SHAPE.exec(text) : null;
+  if (!parts) return null;
+  return {
+    scheme: /** @type {"msrp" | "msrps"} */ (parts[1].toLowerCase()),
+    host: parts[2].toLowerCase(),
+    port: parts[3] ?? "",
+    sessionId: parts[4] ?? "",
+    transport: parts[5].toLowerCase(),
+  };
+}
+
+/**
+ * Whether two URIs name the same end (RFC 4975, 6.1): the session id counts letter by letter.
+ * @param {string} one
+ * @param {string} other
+ */
+function sameUri(one, other) {
+  if (one === other) return true;
+  const a = readUri(one);
+  const b = readUri(other);
+  return a !== null && b !== null && a.scheme === b.scheme && a.host === b.host
+    && a.port === b.port && a.sessionId === b.sessionId && a.transport === b.transport;
+}
+return { readUri, sameUri };
+})();
+
+modules["msrp/endpoint.js"] = (function () {
+const { randomWord } = modules["identifiers.js"];
+const { admits, bareType } = modules["media-types.js"];
+const { writeRequest, writeResponse } = modules["msrp/frame.js"];
+const { FramingLost, Reader } = modules["msrp/reader.js"];
+const { Reassembly } = modules["msrp/reassembly.js"];
+const { sameUri } = modules["msrp/uri.js"];
+//! One MSRP session's end: requests, responses, reports, chunks, time-outs (RFC 4975). Pure:
+//! octets and time in, octets and events out. Not here: the socket (`connection.js`).
+
+
+/** @typedef {import("./frame.js").Frame} Frame */
+
+/** Milliseconds a response may take after the last octet of its request (RFC 4975, 7.1.1). */
+const RESPONSE_MS_MAX = 30_000;
+/** Octets of a head and of an end-line that a frame may have beside its body. */
+const FRAME_OVERHEAD_OCTETS_MAX = 32 * 1024;
+/** Messages waiting to be sent. */
+const QUEUE_MAX = 1000;
+/** Sent messages of which a report may still come. */
+const REPORTABLE_MAX = 256;
+/** Malformed requests after which the connection is given up. */
+const FAULTS_MAX = 5;
+
+/**
+ * @typedef {object} EndpointSettings
+ * @property {string} localUri ours
+ * @property {string[]} remotePath theirs, the next hop first
+ * @property {string[]} acceptTypes what the application takes
+ * @property {number} octetsMax largest message taken
+ * @property {number} [chunkOctets] body of a chunk, 2048 at first
+ * @property {number} [window] chunks sent without an answer, 16 at first
+ */
+
+/**
+ * A whole message to be sent.
+ * @typedef {object} Outgoing
+ * @property {string} messageId
+ * @property {string} contentType
+ * @property {Uint8Array} body
+ * @property {boolean} [successReport] ask the far end to report success
+ */
+
+/**
+ * @typedef {object} EndpointHooks
+ * @property {(octets: Uint8Array) => void} transmit one frame
+ * @property {() => void} bound our first SEND was answered: messages may flow
+ * @property {(incoming: { messageId: string, contentType: string, body: Uint8Array }) =>
+ *   number | void} message a whole message; a number refuses it with that status
+ * @property {(messageId: string) => void} sent the far end has the whole message
+ * @property {(messageId: string, status: number, reason: string) => void} failed
+ * @property {(status: number, reason: string) => void} broken the session can't go on
+ */
+
+/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean }} Sending */
+
+/** One end of one session. */
+class Endpoint {
+  #settings;
+  #hooks;
+  #reader;
+  #reassembly;
+  #chunkOctets;
+  #window;
+  /** @type {"new" | "binding" | "bound" | "over"} */
+  #state = "new";
+  /** Messages not yet sent as a whole; the first one is under way. @type {Sending[]} */
+  #queue = [];
+  /** Requests without an answer, oldest first. @type {Map<string, { sending: Sending | null, at: number }>} */
+  #pending = new Map();
+  /** Sent as a whole, waiting for a success report. @type {Map<string, Sending>} */
+  #reportable = new Map();
+  #faults = 0;
+
+  /**
+   * @param {EndpointSettings} settings
+   * @param {EndpointHooks} hooks
+   */
+  constructor(settings, hooks) {
+    this.#settings = settings;
+    this.#hooks = hooks;
+    this.#chunkOctets = settings.chunkOctets ?? 2048;
+    this.#window = settings.window ?? 16;
+    this.#reader = new Reader(settings.octetsMax + FRAME_OVERHEAD_OCTETS_MAX);
+    this.#reassembly = new Reassembly(settings.octetsMax);
+  }
+
+  /**
+   * The socket is open: a SEND without a body binds it to the session (RFC 4975, 5.4).
+   * @param {number} now milliseconds
+   */
+  opened(now) {
+    this.#state = "binding";
+    this.#request("SEND", [["Message-ID", randomWord(20)]], null, now);
+  }
+
+  /**
+   * Sends a message, as soon as the session is bound and the window lets it.
+   * @param {Outgoing} outgoing
+   * @param {number} now milliseconds
+   * @returns {boolean} false if nothing more is taken
+   */
+  send(outgoing, now) {
+    if (this.#state === "over" || this.#queue.length >= QUEUE_MAX) return false;
+    this.#queue.push({ outgoing, next: 0, open: 0, whole: false });
+    this.#pump(now);
+    return true;
+  }
+
+  /**
+   * Takes what came over the socket.
+   * @param {Uint8Array} octets
+   * @param {number} now milliseconds
+   */
+  receive(octets, now) {
+    /** @type {Frame[]} */
+    let frames = [];
+    try {
+      frames = this.#reader.push(octets);
+    } catch (error) {
+      if (!(error instanceof FramingLost)) throw error;
+      this.#break(400, error.message);
+    }
+    for (const frame of frames) {
+      if (this.#state === "over") return;
+      if (frame.method === "") this.#response(frame, now);
+      else this.#incoming(frame, now);
+    }
+  }
+
+  /**
+   * Does what is due.
+   * @param {number} now milliseconds
+   */
+  tick(now) {
+    this.#reassembly.expire(now);
+    for (const [tid, { sending, at }] of this.#pending) {
+      if (now - at < RESPONSE_MS_MAX || this.#state === "over") break;
+      this.#pending.delete(tid);
+      if (sending) this.#fail(sending, 408, "no answer");
+      else this.#break(408, "no answer to the first request");
+    }
+    this.#pump(now);
+  }
+
+  /** @returns {number | null} when {@link Endpoint.tick} has something to do */
+  deadline() {
+    const [oldest] = this.#pending.values();
+    const response = oldest ? oldest.at + RESPONSE_MS_MAX : Infinity;
+    const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity);
+    return earliest === Infinity ? null : earliest;
+  }
+
+  /**
+   * The session is over: all that is open has failed.
+   * @param {number} status
+   * @param {string} reason
+   */
+  close(status, reason) {
+    if (this.#state === "over") return;
+    this.#state = "over";
+    const open = new Set([...this.#reportable.values(), ...this.#queue]);
+    for (const { sending } of this.#pending.values()) if (sending) open.add(sending);
+    this.#queue = [];
+    this.#pending.clear();
+    this.#reportable.clear();
+    for (const { outgoing } of open) this.#hooks.failed(outgoing.messageId, status, reason);
+  }
+
+  // Sending.
+
+  /** @param {number} now */
+  #pump(now) {
+    while (this.#state === "bound" && this.#queue.length > 0
+      && this.#pending.size < this.#window) {
+      this.#sendChunk(this.#queue[0], now);
+    }
+  }
+
+  /**
+   * @param {Sending} sending
+   * @param {number} now
+   */
+  #sendChunk(sending, now) {
+    const { messageId, contentType, body, successReport } = sending.outgoing;
+    const start = sending.next;
+    const end = Math.min(start + this.#chunkOctets, body.length);
+    sending.next = end;
+    sending.open += 1;
+    sending.whole = end === body.length;
+    if (sending.whole) {
+      this.#queue.shift();
+      if (successReport) this.#expectReport(sending);
+    }
+    /** @type {[string, string][]} */
+    const headers = [
+      ["Message-ID", messageId],
+      ["Byte-Range", `${start + 1}-${end}/${body.length}`],
+    ];
+    if (successReport) headers.push(["Success-Report", "yes"]);
+    const chunk = { contentType, body: body.subarray(start, end), sending };
+    this.#request("SEND", headers, chunk, now, sending.whole ? "$" : "+");
+  }
+
+  /** @param {Sending} sending */
+  #expectReport(sending) {
+    this.#reportable.set(sending.outgoing.messageId, sending);
+    if (this.#reportable.size <= REPORTABLE_MAX) return;
+    for (const [messageId] of this.#reportable) {
+      this.#reportable.delete(messageId);
+      return;
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {[string, string][]} headers
+   * @param {{ contentType: string, body: Uint8Array, sending: Sending | null } | null} chunk
+   * @param {number} now
+   * @param {string} [flag]
+   * @param {boolean} [answered] whether a response will come
+   */
+  #request(method, headers, chunk, now, flag = "$", answered = true) {
+    const tid = this.#newTid(chunk?.body);
+    if (answered) this.#pending.set(tid, { sending: chunk?.sending ?? null, at: now });
+    this.#hooks.transmit(writeRequest({
+      tid,
+      method,
+      toPath: this.#settings.remotePath,
+      fromPath: this.#settings.localUri,
+      headers,
+      contentType: chunk?.contentType,
+      body: chunk?.body,
+      flag,
+    }));
+  }
+
+  /**
+   * @param {Uint8Array | undefined} body in which the end-line must not occur
+   * @returns {string}
+   */
+  #newTid(body) {
+    for (;;) {
+      const tid = randomWord(20);
+      if (!body || !holds(body, tid)) return tid;
+    }
+  }
+
+  /**
+   * @param {Frame} response
+   * @param {number} now
+   */
+  #response(response, now) {
+    const { localUri } = this.#settings;
+    const request = this.#pending.get(response.tid);
+    if (!request || response.fault || !sameUri(response.toPath[0], localUri)) return;
+    this.#pending.delete(response.tid);
+    const { sending } = request;
+    const good = response.status >= 200 && response.status < 300;
+    if (!sending) {
+      this.#bindingAnswered(good, response);
+    } else if (!good) {
+      this.#fail(sending, response.status, response.comment);
+      if (response.status === 481 || response.status === 506) {
+        this.#break(response.status, response.comment || "the session is gone");
+      }
+    } else {
+      sending.open -= 1;
+      const done = sending.whole && sending.open === 0;
+      if (done && !sending.outgoing.successReport) {
+        this.#hooks.sent(sending.outgoing.messageId);
+      }
+    }
+    this.#pump(now);
+  }
+
+  /**
+   * @param {boolean} good
+   * @param {Frame} response
+   */
+  #bindingAnswered(good, response) {
+    if (this.#state !== "binding") return;
+    if (!good) {
+      this.#break(response.status, response.comment || "the first request was refused");
+      return;
+    }
+    this.#state = "bound";
+    this.#hooks.bound();
+  }
+
+  /**
+   * Fails a message once; the rest of it is not sent, and the far end is told so.
+   * @param {Sending} sending
+   * @param {number} status
+   * @param {string} reason
+   */
+  #fail(sending, status, reason) {
+    const { messageId, contentType, body } = sending.outgoing;
+    for (const [tid, request] of this.#pending) {
+      if (request.sending === sending) this.#pending.delete(tid);
+    }
+    this.#reportable.delete(messageId);
+    const at = this.#queue.indexOf(sending);
+    if (at >= 0) {
+      this.#queue.splice(at, 1);
+      /** @type {[string, string][]} */
+      const headers = [
+        ["Message-ID", messageId],
+        ["Byte-Range", `${sending.next + 1}-${sending.next}/${body.length}`],
+        ["Failure-Report", "no"],
+      ];
+      const nothing = { contentType, body: new Uint8Array(0), sending: null };
+      this.#request("SEND", headers, nothing, 0, "#", false);
+    }
+    this.#hooks.failed(messageId, status, reason);
+  }
+
+  // Receiving.
+
+  /**
+   * @param {Frame} request
+   * @param {number} now
+   */
+  #incoming(request, now) {
+    const silent = (request.headers.get("failure-report") ?? "yes").toLowerCase();
+    const answer = (/** @type {number} */ status, /** @type {string} */ comment) => {
+      const wanted = request.method !== "REPORT" && silent !== "no"
+        && (status !== 200 || silent !== "partial") && request.fromPath.length > 0;
+      if (wanted) {
+        this.#hooks.transmit(writeResponse(request, status, comment, this.#settings.localUri));
+      }
+    };
+    if (request.fault) {
+      answer(400, "Bad request");
+      this.#faults += 1;
+      if (this.#faults >= FAULTS_MAX) this.#break(400, "too many malformed requests");
+    } else if (!this.#isOurs(request)) {
+      answer(481, "No such session");
+    } else if (request.method === "REPORT") {
+      this.#report(request, now);
+    } else if (request.method !== "SEND") {
+      answer(501, "Unknown method");
+    } else if (request.body === null) {
+      answer(200, "OK");
+    } else {
+      this.#content(request, answer, now);
+    }
+  }
+
+  /** @param {Frame} request */
+  #isOurs(request) {
+    const { localUri, remotePath } = this.#settings;
+    return request.toPath.length === 1 && sameUri(request.toPath[0], localUri)
+      && sameUri(request.fromPath.at(-1) ?? "", remotePath.at(-1) ?? "");
+  }
+
+  /**
+   * @param {Frame} request
+   * @param {(status: number, comment: string) => void} answer
+   * @param {number} now
+   */
+  #content(request, answer, now) {
+    const messageId = request.headers.get("message-id");
+    if (!messageId || messageId.length > 128) {
+      answer(400, "No Message-ID");
+      return;
+    }
+    const contentType = request.headers.get("content-type") ?? "";
+    if (!admits(this.#settings.acceptTypes, bareType(contentType))) {
+      answer(415, "Unknown content type");
+      return;
+    }
+    const outcome = this.#reassembly.take(messageId, request, now);
+    if (outcome.kind === "refused") {
+      answer(outcome.status, outcome.comment);
+      return;
+    }
+    if (outcome.kind === "complete") {
+      const { body } = outcome;
+      const refused = this.#hooks.message({ messageId, contentType, body });
+      if (typeof refused === "number") {
+        answer(refused, "Not taken");
+        return;
+      }
+      this.#reassembly.remember(messageId);
+      answer(200, "OK");
+      if ((request.headers.get("success-report") ?? "").toLowerCase() === "yes") {
+        this.#reportSuccess(request, messageId, body.length);
+      }
+      return;
+    }
+    answer(200, "OK");
+  }
+
+  /**
+   * @param {Frame} request the chunk that made the message whole
+   * @param {string} messageId
+   * @param {number} total octets
+   */
+  #reportSuccess(request, messageId, total) {
+    this.#hooks.transmit(writeRequest({
+      tid: randomWord(20),
+      method: "REPORT",
+      toPath: request.fromPath,
+      fromPath: this.#settings.localUri,
+      headers: [
+        ["Message-ID", messageId],
+        ["Byte-Range", `1-${total}/${total}`],
+        ["Status", "000 200 OK"],
+      ],
+      flag: "$",
+    }));
+  }
+
+  /**
+   * @param {Frame} report
+   * @param {number} now
+   */
+  #report(report, now) {
+    const messageId = report.headers.get("message-id") ?? "";
+    const parts = /^000 (\d{3})(?: (.*))?$/.exec(report.headers.get("status") ?? "");
+    if (!parts) return;
+    const sending = this.#find(messageId);
+    if (!sending) return;
+    const status = Number(parts[1]);
+    if (status < 200 || status > 299) {
+      this.#fail(sending, status, parts[2] ?? "");
+      this.#pump(now);
+    } else if (this.#reportable.get(messageId) === sending && coversAll(report, sending)) {
+      this.#reportable.delete(messageId);
+      this.#hooks.sent(messageId);
+    }
+  }
+
+  /** @param {string} messageId */
+  #find(messageId) {
+    const is = (/** @type {Sending | null} */ sending) =>
+      sending?.outgoing.messageId === messageId;
+    for (const { sending } of this.#pending.values()) if (is(sending)) return sending;
+    return this.#reportable.get(messageId) ?? this.#queue.find(is) ?? null;
+  }
+
+  /**
+   * @param {number} status
+   * @param {string} reason
+   */
+  #break(status, reason) {
+    if (this.#state === "over") return;
+    this.close(status, reason);
+    this.#hooks.broken(status, reason);
+  }
+}
+
+/**
+ * @param {Frame} report
+ * @param {Sending} sending
+ */
+function coversAll(report, sending) {
+  const parts = /^1-(\d{1,15})\//.exec(report.headers.get("byte-range") ?? "");
+  return !parts || Number(parts[1]) >= sending.outgoing.body.length;
+}
+
+/**
+ * @param {Uint8Array} body
+ * @param {string} tid
+ */
+function holds(body, tid) {
+  for (let at = body.indexOf(45); at >= 0; at = body.indexOf(45, at + 1)) {
+    const there = body.subarray(at, at + 7 + tid.length);
+    if (String.fromCharCode(...there) === `-------${tid}`) return true;
+  }
+  return false;
+}
+return { RESPONSE_MS_MAX, Endpoint };
+})();
+
+modules["msrp/connection.js"] = (function () {
+const { environment } = modules["environment.js"];
+const { startTimer, stopTimer, turn } = modules["events.js"];
+const { log } = modules["log.js"];
+const { Endpoint } = modules["msrp/endpoint.js"];
+//! The WebSocket of one MSRP session, and its clock (RFC 7977). A message is a frame.
+
+
+const SUBPROTOCOL = "msrp";
+/** Our close code for a session that can't go on; any code but 1000 would do. */
+const CLOSE_BROKEN = 4000;
+const encoder = new TextEncoder();
+
+/**
+ * @typedef {object} MsrpHooks
+ * @property {() => void} open messages may flow
+ * @property {(orderly: boolean, status: number, reason: string) => void} closed
+ * @property {import("./endpoint.js").EndpointHooks["message"]} message
+ * @property {import("./endpoint.js").EndpointHooks["sent"]} sent
+ * @property {import("./endpoint.js").EndpointHooks["failed"]} failed
+ */
+
+/** An MSRP session over a WebSocket of its own. */
+class MsrpConnection {
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {any} */
+  #timer;
+  #endpoint;
+  #hooks;
+
+  /**
+   * @param {import("./endpoint.js").EndpointSettings} settings
+   * @param {MsrpHooks} hooks
+   */
+  constructor(settings, hooks) {
+    this.#hooks = hooks;
+    this.#endpoint = new Endpoint(settings, {
+      transmit: (octets) => {
+        if (this.#socket?.readyState === 1) this.#socket.send(octets);
+      },
+      bound: () => hooks.open(),
+      message: hooks.message,
+      sent: hooks.sent,
+      failed: hooks.failed,
+      broken: (status, reason) => this.#broken(status, reason),
+    });
+  }
+
+  /**
+   * Opens the socket. Throws if the URL is unusable.
+   * @param {string} url
+   */
+  open(url) {
+    const socket = environment.openSocket(url, [SUBPROTOCOL]);
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => turn(() => {
+      this.#endpoint.opened(environment.now());
+      this.#schedule();
+    });
+    socket.onmessage = (event) => turn(() => {
+      const { data } = event;
+      const octets = typeof data === "string" ? encoder.encode(data) : new Uint8Array(data);
+      this.#endpoint.receive(octets, environment.now());
+      this.#schedule();
+    });
+    socket.onclose = (event) => turn(() => {
+      log("info", `a chat's socket is gone (${event.code} ${event.reason})`);
+      this.#forget();
+      const orderly = event.code === 1000;
+      const reason = event.reason || (orderly ? "closed" : "the connection was lost");
+      this.#endpoint.close(481, reason);
+      this.#hooks.closed(orderly, 481, reason);
+    });
+  }
+
+  /**
+   * @param {import("./endpoint.js").Outgoing} outgoing
+   * @returns {boolean} false if nothing more is taken
+   */
+  send(outgoing) {
+    const taken = this.#endpoint.send(outgoing, environment.now());
+    this.#schedule();
+    return taken;
+  }
+
+  /**
+   * Ends it in good order; what is open fails. `closed` is not called.
+   * @param {number} status
+   * @param {string} reason
+   */
+  close(status, reason) {
+    const socket = this.#forget();
+    this.#endpoint.close(status, reason);
+    if (socket && socket.readyState < 2) socket.close(1000, "");
+  }
+
+  /**
+   * @param {number} status
+   * @param {string} reason
+   */
+  #broken(status, reason) {
+    const socket = this.#forget();
+    if (socket && socket.readyState < 2) socket.close(CLOSE_BROKEN, "");
+    this.#hooks.closed(false, status, reason);
+  }
+
+  /** @returns {WebSocket | null} the socket, which no longer reports anything */
+  #forget() {
+    stopTimer(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket) {
+      socket.onopen = null;
+      socket.onmessage = null;
+      socket.onclose = null;
+    }
+    return socket;
+  }
+
+  #schedule() {
+    stopTimer(this.#timer);
+    const deadline = this.#endpoint.deadline();
+    if (deadline === null || !this.#socket) return;
+    this.#timer = startTimer(() => {
+      this.#endpoint.tick(environment.now());
+      this.#schedule();
+    }, Math.max(0, deadline - environment.now()));
+  }
+}
+return { MsrpConnection };
+})();
+
+modules["sdp.js"] = (function () {
+const { readUri } = modules["msrp/uri.js"];
+//! The session description of a chat: made for our side, read from the other. Pure.
+
+
+/** Longest description that is read, in characters. */
+const SDP_CHARACTERS_MAX = 64 * 1024;
+
+/**
+ * Our side of a chat.
+ * @typedef {object} LocalMedia
+ * @property {boolean} secure `wss` and TLS, or `ws`
+ * @property {string} path our MSRP URI
+ * @property {string} origin number of the description's origin line
+ * @property {string[]} acceptTypes
+ * @property {string[]} acceptWrappedTypes
+ * @property {number} maxSize octets of the largest message we take
+ */
+
+/**
+ * The other side of a chat, as anchored by the server.
+ * @typedef {object} RemoteMedia
+ * @property {boolean} secure
+ * @property {string[]} path left: the next hop, right: the far end
+ * @property {string} url where our WebSocket goes
+ * @property {string[]} acceptTypes lower case
+ * @property {string[]} acceptWrappedTypes lower case
+ * @property {number} maxSize octets; infinite if not stated
+ */
+
+/**
+ * @param {LocalMedia} media
+ * @returns {string}
+ */
+function writeSdp(media) {
+  const lines = [
+    "v=0",
+    `o=- ${media.origin} 1 IN IP4 0.0.0.0`,
+    "s=-",
+    "c=IN IP4 0.0.0.0",
+    "t=0 0",
+    `m=message 9 ${media.secure ? "TCP/TLS/MSRP" : "TCP/MSRP"} *`,
+    `a=path:${media.path}`,
+    "a=setup:active",
+    `a=accept-types:${media.acceptTypes.join(" ")}`,
+  ];
+  if (media.acceptWrappedTypes.length > 0) {
+    lines.push(`a=accept-wrapped-types:${media.acceptWrappedTypes.join(" ")}`);
+  }
+  lines.push(`a=max-size:${media.maxSize}`, "a=sendrecv");
+  return `${lines.join("\r\n")}\r\n`;
+}
+
+/**
+ * Reads the first `m=message` of a description.
+ * @param {any} sdp
+ * @returns {RemoteMedia | string} a string says what is wrong with it
+ */
+function readSdp(sdp) {
+  if (typeof sdp !== "string" || sdp === "") return "no session description";
+  if (sdp.length > SDP_CHARACTERS_MAX) return "session description too long";
+  const lines = sdp.split(/\r?\n/);
+  const start = lines.findIndex((line) => line.startsWith("m=message "));
+  if (start < 0) return "no message media";
+  const after = lines.findIndex((line, at) => at > start && line.startsWith("m="));
+  const section = lines.slice(start, after < 0 ? undefined : after);
+  const [port, protocol] = section[0].slice("m=message ".length).split(" ");
+  if (port === "0") return "message media refused";
+  if (protocol !== "TCP/MSRP" && protocol !== "TCP/TLS/MSRP") return `no MSRP: ${protocol}`;
+
+  const path = (attribute(section, "path") ?? "").split(" ").filter((uri) => uri !== "");
+  const next = readUri(path[0] ?? "");
+  if (!next || path.some((uri) => !readUri(uri))) return "no usable a=path";
+  if (next.transport !== "ws" && next.transport !== "wss") return "the path is not for WebSocket";
+  if (next.port === "") return "the path has no port";
+  const resource = attribute(section, "ws-resource-path") ?? "";
+  if (!/^\/[!-~]*$/.test(resource) || /[?#]/.test(resource)) return "no usable a=ws-resource-path";
+  const secure = next.scheme === "msrps" || next.transport === "wss";
+  const size = attribute(section, "max-size") ?? "";
+  return {
+    secure,
+    path,
+    url: `${secure ? "wss" : "ws"}://${next.host}:${next.port}${resource}`,
+    acceptTypes: types(attribute(section, "accept-types")),
+    acceptWrappedTypes: types(attribute(section, "accept-wrapped-types")),
+    maxSize: /^\d{1,15}$/.test(size) ? Number(size) : Infinity,
+  };
+}
+
+/**
+ * @param {string[]} section
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+function attribute(section, name) {
+  const start = `a=${name}:`;
+  return section.find((line) => line.startsWith(start))?.slice(start.length).trim();
+}
+
+/** @param {string | undefined} list */
+function types(list) {
+  return (list ?? "").toLowerCase().split(" ").filter((type) => type !== "");
+}
+return { writeSdp, readSdp };
+})();
+
+modules["chat-media.js"] = (function () {
+const { ChatMessage, offeredTypes } = modules["chat-config.js"];
+const { ConnectionStateEnum } = modules["constants.js"];
+const { CPIM_TYPE, unwrapCpim, wrapCpim } = modules["cpim.js"];
+const { environment } = modules["environment.js"];
+const { later, startTimer, stopTimer } = modules["events.js"];
+const { randomWord } = modules["identifiers.js"];
+const { log } = modules["log.js"];
+const { admits, bareType, decodeText } = modules["media-types.js"];
+const { MsrpConnection } = modules["msrp/connection.js"];
+const { writeSdp } = modules["sdp.js"];
+const { TYPING_TYPE, TypingReceiver, TypingSender } = modules["typing.js"];
+//! The messages of a chat: texts to and from MSRP, envelopes, typing, what became of each.
+//! Not here: signalling (`chat.js`), chunks (`msrp/endpoint.js`).
+
+
+/** Messages that may wait for the chat to be up. */
+const EARLY_MAX = 1000;
+const encoder = new TextEncoder();
+
+/**
+ * @typedef {object} MediaHooks
+ * @property {(state: string) => void} state one of ConnectionStateEnum
+ * @property {(message: ChatMessage) => void} message
+ * @property {(messageId: string) => void} sent
+ * @property {(messageId: string, status: number, reason: string) => void} failed
+ * @property {(typing: boolean) => void} typing
+ */
+
+/** @typedef {import("./sdp.js").RemoteMedia} RemoteMedia */
+
+/** Both directions of a chat's messages. */
+class ChatMedia {
+  #config;
+  #secure;
+  #hooks;
+  #localUri;
+  #origin = String(Math.trunc(Date.now() / 1000));
+  #offered;
+  /** @type {RemoteMedia | null} */
+  #remote = null;
+  /** @type {MsrpConnection | null} */
+  #connection = null;
+  /** @type {string} */
+  #state = ConnectionStateEnum.NONE;
+  #over = false;
+  /** @type {{ messageId: string, message: ChatMessage }[]} */
+  #early = [];
+  #typingSender = new TypingSender();
+  #typingReceiver = new TypingReceiver();
+  /** Whether the other side takes notes about typing. */
+  #typingWanted = true;
+  /** Ids of notes about typing, of which the application knows nothing. @type {Set<string>} */
+  #notes = new Set();
+  /** @type {any} */
+  #typingTimer;
+
+  /**
+   * @param {import("./chat-config.js").ChatConfig} config
+   * @param {boolean} secure
+   * @param {MediaHooks} hooks
+   */
+  constructor(config, secure, hooks) {
+    this.#config = config;
+    this.#secure = secure;
+    this.#hooks = hooks;
+    this.#offered = offeredTypes(config);
+    const scheme = secure ? "msrps" : "msrp";
+    this.#localUri = `${scheme}://${randomWord(12)}.invalid:2855/${randomWord(26)};ws`;
+  }
+
+  /** @returns {string} our session description; the same each time */
+  sdp() {
+    return writeSdp({
+      secure: this.#secure,
+      path: this.#localUri,
+      origin: this.#origin,
+      maxSize: this.#config.selfMaxSize,
+      ...this.#offered,
+    });
+  }
+
+  /** @param {RemoteMedia} remote what the other side said */
+  setRemote(remote) {
+    this.#remote = remote;
+    this.#config.targetMaxSize = remote.maxSize;
+  }
+
+  /** @returns {RemoteMedia | null} */
+  remote() {
+    return this.#remote;
+  }
+
+  /** Both sides agree: opens the MSRP connection. */
+  connect() {
+    const remote = this.#remote;
+    if (!remote || this.#connection || this.#over) return;
+    this.#connection = new MsrpConnection({
+      localUri: this.#localUri,
+      remotePath: remote.path,
+      acceptTypes: this.#offered.acceptTypes,
+      octetsMax: this.#config.selfMaxSize,
+    }, {
+      open: () => this.#move(ConnectionStateEnum.OPEN),
+      closed: (orderly, status, reason) => this.#closed(orderly, status, reason),
+      message: (incoming) => this.#receive(incoming.contentType, incoming.body),
+      sent: (messageId) => this.#settled(messageId, 0, ""),
+      failed: (messageId, status, reason) => this.#settled(messageId, status, reason),
+    });
+    this.#move(ConnectionStateEnum.CONNECTING);
+    try {
+      this.#connection.open(remote.url);
+    } catch (error) {
+      log("error", "the chat's media address is unusable", error);
+      later(() => this.#closed(false, 481, "the media address is unusable"));
+      return;
+    }
+    for (const { messageId, message } of this.#early.splice(0)) this.#submit(messageId, message);
+  }
+
+  /**
+   * @param {ChatMessage} message
+   * @returns {string} its id
+   */
+  send(message) {
+    const messageId = randomWord(24);
+    this.#typingSender.messageSent();
+    this.#scheduleTyping();
+    if (this.#over) {
+      later(() => this.#hooks.failed(messageId, 481, "the chat is over"));
+    } else if (this.#connection) {
+      this.#submit(messageId, message);
+    } else if (this.#early.length < EARLY_MAX) {
+      this.#early.push({ messageId, message });
+    } else {
+      later(() => this.#hooks.failed(messageId, 413, "too many messages wait"));
+    }
+    return messageId;
+  }
+
+  /** @param {boolean} isTyping */
+  indicateTyping(isTyping) {
+    if (this.#state !== ConnectionStateEnum.OPEN) return;
+    const now = environment.now();
+    this.#sendNote(isTyping ? this.#typingSender.typed(now) : this.#typingSender.stopped());
+    this.#scheduleTyping();
+  }
+
+  /**
+   * The chat is over: closes the connection; what is open has failed.
+   * @param {number} status
+   * @param {string} reason
+   */
+  end(status, reason) {
+    if (this.#over) return;
+    this.#finish(status, reason);
+    this.#connection?.close(status, reason);
+    const silent = [ConnectionStateEnum.NONE, ConnectionStateEnum.ERROR, ConnectionStateEnum.CLOSED];
+    if (!silent.includes(/** @type {any} */ (this.#state))) this.#move(ConnectionStateEnum.CLOSED);
+  }
+
+  /**
+   * @param {number} status
+   * @param {string} reason
+   */
+  #finish(status, reason) {
+    this.#over = true;
+    stopTimer(this.#typingTimer);
+    if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
+    for (const { messageId } of this.#early.splice(0)) {
+      this.#hooks.failed(messageId, status, reason);
+    }
+  }
+
+  /**
+   * @param {boolean} orderly
+   * @param {number} status
+   * @param {string} reason
+   */
+  #closed(orderly, status, reason) {
+    if (this.#over) return;
+    this.#finish(status, reason);
+    this.#move(orderly ? ConnectionStateEnum.CLOSED : ConnectionStateEnum.ERROR);
+  }
+
+  /** @param {string} state */
+  #move(state) {
+    this.#state = state;
+    this.#hooks.state(state);
+  }
+
+  // Out.
+
+  /**
+   * @param {string} messageId
+   * @param {ChatMessage} message
+   */
+  #submit(messageId, message) {
+    const remote = /** @type {RemoteMedia} */ (this.#remote);
+    const { content } = message;
+    const octets = typeof content === "string" ? encoder.encode(content) : content;
+    const outgoing = this.#dressed(message.contentType, octets);
+    /** @type {[number, string] | null} */
+    let refusal = null;
+    if (!outgoing) {
+      refusal = [415, `the other side does not take ${message.contentType}`];
+    } else if (outgoing.body.length > remote.maxSize) {
+      refusal = [413, `the other side takes ${remote.maxSize} octets at most`];
+    } else if (!this.#connection?.send({ messageId, ...outgoing })) {
+      refusal = [481, "nothing more is taken"];
+    }
+    if (!refusal) return;
+    const [status, reason] = refusal;
+    later(() => this.#hooks.failed(messageId, status, reason));
+  }
+
+  /**
+   * Puts the envelope around what the other side takes only in it, or wants in it.
+   * @param {string} contentType
+   * @param {Uint8Array} octets
+   * @returns {{ contentType: string, body: Uint8Array } | null} null: it takes it neither way
+   */
+  #dressed(contentType, octets) {
+    const { acceptTypes, acceptWrappedTypes } = /** @type {RemoteMedia} */ (this.#remote);
+    const type = bareType(contentType);
+    const bare = acceptTypes.length === 0 || admits(acceptTypes, type);
+    const wrapped = acceptTypes.includes(CPIM_TYPE)
+      && (acceptWrappedTypes.length === 0 || admits(acceptWrappedTypes, type));
+    const preferred = acceptTypes[0] === CPIM_TYPE && type !== TYPING_TYPE;
+    if (type !== CPIM_TYPE && wrapped && (preferred || !bare)) {
+      const labelled = type === "text/plain" && !contentType.includes(";")
+        ? "text/plain;charset=UTF-8" : contentType;
+      return { contentType: CPIM_TYPE, body: wrapCpim(labelled, octets, new Date()) };
+    }
+    return bare ? { contentType, body: octets } : null;
+  }
+
+  /** @param {string | null} note */
+  #sendNote(note) {
+    if (note === null || !this.#typingWanted) return;
+    const outgoing = this.#dressed(TYPING_TYPE, encoder.encode(note));
+    if (!outgoing) {
+      this.#typingWanted = false;
+      return;
+    }
+    const messageId = randomWord(24);
+    if (this.#connection?.send({ messageId, ...outgoing })) this.#notes.add(messageId);
+  }
+
+  /**
+   * @param {string} messageId
+   * @param {number} status 0: it is there
+   * @param {string} reason
+   */
+  #settled(messageId, status, reason) {
+    if (this.#notes.delete(messageId)) {
+      if (status === 415) this.#typingWanted = false;
+    } else if (status === 0) {
+      this.#hooks.sent(messageId);
+    } else {
+      this.#hooks.failed(messageId, status, reason);
+    }
+  }
+
+  // In.
+
+  /**
+   * @param {string} contentType
+   * @param {Uint8Array} octets
+   * @returns {number | void} a status that refuses it
+   */
+  #receive(contentType, octets) {
+    if (bareType(contentType) === CPIM_TYPE && !admits(this.#config.acceptTypes, CPIM_TYPE)) {
+      const inner = unwrapCpim(octets);
+      if (!inner) return 400;
+      if (!admits(this.#offered.acceptWrappedTypes, bareType(inner.contentType))) return 415;
+      return this.#deliver(inner.contentType, inner.content);
+    }
+    return this.#deliver(contentType, octets);
+  }
+
+  /**
+   * @param {string} contentType
+   * @param {Uint8Array} octets
+   */
+  #deliver(contentType, octets) {
+    const type = bareType(contentType);
+    if (type === TYPING_TYPE) {
+      const change = this.#typingReceiver.receive(decodeText(octets, ""), environment.now());
+      if (change) this.#hooks.typing(change === "started");
+    } else {
+      if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
+      const isText = /^(text|message)\/|[/+](xml|json)$/.test(type);
+      const content = isText ? decodeText(octets, contentType) : octets;
+      this.#hooks.message(new ChatMessage(type, content));
+    }
+    this.#scheduleTyping();
+  }
+
+  #scheduleTyping() {
+    stopTimer(this.#typingTimer);
+    const deadline = Math.min(this.#typingSender.deadline(), this.#typingReceiver.deadline());
+    if (deadline === Infinity || this.#over) return;
+    this.#typingTimer = startTimer(() => {
+      const now = environment.now();
+      if (this.#typingReceiver.tick(now)) this.#hooks.typing(false);
+      this.#sendNote(this.#typingSender.tick(now));
+      this.#scheduleTyping();
+    }, Math.max(0, deadline - environment.now()));
+  }
+}
+return { ChatMedia };
+})();
+
+modules["errors.js"] = (function () {
+//! Errors as the application sees them: a code and a reason.
+
+/** Codes of {@link ErrorInfo}. Above 1000: local to the client, never on the wire. */
+const ERRORCODE = Object.freeze({
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  RESOURCE_UNAVAILABLE: 404,
+  PROXYAUTH_REQUIRED: 407,
+  TEMPORARILY_UNAVAILABLE: 480,
+  BUSY_HERE: 486,
+  REQUEST_TERMINATED: 487,
+  SYSTEM_ERROR: 500,
+  BUSY_EVERYWHERE: 600,
+  DECLINED: 603,
+  WEBSOCKET_ERROR: 1001,
+  PEERCONNECTION_ERROR: 1101,
+  MEDIA_ERROR: 1201,
+  RESTORE_FAILED: 1301,
+  SAVE_FAILED: 1302,
+});
+
+/** Why something failed. */
+class ErrorInfo {
+  /**
+   * @param {number} code one of {@link ERRORCODE}, or another SIP-like code
+   * @param {string} [reason] for people
+   */
+  constructor(code, reason = "") {
+    /** One of {@link ERRORCODE}, or another SIP-like code. */
+    this.code = code;
+    /** In words. */
+    this.reason = reason;
+  }
+}
+return { ERRORCODE, ErrorInfo };
+})();
+
+modules["message.js"] = (function () {
+const { ACTION, MESSAGETYPE } = modules["constants.js"];
+//! One frame of the protocol: a JSON object with `control`, `header`, `payload`.
+//! Strict in what is sent, lenient in what is read.
+
+
+/** The protocol's version, on every frame. */
+const PROTOCOL_VERSION = "1.0";
+
+/** Headers with a meaning of their own; all others are the application's. */
+const SYSTEM_HEADERS = new Set([
+  "action", "initiator", "target", "cslr", "cslw", "csuw", "sslr", "error_code", "response_code",
+  "reason", "authenticate", "authorization", "participants", "enquiry_data", "expiry", "ttl",
+  "reliable",
+]);
+
+/**
+ * @typedef {object} Control
+ * @property {string} [type]
+ * @property {string} [package_type]
+ * @property {string} [session_id]
+ * @property {string} [subsession_id]
+ * @property {number} [sequence]
+ * @property {number} [ack_sequence]
+ * @property {string} [correlation_id]
+ * @property {string} [message_state]
+ * @property {string} [version]
+ * @property {string} [wsc_id]
+ */
+
+/** @typedef {Record<string, any>} Header */
+
+/** One frame. */
+class Message {
+  /** @param {{ control?: Control, header?: Header, payload?: any } | string} [json] */
+  constructor(json = {}) {
+    const frame = typeof json === "string" ? JSON.parse(json) : json;
+    /** Mechanics of the protocol. @type {Control} */
+    this.control = frame.control ?? {};
+    /** What is meant, and between whom. @type {Header} */
+    this.header = frame.header ?? {};
+    /** The body, if any. @type {any} */
+    this.payload = frame.payload;
+  }
+
+  /** @returns {boolean} */
+  isRequest() {
+    return this.control.type === MESSAGETYPE.REQUEST;
+  }
+
+  /** @returns {boolean} */
+  isResponse() {
+    return this.control.type === MESSAGETYPE.RESPONSE;
+  }
+
+  /** @returns {boolean} */
+  isMessage() {
+    return this.control.type === MESSAGETYPE.MESSAGE;
+  }
+
+  /** @returns {boolean} */
+  isError() {
+    return this.control.type === MESSAGETYPE.ERROR;
+  }
+
+  /** @returns {boolean} */
+  isACK() {
+    return this.control.type === MESSAGETYPE.ACK;
+  }
+
+  /** @returns {boolean} whether it resumes a session: a connect that names one */
+  isReconnect() {
+    return this.control.package_type === "register" && this.isRequest()
+      && this.header.action === ACTION.CONNECT && this.control.session_id !== undefined;
+  }
+
+  /**
+   * Confirms this one frame.
+   * @param {{ sendMessage(message: Message): void }} session
+   */
+  ack(session) {
+    const { package_type, subsession_id, sequence } = this.control;
+    session.sendMessage(new Message({
+      control: { type: MESSAGETYPE.ACK, package_type, subsession_id, sequence },
+    }));
+  }
+
+  /**
+   * Sends `complete` for this response.
+   * @param {{ sendMessage(message: Message): void }} session
+   */
+  complete(session) {
+    const { package_type, subsession_id, correlation_id } = this.control;
+    const { initiator, target } = this.header;
+    session.sendMessage(new Message({
+      control: { type: MESSAGETYPE.MESSAGE, package_type, subsession_id, correlation_id },
+      header: { action: ACTION.COMPLETE, initiator, target },
+    }));
+  }
+
+  /**
+   * Adds headers of the application; those already there stay as they are.
+   * @param {Record<string, any> | null} [headers]
+   */
+  addExtHeaders(headers) {
+    for (const [name, value] of Object.entries(headers ?? {})) {
+      if (!Object.hasOwn(this.header, name)) this.header[name] = value;
+    }
+  }
+
+  /** @returns {Record<string, any>} the headers that are the application's */
+  getExtHeaders() {
+    return Object.fromEntries(
+      Object.entries(this.header).filter(([name]) => !SYSTEM_HEADERS.has(name)),
+    );
+  }
+}
+
+/**
+ * Reads a frame as it came.
+ * @param {string} text
+ * @returns {Message | null} null if it is no frame at all
+ */
+function readMessage(text) {
+  let json;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (!isObject(json) || !isObject(json.control)) return null;
+  const header = isObject(json.header) ? { ...json.header } : {};
+  const control = { ...json.control };
+  for (const name of ["sequence", "ack_sequence"]) control[name] = toCount(control[name]);
+  for (const name of ["session_id", "subsession_id", "correlation_id", "version"]) {
+    if (typeof control[name] === "number") control[name] = String(control[name]);
+  }
+  for (const name of ["sslr", "response_code", "error_code"]) {
+    if (header[name] !== undefined) header[name] = toCount(header[name]);
+  }
+  if (header.initiator === undefined && header.initator !== undefined) {
+    header.initiator = header.initator;
+    delete header.initator;
+  }
+  if (control.package_type === "fileTransfer") control.package_type = "file_transfer";
+  if (control.package_type === undefined && header.action === ACTION.CONNECT) {
+    control.package_type = "register";
+  }
+  return new Message({ control, header, payload: json.payload });
+}
+
+/** @param {any} value */
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * @param {any} value a number, or one written as a string
+ * @returns {number | undefined}
+ */
+function toCount(value) {
+  const count = typeof value === "string" && /^\d{1,10}$/.test(value) ? Number(value) : value;
+  return Number.isSafeInteger(count) && count >= 0 ? count : undefined;
+}
+return { PROTOCOL_VERSION, Message, readMessage };
+})();
+
+modules["chat.js"] = (function () {
+const { CallState, isFinal, nextCallState } = modules["call-state.js"];
+const { readConfig } = modules["chat-config.js"];
+const { ChatMedia } = modules["chat-media.js"];
+const { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
+const { ERRORCODE, ErrorInfo } = modules["errors.js"];
+const { fire } = modules["events.js"];
+const { Message } = modules["message.js"];
+const { readSdp } = modules["sdp.js"];
+//! A chat between two users: its signalling (`start`, `complete`, `shutdown`).
+//! Not here: messages (`chat-media.js`), finding the chat of a frame (`chat-package.js`).
+
+
+/** @typedef {import("./chat-config.js").ChatConfig} ChatConfig */
+/** @typedef {import("./chat-config.js").ChatMessage} ChatMessage */
+/** @typedef {Record<string, any> | null} Headers */
+
+/** Messages whose outcome is remembered. */
+const OUTCOMES_MAX = 256;
+
+/** A chat. Made by `ChatPackage.createChat`, or handed to `onIncomingChat`. */
+class Chat {
+  #session;
+  #initiator;
+  #target;
+  /** @type {boolean | null} */
+  #secure = null;
+  #state = new CallState(CALLSTATE.NONE);
+  /** @type {ChatConfig | null} */
+  #config = null;
+  /** @type {ChatMedia | null} */
+  #media = null;
+  /** The request that opened the chat, ours or theirs. @type {Message | null} */
+  #opening = null;
+  #incoming = false;
+  #connectionState = "NONE";
+  /** Outcomes of messages, and who waits for one.
+   * @type {Map<string, { error?: ErrorInfo | null, settle?: (error: ErrorInfo | null) => void }>} */
+  #outcomes = new Map();
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} callee who is asked to chat
+   */
+  constructor(session, callee) {
+    this.#session = session;
+    this.#initiator = session.getUserName();
+    this.#target = callee;
+    /** Id of the subsession. */
+    this.subSessionId = session.generateSubSessionId();
+    /** Type of the package it belongs to. */
+    this.packageType = "chat";
+
+    /** A message came. @type {((chatMessage: ChatMessage) => void) | undefined} */
+    this.onChatMessage = this.onChatMessage;
+    /** A message is there. @type {((msgId: string) => void) | undefined} */
+    this.onMessageSendSuccess = this.onMessageSendSuccess;
+    /** A message failed.
+     * @type {((msgId: string, status: number, reason: string) => void) | undefined} */
+    this.onMessageSendFailure = this.onMessageSendFailure;
+    /** The signalling changed. @type {((callState: CallState) => void) | undefined} */
+    this.onStateChange = this.onStateChange;
+    /** The MSRP connection changed.
+     * @type {((connectionState: { state: string }) => void) | undefined} */
+    this.onConnectionStateChange = this.onConnectionStateChange;
+    /** The other side types. @type {(() => void) | undefined} */
+    this.onMessageTyping = this.onMessageTyping;
+    /** The other side stopped typing. @type {(() => void) | undefined} */
+    this.onMessageTypingStop = this.onMessageTypingStop;
+  }
+
+  /**
+   * Asks the callee to chat.
+   * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number } | null}
+   *   [chatConfig] what this end takes
+   * @param {Headers} [extHeaders] for the other side
+   */
+  start(chatConfig, extHeaders) {
+    if (this.#state.state !== CALLSTATE.NONE) throw new Error("wsc: the chat was started already");
+    if (!this.#target) throw new Error("wsc: a chat needs somebody to chat with");
+    const media = this.#prepare(chatConfig, this.#secure ?? this.#sessionIsSecure());
+    this.#initiator = this.#session.getUserName();
+    const request = new Message({
+      control: {
+        type: MESSAGETYPE.REQUEST,
+        package_type: this.packageType,
+        subsession_id: this.subSessionId,
+        message_state: MESSAGESTATE.INITIAL,
+      },
+      header: { action: ACTION.START, initiator: this.#initiator, target: this.#target },
+      payload: { sdp: media.sdp() },
+    });
+    request.addExtHeaders(extHeaders);
+    this.#session.sendMessage(request);
+    this.#opening = request;
+    this.#session.putSubSession(this.packageType, this.subSessionId, this);
+    this.#move("started");
+  }
+
+  /**
+   * Accepts an incoming chat.
+   * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number } | null}
+   *   [chatConfig] what this end takes
+   * @param {Headers} [extHeaders] for the other side
+   */
+  accept(chatConfig, extHeaders) {
+    const request = this.#unanswered();
+    const remote = this.#media?.remote();
+    if (!remote) throw new Error("wsc: the chat has no description to answer");
+    const media = this.#prepare(chatConfig, remote.secure);
+    media.setRemote(remote);
+    this.#respond(request, MESSAGESTATE.FINAL, 200, { sdp: media.sdp() }, extHeaders);
+    this.#move("responded", 200, "OK");
+  }
+
+  /**
+   * Refuses an incoming chat.
+   * @param {number} [code] 603 (declined), 486 (busy) or 600 (busy everywhere)
+   * @param {string} [reason]
+   * @param {Headers} [extHeaders] for the other side
+   */
+  decline(code = ERRORCODE.DECLINED, reason = "Decline", extHeaders) {
+    const request = this.#unanswered();
+    this.#session.sendError(request, code, reason, extHeaders);
+    this.#finish("refused", code, reason);
+  }
+
+  /**
+   * Ends the chat, or takes back the asking.
+   * @param {Headers} [extHeaders] for the other side
+   */
+  end(extHeaders) {
+    const opening = this.#opening;
+    if (!opening || isFinal(this.#state.state)) return;
+    if (this.#incoming && this.#state.status.code === 180) {
+      this.decline(ERRORCODE.DECLINED, "Decline", extHeaders);
+      return;
+    }
+    if (!this.#session.withdraw(opening)) this.#shutdown(opening, extHeaders);
+    this.#finish("ended", undefined, "ended by this side");
+  }
+
+  /**
+   * Sends a message; before the chat is up it waits.
+   * @param {{ contentType?: string, content: string | Uint8Array } | string} message
+   * @returns {string} its id, which comes back in onMessageSendSuccess or onMessageSendFailure
+   */
+  send(message) {
+    if (!this.#media) throw new Error("wsc: the chat was not started");
+    const { contentType = "text/plain", content } =
+      typeof message === "string" ? { content: message } : message;
+    if (typeof content !== "string" && !(content instanceof Uint8Array)) {
+      throw new TypeError("wsc: a message's content is a string or a Uint8Array");
+    }
+    if (/[^\t -~]/.test(contentType)) throw new TypeError("wsc: not a content type");
+    const messageId = this.#media.send({ contentType, content });
+    this.#outcomes.set(messageId, {});
+    return messageId;
+  }
+
+  /**
+   * @param {string} msgId what `send` gave
+   * @returns {Promise<void>} settles when the message's fate is known; rejects with an ErrorInfo
+   */
+  sent(msgId) {
+    const outcome = this.#outcomes.get(msgId);
+    if (!outcome) return Promise.reject(new ErrorInfo(404, "no such message"));
+    return new Promise((resolve, reject) => {
+      const settle = (/** @type {ErrorInfo | null} */ error) => {
+        if (error) reject(error);
+        else resolve();
+      };
+      if (outcome.error !== undefined) {
+        settle(outcome.error);
+        return;
+      }
+      const earlier = outcome.settle;
+      outcome.settle = (error) => {
+        earlier?.(error);
+        settle(error);
+      };
+    });
+  }
+
+  /**
+   * Tells the other side that the user types, or does not any more. Call it for every key; the
+   * library sees to it that little is sent.
+   * @param {boolean} [isTyping]
+   */
+  indicateTyping(isTyping = true) {
+    this.#media?.indicateTyping(isTyping);
+  }
+
+  /** @param {boolean} isSecure whether media go over `wss`; as the session's socket at first */
+  setSecure(isSecure) {
+    if (this.#media) throw new Error("wsc: the chat was started already");
+    this.#secure = isSecure;
+  }
+
+  /** @returns {string} who asked */
+  getInitiator() {
+    return this.#initiator;
+  }
+
+  /** @returns {string} who was asked */
+  getTarget() {
+    return this.#target;
+  }
+
+  /** @returns {ChatConfig | null} */
+  getChatConfig() {
+    return this.#config;
+  }
+
+  /** @returns {CallState} */
+  getState() {
+    return this.#state;
+  }
+
+  /** @returns {{ state: string }} state of the MSRP connection, of ConnectionStateEnum */
+  getConnectionState() {
+    return { state: this.#connectionState };
+  }
+
+  // For package developers.
+
+  /**
+   * Takes a frame of this chat.
+   * @param {Message} message
+   */
+  onMessage(message) {
+    const { action } = message.header;
+    if (message.isRequest()) {
+      if (action !== ACTION.START) this.#session.sendError(message, 405, "unknown action");
+      else if (!this.#opening) this.#arrive(message);
+      else this.#renew(message);
+    } else if (action === ACTION.START && message.isResponse()) {
+      if (this.#isOurs(message)) this.#answered(message);
+    } else if (action === ACTION.START && message.isError()) {
+      if (this.#isOurs(message)) this.#refused(message);
+    } else if (action === ACTION.COMPLETE && message.isMessage()) {
+      this.#completed();
+    } else if (action === ACTION.SHUTDOWN && message.isMessage()) {
+      const reason = this.#state.state === CALLSTATE.ESTABLISHED ? "shutdown" : "cancelled";
+      this.#finish("ended", undefined, message.header.reason ?? reason);
+    }
+  }
+
+  /** Frees everything without a word to the server. */
+  clear() {
+    this.#finish("ended", ERRORCODE.WEBSOCKET_ERROR, "the session is over");
+  }
+
+  /** @returns {object} what is worth knowing, without secrets */
+  toJSON() {
+    const { subSessionId } = this;
+    const { state } = this.#state;
+    return { subSessionId, initiator: this.#initiator, target: this.#target, state };
+  }
+
+  // Outgoing chats.
+
+  /** @param {Message} message */
+  #answered(message) {
+    const { response_code: code, reason } = message.header;
+    const final = message.control.message_state === MESSAGESTATE.FINAL;
+    const described = message.payload?.sdp ? readSdp(message.payload.sdp) : null;
+    if (described && typeof described !== "string") this.#media?.setRemote(described);
+    if (!final) {
+      this.#move("responded", code ?? (described ? 183 : 180), reason);
+      return;
+    }
+    if (this.#state.state === CALLSTATE.ESTABLISHED || isFinal(this.#state.state)) return;
+    this.#move("responded", code ?? 200, reason);
+    if (isFinal(this.#state.state)) return;
+    message.complete(this.#session);
+    if (!this.#media?.remote() || typeof described === "string") {
+      const why = typeof described === "string" ? described : "no session description";
+      this.#shutdown(this.#opening, null);
+      this.#finish("refused", 488, `the answer is unusable: ${why}`);
+      return;
+    }
+    this.#move("completed");
+    this.#media?.connect();
+  }
+
+  /** @param {Message} message */
+  #refused(message) {
+    const { error_code: code = 0, reason = "" } = message.header;
+    const cancelled = code === ERRORCODE.REQUEST_TERMINATED;
+    this.#finish(cancelled ? "ended" : "refused", code, reason);
+  }
+
+  /** @param {Message} message */
+  #isOurs(message) {
+    const ours = this.#opening?.control.correlation_id;
+    const theirs = message.control.correlation_id;
+    return !this.#incoming && (theirs === undefined || theirs === ours);
+  }
+
+  // Incoming chats.
+
+  /** @param {Message} request */
+  #arrive(request) {
+    this.#incoming = true;
+    this.#opening = request;
+    this.#initiator = request.header.initiator ?? "";
+    this.#target = request.header.target ?? this.#session.getUserName();
+    this.subSessionId = request.control.subsession_id ?? this.subSessionId;
+    const remote = readSdp(request.payload?.sdp);
+    if (typeof remote === "string") {
+      this.#session.sendError(request, 488, remote);
+      this.#finish("ended", 488, remote);
+      return;
+    }
+    this.#session.putSubSession(this.packageType, this.subSessionId, this);
+    this.#prepare(null, remote.secure).setRemote(remote);
+    this.#move("started");
+    this.#respond(request, MESSAGESTATE.SUBSEQUENT, 180, undefined, null);
+    this.#move("responded", 180, "Ringing");
+  }
+
+  /**
+   * A later `start` in the chat: a refresh gets the same answer, a change is refused.
+   * @param {Message} request
+   */
+  #renew(request) {
+    const remote = readSdp(request.payload?.sdp);
+    const known = this.#media?.remote();
+    const same = typeof remote !== "string" && known && remote.path.join(" ") === known.path.join(" ");
+    if (this.#state.state === CALLSTATE.ESTABLISHED && same) {
+      this.#respond(request, MESSAGESTATE.FINAL, 200, { sdp: this.#media?.sdp() }, null);
+    } else {
+      this.#session.sendError(request, 488, "media of a chat cannot be changed");
+    }
+  }
+
+  #completed() {
+    const answered = this.#incoming && this.#state.status.code === 200;
+    if (!answered || this.#state.state !== CALLSTATE.RESPONDED) return;
+    this.#move("completed");
+    this.#media?.connect();
+  }
+
+  /** @returns {Message} the incoming request that still waits for the application */
+  #unanswered() {
+    const waits = this.#incoming && this.#state.state === CALLSTATE.RESPONDED
+      && this.#state.status.code === 180;
+    if (!waits || !this.#opening) throw new Error("wsc: the chat has nothing to answer");
+    return this.#opening;
+  }
+
+  /**
+   * @param {Message} request
+   * @param {string} messageState
+   * @param {number} code
+   * @param {any} payload
+   * @param {Headers} [extHeaders]
+   */
+  #respond(request, messageState, code, payload, extHeaders) {
+    const { package_type, subsession_id, correlation_id } = request.control;
+    const { action, initiator, target } = request.header;
+    const response = new Message({
+      control: {
+        type: MESSAGETYPE.RESPONSE,
+        package_type,
+        subsession_id,
+        correlation_id,
+        message_state: messageState,
+      },
+      header: { action, initiator, target, response_code: code },
+      payload,
+    });
+    response.addExtHeaders(extHeaders);
+    this.#session.sendMessage(response);
+  }
+
+  // Both.
+
+  /**
+   * @param {Message | null} opening
+   * @param {Headers} [extHeaders]
+   */
+  #shutdown(opening, extHeaders) {
+    const established = this.#state.state === CALLSTATE.ESTABLISHED;
+    const own = this.#incoming ? this.#target : this.#initiator;
+    const other = this.#incoming ? this.#initiator : this.#target;
+    const message = new Message({
+      control: {
+        type: MESSAGETYPE.MESSAGE,
+        package_type: this.packageType,
+        subsession_id: this.subSessionId,
+        correlation_id: established
+          ? this.#session.genNewCorrelationId() : opening?.control.correlation_id,
+      },
+      header: { action: ACTION.SHUTDOWN, initiator: own, target: other },
+    });
+    message.addExtHeaders(extHeaders);
+    this.#session.sendMessage(message);
+  }
+
+  /** @returns {boolean} */
+  #sessionIsSecure() {
+    return /^wss:/i.test(this.#session.webSocketUri);
+  }
+
+  /**
+   * @param {any} chatConfig
+   * @param {boolean} secure
+   * @returns {ChatMedia}
+   */
+  #prepare(chatConfig, secure) {
+    this.#config = readConfig(chatConfig);
+    this.#media = new ChatMedia(this.#config, secure, {
+      state: (state) => {
+        this.#connectionState = state;
+        fire(this, "onConnectionStateChange", { state });
+      },
+      message: (message) => fire(this, "onChatMessage", message),
+      sent: (messageId) => {
+        this.#settle(messageId, null);
+        fire(this, "onMessageSendSuccess", messageId);
+      },
+      failed: (messageId, status, reason) => {
+        this.#settle(messageId, new ErrorInfo(status, reason));
+        fire(this, "onMessageSendFailure", messageId, status, reason);
+      },
+      typing: (typing) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop"),
+    });
+    return this.#media;
+  }
+
+  /**
+   * @param {string} messageId
+   * @param {ErrorInfo | null} error
+   */
+  #settle(messageId, error) {
+    const outcome = this.#outcomes.get(messageId);
+    this.#outcomes.delete(messageId);
+    this.#outcomes.set(messageId, { error });
+    outcome?.settle?.(error);
+    for (const [oldest, { error: known }] of this.#outcomes) {
+      if (this.#outcomes.size <= OUTCOMES_MAX || known === undefined) break;
+      this.#outcomes.delete(oldest);
+    }
+  }
+
+  /**
+   * @param {import("./call-state.js").CallEvent} event
+   * @param {number} [code]
+   * @param {string} [reason]
+   */
+  #move(event, code, reason) {
+    const next = nextCallState(this.#state.state, event);
+    if (next === null) return;
+    this.#state = new CallState(next, code, reason);
+    fire(this, "onStateChange", this.#state);
+  }
+
+  /**
+   * @param {"refused" | "ended"} event
+   * @param {number} [code]
+   * @param {string} [reason]
+   */
+  #finish(event, code, reason = "") {
+    if (isFinal(this.#state.state)) return;
+    this.#session.removeSubSession(this.subSessionId);
+    const media = this.#media;
+    this.#move(event, code, reason);
+    media?.end(ERRORCODE.REQUEST_TERMINATED, reason || "the chat is over");
+  }
+}
+return { Chat };
+})();
+
+modules["chat-package.js"] = (function () {
+const { CALLSTATE, ACTION } = modules["constants.js"];
+const { Chat } = modules["chat.js"];
+const { ERRORCODE } = modules["errors.js"];
+const { fire } = modules["events.js"];
+const { log } = modules["log.js"];
+//! The package of chats: makes them, finds the chat a frame belongs to.
+
+
+/** All chats of a session. */
+class ChatPackage {
+  #session;
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} [packageType]
+   */
+  constructor(session, packageType = "chat") {
+    this.#session = session;
+    /** Type of the package. */
+    this.packageType = packageType;
+    /**
+     * Somebody asks to chat: accept or decline it, now or later.
+     * @type {((chat: Chat, extHeaders: Record<string, any>) => void) | undefined}
+     */
+    this.onIncomingChat = this.onIncomingChat;
+    session.registerPackage(this);
+  }
+
+  /**
+   * @param {string} target with whom, such as `bob@example.com`
+   * @returns {Chat} not started yet
+   */
+  createChat(target) {
+    if (typeof target !== "string" || target.trim() === "") {
+      throw new Error("wsc: a chat needs somebody to chat with");
+    }
+    const chat = this.prepareChat(this.#session, target.trim());
+    chat.packageType = this.packageType;
+    return chat;
+  }
+
+  /**
+   * Makes a chat; overridable to make an extended one.
+   * @param {import("./client.js").Session} session
+   * @param {string} callee
+   * @returns {Chat}
+   */
+  prepareChat(session, callee) {
+    return new Chat(session, callee);
+  }
+
+  /** @returns {Chat[]} the chats that are not over */
+  getChats() {
+    const chats = this.#session.getSubSessionsByPackageType(this.packageType).values();
+    return /** @type {Chat[]} */ (chats);
+  }
+
+  /** Ends all chats. */
+  close() {
+    for (const chat of this.getChats()) chat.end();
+  }
+
+  /** Frees everything without a word to the server. */
+  clear() {
+    for (const chat of this.getChats()) chat.clear();
+  }
+
+  /**
+   * Takes a frame of the package.
+   * @param {import("./message.js").Message} message
+   */
+  onMessage(message) {
+    const id = message.control.subsession_id ?? "";
+    const known = /** @type {Chat | undefined} */ (this.#session.getSubSession(id));
+    if (known) {
+      known.onMessage(message);
+    } else if (message.isRequest() && message.header.action === ACTION.START && id !== "") {
+      this.#arrive(message);
+    } else if (message.isRequest()) {
+      this.#session.sendError(message, 481, "no such chat");
+    }
+  }
+
+  /** @param {import("./message.js").Message} message */
+  #arrive(message) {
+    const chat = this.prepareChat(this.#session, message.header.target ?? "");
+    chat.packageType = this.packageType;
+    chat.onMessage(message);
+    if (chat.getState().state !== CALLSTATE.RESPONDED) return;
+    if (typeof this.onIncomingChat !== "function") {
+      log("warn", "a chat came in and nobody has set onIncomingChat");
+      chat.decline(ERRORCODE.TEMPORARILY_UNAVAILABLE, "Temporarily Unavailable");
+      return;
+    }
+    fire(this, "onIncomingChat", chat, message.getExtHeaders());
+  }
+}
+return { ChatPackage };
+})();
+
+modules["connection-state.js"] = (function () {
+const { SESSIONSTATE } = modules["constants.js"];
+//! States of a session: the table of edges, and nothing else. Pure.
+
+
+/**
+ * What can happen to a session.
+ *
+ * - `connected`: the server answered the first connect
+ * - `refused`: it answered with an error, or the socket could not be opened
+ * - `lost`: the socket went away, or nothing came back to our pings
+ * - `resumed`: the server answered a resuming connect, with this or with a fresh session
+ * - `given-up`: the time for reconnecting is over, or resuming was refused
+ * - `moved`: the server says that the session goes on elsewhere
+ * - `ended`: the server ended it in good order
+ * - `fatal`: the server says that the session cannot go on
+ * - `close`: the application closed it
+ *
+ * @typedef {"connected" | "refused" | "lost" | "resumed" | "given-up" | "moved" | "ended"
+ *   | "fatal" | "close"} SessionEvent
+ */
+
+const { NONE, CONNECTED, RECONNECTING, SUSPENDED, FAILED, CLOSED } = SESSIONSTATE;
+
+/** State → event → next state. What is not listed changes nothing. */
+const SESSION_EDGES = Object.freeze({
+  [NONE]: {
+    connected: CONNECTED,
+    refused: FAILED,
+    lost: FAILED,
+    ended: CLOSED,
+    fatal: CLOSED,
+    close: CLOSED,
+  },
+  [CONNECTED]: {
+    lost: RECONNECTING,
+    moved: SUSPENDED,
+    ended: CLOSED,
+    fatal: CLOSED,
+    "given-up": FAILED,
+    close: CLOSED,
+  },
+  [RECONNECTING]: {
+    resumed: CONNECTED,
+    moved: SUSPENDED,
+    ended: CLOSED,
+    fatal: CLOSED,
+    "given-up": FAILED,
+    close: CLOSED,
+  },
+  [SUSPENDED]: { close: CLOSED },
+  [FAILED]: { close: CLOSED },
+  [CLOSED]: {},
+});
+
+/**
+ * @param {string} state
+ * @param {SessionEvent} event
+ * @returns {string} the next state, which may be the same
+ */
+function nextSessionState(state, event) {
+  const edges = /** @type {Record<string, Record<string, string>>} */ (SESSION_EDGES)[state];
+  return edges?.[event] ?? state;
+}
+
+/**
+ * @param {number} code with which the socket was closed
+ * @returns {SessionEvent} what that means for a session that was up
+ */
+function meaningOfClose(code) {
+  if (code === 1000) return "ended";
+  if (code === 1001 || code === 4000) return "moved";
+  if (code === 4008) return "given-up";
+  return "lost";
+}
+
+/**
+ * @param {string} state
+ * @returns {boolean} whether the session takes no frames any more
+ */
+function isOver(state) {
+  return state === FAILED || state === CLOSED || state === SUSPENDED;
+}
+return { SESSION_EDGES, nextSessionState, meaningOfClose, isOver };
+})();
+
+modules["connection.js"] = (function () {
+const { environment } = modules["environment.js"];
+const { startTimer, stopTimer, turn } = modules["events.js"];
+const { log } = modules["log.js"];
+//! The socket of a session: one at a time, watched by pings, opened again when asked.
+//! Not here: what is said over it (`client.js`), when to give up (`client.js`).
+
+
+/** Offered in this order. */
+const SUBPROTOCOLS = ["webrtc.oracle.com", "jsonrtc"];
+/** An attempt that has not come to a session within this time is dropped. */
+const ATTEMPT_MS_MAX = 8000;
+/** A peer is silent if nothing came for this many ping intervals. */
+const SILENCE_INTERVALS = 1.2;
+/** Our close code for a socket over which nothing comes any more; any code but 1000 would do. */
+const CLOSE_SILENT = 4100;
+
+/**
+ * @typedef {object} ConnectionHooks
+ * @property {() => void} opened the socket is open
+ * @property {(text: string) => void} received a text came that is not a pong
+ * @property {(code: number, reason: string) => void} lost the socket is gone
+ * @property {() => number} pingInterval milliseconds, asked anew for each ping
+ * @property {() => number} retryCount pings without an answer after which the socket is lost
+ */
+
+/** Opens, watches and loses sockets to one URL. */
+class Connection {
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {any} */
+  #attemptTimer;
+  /** @type {any} */
+  #retryTimer;
+  /** @type {any} */
+  #pingTimer;
+  #heardAt = 0;
+  #misses = 0;
+  #url;
+  #hooks;
+
+  /**
+   * @param {string} url
+   * @param {ConnectionHooks} hooks
+   */
+  constructor(url, hooks) {
+    this.#url = url;
+    this.#hooks = hooks;
+  }
+
+  /** Opens a socket. Throws if the URL is unusable. */
+  open() {
+    this.drop();
+    const socket = environment.openSocket(this.#url, SUBPROTOCOLS);
+    this.#socket = socket;
+    this.#attemptTimer = startTimer(() => this.#giveUp("no answer"), ATTEMPT_MS_MAX);
+    socket.onopen = () => turn(() => this.#hooks.opened());
+    socket.onmessage = (event) => turn(() => this.#hear(event.data));
+    socket.onclose = (event) => turn(() => {
+      this.drop();
+      this.#hooks.lost(event.code, event.reason);
+    });
+  }
+
+  /**
+   * Opens a socket after a pause.
+   * @param {number} ms
+   */
+  openIn(ms) {
+    stopTimer(this.#retryTimer);
+    this.#retryTimer = startTimer(() => this.open(), ms);
+  }
+
+  /** The session is up: from now on the socket is watched. */
+  watch() {
+    stopTimer(this.#attemptTimer);
+    this.#heard();
+  }
+
+  /**
+   * @param {string} text
+   * @returns {boolean} whether there was an open socket to send it on
+   */
+  send(text) {
+    if (this.#socket?.readyState !== 1) return false;
+    this.#socket.send(text);
+    return true;
+  }
+
+  /**
+   * Closes the socket and forgets it; no hook is called any more.
+   * @param {number} [code]
+   * @param {string} [reason]
+   */
+  drop(code = CLOSE_SILENT, reason = "dropped") {
+    stopTimer(this.#attemptTimer);
+    stopTimer(this.#retryTimer);
+    stopTimer(this.#pingTimer);
+    this.#pingTimer = undefined;
+    const socket = this.#socket;
+    if (!socket) return;
+    this.#socket = null;
+    socket.onopen = null;
+    socket.onmessage = null;
+    socket.onclose = null;
+    if (socket.readyState < 2) socket.close(code, reason);
+  }
+
+  /** @param {any} data */
+  #hear(data) {
+    if (this.#pingTimer !== undefined) this.#heard();
+    if (typeof data !== "string") {
+      log("warn", "a binary message came over the session's socket; ignored");
+    } else if (data !== "pong") {
+      this.#hooks.received(data);
+    }
+  }
+
+  #heard() {
+    this.#heardAt = environment.now();
+    this.#misses = 0;
+    stopTimer(this.#pingTimer);
+    this.#pingTimer = startTimer(() => this.#ping(), this.#hooks.pingInterval());
+  }
+
+  #ping() {
+    const interval = this.#hooks.pingInterval();
+    if (environment.now() - this.#heardAt > interval * SILENCE_INTERVALS) this.#misses += 1;
+    if (this.#misses >= this.#hooks.retryCount()) {
+      this.#giveUp("no answer to pings");
+      return;
+    }
+    this.send("ping");
+    this.#pingTimer = startTimer(() => this.#ping(), interval);
+  }
+
+  /** @param {string} reason */
+  #giveUp(reason) {
+    this.drop(CLOSE_SILENT, reason);
+    this.#hooks.lost(1006, reason);
+  }
+}
+return { Connection };
+})();
+
+modules["sequence.js"] = (function () {
+//! Numbers of frames, and the frames the server has not confirmed yet. Pure.
+
+/** @typedef {import("./message.js").Message} Message */
+
+/** Frames kept at most until the server confirms them. */
+const UNCONFIRMED_MAX = 1000;
+
+/** Both directions' counters of one session. */
+class Sequence {
+  /** Highest number given out. */
+  lastSent = 0;
+  /** Highest number received. */
+  lastReceived = 0;
+  /** Highest number we told the server we received. */
+  lastConfirmed = 0;
+  /** Ours that the server has not confirmed, ascending. @type {Message[]} */
+  unconfirmed = [];
+
+  /**
+   * Numbers a frame of ours and keeps it.
+   * @param {Message} message
+   */
+  stamp(message) {
+    if (this.unconfirmed.length >= UNCONFIRMED_MAX) {
+      throw new Error(`wsc: ${UNCONFIRMED_MAX} frames wait for the server; no more are taken`);
+    }
+    this.lastSent += 1;
+    message.control.sequence = this.lastSent;
+    this.unconfirmed.push(message);
+  }
+
+  /**
+   * The server has everything up to `number`.
+   * @param {number | undefined} number
+   */
+  confirm(number) {
+    if (number === undefined) return;
+    while (this.unconfirmed.length > 0
+      && /** @type {number} */ (this.unconfirmed[0].control.sequence) <= number) {
+      this.unconfirmed.shift();
+    }
+  }
+
+  /**
+   * Takes the number of a frame of the server's.
+   * @param {number | undefined} number
+   * @returns {"next" | "gap" | "duplicate"}
+   */
+  receive(number) {
+    if (number === undefined) return "next";
+    if (number <= this.lastReceived) return "duplicate";
+    const verdict = number === this.lastReceived + 1 ? "next" : "gap";
+    this.lastReceived = number;
+    return verdict;
+  }
+
+  /**
+   * What a resuming connect tells: last received, and the edges of what is unconfirmed.
+   * @returns {{ cslr: number, cslw?: number, csuw?: number }}
+   */
+  marks() {
+    if (this.lastSent === 0) return { cslr: this.lastReceived };
+    const lowest = this.unconfirmed[0]?.control.sequence ?? this.lastSent + 1;
+    return { cslr: this.lastReceived, cslw: lowest, csuw: this.lastSent };
+  }
+
+  /** The server gave a new session for the lost one: its connect counts as number 1. */
+  restart() {
+    this.lastSent = 1;
+    this.lastReceived = 0;
+    this.lastConfirmed = 0;
+    this.unconfirmed = [];
+  }
+}
+return { UNCONFIRMED_MAX, Sequence };
+})();
+
+modules["subsession-map.js"] = (function () {
+//! The `Map` of the API: older than the language's own, and with other names.
+
+/**
+ * Keys and values in the order they were put.
+ * @template V
+ */
+class WscMap {
+  constructor() {
+    /** The entries themselves. @type {Record<string, V>} */
+    this.entry = Object.create(null);
+  }
+
+  /**
+   * @param {string} key
+   * @param {V} value
+   */
+  put(key, value) {
+    this.entry[key] = value;
+  }
+
+  /**
+   * @param {string} key
+   * @returns {V | undefined}
+   */
+  get(key) {
+    return this.entry[key];
+  }
+
+  /** @param {string} key */
+  remove(key) {
+    delete this.entry[key];
+  }
+
+  /** @returns {string[]} */
+  keys() {
+    return Object.keys(this.entry);
+  }
+
+  /** @returns {V[]} */
+  values() {
+    return Object.values(this.entry);
+  }
+
+  /** @returns {number} */
+  size() {
+    return Object.keys(this.entry).length;
+  }
+}
+return { WscMap };
+})();
+
+modules["client.js"] = (function () {
+const { Challenges } = modules["auth.js"];
+const { isOver, meaningOfClose, nextSessionState } = modules["connection-state.js"];
+const { Connection } = modules["connection.js"];
+const { ACTION, MESSAGETYPE, SESSIONSTATE } = modules["constants.js"];
+const { environment } = modules["environment.js"];
+const { ERRORCODE, ErrorInfo } = modules["errors.js"];
+const { fire, guarded, later, startTimer, stopTimer } = modules["events.js"];
+const { randomUuid } = modules["identifiers.js"];
+const { log } = modules["log.js"];
+const { Message, PROTOCOL_VERSION, readMessage } = modules["message.js"];
+const { Sequence } = modules["sequence.js"];
+const { WscMap } = modules["subsession-map.js"];
+//! The session: a relation to the server that outlives its sockets.
+//!
+//! Numbers and keeps the frames (`sequence.js`), moves through the states (`connection-state.js`),
+//! hands what comes to its package. Not here: sockets (`connection.js`), chats (`chat.js`).
+
+
+/** The first attempt to reconnect comes within this time, spread by chance. */
+const FIRST_RETRY_MS_MAX = 250;
+/** No ping interval may be shorter. */
+const PING_INTERVAL_MS_MIN = 1000;
+
+/**
+ * A service of the session, such as a ChatPackage.
+ * @typedef {object} Package
+ * @property {string} packageType
+ * @property {(message: Message) => void} onMessage
+ * @property {() => void} [clear] frees everything without a word to the server
+ * @property {() => void} [close] ends everything
+ */
+
+/**
+ * One activity of a package, such as a Chat.
+ * @typedef {object} SubSession
+ * @property {string} subSessionId
+ * @property {(message: Message) => void} onMessage
+ */
+
+/** A session with the server. */
+class Session {
+  #userName;
+  #success;
+  #failure;
+  /** @type {string} */
+  #state = SESSIONSTATE.NONE;
+  #sequence = new Sequence();
+  /** Frames of the application from before the session was up. @type {Message[]} */
+  #early = [];
+  /** @type {Connection} */
+  #connection;
+  /** Whether the answer to a connect is still to come. */
+  #connecting = true;
+  #challenges = new Challenges();
+  /** @type {any} */
+  #authHandler = null;
+  /** @type {any} */
+  #authorization;
+  /** @type {string | undefined} */
+  #wscId;
+  /** @type {any} */
+  #giveUpTimer;
+  /** @type {any} */
+  #ackTimer;
+  /** @type {Map<string, Package>} */
+  #packages = new Map();
+  /** @type {Map<string, { packageType: string, subSession: SubSession }>} */
+  #subSessions = new Map();
+  #extHeaders;
+  #extPayloads;
+  /** @type {(session: Session) => void} */
+  #resolveConnected = () => {};
+  /** @type {(error: ErrorInfo) => void} */
+  #rejectConnected = () => {};
+
+  /**
+   * Opens the socket and returns; packages and handlers are made right after, in the same turn.
+   *
+   * @param {string} userName wanted identity, may be empty; the server's answer decides
+   * @param {string} webSocketUri such as `wss://rtc.example.com/ws/webrtc/demo`
+   * @param {(() => void) | null} [successCallback] connected, for the first time or afresh
+   * @param {((error: ErrorInfo) => void) | null} [failureCallback] it failed for good
+   * @param {string | null} [sessionId] of a stored session to be restored
+   * @param {Record<string, any> | null} [extHeaders] sent with the connect
+   * @param {any} [extPayloads] payload of the connect
+   */
+  constructor(
+    userName, webSocketUri, successCallback, failureCallback, sessionId, extHeaders, extPayloads,
+  ) {
+    this.#userName = userName ?? "";
+    this.#success = successCallback;
+    this.#failure = failureCallback;
+    this.#extHeaders = extHeaders;
+    this.#extPayloads = extPayloads;
+    /** Given by the server. @type {string | null} */
+    this.sessionId = null;
+    /** Where the session's sockets go. */
+    this.webSocketUri = webSocketUri;
+    /** Milliseconds between acknowledgement frames. */
+    this.ackInterval = 60000;
+    /** Milliseconds between pings while a subsession exists. */
+    this.busyPingInterval = 3000;
+    /** Milliseconds between pings while none exists. */
+    this.idlePingInterval = 10000;
+    /** Milliseconds between attempts to reconnect, after the first. */
+    this.reConnectInterval = 2000;
+    /** Milliseconds after which reconnecting is given up. */
+    this.reConnectTime = 60000;
+    /** Missed pings before the socket counts as lost. */
+    this.retryCount = 2;
+    /** Every change of state. @type {((sessionState: string) => void) | undefined} */
+    this.onSessionStateChange = this.onSessionStateChange;
+    /**
+     * Settles with the first connect. @type {Promise<Session>}
+     */
+    this.connected = new Promise((resolve, reject) => {
+      this.#resolveConnected = resolve;
+      this.#rejectConnected = reject;
+    });
+    this.connected.catch(() => {});
+    this.#connection = new Connection(webSocketUri, {
+      opened: () => this.#connect(),
+      received: (text) => this.#receive(text),
+      lost: (code, reason) => this.#lost(code, reason),
+      pingInterval: () => this.#pingInterval(),
+      retryCount: () => this.retryCount,
+    });
+    if (sessionId) {
+      const reason = "no stored data of that session";
+      later(() => this.#fail("refused", new ErrorInfo(ERRORCODE.RESTORE_FAILED, reason)));
+      return;
+    }
+    try {
+      this.#connection.open();
+    } catch (error) {
+      log("error", "the session's URL is unusable", error);
+      const reason = `cannot open a WebSocket to ${webSocketUri}`;
+      later(() => this.#fail("refused", new ErrorInfo(ERRORCODE.WEBSOCKET_ERROR, reason)));
+    }
+  }
+
+  /** Ends the session and all it has. The server is told by close code 1000. */
+  close() {
+    if (this.#state === SESSIONSTATE.CLOSED) return;
+    this.#release(1000, "Normal close");
+    this.#rejectConnected(new ErrorInfo(ERRORCODE.REQUEST_TERMINATED, "closed"));
+    this.#state = nextSessionState(this.#state, "close");
+    fire(this, "onSessionStateChange", this.#state);
+  }
+
+  /** @returns {string | null} */
+  getSessionId() {
+    return this.sessionId;
+  }
+
+  /** @returns {string} the identity in force */
+  getUserName() {
+    return this.#userName;
+  }
+
+  /** @returns {string} one of SESSIONSTATE */
+  getSessionState() {
+    return this.#state;
+  }
+
+  /** @param {number} ms at least 1000 */
+  setIdlePingInterval(ms) {
+    this.idlePingInterval = Math.max(ms, PING_INTERVAL_MS_MIN);
+  }
+
+  /** @param {number} ms at least 1000 */
+  setBusyPingInterval(ms) {
+    this.busyPingInterval = Math.max(ms, PING_INTERVAL_MS_MIN);
+  }
+
+  /** @param {number} ms */
+  setReconnectInterval(ms) {
+    this.reConnectInterval = ms;
+  }
+
+  /** @param {number} ms */
+  setReconnectTime(ms) {
+    this.reConnectTime = ms;
+  }
+
+  // For package developers.
+
+  /**
+   * Adds a package; a second one of a type is an error.
+   * @param {Package} added
+   */
+  registerPackage(added) {
+    if (this.#packages.has(added.packageType)) {
+      throw new Error(`wsc: the session already has a package "${added.packageType}"`);
+    }
+    this.#packages.set(added.packageType, added);
+  }
+
+  /**
+   * @param {string} packageType
+   * @returns {Package | undefined}
+   */
+  getPackage(packageType) {
+    return this.#packages.get(packageType);
+  }
+
+  /** @param {any} handler an AuthHandler */
+  setAuthHandler(handler) {
+    this.#authHandler = handler;
+  }
+
+  /**
+   * @param {string} packageType
+   * @param {string} id
+   * @param {SubSession} subSession
+   */
+  putSubSession(packageType, id, subSession) {
+    this.#subSessions.set(id, { packageType, subSession });
+    if (this.#subSessions.size === 1) this.#pingAnew();
+  }
+
+  /**
+   * @param {string} id
+   * @returns {SubSession | undefined}
+   */
+  getSubSession(id) {
+    return this.#subSessions.get(id)?.subSession;
+  }
+
+  /** @param {string} id */
+  removeSubSession(id) {
+    this.#subSessions.delete(id);
+  }
+
+  /**
+   * @param {string} type
+   * @returns {WscMap<SubSession>}
+   */
+  getSubSessionsByPackageType(type) {
+    /** @type {WscMap<SubSession>} */
+    const found = new WscMap();
+    for (const [id, { packageType, subSession }] of this.#subSessions) {
+      if (packageType === type) found.put(id, subSession);
+    }
+    return found;
+  }
+
+  /** @returns {SubSession[]} */
+  getAllSubSessions() {
+    return Array.from(this.#subSessions.values(), ({ subSession }) => subSession);
+  }
+
+  /** @returns {string} the correlation id of the next request; nothing is used up */
+  genNewCorrelationId() {
+    return `c${this.#sequence.lastSent + 1}`;
+  }
+
+  /** @returns {string} */
+  generateSubSessionId() {
+    return randomUuid();
+  }
+
+  /** @returns {number} */
+  getLastOutboundSeq() {
+    return this.#sequence.lastSent;
+  }
+
+  /**
+   * Numbers and sends a frame, or keeps it until the session is up again.
+   * @param {Message} message
+   */
+  sendMessage(message) {
+    if (isOver(this.#state)) throw new Error(`wsc: the session is ${this.#state}`);
+    if (this.#state === SESSIONSTATE.NONE) {
+      this.#early.push(message);
+      return;
+    }
+    if (!message.isACK()) {
+      this.#sequence.stamp(message);
+      if (message.isRequest()) {
+        message.control.correlation_id ??= `c${message.control.sequence}`;
+      }
+    }
+    if (this.#state === SESSIONSTATE.CONNECTED) this.#transmit(message);
+  }
+
+  /**
+   * Takes back a frame that waits for the session to be up.
+   * @param {Message} message
+   * @returns {boolean} whether it waited
+   */
+  withdraw(message) {
+    const at = this.#early.indexOf(message);
+    if (at >= 0) this.#early.splice(at, 1);
+    return at >= 0;
+  }
+
+  /**
+   * Changes the state and fires the event.
+   * @param {string} state one of SESSIONSTATE
+   */
+  setSessionState(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    fire(this, "onSessionStateChange", state);
+  }
+
+  // Connecting.
+
+  #connect() {
+    this.#connecting = true;
+    const user = this.#userName || undefined;
+    const message = new Message({
+      control: { type: MESSAGETYPE.REQUEST, package_type: "register" },
+      header: { action: ACTION.CONNECT, initiator: user, target: user },
+    });
+    if (this.#authorization) message.header.authorization = this.#authorization;
+    if (this.sessionId !== null) {
+      message.control.wsc_id = this.#wscId;
+      Object.assign(message.header, this.#sequence.marks());
+    } else {
+      message.addExtHeaders(this.#extHeaders);
+      message.payload = this.#extPayloads ?? undefined;
+      this.#sequence.unconfirmed = [];
+      this.#sequence.stamp(message);
+      message.control.correlation_id = `c${message.control.sequence}`;
+    }
+    this.#transmit(message);
+  }
+
+  /** @param {Message} message the answer to a connect */
+  #answered(message) {
+    if (message.isError()) {
+      this.#refused(message);
+      return;
+    }
+    const { session_id, wsc_id, sequence } = message.control;
+    const resumed = this.sessionId !== null && session_id === this.sessionId;
+    const lost = this.sessionId !== null && !resumed;
+    if (!session_id) {
+      this.#fail("refused", new ErrorInfo(400, "the server gave no session id"));
+      return;
+    }
+    this.#connecting = false;
+    this.#authorization = undefined;
+    this.#challenges = new Challenges();
+    stopTimer(this.#giveUpTimer);
+    this.sessionId = session_id;
+    this.#wscId = wsc_id ?? this.#wscId;
+    this.#userName = message.header.initiator ?? this.#userName;
+    if (lost) {
+      log("warn", "the server gave a fresh session for the lost one");
+      this.#clearSubSessions();
+      this.#sequence.restart();
+    }
+    if (resumed) {
+      this.#sequence.confirm(message.header.sslr ?? message.control.ack_sequence);
+    } else {
+      this.#sequence.receive(sequence);
+      this.#sequence.confirm(this.#sequence.lastSent);
+    }
+    this.#connection.watch();
+    this.#scheduleAck();
+    this.setSessionState(nextSessionState(this.#state, resumed || lost ? "resumed" : "connected"));
+    for (const kept of this.#sequence.unconfirmed) this.#transmit(kept);
+    for (const early of this.#early.splice(0)) this.sendMessage(early);
+    if (!resumed) {
+      this.#resolveConnected(this);
+      this.#callBack(this.#success);
+    }
+  }
+
+  /** @param {Message} message the error that answers a connect */
+  async #refused(message) {
+    const { error_code: code = ERRORCODE.SYSTEM_ERROR, reason = "", authenticate } = message.header;
+    if (code === ERRORCODE.UNAUTHORIZED || code === ERRORCODE.PROXYAUTH_REQUIRED) {
+      const authorization = await this.#challenges.answer(this.#authHandler, authenticate);
+      if (isOver(this.#state)) return;
+      if (authorization) {
+        this.#authorization = authorization;
+        this.#sequence.receive(message.control.sequence);
+        this.#connect();
+        return;
+      }
+    }
+    if (code === 503 && this.#state === SESSIONSTATE.RECONNECTING) {
+      this.#connection.drop();
+      this.#retry(this.reConnectInterval);
+      return;
+    }
+    const event = this.#state === SESSIONSTATE.NONE ? "refused" : "given-up";
+    this.#fail(event, new ErrorInfo(code, reason));
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   */
+  #lost(code, reason) {
+    const event = meaningOfClose(code);
+    log("info", `the session's socket is gone (${code} ${reason})`);
+    if (this.#state === SESSIONSTATE.NONE) {
+      const why = reason || "the server cannot be reached";
+      this.#fail("lost", new ErrorInfo(ERRORCODE.WEBSOCKET_ERROR, why));
+    } else if (event === "lost") {
+      this.#reconnect();
+    } else if (event === "given-up") {
+      this.#fail(event, new ErrorInfo(ERRORCODE.WEBSOCKET_ERROR, reason || "ended by the server"));
+    } else {
+      this.#end(event);
+    }
+  }
+
+  #reconnect() {
+    this.#connecting = true;
+    if (this.#state === SESSIONSTATE.RECONNECTING) {
+      this.#retry(this.reConnectInterval);
+      return;
+    }
+    stopTimer(this.#ackTimer);
+    this.#giveUpTimer = startTimer(() => {
+      const reason = "the connection was lost and did not come back";
+      this.#fail("given-up", new ErrorInfo(ERRORCODE.WEBSOCKET_ERROR, reason));
+    }, this.reConnectTime);
+    this.#retry(environment.chance() * FIRST_RETRY_MS_MAX);
+    this.setSessionState(nextSessionState(this.#state, "lost"));
+  }
+
+  /** @param {number} ms */
+  #retry(ms) {
+    this.#connection.openIn(ms);
+  }
+
+  // Frames.
+
+  /** @param {string} text */
+  #receive(text) {
+    const message = readMessage(text);
+    if (!message) {
+      log("warn", "a text came that is no frame; ignored");
+      return;
+    }
+    if (message.isError() && message.header.error_code === ERRORCODE.SYSTEM_ERROR) {
+      const { reason = "system error" } = message.header;
+      this.#fail("fatal", new ErrorInfo(ERRORCODE.SYSTEM_ERROR, reason));
+      return;
+    }
+    const { control, header } = message;
+    const answersConnect = control.package_type === "register"
+      && header.action === ACTION.CONNECT && (message.isResponse() || message.isError());
+    if (this.#connecting) {
+      if (answersConnect) this.#answered(message);
+      else log("warn", "a frame came before the answer to the connect; ignored");
+      return;
+    }
+    // Old servers put the request's number into the response and no ack_sequence.
+    const confirmed = control.ack_sequence
+      ?? (message.isResponse() || message.isACK() ? control.sequence : undefined);
+    this.#sequence.confirm(confirmed);
+    if (message.isACK()) return;
+    const verdict = this.#sequence.receive(control.sequence);
+    if (verdict === "duplicate") return;
+    if (verdict === "gap") log("warn", `frames are missing before ${control.sequence}`);
+    if (answersConnect && message.isError()) {
+      this.#fail("fatal", new ErrorInfo(header.error_code ?? 500, header.reason ?? ""));
+      return;
+    }
+    this.#dispatch(message);
+  }
+
+  /** @param {Message} message */
+  #dispatch(message) {
+    const { control } = message;
+    control.package_type ??= this.#subSessions.get(control.subsession_id ?? "")?.packageType;
+    const packageType = control.package_type ?? "register";
+    if (packageType === "register") return;
+    const handler = this.#packages.get(packageType);
+    if (handler) {
+      guarded(`package ${packageType}`, () => handler.onMessage(message));
+    } else if (message.isRequest()) {
+      this.sendError(message, 404, "package not available");
+    }
+  }
+
+  /**
+   * Answers a request with an error.
+   * @param {Message} request
+   * @param {number} code
+   * @param {string} [reason]
+   * @param {Record<string, any> | null} [extHeaders]
+   */
+  sendError(request, code, reason, extHeaders) {
+    const { package_type, subsession_id, correlation_id } = request.control;
+    const { action, initiator, target } = request.header;
+    const error = new Message({
+      control: { type: MESSAGETYPE.ERROR, package_type, subsession_id, correlation_id },
+      header: { action, initiator, target, error_code: code, reason },
+    });
+    error.addExtHeaders(extHeaders);
+    this.sendMessage(error);
+  }
+
+  /** @param {Message} message */
+  #transmit(message) {
+    const { control } = message;
+    if (this.sessionId !== null) control.session_id = this.sessionId;
+    control.version = PROTOCOL_VERSION;
+    const received = this.#sequence.lastReceived;
+    const confirms = received > 0 && !message.isReconnect()
+      && !(message.isACK() && control.sequence !== undefined);
+    if (confirms) control.ack_sequence = received;
+    if (this.#connection.send(JSON.stringify(message)) && confirms) {
+      this.#sequence.lastConfirmed = received;
+    }
+  }
+
+  #scheduleAck() {
+    stopTimer(this.#ackTimer);
+    this.#ackTimer = startTimer(() => {
+      if (this.#sequence.lastReceived > this.#sequence.lastConfirmed) this.#acknowledge();
+      this.#scheduleAck();
+    }, this.ackInterval);
+  }
+
+  #acknowledge() {
+    this.sendMessage(new Message({
+      control: { type: MESSAGETYPE.ACK, package_type: "register" },
+      header: { action: ACTION.CONNECT, initiator: this.#userName, target: this.#userName },
+    }));
+  }
+
+  // Keeping alive, and the end.
+
+  #pingInterval() {
+    const wanted = this.#subSessions.size > 0 ? this.busyPingInterval : this.idlePingInterval;
+    return Math.max(wanted, PING_INTERVAL_MS_MIN);
+  }
+
+  #pingAnew() {
+    if (this.#state === SESSIONSTATE.CONNECTED) this.#connection.watch();
+  }
+
+  /**
+   * @param {import("./connection-state.js").SessionEvent} event
+   * @param {ErrorInfo} error
+   */
+  #fail(event, error) {
+    if (isOver(this.#state)) return;
+    this.#release();
+    this.#rejectConnected(error);
+    const early = this.#state === SESSIONSTATE.NONE;
+    this.setSessionState(nextSessionState(this.#state, event));
+    this.#callBack(this.#failure, error);
+    if (early) this.setSessionState(nextSessionState(this.#state, "close"));
+  }
+
+  /** @param {import("./connection-state.js").SessionEvent} event */
+  #end(event) {
+    this.#release();
+    this.setSessionState(nextSessionState(this.#state, event));
+  }
+
+  /**
+   * Frees everything this session holds here.
+   * @param {number} [code]
+   * @param {string} [reason]
+   */
+  #release(code, reason) {
+    stopTimer(this.#giveUpTimer);
+    stopTimer(this.#ackTimer);
+    this.#connection.drop(code, reason);
+    this.#early = [];
+    this.#clearSubSessions();
+  }
+
+  #clearSubSessions() {
+    for (const owner of this.#packages.values()) {
+      guarded(`package ${owner.packageType}`, () => owner.clear?.());
+    }
+    this.#subSessions.clear();
+  }
+
+  /**
+   * @param {((...args: any[]) => void) | null | undefined} callback
+   * @param {...any} args
+   */
+  #callBack(callback, ...args) {
+    fire({ callback }, "callback", ...args);
+  }
+}
+return { Session };
+})();
+
+modules["wsc.js"] = (function () {
+const { AuthHandler } = modules["auth.js"];
+const { CallState } = modules["call-state.js"];
+const { ChatConfig, ChatMessage } = modules["chat-config.js"];
+const { ChatPackage } = modules["chat-package.js"];
+const { Chat } = modules["chat.js"];
+const { Session } = modules["client.js"];
+const {
+  ACTION, AUTHTYPE, CALLSTATE, ConnectionStateEnum, MESSAGETYPE, SESSIONSTATE,
+} = modules["constants.js"];
+const { ERRORCODE, ErrorInfo } = modules["errors.js"];
+const { LOGLEVEL, getLogger, setLogLevel, setLogger } = modules["log.js"];
+const { Message } = modules["message.js"];
+const { WscMap } = modules["subsession-map.js"];
+//! The library's door: every public name, one by one and together in the namespace `wsc`.
+
+
+
+/** The namespace object, as the classic script sets it. */
+const wsc = {
+  ACTION,
+  AUTHTYPE,
+  AuthHandler,
+  CALLSTATE,
+  CallState,
+  Chat,
+  ChatConfig,
+  ChatMessage,
+  ChatPackage,
+  ConnectionStateEnum,
+  ERRORCODE,
+  ErrorInfo,
+  ExtensibleSession: Session,
+  LOGLEVEL,
+  MESSAGETYPE,
+  MSSAGETYPE: MESSAGETYPE,
+  Map: WscMap,
+  Message,
+  SESSIONSTATE,
+  Session,
+  getLogger,
+  setLogLevel,
+  setLogger,
+};
+return { wsc };
+})();
+
+globalThis.wsc = modules["wsc.js"].wsc;
+})();

@@ -1,0 +1,49 @@
+//! The library's door: every public name, one by one and together in the namespace `wsc`.
+
+import { AuthHandler } from "./auth.js";
+import { CallState } from "./call-state.js";
+import { ChatConfig, ChatMessage } from "./chat-config.js";
+import { ChatPackage } from "./chat-package.js";
+import { Chat } from "./chat.js";
+import { Session } from "./client.js";
+import {
+  ACTION, AUTHTYPE, CALLSTATE, ConnectionStateEnum, MESSAGETYPE, SESSIONSTATE,
+} from "./constants.js";
+import { ERRORCODE, ErrorInfo } from "./errors.js";
+import { LOGLEVEL, getLogger, setLogLevel, setLogger } from "./log.js";
+import { Message } from "./message.js";
+import { WscMap } from "./subsession-map.js";
+
+export {
+  ACTION, AUTHTYPE, AuthHandler, CALLSTATE, CallState, Chat, ChatConfig, ChatMessage, ChatPackage,
+  ConnectionStateEnum, ERRORCODE, ErrorInfo, LOGLEVEL, MESSAGETYPE, MESSAGETYPE as MSSAGETYPE,
+  Message, SESSIONSTATE, Session, Session as ExtensibleSession, WscMap as Map, getLogger,
+  setLogLevel, setLogger,
+};
+
+/** The namespace object, as the classic script sets it. */
+export const wsc = {
+  ACTION,
+  AUTHTYPE,
+  AuthHandler,
+  CALLSTATE,
+  CallState,
+  Chat,
+  ChatConfig,
+  ChatMessage,
+  ChatPackage,
+  ConnectionStateEnum,
+  ERRORCODE,
+  ErrorInfo,
+  ExtensibleSession: Session,
+  LOGLEVEL,
+  MESSAGETYPE,
+  MSSAGETYPE: MESSAGETYPE,
+  Map: WscMap,
+  Message,
+  SESSIONSTATE,
+  Session,
+  getLogger,
+  setLogLevel,
+  setLogger,
+};
