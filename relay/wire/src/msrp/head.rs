@@ -1,15 +1,9 @@
 //! The head of an MSRP message: start line and headers, as offsets into its octets. RFC 4975, 7.1 and 9.
 //!
-//! [`Progress`] takes a head line by line as it arrives; what comes out is a [`Head`]. A head that breaks the
-//! grammar but can still be framed carries its first [`Fault`]. Not here: where a chunk ends (`reader`).
+//! A head that breaks the grammar but can still be framed carries its first [`Fault`]. Not here: taking a
+//! head apart as it arrives (`progress`), where a chunk ends (`reader`).
 
-use super::end_line::flag_of_line;
-use super::reader::{Continuation, Malformed};
-use super::uri;
 use crate::limits;
-
-/// What every message begins with.
-const PROTOCOL: &[u8] = b"MSRP ";
 
 /// A stretch of a head, relative to the head's first octet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,7 +156,7 @@ impl Field {
             .unwrap_or_default()
     }
 
-    fn new(start: usize, end: usize) -> Field {
+    pub(super) fn new(start: usize, end: usize) -> Field {
         debug_assert!(start <= end && end <= limits::HEAD_BYTES_MAX);
         Field {
             start: start as u16,
@@ -251,7 +245,7 @@ fn number_or_star(text: &[u8]) -> Option<Option<u64>> {
     }
 }
 
-fn three_digits(text: &[u8]) -> Option<u16> {
+pub(super) fn three_digits(text: &[u8]) -> Option<u16> {
     let good = text.len() == 3 && text.iter().all(u8::is_ascii_digit);
     good.then(|| {
         text.iter()
@@ -260,7 +254,7 @@ fn three_digits(text: &[u8]) -> Option<u16> {
 }
 
 /// `ident` of RFC 4975, 9, but for its length: an alphanumeric, then those and `. - + % =`.
-fn is_identifier(text: &[u8]) -> bool {
+pub(super) fn is_identifier(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphanumeric)
         && text
             .iter()
@@ -268,7 +262,7 @@ fn is_identifier(text: &[u8]) -> bool {
 }
 
 /// `hname` of RFC 4975, 9: a letter, then token characters.
-fn is_header_name(name: &[u8]) -> bool {
+pub(super) fn is_header_name(name: &[u8]) -> bool {
     name.first().is_some_and(u8::is_ascii_alphabetic) && name.iter().all(|&octet| is_token(octet))
 }
 
@@ -277,7 +271,7 @@ pub(super) fn is_token(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(&octet)
 }
 
-fn without_blanks(octets: &[u8], mut start: usize, mut end: usize) -> Field {
+pub(super) fn without_blanks(octets: &[u8], mut start: usize, mut end: usize) -> Field {
     let blank = |octet: u8| octet == b' ' || octet == b'\t';
     while start < end && blank(octets[start]) {
         start += 1;
@@ -286,328 +280,6 @@ fn without_blanks(octets: &[u8], mut start: usize, mut end: usize) -> Field {
         end -= 1;
     }
     Field::new(start, end)
-}
-
-/// A head that is still arriving.
-#[derive(Clone, Debug)]
-pub(super) struct Progress {
-    head: Head,
-    /// Where the line under way begins.
-    line: usize,
-    /// Up to here no line end was found.
-    scanned: usize,
-    /// Header lines so far.
-    headers: usize,
-    /// The single headers that were seen.
-    seen: Seen,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    to_path: bool,
-    from_path: bool,
-    message_id: bool,
-    byte_range: bool,
-    failure_report: bool,
-    success_report: bool,
-    status: bool,
-    content_type: bool,
-    mime: bool,
-}
-
-/// How far a head has come.
-pub(super) enum Step {
-    /// It is not complete.
-    More,
-    /// A blank line ended it: a body follows.
-    Body(Head),
-    /// Its end-line followed at once, and ends at `after`.
-    End {
-        head: Head,
-        flag: Continuation,
-        after: usize,
-    },
-}
-
-impl Default for Progress {
-    fn default() -> Progress {
-        Progress {
-            head: Head {
-                kind: Kind::Request(Method::Other),
-                transaction: Field::default(),
-                subject: Field::default(),
-                to_path: Field::default(),
-                from_path: Field::default(),
-                rest: 0,
-                message_id: None,
-                byte_range: None,
-                failure_report: FailureReport::Yes,
-                success_report: false,
-                status: None,
-                has_body: false,
-                bytes: 0,
-                fault: None,
-            },
-            line: 0,
-            scanned: 0,
-            headers: 0,
-            seen: Seen::default(),
-        }
-    }
-}
-
-impl Progress {
-    /// Whether not one octet has been seen.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.scanned == 0
-    }
-
-    /// Goes on with a head whose octets so far are `octets`. No octet is looked at twice, however it arrives.
-    pub(super) fn read(&mut self, octets: &[u8]) -> Result<Step, Malformed> {
-        if self.line == 0 && !octets.starts_with(PROTOCOL) && !PROTOCOL.starts_with(octets) {
-            return Err(Malformed::NotMsrp);
-        }
-        while let Some(end) = self.line_end(octets) {
-            if let Some(step) = self.take_line(octets, end)? {
-                return Ok(step);
-            }
-            self.line = end;
-            self.scanned = end;
-        }
-        if self.line == 0 && octets.len() > limits::START_LINE_BYTES_MAX {
-            return Err(Malformed::StartLineTooLong);
-        }
-        if octets.len() > limits::HEAD_BYTES_MAX {
-            return Err(Malformed::HeadTooLong);
-        }
-        Ok(Step::More)
-    }
-
-    /// The message ends here: if its last line is an end-line without (all of) its CRLF, that is forgiven.
-    pub(super) fn read_end(&mut self, octets: &[u8]) -> Option<(Head, Continuation)> {
-        if self.line == 0 {
-            return None;
-        }
-        let line = octets.get(self.line..)?;
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let flag = flag_of_line(line, self.head.transaction.of(octets))?;
-        Some((self.finish(self.line, false), flag))
-    }
-
-    /// Where the line under way ends, its CRLF included.
-    fn line_end(&mut self, octets: &[u8]) -> Option<usize> {
-        while let Some(offset) = memchr::memchr2(b'\r', b'\n', &octets[self.scanned..]) {
-            let at = self.scanned + offset;
-            self.scanned = at;
-            if octets[at] == b'\r' {
-                match octets.get(at + 1) {
-                    None => return None,
-                    Some(b'\n') => return Some(at + 2),
-                    Some(_) => {}
-                }
-            }
-            self.fault(Fault::BareLineEnd);
-            self.scanned = at + 1;
-        }
-        self.scanned = octets.len();
-        None
-    }
-
-    fn take_line(&mut self, octets: &[u8], end: usize) -> Result<Option<Step>, Malformed> {
-        let line = &octets[self.line..end - 2];
-        if self.line == 0 {
-            self.take_start_line(line)?;
-            return Ok(None);
-        }
-        if end > limits::HEAD_BYTES_MAX {
-            return Err(Malformed::HeadTooLong);
-        }
-        if line.is_empty() {
-            return Ok(Some(Step::Body(self.finish(end, true))));
-        }
-        if let Some(flag) = flag_of_line(line, self.head.transaction.of(octets)) {
-            return Ok(Some(Step::End {
-                head: self.finish(self.line, false),
-                flag,
-                after: end,
-            }));
-        }
-        self.headers += 1;
-        if self.headers > limits::HEADERS_MAX {
-            self.fault(Fault::TooManyHeaders);
-        }
-        if end - self.line > limits::HEADER_LINE_BYTES_MAX {
-            self.fault(Fault::LineTooLong);
-        }
-        match memchr::memchr(b':', line) {
-            Some(colon) if is_header_name(&line[..colon]) => self.take_header(octets, colon, end),
-            _ => self.fault(Fault::HeaderLine),
-        }
-        Ok(None)
-    }
-
-    /// `MSRP` SP transaction SP (method / status \[SP comment\]).
-    fn take_start_line(&mut self, line: &[u8]) -> Result<(), Malformed> {
-        let bytes = line.len() + 2;
-        if bytes > limits::START_LINE_BYTES_MAX {
-            return Err(Malformed::StartLineTooLong);
-        }
-        let id = line.get(PROTOCOL.len()..).ok_or(Malformed::NotMsrp)?;
-        let id = &id[..memchr::memchr(b' ', id).unwrap_or(id.len())];
-        if !is_identifier(id) || id.len() > limits::TRANSACTION_BYTES_MAX {
-            return Err(Malformed::Transaction);
-        }
-        let id_end = PROTOCOL.len() + id.len();
-        let subject_start = (id_end + 1).min(line.len());
-        self.head.transaction = Field::new(PROTOCOL.len(), id_end);
-        self.head.subject = Field::new(subject_start, line.len());
-        self.head.rest = bytes as u16;
-        let subject = &line[subject_start..];
-        self.head.kind = match subject.first() {
-            Some(first) if first.is_ascii_digit() => {
-                let (status, comment) = subject.split_at(subject.len().min(3));
-                let status = three_digits(status).filter(|_| matches!(comment, [] | [b' ', ..]));
-                if status.is_none() {
-                    self.fault(Fault::StartLine);
-                }
-                Kind::Response(status.unwrap_or(0))
-            }
-            _ => {
-                if subject.is_empty() || !subject.iter().all(u8::is_ascii_uppercase) {
-                    self.fault(Fault::StartLine);
-                }
-                Kind::Request(Method::from_name(subject))
-            }
-        };
-        Ok(())
-    }
-
-    fn take_header(&mut self, octets: &[u8], colon: usize, end: usize) {
-        if self.seen.content_type {
-            self.fault(Fault::ContentTypeNotLast);
-        }
-        let name = &octets[self.line..self.line + colon];
-        let field = without_blanks(octets, self.line + colon + 1, end - 2);
-        let value = field.of(octets);
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-        match name.len() {
-            7 if is(b"To-Path") => {
-                let again = std::mem::replace(&mut self.seen.to_path, true);
-                self.check_path(value, again || self.headers != 1);
-                if !again {
-                    self.head.to_path = field;
-                }
-            }
-            9 if is(b"From-Path") => {
-                let again = std::mem::replace(&mut self.seen.from_path, true);
-                self.check_path(value, again || self.headers != 2);
-                if !again {
-                    self.head.from_path = field;
-                    self.head.rest = end as u16;
-                }
-            }
-            10 if is(b"Message-ID") => {
-                if self.is_first(|seen| &mut seen.message_id) {
-                    self.head.message_id = Some(field);
-                    if !is_identifier(value) || value.len() > limits::MESSAGE_ID_BYTES_MAX {
-                        self.fault(Fault::MessageId);
-                    }
-                }
-            }
-            10 if is(b"Byte-Range") => {
-                if self.is_first(|seen| &mut seen.byte_range) {
-                    self.head.byte_range = ByteRange::parse(value);
-                    if self.head.byte_range.is_none() {
-                        self.fault(Fault::ByteRange);
-                    }
-                }
-            }
-            14 if is(b"Failure-Report") => {
-                if self.is_first(|seen| &mut seen.failure_report) {
-                    match FailureReport::parse(value) {
-                        Some(value) => self.head.failure_report = value,
-                        None => self.fault(Fault::ReportValue),
-                    }
-                }
-            }
-            14 if is(b"Success-Report") => {
-                if self.is_first(|seen| &mut seen.success_report) {
-                    self.head.success_report = value.eq_ignore_ascii_case(b"yes");
-                    if !self.head.success_report && !value.eq_ignore_ascii_case(b"no") {
-                        self.fault(Fault::ReportValue);
-                    }
-                }
-            }
-            6 if is(b"Status") => {
-                if self.is_first(|seen| &mut seen.status) {
-                    self.head.status = ReportStatus::parse(value);
-                    if self.head.status.is_none() {
-                        self.fault(Fault::Status);
-                    }
-                }
-            }
-            12 if is(b"Content-Type") => {
-                self.seen.mime = true;
-                self.is_first(|seen| &mut seen.content_type);
-            }
-            9.. if name[..8].eq_ignore_ascii_case(b"Content-") => self.seen.mime = true,
-            _ => {}
-        }
-    }
-
-    fn check_path(&mut self, value: &[u8], misplaced: bool) {
-        if misplaced || value.is_empty() {
-            self.fault(Fault::Paths);
-        }
-        // Mostly there is one URI, and no blank.
-        if memchr::memchr(b' ', value).is_some()
-            && uri::slices(value).count() > limits::PATH_URIS_MAX
-        {
-            self.fault(Fault::TooManyUris);
-        }
-    }
-
-    /// Marks a header as seen; a second one of its name is a fault.
-    fn is_first(&mut self, header: impl Fn(&mut Seen) -> &mut bool) -> bool {
-        let again = std::mem::replace(header(&mut self.seen), true);
-        if again {
-            self.fault(Fault::Repeated);
-        }
-        !again
-    }
-
-    /// Notes a fault, unless there was one before.
-    fn fault(&mut self, fault: Fault) {
-        self.head.fault.get_or_insert(fault);
-    }
-
-    /// The head is complete: what only shows at its end.
-    fn finish(&mut self, bytes: usize, has_body: bool) -> Head {
-        self.head.bytes = bytes as u16;
-        self.head.has_body = has_body;
-        let is_response = matches!(self.head.kind, Kind::Response(_));
-        let missing = [
-            (!self.seen.to_path || !self.seen.from_path, Fault::Paths),
-            (!is_response && self.headers < 3, Fault::NoFurtherHeader),
-            (
-                self.head.kind == Kind::Request(Method::Report) && !self.seen.status,
-                Fault::StatusMissing,
-            ),
-            (is_response && has_body, Fault::ResponseBody),
-            (
-                has_body && !self.seen.content_type,
-                Fault::ContentTypeMissing,
-            ),
-            (
-                !is_response && !has_body && self.seen.mime,
-                Fault::BodyMissing,
-            ),
-        ];
-        for (_, fault) in missing.into_iter().filter(|(is_missing, _)| *is_missing) {
-            self.fault(fault);
-        }
-        self.head
-    }
 }
 
 #[cfg(test)]

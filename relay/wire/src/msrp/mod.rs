@@ -2,6 +2,7 @@
 
 mod end_line;
 pub mod head;
+mod progress;
 pub mod reader;
 pub mod status;
 pub mod uri;

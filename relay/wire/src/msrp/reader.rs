@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use super::end_line::{self, Found, LEAD};
-use super::head::{Fault, Head, Kind, Method, Progress, Step};
+use super::head::{Fault, Head, Kind, Method};
+use super::progress::{Progress, Step};
 use crate::limits::{HELD_BYTES_MAX, OTHER_BODY_BYTES_MAX};
 
 /// How the chunk ended: the flag of its end-line.

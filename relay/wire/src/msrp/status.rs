@@ -24,7 +24,7 @@ pub const BOUND_ELSEWHERE: u16 = 506;
 /// The standard comment of a code, to be written into start and Status lines.
 pub fn comment(code: u16) -> &'static str {
     match code {
-        OK => "OK",
+        OK..=299 => "OK",
         BAD_REQUEST => "Bad Request",
         401 => "Unauthorized",
         FORBIDDEN => "Forbidden",
@@ -37,7 +37,6 @@ pub fn comment(code: u16) -> &'static str {
         NO_SESSION => "Session Does Not Exist",
         UNKNOWN_METHOD => "Method Not Understood",
         BOUND_ELSEWHERE => "Session Already Bound",
-        200..=299 => "OK",
         _ => "Error",
     }
 }
