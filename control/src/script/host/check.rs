@@ -49,13 +49,13 @@ pub(super) fn value(what: &str, text: &str) -> Checked<()> {
     }
 }
 
-/// A reason phrase: on one line, but any language.
-pub(super) fn reason(text: &str) -> Checked<()> {
+/// Text on one line, in any language: a reason phrase, an address that is only read.
+pub(super) fn line(what: &str, text: &str) -> Checked<()> {
     if text.len() > VALUE_BYTES_MAX {
-        return Err(format!("reason: longer than {VALUE_BYTES_MAX} octets").into());
+        return Err(format!("{what}: longer than {VALUE_BYTES_MAX} octets").into());
     }
     if text.chars().any(char::is_control) {
-        return Err("reason: control characters are not allowed there".into());
+        return Err(format!("{what}: control characters are not allowed there").into());
     }
     Ok(())
 }

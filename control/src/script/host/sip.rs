@@ -190,7 +190,7 @@ impl SipFactory {
         let Some(status) = u16::try_from(code).ok().filter(|code| (101..=699).contains(code)) else {
             return Err(format!("status: {code} is not between 101 and 699").into());
         };
-        check::reason(reason)?;
+        check::line("reason", reason)?;
         let method = match &self.0.run.message {
             Inbound::Sip(message) => message.method.clone(),
             Inbound::Web(_) => String::new(),
@@ -212,7 +212,7 @@ fn sip_uri(text: &str) -> String {
 
 /// `"Bob" <sip:bob@example.com>;tag=1` as `#{ displayName, URI }`. RFC 3261, 20.10.
 fn address(text: &str) -> Checked<Map> {
-    check::value("address", text)?;
+    check::line("address", text)?;
     let (name, uri) = match quoted_prefix(text) {
         Some((name, rest)) => (name, rest),
         None => {
@@ -273,6 +273,7 @@ fn register_factory(engine: &mut Engine) {
             |factory: &mut SipFactory, code: INT, reason: &str| factory.response(code, reason),
         )
         .register_fn("createSipAddress", |_: &mut SipFactory, text: &str| address(text))
+        .register_fn("parseSipAddress", address)
         .register_fn("createSipUri", |_: &mut SipFactory, text: &str| -> Checked<String> {
             check::value("address", text)?;
             Ok(sip_uri(text))

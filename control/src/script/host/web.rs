@@ -135,7 +135,7 @@ impl WebFactory {
         if !(300..=699).contains(&code) {
             return Err(format!("error code: {code} is not between 300 and 699").into());
         }
-        check::reason(reason)?;
+        check::line("reason", reason)?;
         let mut header = Map::new();
         header.insert("error_code".into(), code.into());
         if !reason.is_empty() {
