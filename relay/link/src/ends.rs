@@ -130,8 +130,10 @@ impl Place for InRegion {
         self.word(word).store(value, order);
     }
 
-    fn swap(&self, word: Word, value: u32, order: Ordering) -> u32 {
-        self.word(word).swap(value, order)
+    fn take(&self, flag: Word) -> bool {
+        let flag = self.word(flag);
+        flag.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     fn fence(&self) {

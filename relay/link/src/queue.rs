@@ -38,8 +38,8 @@ pub trait Place {
     fn load(&self, word: Word, order: Ordering) -> u32;
     /// Writes a word.
     fn store(&self, word: Word, value: u32, order: Ordering);
-    /// Writes a word, returns what it was.
-    fn swap(&self, word: Word, value: u32, order: Ordering) -> u32;
+    /// Makes a flag that is 1 into 0, in one step. Whether it was 1.
+    fn take(&self, flag: Word) -> bool;
     /// A sequentially consistent fence.
     fn fence(&self);
     /// Copies the record into slot `index`, which is below `slots()`.
@@ -288,8 +288,11 @@ impl<P: Place> Receiver<P> {
 }
 
 /// Wakes the side whose flag is up, and takes the flag down, so that it is woken once.
+///
+/// The flag is only ever written by who rings the bell right after: a plain swap could put a 0 over
+/// nothing, and a side that has meanwhile gone to sleep again would have no bell coming.
 fn wake<P: Place>(place: &P, flag: Word, wake: fn(&P)) {
-    if place.load(flag, Ordering::Relaxed) != 0 && place.swap(flag, 0, Ordering::AcqRel) != 0 {
+    if place.load(flag, Ordering::Relaxed) != 0 && place.take(flag) {
         wake(place);
     }
 }
