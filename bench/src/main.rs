@@ -1,2 +1,28 @@
-//! Under construction.
-fn main() {}
+//! Load generator and simulated handsets for Causeway.
+
+mod handset;
+mod msrp;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Causeway, and plays the peers it needs.
+#[derive(Parser)]
+#[command(name = "causeway-bench", version)]
+struct Program {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// Play a handset: SIP and MSRP over TCP.
+    Handset(handset::Arguments),
+}
+
+fn main() -> ExitCode {
+    match Program::parse().job {
+        Job::Handset(arguments) => handset::main(arguments),
+    }
+}

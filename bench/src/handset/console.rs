@@ -1,0 +1,227 @@
+//! What the handset tells and what it is told: events and commands, one a line.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// The number of a chat, from 1.
+pub type ChatNumber = u32;
+
+/// Something happened. `Display` is the line for people, serde the one for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the fields are named as they are printed")]
+pub enum Event {
+    /// The sockets are open.
+    Listening { sip: String, msrp: String },
+    /// The registrar has taken us.
+    Registered { aor: String, expires: u32 },
+    /// The registrar has forgotten us, as asked.
+    Unregistered { aor: String },
+    /// The registrar has not taken us; it is tried again.
+    RegistrationFailed { why: String },
+    /// A call comes in.
+    Incoming { chat: ChatNumber, from: String },
+    /// A call goes out.
+    Calling { chat: ChatNumber, to: String },
+    /// The other side rings.
+    Ringing { chat: ChatNumber },
+    /// The call is answered.
+    Answered { chat: ChatNumber },
+    /// Messages can flow.
+    Open { chat: ChatNumber },
+    /// A text came.
+    Message {
+        chat: ChatNumber,
+        from: String,
+        id: String,
+        text: String,
+    },
+    /// Something else came, or a long text.
+    Received {
+        chat: ChatNumber,
+        from: String,
+        id: String,
+        content_type: String,
+        bytes: u64,
+        sha256: String,
+    },
+    /// The peer has answered every chunk of a message.
+    Sent { chat: ChatNumber, id: String },
+    /// The peer reports that it has the message.
+    Delivered { chat: ChatNumber, id: String },
+    /// A message did not get through.
+    Failed {
+        chat: ChatNumber,
+        id: String,
+        status: u16,
+    },
+    /// A call is over before it was answered.
+    Declined {
+        chat: ChatNumber,
+        status: u16,
+        reason: String,
+    },
+    /// A call is over.
+    Ended { chat: ChatNumber, why: String },
+    /// The chats there are.
+    Chat {
+        chat: ChatNumber,
+        with: String,
+        current: bool,
+    },
+    /// Something is wrong, and what to do about it.
+    Problem { why: String },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Listening { sip, msrp } => write!(f, "listening, SIP {sip}, MSRP {msrp}"),
+            Event::Registered { aor, expires } => {
+                write!(f, "registered as {aor} for {expires} s")
+            }
+            Event::Unregistered { aor } => write!(f, "unregistered {aor}"),
+            Event::RegistrationFailed { why } => write!(f, "not registered: {why}"),
+            Event::Incoming { chat, from } => write!(f, "incoming from {from} (chat {chat})"),
+            Event::Calling { chat, to } => write!(f, "calling {to} (chat {chat})"),
+            Event::Ringing { chat } => write!(f, "ringing (chat {chat})"),
+            Event::Answered { chat } => write!(f, "answered (chat {chat})"),
+            Event::Open { chat } => write!(f, "open (chat {chat})"),
+            Event::Message { from, text, .. } => write!(f, "message from {from}: {text}"),
+            Event::Received {
+                from,
+                content_type,
+                bytes,
+                sha256,
+                ..
+            } => {
+                write!(
+                    f,
+                    "received from {from}: {content_type}, {bytes} octets, sha256 {sha256}"
+                )
+            }
+            Event::Sent { id, .. } => write!(f, "sent {id}"),
+            Event::Delivered { id, .. } => write!(f, "delivered {id}"),
+            Event::Failed { id, status, .. } => write!(f, "failed {id}: {status}"),
+            Event::Declined {
+                chat,
+                status,
+                reason,
+            } => {
+                write!(f, "declined: {status} {reason} (chat {chat})")
+            }
+            Event::Ended { chat, why } => write!(f, "ended: {why} (chat {chat})"),
+            Event::Chat {
+                chat,
+                with,
+                current,
+            } => {
+                write!(
+                    f,
+                    "chat {chat} with {with}{}",
+                    if *current { ", current" } else { "" }
+                )
+            }
+            Event::Problem { why } => write!(f, "problem: {why}"),
+        }
+    }
+}
+
+impl Event {
+    /// The line to print.
+    pub fn line(&self, json: bool) -> String {
+        if json {
+            // These types have no map keys and no floats that could fail.
+            serde_json::to_string(self).unwrap_or_default()
+        } else {
+            self.to_string().replace(['\r', '\n'], "\u{23ce}")
+        }
+    }
+}
+
+/// What the user wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Send a text in the current chat.
+    Say(String),
+    /// Send a file in the current chat.
+    File(PathBuf),
+    /// Call somebody.
+    Call(String),
+    /// End the current chat, or the call that would become one.
+    Bye,
+    /// Tell which chats there are.
+    Chats,
+    /// Make a chat the current one.
+    Use(ChatNumber),
+    /// End everything, unregister, leave.
+    Quit,
+}
+
+impl Command {
+    /// Reads a line; the error says what can be written.
+    pub fn parse(line: &str) -> Result<Command, String> {
+        let line = line.trim_end_matches(['\r', '\n']);
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match (word.trim(), rest) {
+            ("say", text) if !text.is_empty() => Ok(Command::Say(text.to_owned())),
+            ("file", path) if !path.is_empty() => Ok(Command::File(path.trim().into())),
+            ("call", uri) if !uri.is_empty() => Ok(Command::Call(uri.trim().to_owned())),
+            ("use", number) if number.trim().parse::<u32>().is_ok() => {
+                Ok(Command::Use(number.trim().parse().unwrap_or(0)))
+            }
+            ("bye", "") => Ok(Command::Bye),
+            ("chats", "") => Ok(Command::Chats),
+            ("quit", "") => Ok(Command::Quit),
+            _ => Err(format!(
+                "\"{word}\" is no command: write say TEXT, file PATH, call URI, bye, chats, use N \
+                 or quit"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_and_others_explained() {
+        assert_eq!(
+            Command::parse("say two  words\n"),
+            Ok(Command::Say("two  words".into()))
+        );
+        assert_eq!(
+            Command::parse("call sip:a@b"),
+            Ok(Command::Call("sip:a@b".into()))
+        );
+        assert_eq!(Command::parse("use 2"), Ok(Command::Use(2)));
+        assert_eq!(Command::parse("quit\r\n"), Ok(Command::Quit));
+        for line in ["", "say", "hello", "use x", "bye now"] {
+            assert!(
+                Command::parse(line).unwrap_err().contains("say TEXT"),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line_in_both_forms() {
+        let (from, text) = ("alice@localhost".to_owned(), "one\ntwo".to_owned());
+        let event = Event::Message {
+            chat: 1,
+            from,
+            id: "m".into(),
+            text,
+        };
+        assert_eq!(
+            event.line(false),
+            "message from alice@localhost: one\u{23ce}two"
+        );
+        let json =
+            r#"{"event":"message","chat":1,"from":"alice@localhost","id":"m","text":"one\ntwo"}"#;
+        assert_eq!(event.line(true), json);
+    }
+}
