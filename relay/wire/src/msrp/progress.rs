@@ -326,7 +326,7 @@ impl Name {
             14 if is(b"Success-Report") => Name::SuccessReport,
             6 if is(b"Status") => Name::Status,
             12 if is(b"Content-Type") => Name::ContentType,
-            9.. if name[..8].eq_ignore_ascii_case(b"Content-") => Name::OtherMime,
+            8.. if name[..8].eq_ignore_ascii_case(b"Content-") => Name::OtherMime,
             _ => Name::Other,
         }
     }
