@@ -18,10 +18,9 @@ pub mod jsonrtc;
 pub mod limits;
 pub mod metrics;
 pub mod packages;
+pub mod random;
 pub mod script;
 pub mod sdp;
 pub mod sip;
 pub mod state;
-
-/// Milliseconds of a monotonic clock whose zero is the start of the process.
-pub type Millis = u64;
+pub mod timers;

@@ -1,0 +1,2 @@
+//! Every socket, file and clock.
+pub mod sip_peers;

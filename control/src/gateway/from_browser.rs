@@ -1,0 +1,515 @@
+//! What browsers send: connecting, opening subsessions, and everything inside them.
+
+use super::bridge::{Asked, Branch, Bridge, BridgeId, Line};
+use super::carry_out::web_code;
+use super::ending::Why;
+use super::run::Ran;
+use super::{Gateway, Seat, Turn, views};
+use crate::jsonrtc::{
+    Control, Event, Frame, Kind, Login, Members, MessageState, REGISTER, SessionKey, SocketId,
+};
+use crate::limits::REQUEST_MS;
+use crate::metrics::Counter;
+use crate::packages;
+use crate::script::{
+    self, Criterion, Direction, Inbound, Outbound, Run, Stores, WebKind,
+};
+use crate::state::Identity;
+
+/// Actions that only continue a subsession: they never open one.
+const CONTINUING: &[&str] = &["complete", "shutdown", "prack", "trickle"];
+
+impl Gateway {
+    pub(super) fn web_event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        match event {
+            Event::Connect { socket, application, login: Login::Guest, frame } => {
+                self.connect(socket, &application, &frame, turn);
+            }
+            Event::Frame { session, frame } => self.frame(session, frame, turn),
+            Event::Ended { session, user } => self.session_ended(session, &user, turn),
+        }
+    }
+
+    /// A guest takes the name it wants, or gets one.
+    fn connect(
+        &mut self,
+        socket: SocketId,
+        application: &str,
+        frame: &Frame,
+        turn: &mut Turn<'_>,
+    ) {
+        let wanted = match frame.initiator() {
+            Some(name) => name.to_owned(),
+            None => format!("guest-{:08x}", self.random.number() as u32),
+        };
+        let identity = Identity::read(&wanted, &self.settings.domain).ok();
+        let local = identity.as_ref().and_then(|identity| identity.user_of(&self.settings.domain));
+        let (Some(identity), Some(local)) = (&identity, local) else {
+            self.refuse_connect(socket, 403, "this name is not of our domain", turn);
+            return;
+        };
+        let (user, local) = (identity.shown(), local.to_owned());
+        let run = Run {
+            package: REGISTER.to_owned(),
+            application: application.to_owned(),
+            criterion: criterion("connect", script::Kind::Request),
+            message: Inbound::Web(views::web_view(frame, &user, &user)),
+            user: user.clone(),
+            unique_id: self.random.uuid(),
+            session: script::SessionView::default(),
+            subsession: None,
+            stores: Stores::default(),
+        };
+        let actions = match self.run_script(&run) {
+            Ok(Some(actions)) => actions,
+            Ok(None) => return self.refuse_connect(socket, 405, "connecting is not offered", turn),
+            Err(()) => return self.refuse_connect(socket, 503, "script failure", turn),
+        };
+        let answer = actions.outbound.into_iter().find_map(|outbound| match outbound {
+            Outbound::Web(web) => Some(web),
+            Outbound::SipRequest(_) | Outbound::SipResponse(_) => None,
+        });
+        match answer {
+            Some(web) if web.kind == WebKind::Response => {
+                let mut payload = web.payload;
+                self.describe(application, &mut payload);
+                let id = self.random.uuid();
+                let (now, out) = (turn.now, &mut self.web);
+                let accepted = self.browsers.accept(
+                    socket,
+                    id,
+                    &user,
+                    web.header,
+                    Some(payload),
+                    now,
+                    out,
+                );
+                if let Some(session) = accepted {
+                    self.counters.add(Counter::SessionsStarted);
+                    turn.net.add_local(&local);
+                    let store = actions.stores.session;
+                    let seat = Seat { store, local: Some(local), ..Seat::default() };
+                    self.seats.insert(session, seat);
+                    tracing::info!(session = session.0, application, "a session started");
+                }
+            }
+            Some(web) => {
+                let code = views::number(&web.header, "error_code").unwrap_or(403);
+                let reason = web.header.get("reason").and_then(|reason| reason.as_str());
+                let reason = reason.unwrap_or("refused").to_owned();
+                self.refuse_connect(socket, web_code(code) as u32, &reason, turn);
+            }
+            None => self.refuse_connect(socket, 503, "the script did not answer", turn),
+        }
+    }
+
+    fn refuse_connect(
+        &mut self,
+        socket: SocketId,
+        code: u32,
+        reason: &str,
+        _turn: &mut Turn<'_>,
+    ) {
+        self.counters.add(Counter::FramesRefused);
+        self.browsers.refuse(socket, code, reason, &mut self.web);
+    }
+
+    /// What a browser learns with its session: the packages it may use and our timers.
+    fn describe(&self, application: &str, payload: &mut Members) {
+        let packages: Vec<String> = self
+            .scripts
+            .criteria()
+            .into_iter()
+            .map(|(package, _)| package)
+            .filter(|package| package != REGISTER && self.allows(application, package))
+            .collect();
+        payload.entry("packages").or_insert_with(|| packages.into());
+        let mut timers = Members::new();
+        timers.insert("idle_time_limit".into(), self.settings.browsers.idle_ms.into());
+        timers.insert("disconnect_time_limit".into(), self.settings.browsers.disconnect_ms.into());
+        timers.insert("ack_interval".into(), crate::limits::ACK_AFTER_MS.into());
+        payload.entry("timers").or_insert_with(|| timers.into());
+    }
+
+    /// Whether an application's browsers may use a package.
+    pub(super) fn allows(&self, application: &str, package: &str) -> bool {
+        let Some(profile) = self.settings.applications.get(application) else { return false };
+        let listed = |packages: &Vec<String>| packages.iter().any(|name| name == package);
+        profile.packages.as_ref().is_none_or(listed) && self.scripts.has_package(package)
+    }
+
+    /// The sessions of a user that can take one more subsession of a package.
+    pub(super) fn sessions_for(&self, user: &str, package: &str) -> Vec<SessionKey> {
+        let able = |session: &SessionKey| {
+            let application = self.browsers.session(*session).map(|session| session.application());
+            application.is_some_and(|application| self.allows(application, package))
+                && self.seats.get(session).is_some_and(|seat| self.has_room(seat))
+        };
+        self.browsers.sessions_of(user).iter().copied().filter(able).collect()
+    }
+
+    fn has_room(&self, seat: &Seat) -> bool {
+        seat.subsessions.len() < self.settings.subsessions_per_session
+    }
+
+    fn session_ended(&mut self, session: SessionKey, user: &str, turn: &mut Turn<'_>) {
+        let Some(seat) = self.seats.remove(&session) else { return };
+        self.counters.add(Counter::SessionsEnded);
+        for (subsession, id) in seat.subsessions {
+            self.counters.add(Counter::SubsessionsEnded);
+            let Some(bridge) = self.bridges.get_mut(&id) else { continue };
+            if let Some(at) = bridge.branch_of(session, &subsession) {
+                bridge.branches[at].over = true;
+                self.drop_branch(id, at, &Why::browser_gone(), turn);
+            }
+        }
+        if let Some(local) = seat.local
+            && self.browsers.sessions_of(user).is_empty()
+        {
+            turn.net.remove_local(&local);
+        }
+        tracing::info!(session = session.0, "a session ended");
+    }
+
+    fn frame(&mut self, session: SessionKey, frame: Frame, turn: &mut Turn<'_>) {
+        let Some(seat) = self.seats.get(&session) else { return };
+        let subsession = frame.control.subsession_id.clone();
+        let known = subsession.as_ref().and_then(|id| seat.subsessions.get(id)).copied();
+        let named = frame.control.package.as_deref();
+        let of_subsession = known.and_then(|id| self.bridges.get(&id)).map(|b| b.package.clone());
+        let package = packages::of_frame(named, of_subsession.as_deref()).to_owned();
+        if package == REGISTER {
+            return self.register_frame(session, &frame, turn);
+        }
+        let Some(subsession) = subsession else {
+            return self.refuse_frame(session, &frame, 400, "subsession_id is missing", turn);
+        };
+        match known {
+            Some(id) => self.inside(id, session, &subsession, &frame, turn),
+            None if opens(&frame) => self.open(session, &package, subsession, &frame, turn),
+            None => self.refuse_frame(session, &frame, 481, "no such subsession", turn),
+        }
+    }
+
+    /// An error for a request; anything else is ignored.
+    fn refuse_frame(
+        &mut self,
+        session: SessionKey,
+        frame: &Frame,
+        code: u32,
+        reason: &str,
+        turn: &mut Turn<'_>,
+    ) {
+        if frame.control.kind != Kind::Request {
+            return;
+        }
+        self.counters.add(Counter::FramesRefused);
+        let package = frame.control.package.as_deref().unwrap_or(REGISTER);
+        let mut control = Control::new(Kind::Error, package);
+        control.subsession_id = frame.control.subsession_id.clone();
+        control.correlation_id = Some(correlation(frame));
+        let mut header = frame.header.clone();
+        header.retain(|name, _| matches!(name.as_str(), "action" | "initiator" | "target"));
+        header.insert("error_code".into(), code.into());
+        header.insert("reason".into(), reason.into());
+        let error = Frame { control, header, payload: None };
+        self.browsers.send(session, error, turn.now, &mut self.web);
+    }
+
+    /// A frame of the `register` package inside a session; `connect` is `jsonrtc`'s.
+    fn register_frame(&mut self, session: SessionKey, frame: &Frame, turn: &mut Turn<'_>) {
+        if frame.control.kind != Kind::Request {
+            return;
+        }
+        let Some(known) = self.browsers.session(session) else { return };
+        let (user, application) = (known.user().to_owned(), known.application().to_owned());
+        let store = self.seats.get(&session).map(|seat| seat.store.clone()).unwrap_or_default();
+        let run = Run {
+            package: REGISTER.to_owned(),
+            application,
+            criterion: criterion(frame.action(), script::Kind::Request),
+            message: Inbound::Web(views::web_view(frame, &user, &user)),
+            user: user.clone(),
+            unique_id: self.random.uuid(),
+            session: self.session_view(Some(session)),
+            subsession: None,
+            stores: Stores { session: store, subsession: Members::new() },
+        };
+        let actions = match self.run_script(&run) {
+            Ok(Some(actions)) => actions,
+            Ok(None) => {
+                return self.refuse_frame(session, frame, 405, "action not allowed", turn);
+            }
+            Err(()) => return self.refuse_frame(session, frame, 503, "script failure", turn),
+        };
+        if let Some(seat) = self.seats.get_mut(&session) {
+            seat.store = actions.stores.session;
+        }
+        for outbound in actions.outbound {
+            let Outbound::Web(web) = outbound else {
+                tracing::warn!("the register package sends no SIP");
+                continue;
+            };
+            let mut control = Control::new(views::kind(web.kind), REGISTER);
+            control.correlation_id = Some(correlation(frame));
+            if web.kind == WebKind::Response {
+                control.message_state = Some(web.state.map_or(MessageState::Final, views::state));
+            }
+            let mut header = web.header;
+            header.insert("action".into(), web.action.as_str().into());
+            header.insert("initiator".into(), user.as_str().into());
+            header.insert("target".into(), user.as_str().into());
+            let payload = (!web.payload.is_empty()).then_some(web.payload);
+            let answer = Frame { control, header, payload };
+            self.browsers.send(session, answer, turn.now, &mut self.web);
+        }
+    }
+
+    /// A browser opens a subsession.
+    fn open(
+        &mut self,
+        session: SessionKey,
+        package: &str,
+        subsession: String,
+        frame: &Frame,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(known) = self.browsers.session(session) else { return };
+        let (user, application) = (known.user().to_owned(), known.application().to_owned());
+        if !self.allows(&application, package) {
+            return self.refuse_frame(session, frame, 404, "package not available", turn);
+        }
+        let target = frame.target().and_then(|target| {
+            Identity::read(target, &self.settings.domain).ok().map(|identity| identity.shown())
+        });
+        let Some(target) = target else {
+            return self.refuse_frame(session, frame, 400, "target names nobody", turn);
+        };
+        if !self.seats.get(&session).is_some_and(|seat| self.has_room(seat)) {
+            return self.refuse_frame(session, frame, 503, "too many subsessions", turn);
+        }
+        self.last_bridge += 1;
+        let id = BridgeId(self.last_bridge);
+        let mut bridge = Bridge::new(package, &application, &user, &target);
+        let mut branch = Branch::new(session, subsession.clone(), correlation(frame));
+        if frame.control.kind == Kind::Request {
+            branch.from_browser.push(asked(frame, &user, &target));
+        }
+        bridge.branches.push(branch);
+        self.bridges.insert(id, bridge);
+        self.timers.set(id, Some(turn.now + REQUEST_MS));
+        if let Some(seat) = self.seats.get_mut(&session) {
+            seat.subsessions.insert(subsession, id);
+        }
+        self.counters.add(Counter::SubsessionsStarted);
+        let view = Inbound::Web(views::web_view(frame, &user, &target));
+        let kind = script_kind(frame.control.kind);
+        match self.run(id, Some(session), criterion(frame.action(), kind), view, None) {
+            Ran::Done(orders) => self.carry_out_all(id, orders, turn),
+            Ran::NoCriterion => {
+                self.end(id, &Why::failed(405, "action not allowed"), turn);
+            }
+            Ran::Failed => self.end(id, &Why::script_failed(), turn),
+        }
+    }
+
+    /// A frame inside a subsession.
+    fn inside(
+        &mut self,
+        id: BridgeId,
+        session: SessionKey,
+        subsession: &str,
+        frame: &Frame,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(bridge) = self.bridges.get(&id) else { return };
+        let Some(at) = bridge.branch_of(session, subsession) else { return };
+        if frame.control.package.as_deref().is_some_and(|package| package != bridge.package) {
+            return self.refuse_frame(session, frame, 481, "no such subsession", turn);
+        }
+        match frame.control.kind {
+            Kind::Request => self.inside_request(id, at, frame, turn),
+            Kind::Response => self.inside_response(id, at, frame, turn),
+            Kind::Error => self.inside_error(id, at, frame, turn),
+            Kind::Message => self.inside_message(id, at, frame, turn),
+            Kind::Acknowledgement => {}
+        }
+    }
+
+    fn inside_request(&mut self, id: BridgeId, at: usize, frame: &Frame, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let (user, peer) = (bridge.user.clone(), bridge.peer.clone());
+        let has_room = bridge.has_room();
+        let Some(branch) = bridge.branches.get_mut(at) else { return };
+        let session = branch.session;
+        if frame.action() == "start" {
+            return self.refuse_frame(session, frame, 488, "updates are not supported", turn);
+        }
+        if !has_room || branch.asked(frame.action()).is_some() {
+            return self.refuse_frame(session, frame, 491, "request pending", turn);
+        }
+        branch.from_browser.push(asked(frame, &user, &peer));
+        let correlation = correlation(frame);
+        let (code, reason) = match self.run_frame(id, session, frame, &user, &peer) {
+            Ran::Done(orders) => return self.carry_out_all(id, orders, turn),
+            Ran::NoCriterion => (405, "action not allowed"),
+            Ran::Failed => (503, "script failure"),
+        };
+        if let Some(branch) = self.bridges.get_mut(&id).and_then(|b| b.branches.get_mut(at)) {
+            branch.from_browser.retain(|asked| asked.correlation != correlation);
+        }
+        self.refuse_frame(session, frame, code, reason, turn);
+    }
+
+    fn inside_response(&mut self, id: BridgeId, at: usize, frame: &Frame, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let invited = matches!(bridge.line, Line::Invited { .. });
+        let Some(branch) = bridge.branches.get_mut(at) else { return };
+        let Some(waits) = waits_for(branch, frame) else { return };
+        let asked = branch.to_browser[waits].clone();
+        let session = branch.session;
+        let is_final = frame.response_code() >= 200;
+        if is_final {
+            branch.to_browser.remove(waits);
+            if invited && asked.action == "start" {
+                self.keep_only(id, at, turn);
+            }
+        }
+        match self.run_frame(id, session, frame, &asked.initiator, &asked.target) {
+            Ran::Done(orders) => self.carry_out_all(id, orders, turn),
+            Ran::NoCriterion if !is_final => {}
+            Ran::NoCriterion | Ran::Failed => self.end(id, &Why::script_failed(), turn),
+        }
+    }
+
+    /// The branch at `winner` has taken the invitation: the others stop ringing.
+    fn keep_only(&mut self, id: BridgeId, winner: usize, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.bridges.get(&id) else { return };
+        let why = Why::hung_up();
+        for at in (0..bridge.branches.len()).rev().filter(|at| *at != winner) {
+            self.drop_branch(id, at, &why, turn);
+        }
+    }
+
+    fn inside_error(&mut self, id: BridgeId, at: usize, frame: &Frame, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let rings = matches!(bridge.line, Line::Invited { .. });
+        let others = bridge.branches.len() > 1;
+        let Some(branch) = bridge.branches.get_mut(at) else { return };
+        let Some(waits) = waits_for(branch, frame) else { return };
+        let asked = branch.to_browser.remove(waits);
+        let session = branch.session;
+        let opening = asked.correlation == branch.opening;
+        let code = frame.header_number("error_code").filter(|code| (400..700).contains(code));
+        let code = code.unwrap_or(480);
+        branch.over |= opening;
+        if rings && opening && others && code < 600 {
+            // This device does not want; another may.
+            return self.drop_branch(id, at, &Why::hung_up(), turn);
+        }
+        match self.run_frame(id, session, frame, &asked.initiator, &asked.target) {
+            Ran::Done(orders) => self.carry_out_all(id, orders, turn),
+            Ran::NoCriterion | Ran::Failed => {}
+        }
+        if opening {
+            let why = Why { net_code: code as u16, ..Why::hung_up() };
+            self.end(id, &why, turn);
+        }
+    }
+
+    fn inside_message(&mut self, id: BridgeId, at: usize, frame: &Frame, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let (user, peer, line) = (bridge.user.clone(), bridge.peer.clone(), bridge.line);
+        let others = bridge.branches.len() > 1;
+        let Some(branch) = bridge.branches.get_mut(at) else { return };
+        let session = branch.session;
+        match frame.action() {
+            "shutdown" => {
+                branch.over = true;
+                branch.from_browser.clear();
+                if others {
+                    return self.drop_branch(id, at, &Why::hung_up(), turn);
+                }
+                if let Ran::Done(orders) = self.run_frame(id, session, frame, &user, &peer) {
+                    self.carry_out_all(id, orders, turn);
+                }
+                self.end(id, &Why::hung_up(), turn);
+            }
+            "complete" if !matches!(line, Line::Answered { .. }) => {}
+            action => match self.run_frame(id, session, frame, &user, &peer) {
+                Ran::Done(orders) => self.carry_out_all(id, orders, turn),
+                Ran::NoCriterion | Ran::Failed if action == "complete" => {
+                    self.end(id, &Why::script_failed(), turn);
+                }
+                Ran::NoCriterion | Ran::Failed => {}
+            },
+        }
+    }
+
+    fn run_frame(
+        &mut self,
+        id: BridgeId,
+        session: SessionKey,
+        frame: &Frame,
+        initiator: &str,
+        target: &str,
+    ) -> Ran {
+        let view = Inbound::Web(views::web_view(frame, initiator, target));
+        let criterion = criterion(frame.action(), script_kind(frame.control.kind));
+        self.run(id, Some(session), criterion, view, None)
+    }
+}
+
+/// Whether a frame may open a subsession.
+fn opens(frame: &Frame) -> bool {
+    match frame.control.kind {
+        Kind::Request => {
+            frame.control.message_state != Some(MessageState::Subsequent)
+                && !CONTINUING.contains(&frame.action())
+        }
+        // A text that wants no answer.
+        Kind::Message => frame.action() == "send",
+        Kind::Response | Kind::Error | Kind::Acknowledgement => false,
+    }
+}
+
+/// Which pending request of ours an answer is for: by its correlation id, else by its action.
+fn waits_for(branch: &Branch, frame: &Frame) -> Option<usize> {
+    let by_id = |asked: &Asked| Some(asked.correlation.as_str()) == frame.control.correlation_id.as_deref();
+    let by_action = |asked: &Asked| asked.action == frame.action();
+    let pending = &branch.to_browser;
+    match frame.control.correlation_id {
+        Some(_) => pending.iter().position(by_id),
+        None => pending.iter().position(by_action),
+    }
+}
+
+/// A request's correlation id; clients that leave it out mean `c` and their number.
+fn correlation(frame: &Frame) -> String {
+    match &frame.control.correlation_id {
+        Some(id) => id.clone(),
+        None => format!("c{}", frame.control.sequence.unwrap_or(0)),
+    }
+}
+
+fn asked(frame: &Frame, initiator: &str, target: &str) -> Asked {
+    Asked {
+        action: frame.action().to_owned(),
+        correlation: correlation(frame),
+        initiator: initiator.to_owned(),
+        target: target.to_owned(),
+    }
+}
+
+fn criterion(action: &str, kind: script::Kind) -> Criterion {
+    Criterion { direction: Direction::FromApp, verb: action.to_owned(), kind, status: None }
+}
+
+fn script_kind(kind: Kind) -> script::Kind {
+    match kind {
+        Kind::Request => script::Kind::Request,
+        Kind::Response => script::Kind::Response,
+        Kind::Message | Kind::Acknowledgement => script::Kind::Message,
+        Kind::Error => script::Kind::Error,
+    }
+}

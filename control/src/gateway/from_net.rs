@@ -1,0 +1,328 @@
+//! What the SIP side tells: requests for browsers, answers to ours, dialogs that end.
+
+use super::bridge::{Bridge, BridgeId, Line};
+use super::carry_out::web_code;
+use super::ending::Why;
+use super::run::Ran;
+use super::{Gateway, Turn, views};
+use crate::limits::{COMPLETE_MS, REQUEST_MS};
+use crate::metrics::Counter;
+use crate::script::{Criterion, Direction, Inbound, Kind, SipView};
+use crate::sip::{ClientId, DialogId, EndCause, Event, Failure, Message, ServerId};
+use crate::state::Identity;
+
+impl Gateway {
+    pub(super) fn net_event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        match event {
+            Event::Request { server, dialog, message } => {
+                self.counters.add(Counter::SipRequestsReceived);
+                if message.in_dialog() {
+                    self.request_inside(server, dialog, &message, turn);
+                } else {
+                    self.request_outside(server, dialog, &message, turn);
+                }
+            }
+            Event::Response { client, message, .. } => {
+                let view = views::sip_view(&message);
+                self.response(client, view, turn);
+            }
+            Event::Failed { client, cause } => self.request_failed(client, cause, turn),
+            Event::Cancelled { server } => self.cancelled(server, turn),
+            Event::Acked { dialog } => self.acked(dialog, turn),
+            Event::Ended { dialog, cause } => self.dialog_ended(dialog, cause, turn),
+        }
+    }
+
+    /// A request that opens something.
+    fn request_outside(
+        &mut self,
+        server: ServerId,
+        dialog: Option<DialogId>,
+        message: &Message,
+        turn: &mut Turn<'_>,
+    ) {
+        let view = views::sip_view(message);
+        let package = match self.scripts.resolve_package(&view) {
+            Ok(Some(package)) => package,
+            Ok(None) => return self.answer(server, unhandled(&view.method), turn),
+            Err(error) => {
+                self.counters.add(Counter::ScriptErrors);
+                tracing::error!("a script failed: {error}");
+                return self.answer(server, 500, turn);
+            }
+        };
+        let shown = |text: &str| {
+            Identity::read(text, &self.settings.domain).map(|identity| identity.shown())
+        };
+        let (Ok(user), Ok(peer)) = (shown(message.request_uri()), shown(&message.from_uri()))
+        else {
+            return self.answer(server, 400, turn);
+        };
+        let sessions = self.sessions_for(&user, &package);
+        let application = sessions.first().and_then(|session| self.browsers.session(*session));
+        let Some(application) = application.map(|session| session.application().to_owned()) else {
+            return self.answer(server, 480, turn);
+        };
+        self.last_bridge += 1;
+        let id = BridgeId(self.last_bridge);
+        let mut bridge = Bridge::new(&package, &application, &peer, &user);
+        (bridge.user, bridge.peer) = (user, peer);
+        let patience = match (view.method.as_str(), dialog) {
+            ("INVITE", Some(dialog)) => {
+                bridge.line = Line::Invited { server, dialog };
+                self.dialogs.insert(dialog, id);
+                self.settings.ring_ms
+            }
+            _ => {
+                bridge.servers.push((server, view.method.clone()));
+                REQUEST_MS
+            }
+        };
+        self.servers.insert(server, id);
+        self.bridges.insert(id, bridge);
+        self.timers.set(id, Some(turn.now + patience));
+        let method = view.method.clone();
+        match self.run_sip(id, view, Some(server)) {
+            Ran::Done(orders) => self.carry_out_all(id, orders, turn),
+            Ran::NoCriterion => {
+                let why = Why { net_code: unhandled(&method), ..Why::hung_up() };
+                self.end(id, &why, turn);
+            }
+            Ran::Failed => self.end(id, &Why::script_failed(), turn),
+        }
+    }
+
+    /// A request of a dialog.
+    fn request_inside(
+        &mut self,
+        server: ServerId,
+        dialog: Option<DialogId>,
+        message: &Message,
+        turn: &mut Turn<'_>,
+    ) {
+        let id = dialog.and_then(|dialog| self.dialogs.get(&dialog)).copied();
+        let Some(bridge) = id.and_then(|id| self.bridges.get_mut(&id)) else {
+            return self.answer(server, 481, turn);
+        };
+        let Some(id) = id else { return };
+        let view = views::sip_view(message);
+        match view.method.as_str() {
+            "BYE" => return self.bye_received(id, server, view, turn),
+            // What is open stays as it is. RFC 3261, 14.2.
+            "INVITE" | "UPDATE" => return self.answer(server, 488, turn),
+            _ => {}
+        }
+        if !bridge.has_room() {
+            return self.answer(server, 503, turn);
+        }
+        bridge.servers.push((server, view.method.clone()));
+        self.servers.insert(server, id);
+        let method = view.method.clone();
+        let code = match self.run_sip(id, view, Some(server)) {
+            Ran::Done(orders) => return self.carry_out_all(id, orders, turn),
+            Ran::NoCriterion => unhandled(&method),
+            Ran::Failed => 500,
+        };
+        if let Some(bridge) = self.bridges.get_mut(&id) {
+            bridge.servers.retain(|(other, _)| *other != server);
+        }
+        self.servers.remove(&server);
+        self.answer(server, code, turn);
+    }
+
+    fn bye_received(
+        &mut self,
+        id: BridgeId,
+        server: ServerId,
+        view: SipView,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        // A caller may hang up while it rings: its invitation still wants an answer.
+        if let Line::Invited { server: invitation, .. } = bridge.line {
+            self.servers.remove(&invitation);
+            self.answer(invitation, 487, turn);
+        }
+        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        if let Some(dialog) = bridge.line.dialog() {
+            self.dialogs.remove(&dialog);
+        }
+        bridge.servers.push((server, view.method.clone()));
+        self.servers.insert(server, id);
+        let ran = self.run_sip(id, view, Some(server));
+        if let Some(bridge) = self.bridges.get_mut(&id) {
+            bridge.line = Line::Idle;
+        }
+        if let Ran::Done(orders) = ran {
+            for order in orders {
+                self.carry_out(id, order, turn);
+            }
+        }
+        // Whatever the script did or failed to do: a BYE is answered, and the bridge ends.
+        if self.servers.remove(&server).is_some() {
+            if let Some(bridge) = self.bridges.get_mut(&id) {
+                bridge.servers.retain(|(other, _)| *other != server);
+            }
+            self.answer(server, 200, turn);
+        }
+        self.end(id, &Why::hung_up(), turn);
+    }
+
+    /// An answer to a request of ours, also one that was made up because none came.
+    fn response(&mut self, client: ClientId, view: SipView, turn: &mut Turn<'_>) {
+        let Some(&id) = self.clients.get(&client) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let status = view.status;
+        let invitation = match bridge.line {
+            Line::Inviting { client: invitation, dialog } if invitation == client => Some(dialog),
+            _ => None,
+        };
+        if status >= 200 {
+            self.clients.remove(&client);
+            bridge.clients.retain(|(other, _)| *other != client);
+            if let Some(dialog) = invitation {
+                if status < 300 {
+                    bridge.line = Line::Answered { dialog };
+                    self.timers.set(id, Some(turn.now + COMPLETE_MS));
+                } else {
+                    bridge.line = Line::Idle;
+                    self.dialogs.remove(&dialog);
+                }
+            }
+        }
+        let why = Why {
+            web_code: web_code(u64::from(status)) as u16,
+            text: view.reason.clone(),
+            ..Why::hung_up()
+        };
+        let ran = self.run_sip(id, view, None);
+        let failed = matches!(ran, Ran::NoCriterion | Ran::Failed);
+        if let Ran::Done(orders) = ran {
+            self.carry_out_all(id, orders, turn);
+        }
+        match (invitation, status) {
+            // The invitation is over, whether or not the script said so.
+            (Some(_), 300..) => self.end(id, &why, turn),
+            (Some(_), 200..) if failed => self.end(id, &Why::script_failed(), turn),
+            (None, 200..) if failed => {
+                if self.bridges.get(&id).is_some_and(|bridge| bridge.line == Line::Idle) {
+                    self.end(id, &Why::script_failed(), turn);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn request_failed(&mut self, client: ClientId, cause: Failure, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.clients.get(&client).and_then(|id| self.bridges.get(id)) else {
+            return;
+        };
+        let (status, reason) = match cause {
+            Failure::Timeout => (408, "Request Timeout"),
+            Failure::Transport => (503, "Service Unavailable"),
+            Failure::Cancelled => (487, "Request Terminated"),
+        };
+        let method = bridge.clients.iter().find(|(other, _)| *other == client);
+        let method = method.map_or("INVITE", |(_, method)| method.as_str());
+        let (from, to) = (self.uri(&bridge.user), self.uri(&bridge.peer));
+        let view = views::missing_response(method, status, reason, &from, &to);
+        self.response(client, view, turn);
+    }
+
+    /// The peer gave up ringing.
+    fn cancelled(&mut self, server: ServerId, turn: &mut Turn<'_>) {
+        let Some(id) = self.servers.remove(&server) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Line::Invited { dialog, .. } = bridge.line else {
+            return bridge.servers.retain(|(other, _)| *other != server);
+        };
+        bridge.line = Line::Idle;
+        self.dialogs.remove(&dialog);
+        self.run_bare(id, "CANCEL", turn);
+        self.end(id, &Why::hung_up(), turn);
+    }
+
+    /// The peer has our answer to its invitation.
+    fn acked(&mut self, dialog: DialogId, turn: &mut Turn<'_>) {
+        if let Some(reason) = self.farewells.remove(&dialog) {
+            return self.bye(dialog, &reason, turn);
+        }
+        let Some(&id) = self.dialogs.get(&dialog) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        if !matches!(bridge.line, Line::Accepted { .. }) {
+            return;
+        }
+        bridge.line = Line::Open { dialog };
+        self.timers.set(id, None);
+        self.counters.add(Counter::SubsessionsEstablished);
+        if !self.run_bare(id, "ACK", turn) {
+            self.end(id, &Why::script_failed(), turn);
+        }
+    }
+
+    fn dialog_ended(&mut self, dialog: DialogId, cause: EndCause, turn: &mut Turn<'_>) {
+        self.farewells.remove(&dialog);
+        let Some(id) = self.dialogs.remove(&dialog) else { return };
+        if let Some(bridge) = self.bridges.get_mut(&id) {
+            bridge.line = Line::Idle;
+        }
+        let text = match cause {
+            EndCause::NoAck => "The peer did not confirm",
+            EndCause::PeerForgot => "The peer does not know the call any more",
+            EndCause::Bye => "The peer hung up",
+        };
+        self.end(id, &Why::failed(408, text), turn);
+    }
+
+    /// Nothing happened in time.
+    pub(super) fn bridge_timeout(&mut self, id: BridgeId, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.bridges.get(&id) else { return };
+        let why = match bridge.media {
+            super::media::Media::Making(_) => {
+                self.counters.add(Counter::RelaySessionsRefused);
+                Why::failed(503, "The media relay does not answer")
+            }
+            super::media::Media::None | super::media::Media::Made(_) => Why::timed_out(),
+        };
+        self.end(id, &why, turn);
+    }
+
+    /// Runs the criterion of a request that has no message of its own. Whether it ran.
+    fn run_bare(&mut self, id: BridgeId, method: &str, turn: &mut Turn<'_>) -> bool {
+        let Some(bridge) = self.bridges.get(&id) else { return false };
+        let view = views::bare_request(method, &self.uri(&bridge.peer), &self.uri(&bridge.user));
+        let Ran::Done(orders) = self.run_sip(id, view, None) else { return false };
+        for order in orders {
+            self.carry_out(id, order, turn);
+        }
+        true
+    }
+
+    fn run_sip(&mut self, id: BridgeId, view: SipView, server: Option<ServerId>) -> Ran {
+        let criterion = Criterion {
+            direction: Direction::FromNet,
+            verb: view.method.clone(),
+            kind: if view.is_request { Kind::Request } else { Kind::Response },
+            status: (!view.is_request).then_some(view.status),
+        };
+        self.run(id, None, criterion, Inbound::Sip(view), server)
+    }
+
+    /// A party's address as SIP writes it.
+    pub(super) fn uri(&self, shown: &str) -> String {
+        match Identity::read(shown, &self.settings.domain) {
+            Ok(identity) => identity.uri(),
+            Err(_) => shown.to_owned(),
+        }
+    }
+}
+
+/// The status for a request nobody has a criterion for.
+fn unhandled(method: &str) -> u16 {
+    match method {
+        // Whoever asks whether we are there gets an answer.
+        "OPTIONS" => 200,
+        "INVITE" => 488,
+        _ => 405,
+    }
+}

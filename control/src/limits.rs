@@ -1,0 +1,62 @@
+//! Every bound of control that nobody should have to tune, with its reason, and how bounds relate.
+//!
+//! What an operator may want to change is in `config`, with these as defaults where they have one.
+
+/// Milliseconds of a monotonic clock whose zero is the start of the process.
+pub type Millis = u64;
+
+/// Bytes of one JsonRTC message, either way. SDP with its candidates fits many times over.
+pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Characters of `session_id`, `subsession_id` and `correlation_id`. A UUID has 36.
+pub const ID_CHARS_MAX: usize = 128;
+/// Characters of `header.action`.
+pub const ACTION_CHARS_MAX: usize = 64;
+/// Characters of a package's name.
+pub const PACKAGE_CHARS_MAX: usize = 64;
+/// Bytes of a user's or peer's address in a frame.
+pub const IDENTITY_BYTES_MAX: usize = 256;
+/// Extension headers of one frame.
+pub const EXTENSIONS_MAX: usize = 32;
+/// Bytes of all extension headers of one frame together.
+pub const EXTENSION_BYTES_MAX: usize = 4 * 1024;
+/// Largest sequence number; a session that gets there is closed.
+pub const SEQUENCE_MAX: u32 = i32::MAX as u32;
+
+/// Unreadable texts in a row after which a socket is closed with 1007.
+pub const UNREADABLE_IN_A_ROW_MAX: u8 = 5;
+/// How long a socket may stay without its `connect`.
+pub const OPENING_MS: Millis = 10_000;
+/// Frames received after which an acknowledgement goes out, if nothing else carried one.
+pub const ACK_AFTER_FRAMES: u32 = 16;
+/// Time after which an acknowledgement goes out, if nothing else carried one.
+pub const ACK_AFTER_MS: Millis = 10_000;
+/// Frames one session keeps for an absent browser.
+pub const KEPT_FRAMES_MAX: usize = 1000;
+/// Bytes one session keeps for an absent browser.
+pub const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Requests of one subsession that wait for their answer, per side.
+pub const PENDING_REQUESTS_MAX: usize = 8;
+
+/// Texts that wait for one slow browser socket; then the socket is closed and the session resumes.
+pub const SOCKET_QUEUE_MAX: usize = 256;
+/// Sockets that are open at once, joined to a session or not.
+pub const SOCKETS_MAX: usize = 20_000;
+/// Inputs that wait for the gateway; then their sources wait.
+pub const GATEWAY_QUEUE_MAX: usize = 4096;
+/// Commands that wait for one shard of the relay, beyond what its ring holds.
+pub const SHARD_QUEUE_MAX: usize = 4096;
+/// Messages that wait inside one subsession for the relay's answer.
+pub const WAITING_MESSAGES_MAX: usize = 32;
+
+/// How long the relay may take to make a session.
+pub const RELAY_ANSWER_MS: Millis = 2_000;
+/// How long a request of a browser's package other than an invitation may stay unanswered.
+pub const REQUEST_MS: Millis = 32_000;
+/// How long a browser may take from an answer to its `complete`.
+pub const COMPLETE_MS: Millis = 32_000;
+/// Pause between attempts to attach to the relay.
+pub const RELAY_RETRY_MS: Millis = 1_000;
+
+const _: () = assert!(KEPT_BYTES_MAX >= 4 * MESSAGE_BYTES_MAX, "a few large frames must fit");
+const _: () = assert!(EXTENSION_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(RELAY_ANSWER_MS < COMPLETE_MS, "the relay answers within a set-up");
