@@ -1,2 +1,131 @@
-//! Under construction.
-fn main() {}
+//! `causeway-relay`: reads its settings, starts one thread per core, and lets controls attach.
+
+use std::process::ExitCode;
+use std::sync::mpsc;
+
+use clap::Parser;
+use relay::config::{Arguments, Config};
+use relay::ring::CountingAllocator;
+use relay::ring::probe::{self, Features};
+use relay::shard::{self, Inbox, Start};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let arguments = Arguments::parse();
+    match serve(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("causeway-relay: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(arguments: &Arguments) -> Result<(), String> {
+    let config = Config::new(arguments).map_err(|mistake| mistake.0)?;
+    let lacks = probe::lacks(config.connections(), config.ports.clone());
+    if arguments.check {
+        return check(&lacks);
+    }
+    // Each says what is wrong and how to mend it; the ones that are fatal fail by themselves.
+    for lack in &lacks {
+        tracing::warn!("{}", lack.0);
+    }
+    let features = if config.kernel_floor {
+        Features::FLOOR
+    } else {
+        Features::probe()
+    };
+    let mut listener = link::Listener::bind(&config.socket, config.shards.len())
+        .map_err(|error| error.to_string())?;
+    let wakers = listener.shard_wakers().map_err(|error| error.to_string())?;
+
+    let (to_main, from_shards) = mpsc::channel();
+    let mut inboxes = Vec::new();
+    let shards = config.shards.len();
+    let starts = config.cores.iter().zip(config.shards).zip(wakers);
+    for ((&core, settings), waker) in starts {
+        let inbox = Inbox::default();
+        inboxes.push((
+            inbox.clone(),
+            waker.try_clone().map_err(|error| error.to_string())?,
+        ));
+        let start = Start {
+            core,
+            settings,
+            features,
+            waker: waker.into(),
+            inbox,
+        };
+        let told = to_main.clone();
+        let body = move || {
+            let ready = told.clone();
+            let ended = shard::run(start, || {
+                let _ = ready.send(Ok(()));
+            });
+            let reason = ended.map_or_else(|error| error.to_string(), |()| "it returned".into());
+            let _ = told.send(Err(format!("the shard on core {core} ended: {reason}")));
+        };
+        let name = format!("shard-{core}");
+        let spawned = std::thread::Builder::new().name(name).spawn(body);
+        spawned.map_err(|error| format!("no thread for core {core}: {error}"))?;
+    }
+    for _ in 0..shards {
+        from_shards.recv().map_err(|error| error.to_string())??;
+    }
+    // A shard that ends takes its sessions with it; a relay that is not whole says so and ends,
+    // and what started it starts it again.
+    std::thread::spawn(move || {
+        let reason = match from_shards.recv() {
+            Ok(Err(reason)) => reason,
+            Ok(Ok(())) | Err(_) => "a shard is lost".into(),
+        };
+        eprintln!("causeway-relay: {reason}");
+        std::process::exit(1);
+    });
+
+    println!(
+        "causeway-relay: ready, {shards} shard(s), control socket {}",
+        config.socket.display()
+    );
+    let mut socket_of_control = None;
+    loop {
+        match listener.accept() {
+            Ok(attached) => {
+                tracing::info!(epoch = attached.epoch, "control has attached");
+                for (end, (inbox, bell)) in attached.shards.into_iter().zip(&inboxes) {
+                    inbox.put(end);
+                    bell.ring();
+                }
+                // Dropping the former control's socket tells it that it is one no more.
+                socket_of_control = Some(attached.socket);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a control could not attach");
+                if matches!(error, link::AcceptError::Listener(_)) {
+                    return Err(error.to_string());
+                }
+            }
+        }
+        let _ = &socket_of_control;
+    }
+}
+
+fn check(lacks: &[probe::Lack]) -> Result<(), String> {
+    if lacks.is_empty() {
+        println!("causeway-relay: this machine has all that is needed");
+        return Ok(());
+    }
+    for lack in lacks {
+        println!("causeway-relay: {}", lack.0);
+    }
+    Err(format!("{} thing(s) are to be mended first", lacks.len()))
+}

@@ -1,0 +1,88 @@
+//! Every bound of a shard with its reason, and how the bounds relate.
+//!
+//! What an operator may tune is in [`crate::config::Pools`]; here stands what nobody should.
+
+use std::time::Duration;
+
+/// The longest path (`a=path` or `To-Path`) that a leg may have, in octets; control answers 488
+/// above it.
+pub const PATH_BYTES_MAX: usize = link::PATH_BYTES_MAX;
+
+/// Room left free before the data of a slot, in which a head can grow to the left when it is
+/// rewritten: start line, both path lines of full length, and a WebSocket frame header.
+pub const HEADROOM_BYTES: usize = 3072;
+
+/// Octets one receive can bring, and what a block can hold.
+pub const DATA_BYTES: usize = 17 * 1024;
+
+/// One slot of memory, a whole number of pages.
+pub const SLOT_BYTES: usize = HEADROOM_BYTES + DATA_BYTES;
+
+/// The longest beginning of a chunk that we write ourselves: start line, `To-Path`, `From-Path`.
+pub const PREFIX_BYTES_MAX: usize =
+    wire::limits::START_LINE_BYTES_MAX + 2 * (PATH_BYTES_MAX + PATH_LINE_BYTES);
+
+/// `From-Path: ` and the line's end.
+const PATH_LINE_BYTES: usize = 13;
+
+/// A server's WebSocket frame header, which has no mask.
+pub const FRAME_HEADER_BYTES_MAX: usize = 10;
+
+/// What handling one part of a chunk may write at most into the shard's arena: a prefix with its
+/// frame header, or a response of our own. Looked for before a part is read, so that a part once
+/// read can always be passed on.
+pub const ARENA_RESERVE: usize = PREFIX_BYTES_MAX + 1024;
+
+/// Pieces that handling one part may append to queues at most: frame header with held octets,
+/// prefix, rest, and one answer of our own.
+pub const PIECES_RESERVE: usize = 6;
+
+/// Spans that one send gathers at most. More waits for the next send.
+pub const SEND_SPANS_MAX: usize = 32;
+
+/// Entries of the submission queue; when a turn asks for more, it enters the kernel twice.
+pub const SUBMISSIONS: u32 = 4096;
+
+/// Connections that the kernel keeps for us until we accept them, per listener.
+pub const ACCEPT_BACKLOG: i32 = 1024;
+
+/// Commands taken from control in one turn, so that a flood of them does not starve the media.
+pub const COMMANDS_PER_TURN: usize = 64;
+
+/// An upgrade request of a browser may be as long as this.
+pub const UPGRADE_BYTES_MAX: usize = wire::limits::UPGRADE_BYTES_MAX;
+
+/// Requests of one session and direction that may wait for their response. At the bound the
+/// sender is no longer read: it has not waited for a thousand answers.
+pub const PENDING_PER_DIRECTION_MAX: u32 = 1024;
+
+/// A request whose response has not come by then is forgotten; its sender counts the same 30 s
+/// (RFC 4975, 7.1.1).
+pub const PENDING_FOR: Duration = Duration::from_secs(30);
+
+/// A connection that has been accepted must say by then whom it is for (RFC 4976, 6.1).
+pub const UNBOUND_FOR: Duration = Duration::from_secs(30);
+
+/// A connection of ours must be made by then.
+pub const CONNECTING_FOR: Duration = Duration::from_secs(30);
+
+/// What is queued when a leg ends gets this long to go out.
+pub const DRAINING_FOR: Duration = Duration::from_secs(1);
+
+/// The longest deadline that control may give a leg.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(600);
+
+/// Sessions a shard can be given at most; session numbers travel in five letters of a session-id.
+pub const SESSIONS_MAX: u32 = 1 << 20;
+
+const _: () = assert!(HEADROOM_BYTES >= PREFIX_BYTES_MAX + FRAME_HEADER_BYTES_MAX);
+const _: () = assert!(
+    DATA_BYTES >= wire::limits::HEAD_BYTES_MAX,
+    "a head fits in a block"
+);
+const _: () = assert!(
+    DATA_BYTES >= UPGRADE_BYTES_MAX,
+    "so does an upgrade request"
+);
+const _: () = assert!(ARENA_RESERVE <= SLOT_BYTES);
+const _: () = assert!(SLOT_BYTES.is_multiple_of(4096));

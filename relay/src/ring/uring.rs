@@ -1,0 +1,387 @@
+//! The real ring: one `io_uring` per shard, everything of one turn in one system call.
+//!
+//! Direct descriptors, multishot receives into one group of provided buffers, single-shot accepts
+//! (they are rare, and bring the peer's address). The floor is Linux 6.1; what is newer is asked
+//! for only when [`super::probe::Features`] says it is there.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use io_uring::types::{
+    BufRingEntry, CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec,
+};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::memory::{Mapping, Memory};
+use super::probe::Features;
+use super::{Completion, Op, Ring, Token};
+use crate::buffers::Span;
+use crate::limits::{ACCEPT_BACKLOG, DATA_BYTES, HEADROOM_BYTES, SEND_SPANS_MAX, SUBMISSIONS};
+
+/// The one group of receive buffers.
+const GROUP: u16 = 0;
+
+/// What one gathering send needs to stay where it is until it completes.
+struct Gather {
+    header: libc::msghdr,
+    vectors: [libc::iovec; SEND_SPANS_MAX],
+}
+
+/// A listening socket and the place for the address of whoever connects next.
+struct Listening {
+    socket: Option<Socket>,
+    peer: Box<(libc::sockaddr_storage, libc::socklen_t)>,
+}
+
+/// An `io_uring` with its buffers and its table of descriptors.
+pub struct Uring {
+    ring: IoUring,
+    memory: Memory,
+    /// The ring of provided buffers; the kernel reads it, we write it.
+    provided: Mapping,
+    provided_mask: u16,
+    provided_tail: u16,
+    listening: Vec<Listening>,
+    /// One per connection slot, filled in anew for each gathering send. Boxed so that the
+    /// addresses given to the kernel hold for as long as the ring.
+    gathers: Box<[MaybeUninit<Gather>]>,
+    /// One per connection slot, filled in for a connect.
+    addresses: Box<[MaybeUninit<SockAddr>]>,
+    waker: Option<OwnedFd>,
+    enters: u64,
+}
+
+impl Uring {
+    /// Makes the ring and gives it `buffers` receive buffers, which are the first slots of
+    /// `memory`. Must be called on the shard's own thread: the ring has a single issuer.
+    pub fn new(
+        memory: &Memory,
+        buffers: u16,
+        connections: u32,
+        listeners: u32,
+        features: Features,
+    ) -> io::Result<Uring> {
+        assert!(
+            buffers.is_power_of_two(),
+            "the kernel wants a power of two of buffers"
+        );
+        let mut builder = IoUring::builder();
+        builder
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_submit_all();
+        builder.setup_cqsize(SUBMISSIONS * 4).setup_clamp();
+        if features.no_submission_array {
+            builder.setup_no_sqarray();
+        }
+        let ring = builder.build(SUBMISSIONS)?;
+        ring.submitter().register_files_sparse(connections)?;
+        let provided = Mapping::new(buffers as usize * size_of::<BufRingEntry>())?;
+        // SAFETY: the mapping holds `buffers` entries, is page-aligned, and lives as long as the
+        // ring: both are fields of the value made here, and `ring` is dropped first.
+        unsafe {
+            let address = provided.start() as u64;
+            ring.submitter()
+                .register_buf_ring_with_flags(address, buffers, GROUP, 0)?;
+        }
+        let mut this = Uring {
+            ring,
+            memory: memory.clone(),
+            provided,
+            provided_mask: buffers - 1,
+            provided_tail: 0,
+            listening: Vec::with_capacity(listeners as usize),
+            gathers: Box::new_uninit_slice(connections as usize),
+            addresses: Box::new_uninit_slice(connections as usize),
+            waker: None,
+            enters: 0,
+        };
+        for _ in 0..listeners {
+            // SAFETY: all zeroes is a valid `sockaddr_storage`.
+            let storage = unsafe { std::mem::zeroed() };
+            this.listening.push(Listening {
+                socket: None,
+                peer: Box::new((storage, 0)),
+            });
+        }
+        for buffer in 0..buffers {
+            this.provide(buffer);
+        }
+        Ok(this)
+    }
+
+    /// Watches an eventfd, by which control rings; each ring is a completion of [`Op::Wake`].
+    pub fn watch(&mut self, waker: OwnedFd) -> io::Result<()> {
+        self.waker = Some(waker);
+        self.watch_again();
+        Ok(())
+    }
+
+    fn watch_again(&mut self) {
+        let Some(waker) = &self.waker else { return };
+        let token = Token {
+            op: Op::Wake,
+            generation: 0,
+            slot: 0,
+        };
+        let poll = opcode::PollAdd::new(Fd(waker.as_raw_fd()), libc::POLLIN as u32).multi(true);
+        self.push(poll.build(), token);
+    }
+
+    fn push(&mut self, entry: squeue::Entry, token: Token) {
+        let entry = entry.user_data(token.to_bits());
+        loop {
+            // SAFETY: every pointer in an entry names memory that lives until its completion:
+            // spans are held by the shard, gathers, addresses and listeners are fields of `self`
+            // which stay in place while their slot's one operation is under way.
+            if unsafe { self.ring.submission().push(&entry) }.is_ok() {
+                return;
+            }
+            // The queue is full: hand over what is there, and go on filling it.
+            self.enters += 1;
+            if let Err(error) = self.ring.submit() {
+                // Only a lack of kernel memory or an overflown completion queue end up here;
+                // both pass when completions are taken in.
+                tracing::warn!(%error, "io_uring refuses submissions for the moment");
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    fn empty_waker(&self) {
+        let Some(waker) = &self.waker else { return };
+        let mut count = 0u64;
+        // SAFETY: eight octets of our own are written at most; the eventfd does not block.
+        unsafe { libc::read(waker.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+}
+
+impl Ring for Uring {
+    fn listen(&mut self, listener: u32, address: IpAddr, port: u16) -> io::Result<()> {
+        let address = SocketAddr::new(address, port);
+        let socket = tcp_socket(address)?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&address.into())?;
+        socket.listen(ACCEPT_BACKLOG)?;
+        self.listening[listener as usize].socket = Some(socket);
+        Ok(())
+    }
+
+    fn unlisten(&mut self, listener: u32) {
+        let Some(socket) = self.listening[listener as usize].socket.take() else {
+            return;
+        };
+        // Ending a listening socket's reading wakes the accept that waits on it.
+        let _ = socket.shutdown(std::net::Shutdown::Both);
+    }
+
+    fn accept(&mut self, listener: u32, token: Token) {
+        let listening = &mut self.listening[listener as usize];
+        let Some(socket) = &listening.socket else {
+            panic!("accept on listener {listener}, which is not open");
+        };
+        listening.peer.1 = size_of::<libc::sockaddr_storage>() as u32;
+        let fd = Fd(socket.as_raw_fd());
+        let peer = &raw mut listening.peer.0;
+        let bytes = &raw mut listening.peer.1;
+        let slot = DestinationSlot::try_from_slot_target(token.slot)
+            .unwrap_or_else(|slot| panic!("{slot} is no connection slot"));
+        let accept = opcode::Accept::new(fd, peer.cast(), bytes).file_index(Some(slot));
+        self.push(accept.build(), token);
+    }
+
+    fn accepted_from(&self, listener: u32) -> Option<SocketAddr> {
+        let (storage, bytes) = *self.listening[listener as usize].peer;
+        // SAFETY: `storage` was zeroed first and is written by the kernel as a socket address of
+        // `bytes` octets; both are plain values copied out after the accept completed.
+        let address = unsafe {
+            SockAddr::try_init(|to, length| {
+                to.cast::<libc::sockaddr_storage>().write(storage);
+                *length = bytes;
+                Ok(())
+            })
+        };
+        address.ok()?.1.as_socket()
+    }
+
+    fn connect(&mut self, peer: SocketAddr, token: Token) -> io::Result<()> {
+        let socket = tcp_socket(peer)?;
+        self.ring
+            .submitter()
+            .register_files_update(token.slot, &[socket.as_raw_fd()])?;
+        let address = self.addresses[token.slot as usize].write(SockAddr::from(peer));
+        let (pointer, bytes) = (address.as_ptr(), address.len());
+        let connect = opcode::Connect::new(Fixed(token.slot), pointer.cast(), bytes);
+        self.push(connect.build(), token);
+        Ok(())
+    }
+
+    fn receive(&mut self, token: Token) {
+        self.push(
+            opcode::RecvMulti::new(Fixed(token.slot), GROUP).build(),
+            token,
+        );
+    }
+
+    fn send(&mut self, spans: &[Span], token: Token) {
+        let fd = Fixed(token.slot);
+        if let [span] = spans {
+            let address = self.memory.address(*span);
+            let send = opcode::Send::new(fd, address, span.bytes).flags(libc::MSG_NOSIGNAL);
+            return self.push(send.build(), token);
+        }
+        assert!(
+            spans.len() <= SEND_SPANS_MAX,
+            "a send gathers {SEND_SPANS_MAX} spans at most"
+        );
+        let mut vectors = [libc::iovec {
+            iov_base: std::ptr::null_mut(),
+            iov_len: 0,
+        }; SEND_SPANS_MAX];
+        for (vector, span) in vectors.iter_mut().zip(spans) {
+            vector.iov_base = self.memory.address(*span).cast();
+            vector.iov_len = span.bytes as usize;
+        }
+        // SAFETY: all zeroes is a valid, empty `msghdr`.
+        let header = unsafe { std::mem::zeroed() };
+        let gather = self.gathers[token.slot as usize].write(Gather { header, vectors });
+        gather.header.msg_iov = gather.vectors.as_mut_ptr();
+        gather.header.msg_iovlen = spans.len() as _;
+        let message = &raw const gather.header;
+        let send = opcode::SendMsg::new(fd, message).flags(libc::MSG_NOSIGNAL as u32);
+        self.push(send.build(), token);
+    }
+
+    fn shutdown(&mut self, token: Token) {
+        self.push(
+            opcode::Shutdown::new(Fixed(token.slot), libc::SHUT_WR).build(),
+            token,
+        );
+    }
+
+    fn close(&mut self, token: Token) {
+        self.push(opcode::Close::new(Fixed(token.slot)).build(), token);
+    }
+
+    fn cancel(&mut self, token: Token) {
+        let which = CancelBuilder::user_data(token.to_bits());
+        let answer = Token {
+            op: Op::Cancel,
+            ..token
+        };
+        self.push(opcode::AsyncCancel2::new(which).build(), answer);
+    }
+
+    fn provide(&mut self, buffer: u16) {
+        let span = Span {
+            slot: buffer as u32,
+            start: HEADROOM_BYTES as u32,
+            bytes: DATA_BYTES as u32,
+        };
+        let address = self.memory.address(span) as u64;
+        let entries = self.provided.start().cast::<BufRingEntry>();
+        let index = (self.provided_tail & self.provided_mask) as usize;
+        // SAFETY: `index` is below the number of entries of the mapping, and the kernel does not
+        // read an entry at or past the tail, which is where this one is.
+        let entry = unsafe { &mut *entries.add(index) };
+        entry.set_addr(address);
+        entry.set_len(DATA_BYTES as u32);
+        entry.set_bid(buffer);
+        self.provided_tail = self.provided_tail.wrapping_add(1);
+        // SAFETY: `entries` is the first entry of a registered ring of buffers, in which the
+        // kernel keeps the tail where this says; it is aligned for 16 bits and only ever touched
+        // atomically from here on.
+        let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(entries).cast_mut()) };
+        // Pairs with the kernel's acquiring load: whoever sees the tail sees the entry.
+        tail.store(self.provided_tail, Ordering::Release);
+    }
+
+    fn turn(&mut self, wait: Option<Duration>) -> io::Result<()> {
+        self.enters += 1;
+        let submitter = self.ring.submitter();
+        let outcome = match wait {
+            None => submitter.submit_and_wait(1),
+            Some(wait) => {
+                let time = Timespec::new()
+                    .sec(wait.as_secs())
+                    .nsec(wait.subsec_nanos());
+                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&time))
+            }
+        };
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error() {
+                // Time is up, a signal came, or completions must be taken in first.
+                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn completion(&mut self) -> Option<Completion> {
+        loop {
+            let entry = self.ring.completion().next()?;
+            let Some(token) = Token::from_bits(entry.user_data()) else {
+                panic!("the kernel completed an operation nobody asked for");
+            };
+            let more = cqueue::more(entry.flags());
+            match token.op {
+                Op::Cancel => continue,
+                Op::Wake => {
+                    self.empty_waker();
+                    if !more {
+                        self.watch_again();
+                    }
+                }
+                _ => {}
+            }
+            let result = u32::try_from(entry.result()).map_err(|_| -entry.result());
+            let buffer = cqueue::buffer_select(entry.flags());
+            return Some(Completion {
+                token,
+                result,
+                buffer,
+                more,
+            });
+        }
+    }
+
+    fn enters(&self) -> u64 {
+        self.enters
+    }
+}
+
+/// A TCP socket that sends small messages at once.
+fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    // Blocking on purpose: the ring waits by itself, and takes a non-blocking socket at its word.
+    let kind = Type::STREAM.cloexec();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    // Accepted connections inherit the option from their listener.
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket)
+}
+
+/// Binds the calling thread to one core.
+pub fn pin_to_core(core: usize) -> io::Result<()> {
+    // SAFETY: all zeroes is the empty set, and `CPU_SET` ignores a core that is out of its range.
+    let set = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut set);
+        set
+    };
+    // SAFETY: the set is ours and of the size stated; 0 names the calling thread.
+    let outcome = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
+    if outcome == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

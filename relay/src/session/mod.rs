@@ -1,0 +1,363 @@
+//! The forwarding core: which leg a message goes to, under which paths, and who answers it.
+//!
+//! ```text
+//! Head of leg A ▶ route ▶ Verdict: forward to leg B with these first lines
+//!                                | answer on leg A with this response, pass nothing on
+//!                                | pass nothing on
+//!                                | wait: the other leg is not there yet
+//! ```
+//!
+//! Pure: a session knows neither sockets nor TLS nor WebSocket; a leg's connection is a number to
+//! it. Time comes in as milliseconds of the shard's clock. `L(X)` is our own URI toward leg X,
+//! `R(X)` the path of its peer (RFC 4975, 8.2).
+
+mod paths;
+mod pending;
+mod table;
+mod texts;
+
+use link::{Cause, Leg};
+use wire::msrp::{FailureReport, Head, Kind, Method, Part, status, uri, writer};
+
+pub use paths::{LocalPath, slot_of_token};
+pub use pending::OfSession;
+pub use table::{LegSlot, LegStage, Session, Sessions, Settings};
+pub use texts::{Text, Texts};
+
+use crate::limits::{PENDING_PER_DIRECTION_MAX, PREFIX_BYTES_MAX};
+use pending::Request;
+
+/// What becomes of the chunk that a leg's peer is sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// No chunk is open.
+    Between,
+    /// The open chunk goes to the other leg as it comes.
+    Forwarding {
+        /// What it is, for the counters.
+        what: Forwarded,
+    },
+    /// The open chunk was answered or is unwanted: its octets go nowhere.
+    Discarding,
+}
+
+/// A message that is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// A chunk of a message, or another request that is answered.
+    Send,
+    /// A REPORT.
+    Report,
+    /// A response to the other side's request.
+    Response,
+}
+
+/// Where the first lines of a forwarded message, or a whole response of ours, are written.
+pub type Scratch = [u8; PREFIX_BYTES_MAX];
+
+/// What is to be done about a message whose head has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Forward it: the scratch's first `prefix` octets replace its start line and paths.
+    Forward {
+        /// Octets in the scratch.
+        prefix: usize,
+    },
+    /// Send back the response in the scratch's first `response` octets, and discard the message.
+    Answer {
+        /// Octets in the scratch.
+        response: usize,
+    },
+    /// Discard it without a word.
+    Discard,
+    /// Do not read on: the other leg is not up, a path is not known yet, or too many requests of
+    /// this leg wait for their response. Ask again when that has changed.
+    Wait,
+    /// Do not read on: a pool of the shard is dry. Ask again when something was given back.
+    Dry,
+}
+
+impl Sessions {
+    /// Decides about a message from the peer of `leg`, given its head and the head's octets.
+    /// [`Verdict::Wait`] and [`Verdict::Dry`] change nothing; every other verdict sets the leg's [`Flow`].
+    pub fn route(
+        &mut self,
+        session: u32,
+        leg: Leg,
+        head: &Head,
+        octets: &[u8],
+        now: u64,
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let verdict = match head.kind {
+            Kind::Request(method) => {
+                self.route_request(session, leg, method, head, octets, now, scratch)
+            }
+            Kind::Response(_) => self.route_response(session, leg, head, octets, scratch),
+        };
+        let flow = match verdict {
+            Verdict::Wait | Verdict::Dry => return verdict,
+            Verdict::Forward { .. } => Flow::Forwarding {
+                what: forwarded(head.kind),
+            },
+            Verdict::Answer { .. } | Verdict::Discard => Flow::Discarding,
+        };
+        let session = &mut self[session];
+        if matches!(verdict, Verdict::Answer { .. }) {
+            session.counts.refused += u64::from(!is_bodiless_send(head));
+        }
+        session.legs[leg.index()].flow = flow;
+        verdict
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what a request is judged by")]
+    fn route_request(
+        &mut self,
+        index: u32,
+        leg: Leg,
+        method: Method,
+        head: &Head,
+        octets: &[u8],
+        now: u64,
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let session = &self[index];
+        let ours = &session.legs[leg.index()];
+        let theirs = &session.legs[leg.other().index()];
+        let local = ours.local.uri(&self.texts);
+        let Some(remote) = ours.remote else {
+            return Verdict::Wait;
+        };
+        let to_path = head.to_path.of(octets);
+        let from_path = head.from_path.of(octets);
+
+        let refusal = if head.fault.is_some() {
+            Some(status::BAD_REQUEST)
+        } else if !paths::is_only(to_path, local)
+            || !paths::ends_alike(from_path, self.texts.get(remote))
+        {
+            Some(status::NO_SESSION)
+        } else if is_bodiless_send(head) {
+            // It binds or keeps alive, which is between the peer and us: handsets give up when
+            // this is not answered within seconds, long before a browser has come.
+            Some(status::OK)
+        } else if method == Method::Auth {
+            Some(status::UNKNOWN_METHOD)
+        } else {
+            None
+        };
+        if let Some(code) = refusal {
+            return self.answer(index, leg, head, octets, code, scratch);
+        }
+
+        let LegStage::Up(_) = theirs.stage else {
+            return Verdict::Wait;
+        };
+        let Some(destination) = theirs.remote else {
+            return Verdict::Wait;
+        };
+        let expects = match method {
+            Method::Report => false,
+            Method::Send => head.failure_report != FailureReport::No,
+            Method::Auth | Method::Nickname | Method::Other => true,
+        };
+        let transaction = head.transaction.of(octets);
+        if expects {
+            if self.pending.contains(index, leg, transaction) {
+                return self.answer(index, leg, head, octets, status::BAD_REQUEST, scratch);
+            }
+            let waiting = session.pending.counts[leg.index()];
+            if waiting >= PENDING_PER_DIRECTION_MAX {
+                return Verdict::Wait;
+            }
+            if self.pending.is_full() {
+                return Verdict::Dry;
+            }
+        }
+        let start = writer::Start::AsReceived(head.subject.of(octets));
+        let (to, from) = (self.texts.get(destination), theirs.local.uri(&self.texts));
+        let Some(prefix) = writer::prefix(scratch, transaction, start, to, from) else {
+            // Paths and start line are bounded so that this always fits.
+            return Verdict::Discard;
+        };
+        if expects {
+            // From-Path is nearly always what the peer's session description said.
+            let known = self.texts.get(remote) == from_path;
+            let from_path = if known {
+                None
+            } else {
+                self.texts.put(from_path)
+            };
+            if !known && from_path.is_none() {
+                return Verdict::Dry;
+            }
+            let is_send = method == Method::Send;
+            let request = Request {
+                session: index,
+                from: leg,
+                is_send,
+                from_path,
+            };
+            let mut list = self[index].pending;
+            self.pending.insert(&mut list, request, transaction, now);
+            self[index].pending = list;
+        }
+        Verdict::Forward { prefix }
+    }
+
+    fn route_response(
+        &mut self,
+        index: u32,
+        leg: Leg,
+        head: &Head,
+        octets: &[u8],
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let asker = leg.other();
+        let transaction = head.transaction.of(octets);
+        let to_us = uri::first(head.to_path.of(octets));
+        let local = self[index].legs[leg.index()].local.uri(&self.texts);
+        if head.fault.is_some() || !paths::is_only(to_us, local) {
+            return Verdict::Discard;
+        }
+        let mut list = self[index].pending;
+        let Some(request) = self.pending.take(&mut list, index, asker, transaction) else {
+            return Verdict::Discard;
+        };
+        self[index].pending = list;
+        let back = &self[index].legs[asker.index()];
+        let from_path = match request.from_path.or(back.remote) {
+            Some(text) => self.texts.get(text),
+            None => &[],
+        };
+        let to = if request.is_send {
+            uri::first(from_path)
+        } else {
+            from_path
+        };
+        let start = writer::Start::AsReceived(head.subject.of(octets));
+        let prefix = writer::prefix(scratch, transaction, start, to, back.local.uri(&self.texts));
+        if let Some(text) = request.from_path {
+            self.texts.free(text);
+        }
+        match prefix {
+            Some(prefix) => Verdict::Forward { prefix },
+            None => Verdict::Discard,
+        }
+    }
+
+    /// A response of our own, on the leg the request came from. RFC 4975, 7.2.
+    fn answer(
+        &self,
+        index: u32,
+        leg: Leg,
+        head: &Head,
+        octets: &[u8],
+        code: u16,
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let local = self[index].legs[leg.index()].local.uri(&self.texts);
+        answer_from(head, octets, code, local, scratch)
+    }
+
+    /// A part of the open chunk went by: counts it, and closes the flow if the chunk ends.
+    pub fn passed(&mut self, session: u32, leg: Leg, part: &Part) {
+        let session = &mut self[session];
+        let counts = &mut session.counts;
+        if let Flow::Forwarding { what } = session.legs[leg.index()].flow {
+            let (messages, octets) = match leg {
+                Leg::A => (&mut counts.messages_a_to_b, &mut counts.octets_a_to_b),
+                Leg::B => (&mut counts.messages_b_to_a, &mut counts.octets_b_to_a),
+            };
+            *octets += part.body;
+            if part.end.is_some() {
+                match what {
+                    Forwarded::Send => *messages += 1,
+                    Forwarded::Report => counts.reports += 1,
+                    Forwarded::Response => counts.responses += 1,
+                }
+            }
+        }
+        if part.end.is_some() {
+            session.legs[leg.index()].flow = Flow::Between;
+        }
+    }
+
+    /// Forgets requests whose response has not come in time. RFC 4975, 7.1.1: their senders count
+    /// the same 30 s, so nobody needs to be told.
+    pub fn expire_pending(&mut self, now: u64) -> u64 {
+        let mut expired = 0;
+        while let Some(session) = self.pending.expired(now) {
+            let mut list = self[session].pending;
+            let request = self.pending.take_oldest(&mut list);
+            self[session].pending = list;
+            if let Some(text) = request.from_path {
+                self.texts.free(text);
+            }
+            expired += 1;
+        }
+        expired
+    }
+
+    /// The session's life is over: what it held is given back. Its slot stays until control has
+    /// been told.
+    pub fn end(&mut self, index: u32, cause: Cause) {
+        let mut list = self[index].pending;
+        while let Some(request) = self.pending.take_any(&mut list) {
+            if let Some(text) = request.from_path {
+                self.texts.free(text);
+            }
+        }
+        self[index].pending = list;
+        self.release_texts(index);
+        self[index].closed = Some(cause);
+    }
+}
+
+/// The response to a request, from our URI `local`; `Discard` if the request wants none.
+pub fn answer_from(
+    head: &Head,
+    octets: &[u8],
+    code: u16,
+    local: &[u8],
+    scratch: &mut Scratch,
+) -> Verdict {
+    let Kind::Request(method) = head.kind else {
+        return Verdict::Discard;
+    };
+    let from_path = head.from_path.of(octets);
+    let unwanted = match method {
+        Method::Report => true,
+        Method::Send => match head.failure_report {
+            FailureReport::Yes => false,
+            FailureReport::Partial => code == status::OK,
+            FailureReport::No => true,
+        },
+        Method::Auth | Method::Nickname | Method::Other => false,
+    };
+    if unwanted || from_path.is_empty() {
+        return Verdict::Discard;
+    }
+    let to = if method == Method::Send {
+        uri::first(from_path)
+    } else {
+        from_path
+    };
+    match writer::response(scratch, head.transaction.of(octets), code, to, local) {
+        Some(response) => Verdict::Answer { response },
+        None => Verdict::Discard,
+    }
+}
+
+fn forwarded(kind: Kind) -> Forwarded {
+    match kind {
+        Kind::Request(Method::Report) => Forwarded::Report,
+        Kind::Request(_) => Forwarded::Send,
+        Kind::Response(_) => Forwarded::Response,
+    }
+}
+
+/// A SEND that carries nothing: it binds a connection to its session, or keeps it alive.
+pub fn is_bodiless_send(head: &Head) -> bool {
+    head.kind == Kind::Request(Method::Send) && !head.has_body
+}

@@ -1,0 +1,316 @@
+//! Requests that were passed on and wait for their response. RFC 4976, 6.4.3.
+//!
+//! An entry remembers what the response needs to find its way back. Entries live in a pool taken
+//! at start; each is in three lists at once: its hash bucket, its session's, and the line of those
+//! that expire, in the order in which they came (all wait equally long).
+
+use std::hash::{BuildHasher, RandomState};
+
+use link::Leg;
+use wire::limits::TRANSACTION_BYTES_MAX;
+
+use super::texts::Text;
+use crate::limits::PENDING_FOR;
+
+const NONE: u32 = u32::MAX;
+
+/// What a response needs to know of its request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The session's slot.
+    pub session: u32,
+    /// The leg that the request came from.
+    pub from: Leg,
+    /// Only the leftmost URI of From-Path goes into the response: the request was a SEND
+    /// (RFC 4975, 7.2).
+    pub is_send: bool,
+    /// From-Path as received, if it is not the leg's known path.
+    pub from_path: Option<Text>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    request: Request,
+    transaction: [u8; TRANSACTION_BYTES_MAX],
+    transaction_bytes: u8,
+    expires: u64,
+    /// Next in the bucket, or in the list of free entries.
+    next: u32,
+    in_session: Links,
+    in_line: Links,
+}
+
+#[derive(Clone, Copy)]
+struct Links {
+    before: u32,
+    after: u32,
+}
+
+const UNLINKED: Links = Links {
+    before: NONE,
+    after: NONE,
+};
+
+/// The entries of one session: head of the list, and how many per direction.
+#[derive(Clone, Copy, Debug)]
+pub struct OfSession {
+    first: u32,
+    /// Requests that came from leg A and from leg B.
+    pub counts: [u32; 2],
+}
+
+impl OfSession {
+    /// A session nothing waits for.
+    pub const NONE: OfSession = OfSession {
+        first: NONE,
+        counts: [0; 2],
+    };
+}
+
+/// All pending requests of a shard.
+pub struct Pending {
+    entries: Vec<Entry>,
+    capacity: u32,
+    free: u32,
+    used: u32,
+    buckets: Box<[u32]>,
+    hasher: RandomState,
+    line_first: u32,
+    line_last: u32,
+}
+
+impl Pending {
+    /// Room for so many requests.
+    pub fn new(capacity: u32) -> Pending {
+        Pending {
+            entries: Vec::with_capacity(capacity as usize),
+            capacity,
+            free: NONE,
+            used: 0,
+            buckets: vec![NONE; (capacity as usize).next_power_of_two()].into(),
+            hasher: RandomState::new(),
+            line_first: NONE,
+            line_last: NONE,
+        }
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> u32 {
+        self.used
+    }
+
+    /// Whether another may come.
+    pub fn is_full(&self) -> bool {
+        self.used == self.capacity
+    }
+
+    fn bucket(&self, session: u32, from: Leg, transaction: &[u8]) -> usize {
+        let hash = self.hasher.hash_one((session, from.index(), transaction));
+        hash as usize & (self.buckets.len() - 1)
+    }
+
+    fn find(&self, bucket: usize, session: u32, from: Leg, transaction: &[u8]) -> Option<u32> {
+        let mut at = self.buckets[bucket];
+        while at != NONE {
+            let entry = &self.entries[at as usize];
+            if entry.request.session == session
+                && entry.request.from == from
+                && entry.transaction[..entry.transaction_bytes as usize] == *transaction
+            {
+                return Some(at);
+            }
+            at = entry.next;
+        }
+        None
+    }
+
+    /// Whether a request of this transaction id from this leg waits already.
+    pub fn contains(&self, session: u32, from: Leg, transaction: &[u8]) -> bool {
+        let bucket = self.bucket(session, from, transaction);
+        self.find(bucket, session, from, transaction).is_some()
+    }
+
+    /// Remembers a request. The caller has looked whether there is room, and for its double.
+    pub fn insert(&mut self, list: &mut OfSession, request: Request, transaction: &[u8], now: u64) {
+        assert!(
+            self.used < self.capacity,
+            "room for pending requests is looked for first"
+        );
+        let bucket = self.bucket(request.session, request.from, transaction);
+        let mut octets = [0; TRANSACTION_BYTES_MAX];
+        octets[..transaction.len()].copy_from_slice(transaction);
+        let entry = Entry {
+            request,
+            transaction: octets,
+            transaction_bytes: transaction.len() as u8,
+            expires: now + PENDING_FOR.as_millis() as u64,
+            next: self.buckets[bucket],
+            in_session: Links {
+                before: NONE,
+                after: list.first,
+            },
+            in_line: Links {
+                before: self.line_last,
+                after: NONE,
+            },
+        };
+        let index = if self.free == NONE {
+            self.entries.push(entry);
+            self.entries.len() as u32 - 1
+        } else {
+            let index = self.free;
+            self.free = self.entries[index as usize].next;
+            self.entries[index as usize] = entry;
+            index
+        };
+        self.used += 1;
+        self.buckets[bucket] = index;
+        if list.first != NONE {
+            self.entries[list.first as usize].in_session.before = index;
+        }
+        list.first = index;
+        list.counts[request.from.index()] += 1;
+        match self.line_last {
+            NONE => self.line_first = index,
+            last => self.entries[last as usize].in_line.after = index,
+        }
+        self.line_last = index;
+    }
+
+    /// Takes the request out that a response from leg `from.other()` answers.
+    pub fn take(
+        &mut self,
+        list: &mut OfSession,
+        session: u32,
+        from: Leg,
+        transaction: &[u8],
+    ) -> Option<Request> {
+        let bucket = self.bucket(session, from, transaction);
+        let index = self.find(bucket, session, from, transaction)?;
+        Some(self.remove(list, index))
+    }
+
+    /// Takes any request of the session out, for its end.
+    pub fn take_any(&mut self, list: &mut OfSession) -> Option<Request> {
+        (list.first != NONE).then(|| self.remove(list, list.first))
+    }
+
+    /// The session of the request that has waited longest, if it has waited too long.
+    pub fn expired(&self, now: u64) -> Option<u32> {
+        let entry = self.entries.get(self.line_first as usize)?;
+        (entry.expires <= now).then_some(entry.request.session)
+    }
+
+    /// Takes the request out that has waited longest.
+    pub fn take_oldest(&mut self, list: &mut OfSession) -> Request {
+        self.remove(list, self.line_first)
+    }
+
+    /// When the next request expires.
+    pub fn deadline(&self) -> Option<u64> {
+        self.entries
+            .get(self.line_first as usize)
+            .map(|entry| entry.expires)
+    }
+
+    fn remove(&mut self, list: &mut OfSession, index: u32) -> Request {
+        let entry = self.entries[index as usize];
+        let transaction = &entry.transaction[..entry.transaction_bytes as usize];
+        let bucket = self.bucket(entry.request.session, entry.request.from, transaction);
+        if self.buckets[bucket] == index {
+            self.buckets[bucket] = entry.next;
+        } else {
+            let mut at = self.buckets[bucket];
+            while self.entries[at as usize].next != index {
+                at = self.entries[at as usize].next;
+            }
+            self.entries[at as usize].next = entry.next;
+        }
+        match entry.in_session.before {
+            NONE => list.first = entry.in_session.after,
+            before => self.entries[before as usize].in_session.after = entry.in_session.after,
+        }
+        if entry.in_session.after != NONE {
+            self.entries[entry.in_session.after as usize]
+                .in_session
+                .before = entry.in_session.before;
+        }
+        list.counts[entry.request.from.index()] -= 1;
+        match entry.in_line.before {
+            NONE => self.line_first = entry.in_line.after,
+            before => self.entries[before as usize].in_line.after = entry.in_line.after,
+        }
+        match entry.in_line.after {
+            NONE => self.line_last = entry.in_line.before,
+            after => self.entries[after as usize].in_line.before = entry.in_line.before,
+        }
+        let freed = &mut self.entries[index as usize];
+        freed.next = self.free;
+        (freed.in_session, freed.in_line) = (UNLINKED, UNLINKED);
+        self.free = index;
+        self.used -= 1;
+        entry.request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(session: u32, from: Leg) -> Request {
+        Request {
+            session,
+            from,
+            is_send: true,
+            from_path: None,
+        }
+    }
+
+    #[test]
+    fn a_response_finds_the_request_of_its_own_direction() {
+        let mut pending = Pending::new(4);
+        let mut list = OfSession::NONE;
+        pending.insert(&mut list, request(1, Leg::A), b"same", 0);
+        pending.insert(&mut list, request(1, Leg::B), b"same", 0);
+        let found = pending.take(&mut list, 1, Leg::B, b"same").unwrap();
+        assert_eq!(found.from, Leg::B);
+        assert!(pending.take(&mut list, 1, Leg::B, b"same").is_none());
+        assert!(pending.contains(1, Leg::A, b"same"));
+        assert_eq!(list.counts, [1, 0]);
+    }
+
+    #[test]
+    fn requests_expire_in_their_order_after_thirty_seconds() {
+        let mut pending = Pending::new(4);
+        let mut lists = [OfSession::NONE; 2];
+        pending.insert(&mut lists[0], request(0, Leg::A), b"first", 5);
+        pending.insert(&mut lists[1], request(1, Leg::A), b"second", 9);
+        assert_eq!(pending.deadline(), Some(30_005));
+        assert_eq!(pending.expired(30_004), None);
+        assert_eq!(pending.expired(30_005), Some(0));
+        pending.take_oldest(&mut lists[0]);
+        assert_eq!(pending.deadline(), Some(30_009));
+    }
+
+    #[test]
+    fn a_session_that_ends_takes_its_requests_along() {
+        let mut pending = Pending::new(64);
+        let mut lists = [OfSession::NONE; 3];
+        for round in 0..1000u32 {
+            let session = round % 3;
+            let transaction = round.to_be_bytes();
+            if pending.is_full() || round % 7 == 0 {
+                while pending.take_any(&mut lists[session as usize]).is_some() {}
+                assert_eq!(lists[session as usize].counts, [0, 0]);
+            } else {
+                let leg = if round % 2 == 0 { Leg::A } else { Leg::B };
+                let list = &mut lists[session as usize];
+                pending.insert(list, request(session, leg), &transaction, round as u64);
+            }
+        }
+        for list in &mut lists {
+            while pending.take_any(list).is_some() {}
+        }
+        assert_eq!((pending.len(), pending.deadline()), (0, None));
+    }
+}

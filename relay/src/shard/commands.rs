@@ -1,0 +1,224 @@
+//! What control asks for.
+
+use link::{Command, Counter, Leg, Refusal, SessionId, Transport};
+
+use super::Shard;
+use super::listeners::Kind;
+use crate::limits::DEADLINE_MAX;
+use crate::ring::Ring;
+use crate::session::{Flow, LegSlot, LegStage};
+
+/// How many ports are tried before it is said that none can be had: another program may hold some.
+const PORTS_TRIED_MAX: u32 = 16;
+
+impl<R: Ring> Shard<R> {
+    /// Whether another command may be handed over: there is room for its answer.
+    pub fn takes_commands(&self) -> bool {
+        self.reports.has_room()
+    }
+
+    /// Carries out a command. What there is to say about it comes as an event.
+    pub fn command(&mut self, command: &Command<'_>, now: u64) {
+        self.now = now;
+        self.metrics.add(Counter::Commands, 1);
+        let outcome = match *command {
+            Command::Create {
+                session,
+                legs,
+                deadline_ms,
+            } => self
+                .create(session, legs, deadline_ms)
+                .map_err(|reason| (session, reason)),
+            Command::SetPeer {
+                session,
+                leg,
+                path,
+                connect,
+            } => self
+                .set_peer(session, leg, path, connect)
+                .map_err(|reason| (session, reason)),
+            Command::Rearm {
+                session,
+                leg,
+                deadline_ms,
+            } => self
+                .rearm(session, leg, deadline_ms)
+                .map_err(|reason| (session, reason)),
+            Command::Delete { session } => {
+                if let Some(slot) = self.sessions.find(session) {
+                    self.end_session(slot, link::Cause::Deleted);
+                }
+                Ok(())
+            }
+            Command::List { token } => {
+                self.reports.list(token);
+                Ok(())
+            }
+            Command::Drain => {
+                self.draining = true;
+                Ok(())
+            }
+        };
+        if let Err((session, reason)) = outcome {
+            self.metrics.add(Counter::CommandsRefused, 1);
+            self.reports.refused(session, reason);
+        }
+    }
+
+    /// A control has attached anew: what the former one had asked for and not yet read is not for
+    /// this one, which will ask what there is.
+    pub fn attached(&mut self) {
+        self.metrics.add(Counter::Attachments, 1);
+        self.draining = false;
+        self.reports.attached();
+    }
+
+    fn create(
+        &mut self,
+        id: SessionId,
+        transports: [Transport; 2],
+        deadline_ms: u32,
+    ) -> Result<(), Refusal> {
+        if let Some(slot) = self.sessions.find(id) {
+            // Asked twice, answered twice, made once.
+            self.reports.created(slot);
+            return Ok(());
+        }
+        if self.draining {
+            return Err(Refusal::Draining);
+        }
+        let slot = self.sessions.next_slot().ok_or(Refusal::NoSessions)?;
+        let first = self.make_leg(slot, transports[0])?;
+        let second = match self.make_leg(slot, transports[1]) {
+            Ok(second) => second,
+            Err(reason) => {
+                self.unmake_leg(first);
+                return Err(reason);
+            }
+        };
+        let made = self.sessions.insert(id, [first, second]);
+        debug_assert_eq!(made, slot);
+        for leg in Leg::ALL {
+            self.arm(slot, leg, deadline_ms);
+        }
+        self.metrics.add(Counter::SessionsCreated, 1);
+        self.reports.created(slot);
+        Ok(())
+    }
+
+    fn make_leg(&mut self, slot: u32, transport: Transport) -> Result<LegSlot, Refusal> {
+        let kind = Self::listener_kind(transport).ok_or(Refusal::TransportUnknown)?;
+        let (number, port) = self.join_listener(kind)?;
+        let mut random = [0; 44];
+        (self.random)(&mut random);
+        let host = &self.settings.host;
+        let Some(local) = self
+            .sessions
+            .make_local(transport, host, port, slot, &random)
+        else {
+            self.leave_listener(number);
+            return Err(Refusal::NoMemory);
+        };
+        Ok(LegSlot {
+            transport,
+            local,
+            remote: None,
+            stage: LegStage::Waiting,
+            listener: Some(number),
+            peer: None,
+            flow: Flow::Between,
+        })
+    }
+
+    fn unmake_leg(&mut self, leg: LegSlot) {
+        self.sessions.free_local(leg.local);
+        if let Some(number) = leg.listener {
+            self.leave_listener(number);
+        }
+    }
+
+    /// A listener for one more leg to wait at, and its port.
+    fn join_listener(&mut self, kind: Kind) -> Result<(u32, u16), Refusal> {
+        let number = self.listener(kind)?;
+        let listener = self.listeners.get_mut(number).ok_or(Refusal::NoPorts)?;
+        listener.legs += 1;
+        Ok((number, listener.port))
+    }
+
+    /// A listener for a leg to wait at: one that is open, or a new one.
+    fn listener(&mut self, kind: Kind) -> Result<u32, Refusal> {
+        if !self.settings.ports_exclusive
+            && let Some(number) = self.listeners.shared(kind)
+        {
+            return Ok(number);
+        }
+        for _ in 0..PORTS_TRIED_MAX.min(self.listeners.ports_free()) {
+            let Some(port) = self.listeners.take_port() else {
+                break;
+            };
+            let number = self.listeners.next();
+            if self
+                .ring
+                .listen(number, self.settings.address, port)
+                .is_ok()
+            {
+                self.listeners.insert(kind, port);
+                self.attend(number);
+                return Ok(number);
+            }
+            // Somebody else has it: it goes to the end of the line.
+            self.listeners.give_port(port);
+        }
+        Err(Refusal::NoPorts)
+    }
+
+    fn set_peer(
+        &mut self,
+        id: SessionId,
+        leg: Leg,
+        path: &[u8],
+        connect: Option<std::net::SocketAddr>,
+    ) -> Result<(), Refusal> {
+        let slot = self.live(id)?;
+        self.sessions.set_remote(slot, leg, path)?;
+        // Messages of either leg may have been waiting for the path.
+        for leg in Leg::ALL {
+            if let Some(connection) = self.sessions[slot].leg(leg).connection() {
+                self.wake(connection);
+            }
+        }
+        let Some(peer) = connect else { return Ok(()) };
+        let state = self.sessions[slot].leg(leg);
+        if state.transport != Transport::Tcp || !state.is_waiting() {
+            return Err(Refusal::ConnectImpossible);
+        }
+        if !self.connect_leg(slot, leg, peer) {
+            return Err(Refusal::NoMemory);
+        }
+        Ok(())
+    }
+
+    fn rearm(&mut self, id: SessionId, leg: Leg, deadline_ms: u32) -> Result<(), Refusal> {
+        let slot = self.live(id)?;
+        match self.sessions[slot].leg(leg).stage {
+            LegStage::Waiting | LegStage::Connecting(_) => self.arm(slot, leg, deadline_ms),
+            // It has come up while control was asking.
+            LegStage::Up(_) | LegStage::Down => {}
+        }
+        Ok(())
+    }
+
+    fn arm(&mut self, slot: u32, leg: Leg, deadline_ms: u32) {
+        let deadline = u64::from(deadline_ms).min(DEADLINE_MAX.as_millis() as u64);
+        self.timers
+            .set(self.timer_of_leg(slot, leg), self.now + deadline);
+    }
+
+    fn live(&self, id: SessionId) -> Result<u32, Refusal> {
+        let slot = self.sessions.find(id).ok_or(Refusal::SessionUnknown)?;
+        match self.sessions[slot].closed {
+            None => Ok(slot),
+            Some(_) => Err(Refusal::SessionUnknown),
+        }
+    }
+}

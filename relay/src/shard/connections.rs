@@ -1,0 +1,296 @@
+//! The connections of a shard, each in the slot that is also its direct descriptor.
+
+use std::net::SocketAddr;
+use std::ops::{Index, IndexMut};
+
+use link::Leg;
+use wire::msrp::Reader;
+
+use crate::buffers::{Queue, Span};
+use crate::limits::HEADROOM_BYTES;
+use crate::ring::{Op, Token};
+use crate::transport::{Transport, WebSocket};
+
+/// Where a connection stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Reserved for whoever connects next to this listener.
+    Accepting(u32),
+    /// Ours, on its way to the peer.
+    Connecting,
+    /// Accepted for a WebSocket leg; the upgrade request has not come yet.
+    Upgrading,
+    /// Accepted for a TCP leg; the first request, which says which, has not come yet.
+    Unbound,
+    /// Carries a leg.
+    Open,
+    /// Nothing more is read; what is queued goes out, then our direction ends.
+    Draining,
+    /// Our direction has ended; the peer's end or the deadline closes.
+    Ended,
+    /// Operations are being waited for or cancelled; then the descriptor is given back.
+    Closing,
+}
+
+/// Whether octets are being received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiving {
+    /// No receive is under way.
+    Off,
+    /// One is.
+    On,
+    /// One is, and was asked to end.
+    Cancelling,
+}
+
+/// Octets of a slot that are still to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain {
+    /// First octet, counted from the slot's beginning.
+    pub start: u32,
+    /// One past the last.
+    pub end: u32,
+    /// The message that carries the chunk ends with them.
+    pub ends_message: bool,
+}
+
+/// An unfinished head, or an unfinished upgrade request, kept in a block until more comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Carry {
+    /// The block.
+    pub slot: u32,
+    /// Octets in it that are kept, from the end of the headroom on.
+    pub bytes: u32,
+}
+
+impl Carry {
+    /// The octets kept.
+    pub fn span(&self) -> Span {
+        Span {
+            slot: self.slot,
+            start: HEADROOM_BYTES as u32,
+            bytes: self.bytes,
+        }
+    }
+
+    /// Room for `bytes` more, right after those kept, which are counted as kept from now on.
+    pub fn grow(&mut self, bytes: u32) -> Span {
+        let start = HEADROOM_BYTES as u32 + self.bytes;
+        self.bytes += bytes;
+        Span {
+            slot: self.slot,
+            start,
+            bytes,
+        }
+    }
+}
+
+/// A stretch of a slot with MSRP octets that are still to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Region {
+    /// The slot; the region is one of its holders.
+    pub slot: u32,
+    /// First octet, counted from the slot's beginning.
+    pub start: u32,
+    /// One past the last.
+    pub end: u32,
+    /// Octets of the slot before this are queued or being sent; from here on up to what is being
+    /// read, they may be overwritten.
+    pub floor: u32,
+}
+
+/// One connection.
+pub struct Connection {
+    /// Which use of the slot this is.
+    pub generation: u16,
+    /// Where it stands.
+    pub stage: Stage,
+    /// The leg it carries: session slot and side.
+    pub owner: Option<(u32, Leg)>,
+    /// Who is at the other end.
+    pub peer: Option<SocketAddr>,
+    /// What carries MSRP.
+    pub transport: Transport,
+    /// Finds heads, bodies and ends in what arrives.
+    pub reader: Reader,
+    /// How far an upgrade request has been looked through.
+    pub scanned: usize,
+    /// An unfinished head.
+    pub carry: Option<Carry>,
+    /// Received and not yet read.
+    pub inputs: Queue,
+    /// Where in the first input's slot the transport reads on.
+    pub at: u32,
+    /// As [`Region::floor`], for the first input's slot.
+    pub floor: u32,
+    /// MSRP octets of the first input that are not yet read.
+    pub plain: Option<Plain>,
+    /// A block in which an unfinished head was joined with what came after; read before `plain`.
+    pub joined: Option<Region>,
+    /// The chunk of the WebSocket message under way has ended: nothing more may come in it.
+    pub message_over: bool,
+    /// To be sent, in order. The first `sending` pieces are in a send under way.
+    pub out: Queue,
+    /// Pieces of the send under way.
+    pub sending: u32,
+    /// Messages of our own that wait for the end of the chunk under way.
+    pub own: Queue,
+    /// A chunk toward this peer has begun and not ended.
+    pub out_open: bool,
+    /// Whether octets are being received.
+    pub receiving: Receiving,
+    /// Reading stopped because the other leg is slow.
+    pub paused: bool,
+    /// The peer has ended its direction.
+    pub ended_by_peer: bool,
+    /// A WebSocket close frame of ours is on its way.
+    pub said_goodbye: bool,
+    /// Operations under way whose last completion has not come.
+    pub operations: u8,
+    /// Its input cannot be read on until the other leg, a path or a response has come.
+    pub waiting: bool,
+    /// It is in the list of those with something to send.
+    pub listed_to_send: bool,
+    /// It is in the list of those that could not be read on for want of something.
+    pub listed_parked: bool,
+}
+
+impl Connection {
+    fn new(generation: u16, stage: Stage) -> Connection {
+        Connection {
+            generation,
+            stage,
+            owner: None,
+            peer: None,
+            transport: Transport::Plain,
+            reader: Reader::new(),
+            scanned: 0,
+            carry: None,
+            inputs: Queue::EMPTY,
+            at: 0,
+            floor: 0,
+            plain: None,
+            joined: None,
+            message_over: false,
+            out: Queue::EMPTY,
+            sending: 0,
+            own: Queue::EMPTY,
+            out_open: false,
+            receiving: Receiving::Off,
+            paused: false,
+            ended_by_peer: false,
+            said_goodbye: false,
+            operations: 0,
+            waiting: false,
+            listed_to_send: false,
+            listed_parked: false,
+        }
+    }
+
+    /// The upgrade is done: what follows are frames.
+    pub fn become_websocket(&mut self, message_bytes_max: u64) {
+        self.stage = Stage::Open;
+        self.transport = Transport::WebSocket(WebSocket::new(message_bytes_max));
+    }
+
+    /// Whether what arrives is still wanted.
+    pub fn is_read(&self) -> bool {
+        matches!(self.stage, Stage::Upgrading | Stage::Unbound | Stage::Open)
+    }
+
+    /// Whether something may still be queued for sending.
+    pub fn is_written(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Upgrading | Stage::Unbound | Stage::Open | Stage::Draining
+        )
+    }
+}
+
+/// All connections of a shard.
+pub struct Connections {
+    slots: Vec<Option<Connection>>,
+    generations: Vec<u16>,
+    free: Vec<u32>,
+    capacity: u32,
+}
+
+impl Connections {
+    /// Room for so many.
+    pub fn new(capacity: u32) -> Connections {
+        Connections {
+            slots: Vec::with_capacity(capacity as usize),
+            generations: Vec::with_capacity(capacity as usize),
+            free: Vec::with_capacity(capacity as usize),
+            capacity,
+        }
+    }
+
+    /// How many there are, reserved slots included.
+    pub fn len(&self) -> u32 {
+        self.slots.len() as u32 - self.free.len() as u32
+    }
+
+    /// Takes a slot into use. `None`: all are.
+    pub fn open(&mut self, stage: Stage) -> Option<u32> {
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None if (self.slots.len() as u32) < self.capacity => {
+                self.slots.push(None);
+                self.generations.push(0);
+                self.slots.len() as u32 - 1
+            }
+            None => return None,
+        };
+        let generation = &mut self.generations[slot as usize];
+        *generation = generation.wrapping_add(1);
+        self.slots[slot as usize] = Some(Connection::new(*generation, stage));
+        Some(slot)
+    }
+
+    /// Frees a slot.
+    pub fn remove(&mut self, slot: u32) {
+        let connection = self.slots[slot as usize].take();
+        debug_assert!(connection.is_some_and(|connection| connection.operations == 0));
+        self.free.push(slot);
+    }
+
+    /// The connection in a slot.
+    pub fn get_mut(&mut self, slot: u32) -> Option<&mut Connection> {
+        self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// The connection that a completion is for. `None`: it was for a former one.
+    pub fn of_token(&mut self, token: Token) -> Option<&mut Connection> {
+        self.get_mut(token.slot)
+            .filter(|connection| connection.generation == token.generation)
+    }
+
+    /// The token for an operation of this connection.
+    pub fn token(&self, op: Op, slot: u32) -> Token {
+        Token {
+            op,
+            generation: self[slot].generation,
+            slot,
+        }
+    }
+}
+
+impl Index<u32> for Connections {
+    type Output = Connection;
+    fn index(&self, slot: u32) -> &Connection {
+        match &self.slots[slot as usize] {
+            Some(connection) => connection,
+            None => panic!("no connection is in slot {slot}"),
+        }
+    }
+}
+
+impl IndexMut<u32> for Connections {
+    fn index_mut(&mut self, slot: u32) -> &mut Connection {
+        match &mut self.slots[slot as usize] {
+            Some(connection) => connection,
+            None => panic!("no connection is in slot {slot}"),
+        }
+    }
+}

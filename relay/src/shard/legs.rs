@@ -1,0 +1,419 @@
+//! How connections, legs and sessions come up and end.
+//!
+//! A connection ends in one of two ways. *Draining*: nothing more is read, what is queued goes out
+//! (for a second at most), our direction ends, the peer ends its own. *Closing*: at once. Either
+//! way its slot is free only when no operation is under way in it any more.
+
+use link::{Cause, Counter, Leg, Transport};
+use wire::msrp::{Continuation, writer};
+use wire::ws::{CloseCode, frame};
+
+use super::Shard;
+use super::connections::{Receiving, Stage};
+use super::listeners::Kind;
+use crate::buffers::Queue;
+use crate::limits::{CONNECTING_FOR, DRAINING_FOR, UNBOUND_FOR};
+use crate::ring::{Op, Ring};
+use crate::session::LegStage;
+
+impl<R: Ring> Shard<R> {
+    /// An accept has completed.
+    pub(super) fn accepted(&mut self, slot: u32, result: Result<u32, i32>) {
+        let Stage::Accepting(number) = self.connections[slot].stage else {
+            debug_assert!(false, "only a reserved slot accepts");
+            return;
+        };
+        let Some(listener) = self.listeners.get_mut(number) else {
+            return;
+        };
+        listener.accepting = None;
+        let (kind, closing) = (listener.kind, listener.closing);
+        match result {
+            Ok(_) => {
+                self.metrics.add(Counter::Accepts, 1);
+                let peer = self.ring.accepted_from(number);
+                let connection = &mut self.connections[slot];
+                connection.peer = peer;
+                connection.stage = match kind {
+                    Kind::WebSocket => Stage::Upgrading,
+                    Kind::Tcp => Stage::Unbound,
+                };
+                self.timers
+                    .set(slot, self.now + UNBOUND_FOR.as_millis() as u64);
+                self.receive_if_wanted(slot);
+            }
+            Err(_) => {
+                // The slot has no descriptor: nothing is to be closed.
+                self.connections.remove(slot);
+                self.metrics.add(Counter::AcceptsFailed, (!closing).into());
+            }
+        }
+        if closing {
+            self.listeners.remove(number);
+        } else if result.is_ok() {
+            self.attend(number);
+        } else {
+            // Most likely the machine is short of something: not at once again.
+            self.unattended.push(number);
+        }
+    }
+
+    /// Begins an accept on a listener that has none.
+    pub(super) fn attend(&mut self, number: u32) {
+        let Some(listener) = self.listeners.get_mut(number) else {
+            return;
+        };
+        if listener.closing || listener.accepting.is_some() {
+            return;
+        }
+        let Some(slot) = self.connections.open(Stage::Accepting(number)) else {
+            return self.unattended.push(number);
+        };
+        listener.accepting = Some(slot);
+        self.connections[slot].operations += 1;
+        let token = self.connections.token(Op::Accept, slot);
+        self.ring.accept(number, token);
+    }
+
+    /// The leg waits no more.
+    fn stop_waiting(&mut self, session: u32, leg: Leg) {
+        if let Some(number) = self.sessions[session].leg_mut(leg).listener.take() {
+            self.leave_listener(number);
+        }
+    }
+
+    /// One leg fewer waits at this listener; without legs it closes.
+    pub(super) fn leave_listener(&mut self, number: u32) {
+        let Some(listener) = self.listeners.get_mut(number) else {
+            return;
+        };
+        listener.legs -= 1;
+        if listener.legs > 0 {
+            return;
+        }
+        listener.closing = true;
+        let accepting = listener.accepting;
+        if let Some(slot) = accepting {
+            let token = self.connections.token(Op::Accept, slot);
+            self.ring.cancel(token);
+        }
+        self.ring.unlisten(number);
+        if accepting.is_none() {
+            self.unattended.retain(|waiting| *waiting != number);
+            self.listeners.remove(number);
+        }
+    }
+
+    /// A connection of ours is made, or not.
+    pub(super) fn connected(&mut self, slot: u32, result: Result<u32, i32>) {
+        if self.connections[slot].stage != Stage::Connecting {
+            return self.after_operation(slot);
+        }
+        let Some((session, leg)) = self.connections[slot].owner else {
+            return self.close(slot);
+        };
+        if result.is_err() {
+            self.metrics.add(Counter::ConnectsFailed, 1);
+            return self.broken(slot, Cause::ConnectFailed);
+        }
+        self.metrics.add(Counter::Connects, 1);
+        self.connections[slot].stage = Stage::Open;
+        self.leg_up(session, leg, slot);
+        self.greet(slot, session, leg);
+        self.receive_if_wanted(slot);
+    }
+
+    /// The active side sends a bodiless SEND at once, without which the passive side would not
+    /// know whom the connection is for. RFC 4975, 5.4.
+    fn greet(&mut self, slot: u32, session: u32, leg: Leg) {
+        let mut random = [0; 32];
+        (self.random)(&mut random);
+        let (mut transaction, mut message) = ([0; 16], [0; 16]);
+        writer::identifier(&mut transaction, &random[..16]);
+        writer::identifier(&mut message, &random[16..]);
+        let texts = self.sessions.texts();
+        let ours = self.sessions[session].leg(leg);
+        let Some(remote) = ours.remote else { return };
+        let (to, from) = (texts.get(remote), ours.local.uri(texts));
+        let scratch = &mut self.scratch[..];
+        if let Some(bytes) = writer::bodiless_send(scratch, &transaction, to, from, &message) {
+            self.write_own(slot, bytes);
+        }
+    }
+
+    /// A leg's peer is bound.
+    pub(super) fn leg_up(&mut self, session: u32, leg: Leg, slot: u32) {
+        let peer = self.connections[slot].peer;
+        self.connections[slot].owner = Some((session, leg));
+        self.timers.clear(slot);
+        self.timers.clear(self.timer_of_leg(session, leg));
+        self.stop_waiting(session, leg);
+        let state = self.sessions[session].leg_mut(leg);
+        state.stage = LegStage::Up(slot);
+        state.peer = peer;
+        self.metrics.add(Counter::LegsUp, 1);
+        self.reports.leg_up(session, leg);
+        // The other leg may have been waiting for this one.
+        if let Some(other) = self.sessions[session].leg(leg.other()).connection() {
+            self.wake(other);
+        }
+    }
+
+    /// The connection is over, in order or not quite: its leg is down, what it is owed goes out.
+    pub(super) fn ended(&mut self, slot: u32, cause: Cause) {
+        match self.connections[slot].owner {
+            Some((session, leg)) => self.leg_down(session, leg, cause),
+            None => self.drain(slot, None),
+        }
+    }
+
+    /// The connection is broken: its leg is down, and nothing can be sent on it any more.
+    pub(super) fn broken(&mut self, slot: u32, cause: Cause) {
+        let owner = self.connections[slot].owner;
+        // Closed first, so that nothing is written to it in farewell.
+        self.close(slot);
+        if let Some((session, leg)) = owner {
+            self.leg_down(session, leg, cause);
+        }
+    }
+
+    fn leg_down(&mut self, session: u32, leg: Leg, cause: Cause) {
+        self.reports.leg_down(session, leg, cause);
+        self.end_session(session, cause);
+    }
+
+    /// Nobody has bound the leg in time.
+    pub(super) fn leg_expired(&mut self, session: u32, leg: Leg) {
+        self.metrics.add(Counter::LegsExpired, 1);
+        self.leg_down(session, leg, Cause::Expired);
+    }
+
+    /// Ends a session: open chunks are cut off in form, both legs drained, its ports and paths
+    /// given back. Control is told, and until it has heard, the slot is kept.
+    pub(super) fn end_session(&mut self, session: u32, cause: Cause) {
+        if self.sessions[session].closed.is_some() {
+            return;
+        }
+        for leg in Leg::ALL {
+            self.cut_chunk(session, leg);
+        }
+        for leg in Leg::ALL {
+            self.timers.clear(self.timer_of_leg(session, leg));
+            self.stop_waiting(session, leg);
+            let state = self.sessions[session].leg_mut(leg);
+            match std::mem::replace(&mut state.stage, LegStage::Down) {
+                LegStage::Up(slot) => {
+                    self.metrics.subtract(Counter::LegsUp, 1);
+                    self.drain(slot, Some(CloseCode::GoingAway));
+                }
+                LegStage::Connecting(slot) => self.close(slot),
+                LegStage::Waiting | LegStage::Down => {}
+            }
+        }
+        self.sessions.end(session, cause);
+        self.metrics.add(Counter::SessionsClosed, 1);
+        self.reports.closed(session);
+    }
+
+    /// If a chunk from `leg`'s peer is under way to the other leg, ends it there with `#`: an open
+    /// chunk never stays open on a living connection.
+    fn cut_chunk(&mut self, session: u32, leg: Leg) {
+        let Some(out) = self.sessions[session].leg(leg.other()).connection() else {
+            return;
+        };
+        let Some(source) = self.sessions[session].leg(leg).connection() else {
+            return;
+        };
+        if !self.connections[out].out_open || !self.connections[out].is_written() {
+            return;
+        }
+        let reader = &self.connections[source].reader;
+        let held = reader.held();
+        let bytes = held.len();
+        self.scratch[..bytes].copy_from_slice(held);
+        self.scratch[bytes..bytes + 2].copy_from_slice(b"\r\n");
+        let tail = &mut self.scratch[bytes + 2..];
+        let Some(line) = writer::end_line(tail, reader.transaction(), Continuation::Aborted) else {
+            return;
+        };
+        let bytes = bytes + 2 + line;
+        let framing = self.connections[out]
+            .transport
+            .frame(false, true, bytes as u64);
+        let framing = framing.as_slice();
+        let Some(span) = self.arena(framing.len() + bytes) else {
+            return;
+        };
+        let (before, after) = self.memory.octets_mut(span).split_at_mut(framing.len());
+        before.copy_from_slice(framing);
+        after.copy_from_slice(&self.scratch[..bytes]);
+        self.queue(out, span);
+        self.connections[out].out_open = false;
+        self.metrics.add(Counter::ChunksCut, 1);
+        self.own_turn(out);
+    }
+
+    /// Reads no more, sends what is queued, then ends our direction. A WebSocket is told why,
+    /// unless it has been.
+    pub(super) fn drain(&mut self, slot: u32, goodbye: Option<CloseCode>) {
+        let connection = &mut self.connections[slot];
+        connection.owner = None;
+        if !connection.is_written() || connection.stage == Stage::Draining {
+            return;
+        }
+        if connection.out_open {
+            // The chunk could not be cut off in form: the peer learns from the connection's end.
+            return self.close(slot);
+        }
+        if let Some(code) = goodbye
+            && connection.transport.is_websocket()
+            && !std::mem::replace(&mut connection.said_goodbye, true)
+        {
+            let bytes = frame::close(&mut self.scratch[..], code, "").unwrap_or(0);
+            self.write_between_frames(slot, bytes);
+        }
+        self.connections[slot].stage = Stage::Draining;
+        self.discard_input(slot);
+        self.unpause(slot);
+        self.receive_if_wanted(slot);
+        self.timers
+            .set(slot, self.now + DRAINING_FOR.as_millis() as u64);
+        self.want_send(slot);
+    }
+
+    /// All is sent: our direction ends, and the peer's end is waited for.
+    pub(super) fn end_our_direction(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        connection.stage = Stage::Ended;
+        connection.operations += 1;
+        let token = self.connections.token(Op::Shutdown, slot);
+        self.ring.shutdown(token);
+    }
+
+    /// Our direction has ended.
+    pub(super) fn shut_down(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        if connection.stage == Stage::Ended && connection.ended_by_peer {
+            return self.close(slot);
+        }
+        self.after_operation(slot);
+    }
+
+    /// A connection's deadline has passed.
+    pub(super) fn connection_timed_out(&mut self, slot: u32) {
+        match self.connections[slot].stage {
+            Stage::Connecting => {
+                self.metrics.add(Counter::ConnectsFailed, 1);
+                self.broken(slot, Cause::ConnectFailed);
+            }
+            Stage::Upgrading | Stage::Unbound => self.drain(slot, None),
+            Stage::Draining | Stage::Ended => self.close(slot),
+            Stage::Accepting(_) | Stage::Open | Stage::Closing => {
+                debug_assert!(false, "no deadline is set in this stage");
+            }
+        }
+    }
+
+    /// Ends a connection at once.
+    pub(super) fn close(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        if connection.stage == Stage::Closing {
+            return;
+        }
+        let was_connecting = connection.stage == Stage::Connecting;
+        connection.stage = Stage::Closing;
+        connection.owner = None;
+        self.timers.clear(slot);
+        self.discard_input(slot);
+        self.unpause(slot);
+        self.stop_receiving(slot);
+        if self.connections[slot].sending > 0 {
+            let token = self.connections.token(Op::Send, slot);
+            self.ring.cancel(token);
+        }
+        if was_connecting {
+            let token = self.connections.token(Op::Connect, slot);
+            self.ring.cancel(token);
+        }
+        self.after_operation(slot);
+    }
+
+    /// An operation has ended; a closing connection whose last it was gives its descriptor back.
+    pub(super) fn after_operation(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get_mut(slot) else {
+            return;
+        };
+        if connection.stage != Stage::Closing || connection.operations > 0 {
+            return;
+        }
+        debug_assert_eq!(connection.receiving, Receiving::Off);
+        let mut out = std::mem::replace(&mut connection.out, Queue::EMPTY);
+        let mut own = std::mem::replace(&mut connection.own, Queue::EMPTY);
+        connection.operations += 1;
+        self.release_all(&mut out);
+        self.release_all(&mut own);
+        let token = self.connections.token(Op::Close, slot);
+        self.ring.close(token);
+    }
+
+    /// The descriptor is given back: the slot is free.
+    pub(super) fn closed(&mut self, slot: u32) {
+        self.connections.remove(slot);
+        self.metrics.add(Counter::Closes, 1);
+        self.relieved = true;
+    }
+
+    /// What was received and not read is wanted no more.
+    fn discard_input(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        let mut inputs = std::mem::replace(&mut connection.inputs, Queue::EMPTY);
+        let carry = connection.carry.take().map(|carry| carry.slot);
+        let joined = connection.joined.take().map(|joined| joined.slot);
+        connection.plain = None;
+        self.release_all(&mut inputs);
+        for block in [carry, joined].into_iter().flatten() {
+            self.release(block);
+        }
+    }
+
+    fn release_all(&mut self, queue: &mut Queue) {
+        while let Some(span) = self.pieces.pop(queue) {
+            self.release(span.slot);
+        }
+    }
+
+    /// Begins a connection to a leg's peer.
+    pub(super) fn connect_leg(
+        &mut self,
+        session: u32,
+        leg: Leg,
+        peer: std::net::SocketAddr,
+    ) -> bool {
+        let Some(slot) = self.connections.open(Stage::Connecting) else {
+            return false;
+        };
+        let token = self.connections.token(Op::Connect, slot);
+        if self.ring.connect(peer, token).is_err() {
+            self.metrics.add(Counter::ConnectsFailed, 1);
+            self.connections.remove(slot);
+            return false;
+        }
+        let connection = &mut self.connections[slot];
+        connection.operations += 1;
+        connection.owner = Some((session, leg));
+        connection.peer = Some(peer);
+        self.sessions[session].leg_mut(leg).stage = LegStage::Connecting(slot);
+        self.timers
+            .set(slot, self.now + CONNECTING_FOR.as_millis() as u64);
+        true
+    }
+
+    /// Which kind of listener a leg of this transport waits at; `None`: not served.
+    pub(super) fn listener_kind(transport: Transport) -> Option<Kind> {
+        match transport {
+            Transport::Ws => Some(Kind::WebSocket),
+            Transport::Tcp => Some(Kind::Tcp),
+            Transport::Wss | Transport::Tls => None,
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! One core's loop, where ring, transport, session and link meet.
+//!
+//! A turn takes in what has completed, does what follows from it, and leaves behind what is to be
+//! submitted; then the ring is entered once for all of it. [`Shard::work`] is a turn without that
+//! entry, and depends on nothing but the [`Ring`] it is given and the time it is told: the
+//! simulator runs the same code.
+//!
+//! - `commands`: what control asks for; `events`: what control is told, and never lost.
+//! - `listeners`, `connections`, `timers`: tables.
+//! - `legs`: how legs and sessions come up and end.
+//! - `receive`: octets in, to parts of chunks; `forward`: parts out, under new paths; `send`.
+//! - `run`: the thread around it all.
+
+mod commands;
+mod connections;
+mod events;
+mod forward;
+mod legs;
+mod listeners;
+mod receive;
+mod run;
+mod send;
+mod timers;
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use link::{Counter, Leg};
+
+pub use events::Told;
+pub use run::{Inbox, Start, run};
+
+use crate::buffers::{Pieces, Pool, Released, Span};
+use crate::limits::{ARENA_RESERVE, PIECES_RESERVE, PREFIX_BYTES_MAX, SLOT_BYTES};
+use crate::metrics::Metrics;
+use crate::ring::{Completion, Memory, Op, Ring};
+use crate::session::{self, Sessions};
+use connections::{Connections, Receiving, Stage};
+use events::Reports;
+use listeners::Listeners;
+use timers::Timers;
+
+/// What a shard is made with. Sizes are per shard, taken at start, and never grow.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where its listeners are opened.
+    pub address: IpAddr,
+    /// How peers reach it: name or address, as it stands in a URI (IPv6 in brackets).
+    pub host: String,
+    /// Its slice of the ports.
+    pub ports: Vec<u16>,
+    /// Each waiting leg gets a port of its own, rather than sharing one with its kind.
+    pub ports_exclusive: bool,
+    /// Receive buffers; a power of two.
+    pub buffers: u16,
+    /// Blocks, for unfinished heads and for what we write ourselves.
+    pub blocks: u32,
+    /// Connections, those that are still to be accepted included.
+    pub connections: u32,
+    /// Sessions.
+    pub sessions: u32,
+    /// Requests that wait for their response.
+    pub pending: u32,
+    /// Octets of memory held for one slow leg, past which its source is not read.
+    pub flow_bytes: u32,
+    /// The largest message taken from a WebSocket.
+    pub message_bytes_max: u64,
+}
+
+impl Settings {
+    /// Slots of memory that the shard needs.
+    pub fn slots(&self) -> u32 {
+        u32::from(self.buffers) + self.blocks
+    }
+}
+
+/// Where the arena's free octets are.
+struct Arena {
+    slot: u32,
+    used: u32,
+}
+
+/// One core's share of the relay.
+pub struct Shard<R: Ring> {
+    ring: R,
+    memory: Memory,
+    pool: Pool,
+    pieces: Pieces,
+    arena: Option<Arena>,
+    connections: Connections,
+    listeners: Listeners,
+    sessions: Sessions,
+    timers: Timers,
+    reports: Reports,
+    /// Connections with something to send.
+    to_send: Vec<u32>,
+    /// Connections whose input waits for room, or has just been woken.
+    parked: Vec<u32>,
+    /// The same list while it is gone through, so that neither is ever allocated anew.
+    parked_before: Vec<u32>,
+    /// Connections whose receive ended for want of buffers.
+    starved: Vec<u32>,
+    /// Listeners that could not begin an accept.
+    unattended: Vec<u32>,
+    scratch: Box<session::Scratch>,
+    random: Random,
+    settings: Settings,
+    metrics: Metrics,
+    now: u64,
+    draining: bool,
+    /// Something that parked or starved connections wait for has come.
+    relieved: bool,
+}
+
+/// Where random octets come from: the kernel, or a seed in a simulation.
+pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
+
+impl<R: Ring> Shard<R> {
+    /// A shard with nothing to do. `memory` has [`Settings::slots`] slots, and the ring was given
+    /// its first [`Settings::buffers`].
+    pub fn new(settings: Settings, ring: R, memory: Memory, random: Random) -> Shard<R> {
+        let connections = settings.connections;
+        let pieces = 4 * u32::from(settings.buffers) + 4 * settings.blocks;
+        let listeners = Listeners::new(&settings.ports);
+        Shard {
+            ring,
+            memory,
+            pool: Pool::new(settings.buffers, settings.blocks),
+            pieces: Pieces::new(pieces),
+            arena: None,
+            connections: Connections::new(connections),
+            unattended: Vec::with_capacity(listeners.capacity() as usize),
+            listeners,
+            sessions: Sessions::new(session::Settings {
+                sessions: settings.sessions,
+                pending: settings.pending,
+            }),
+            timers: Timers::new(connections + 2 * settings.sessions),
+            reports: Reports::new(settings.sessions),
+            to_send: Vec::with_capacity(connections as usize),
+            parked: Vec::with_capacity(connections as usize),
+            parked_before: Vec::with_capacity(connections as usize),
+            starved: Vec::with_capacity(2 * connections as usize),
+            scratch: Box::new([0; PREFIX_BYTES_MAX]),
+            random,
+            settings,
+            metrics: Metrics::new(),
+            now: 0,
+            draining: false,
+            relieved: false,
+        }
+    }
+
+    /// Everything that can be done now; `now` is in milliseconds of any clock that only goes
+    /// forward.
+    pub fn work(&mut self, now: u64) {
+        self.now = now;
+        self.metrics.add(Counter::Turns, 1);
+        while let Some(completion) = self.ring.completion() {
+            self.metrics.add(Counter::Completions, 1);
+            self.completed(completion);
+        }
+        while let Some(owner) = self.timers.fire(now) {
+            self.metrics.add(Counter::Timeouts, 1);
+            self.timer_fired(owner);
+        }
+        if self.sessions.expire_pending(now) > 0 {
+            self.relieved = true;
+        }
+        self.retry();
+        self.send_all();
+        self.settle_arena();
+    }
+
+    /// Submits what [`Shard::work`] has left to submit, and waits for completions.
+    pub fn enter(&mut self, wait: Option<Duration>) -> io::Result<()> {
+        self.ring.turn(wait)
+    }
+
+    /// When [`Shard::work`] has something to do again even if nothing completes.
+    pub fn deadline(&self) -> Option<u64> {
+        if self.relieved && !(self.parked.is_empty() && self.starved.is_empty()) {
+            return Some(self.now);
+        }
+        let pending = self.sessions.pending_deadline();
+        let retry = (!self.unattended.is_empty()).then_some(self.now + 100);
+        [self.timers.next(), pending, retry]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The ring, for the simulator to look into.
+    pub fn ring(&mut self) -> &mut R {
+        &mut self.ring
+    }
+
+    /// All counters as of now.
+    pub fn metrics(&mut self) -> &Metrics {
+        let gauges = [
+            (Counter::Enters, self.ring.enters()),
+            (Counter::Sessions, self.sessions.len().into()),
+            (Counter::Connections, self.connections.len().into()),
+            (Counter::Listeners, self.listeners.len().into()),
+            (Counter::PortsUsed, self.listeners.ports_used().into()),
+            (Counter::Buffers, self.settings.buffers.into()),
+            (Counter::BuffersHeld, self.pool.buffers_held().into()),
+            (Counter::BuffersHeldMax, self.pool.buffers_held_max().into()),
+            (Counter::BlocksHeld, self.pool.blocks_held().into()),
+            (Counter::BlocksHeldMax, self.pool.blocks_held_max().into()),
+            (Counter::HeldBytes, self.held_bytes()),
+            (Counter::Timers, self.timers.len().into()),
+            (Counter::Pending, self.sessions.pending().into()),
+        ];
+        for (counter, value) in gauges {
+            self.metrics.set(counter, value);
+        }
+        &self.metrics
+    }
+
+    /// Counts one.
+    pub fn count(&mut self, counter: Counter) {
+        self.metrics.add(counter, 1);
+    }
+
+    /// States how often the shard's thread has allocated since it began to serve.
+    pub fn count_allocations(&mut self, allocations: u64) {
+        self.metrics.set(Counter::Allocations, allocations);
+    }
+
+    fn held_bytes(&self) -> u64 {
+        let slots = self.pool.buffers_held() + self.pool.blocks_held();
+        u64::from(slots) * SLOT_BYTES as u64
+    }
+
+    /// Cells of paths in use; with all sessions gone, none.
+    pub fn texts_used(&self) -> u32 {
+        self.sessions.texts_used()
+    }
+
+    fn completed(&mut self, completion: Completion) {
+        let token = completion.token;
+        match token.op {
+            Op::Wake | Op::Cancel => return,
+            Op::Receive => return self.received(completion),
+            _ => {}
+        }
+        let Some(connection) = self.connections.of_token(token) else {
+            debug_assert!(false, "a slot is not reused while operations are under way");
+            return;
+        };
+        connection.operations -= 1;
+        match token.op {
+            Op::Accept => self.accepted(token.slot, completion.result),
+            Op::Connect => self.connected(token.slot, completion.result),
+            Op::Send => self.sent(token.slot, completion.result),
+            Op::Shutdown => self.shut_down(token.slot),
+            Op::Close => self.closed(token.slot),
+            Op::Receive | Op::Wake | Op::Cancel => {}
+        }
+    }
+
+    /// Timers are numbered: connections by their slot, then the legs of sessions.
+    fn timer_of_leg(&self, session: u32, leg: Leg) -> u32 {
+        self.settings.connections + 2 * session + leg.index() as u32
+    }
+
+    fn timer_fired(&mut self, owner: u32) {
+        match owner.checked_sub(self.settings.connections) {
+            None => self.connection_timed_out(owner),
+            Some(leg) => self.leg_expired(leg / 2, Leg::ALL[leg as usize % 2]),
+        }
+    }
+
+    /// Lets those go on that waited for room, buffers, a leg or a path.
+    fn retry(&mut self) {
+        for _ in 0..self.unattended.len() {
+            if let Some(listener) = self.unattended.pop() {
+                self.attend(listener);
+            }
+        }
+        if !self.relieved {
+            return;
+        }
+        self.relieved = false;
+        std::mem::swap(&mut self.parked, &mut self.parked_before);
+        while let Some(slot) = self.parked_before.pop() {
+            if let Some(connection) = self.connections.get_mut(slot) {
+                connection.listed_parked = false;
+                self.read(slot);
+            }
+        }
+        let buffers_free = self.pool.buffers_held() < u32::from(self.settings.buffers);
+        for _ in 0..self.starved.len() {
+            if !buffers_free {
+                break;
+            }
+            if let Some(slot) = self.starved.pop() {
+                self.receive_if_wanted(slot);
+            }
+        }
+    }
+
+    /// Whether one more part can be handled, whatever it asks for.
+    fn has_room(&self) -> bool {
+        let arena = match &self.arena {
+            Some(arena) => SLOT_BYTES - arena.used as usize >= ARENA_RESERVE,
+            None => false,
+        };
+        (arena || self.pool.blocks_free() > 0) && self.pieces.free() as usize >= PIECES_RESERVE
+    }
+
+    /// Room for octets of our own, with a holder for the caller. `None`: all blocks are held.
+    fn arena(&mut self, bytes: usize) -> Option<Span> {
+        let full = self
+            .arena
+            .as_ref()
+            .is_none_or(|a| a.used as usize + bytes > SLOT_BYTES);
+        if full {
+            if let Some(former) = self.arena.take() {
+                self.release(former.slot);
+            }
+            let slot = self.pool.take_block()?;
+            self.arena = Some(Arena { slot, used: 0 });
+        }
+        let arena = self.arena.as_mut()?;
+        let span = Span {
+            slot: arena.slot,
+            start: arena.used,
+            bytes: bytes as u32,
+        };
+        arena.used += bytes as u32;
+        self.pool.hold(span.slot);
+        Some(span)
+    }
+
+    /// Puts octets of our own into the arena.
+    fn arena_copy(&mut self, parts: &[&[u8]]) -> Option<Span> {
+        let span = self.arena(parts.iter().map(|part| part.len()).sum())?;
+        let mut out = self.memory.octets_mut(span);
+        for part in parts {
+            let (here, after) = out.split_at_mut(part.len());
+            here.copy_from_slice(part);
+            out = after;
+        }
+        Some(span)
+    }
+
+    /// An arena that nobody else holds is given back: an idle shard holds nothing.
+    fn settle_arena(&mut self) {
+        if let Some(arena) = &self.arena
+            && self.pool.holders(arena.slot) == 1
+        {
+            let slot = arena.slot;
+            self.arena = None;
+            self.release(slot);
+        }
+    }
+
+    /// Lets go of a slot; without holder it goes back to where it came from.
+    fn release(&mut self, slot: u32) {
+        match self.pool.release(slot) {
+            Released::Held => return,
+            Released::Buffer(buffer) => self.ring.provide(buffer),
+            Released::Block => {}
+        }
+        self.relieved = true;
+    }
+
+    fn receive_if_wanted(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get_mut(slot) else {
+            return;
+        };
+        let reads = connection.is_read() && !connection.paused;
+        let discards = matches!(connection.stage, Stage::Draining | Stage::Ended);
+        if connection.receiving == Receiving::Off
+            && !connection.ended_by_peer
+            && (reads || discards)
+        {
+            connection.receiving = Receiving::On;
+            connection.operations += 1;
+            let token = self.connections.token(Op::Receive, slot);
+            self.ring.receive(token);
+        }
+    }
+
+    /// Has the connection's input looked at again now that something it may wait for has come.
+    fn wake(&mut self, slot: u32) {
+        if std::mem::take(&mut self.connections[slot].waiting) {
+            self.park(slot);
+            self.relieved = true;
+        }
+    }
+
+    /// Has the connection's input looked at again when something was given back.
+    fn park(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        if !connection.listed_parked {
+            connection.listed_parked = true;
+            self.parked.push(slot);
+        }
+    }
+}

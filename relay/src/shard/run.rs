@@ -1,0 +1,158 @@
+//! The thread of a shard: pinned to its core, one ring, one loop.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use link::{Command, Counter, Record, ShardEnd};
+
+use super::{Random, Settings, Shard};
+use crate::limits::COMMANDS_PER_TURN;
+use crate::ring::probe::Features;
+use crate::ring::{Memory, Uring, allocations_of_this_thread, pin_to_core};
+
+/// Where the main thread leaves the end of a new attachment for the shard to find.
+#[derive(Clone, Default)]
+pub struct Inbox {
+    end: Arc<Mutex<Option<ShardEnd>>>,
+    full: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    /// Leaves an end; the shard is woken by its bell. An end left before and not yet found is
+    /// dropped: its control has been succeeded.
+    pub fn put(&self, end: ShardEnd) {
+        if let Ok(mut place) = self.end.lock() {
+            *place = Some(end);
+        }
+        self.full.store(true, Ordering::Release);
+    }
+
+    fn take(&self) -> Option<ShardEnd> {
+        // One load in the common case; the lock is only taken when something is there.
+        if !self.full.load(Ordering::Acquire) {
+            return None;
+        }
+        self.full.store(false, Ordering::Relaxed);
+        self.end.lock().ok()?.take()
+    }
+}
+
+/// What a shard's thread is started with.
+pub struct Start {
+    /// The core it is bound to.
+    pub core: usize,
+    /// The shard's sizes and addresses.
+    pub settings: Settings,
+    /// What the kernel offers.
+    pub features: Features,
+    /// Control's bell, in a form the ring can wait for.
+    pub waker: OwnedFd,
+    /// Where attachments arrive.
+    pub inbox: Inbox,
+}
+
+/// Runs a shard for ever; returns only if it cannot be set up, or if the kernel refuses the ring.
+/// `ready` is called when it serves.
+pub fn run(start: Start, ready: impl FnOnce()) -> io::Result<()> {
+    pin_to_core(start.core)?;
+    let settings = start.settings;
+    let memory = Memory::new(settings.slots())?;
+    let listeners = settings.ports.len() as u32;
+    let mut ring = Uring::new(
+        &memory,
+        settings.buffers,
+        settings.connections,
+        listeners,
+        start.features,
+    )?;
+    ring.watch(start.waker.as_fd().try_clone_to_owned()?)?;
+    let random: Random = Box::new(|octets| {
+        if let Err(error) = getrandom::fill(octets) {
+            // Without it no path would be secret; nothing can be served.
+            panic!("the kernel gives no random octets: {error}");
+        }
+    });
+    let mut shard = Shard::new(settings, ring, memory, random);
+    let mut end: Option<ShardEnd> = None;
+    let mut record = Record::new();
+    let epoch = Instant::now();
+    let (allocations_at_start, _) = allocations_of_this_thread();
+    ready();
+    loop {
+        let now = epoch.elapsed().as_millis() as u64;
+        if let Some(new) = start.inbox.take() {
+            shard.attached();
+            end = Some(new);
+        }
+        let mut commands_wait = false;
+        if let Some(end) = &mut end {
+            commands_wait = take_commands(&mut shard, end, &mut record, now);
+        }
+        shard.work(now);
+        if let Some(end) = &mut end {
+            give_events(&mut shard, end, &mut record);
+            let (allocations, _) = allocations_of_this_thread();
+            shard.count_allocations(allocations - allocations_at_start);
+            end.counters.publish(shard.metrics().values());
+        }
+        let mut wait = shard
+            .deadline()
+            .map(|due| Duration::from_millis(due.saturating_sub(now)));
+        if commands_wait {
+            wait = Some(Duration::ZERO);
+        }
+        if let Some(end) = &mut end
+            && !end.commands.sleep()
+        {
+            wait = Some(Duration::ZERO);
+        }
+        shard.enter(wait)?;
+        if let Some(end) = &mut end {
+            end.commands.awake();
+        }
+    }
+}
+
+/// Carries out commands; whether more may wait.
+fn take_commands(
+    shard: &mut Shard<Uring>,
+    end: &mut ShardEnd,
+    record: &mut Record,
+    now: u64,
+) -> bool {
+    for _ in 0..COMMANDS_PER_TURN {
+        if !shard.takes_commands() {
+            // Control must read what it was told first, and rings when it has.
+            return false;
+        }
+        match end.commands.pop(record) {
+            Ok(true) => {}
+            // Corrupt: control has lost its mind; its successor will attach anew.
+            Ok(false) | Err(_) => return false,
+        }
+        match Command::decode(record) {
+            Ok(command) => shard.command(&command, now),
+            Err(_) => shard.count(Counter::CommandsInvalid),
+        }
+    }
+    true
+}
+
+fn give_events(shard: &mut Shard<Uring>, end: &mut ShardEnd, record: &mut Record) {
+    let mut any = false;
+    while let Some(told) = shard.next_event(record) {
+        if end.events.push_quiet(record).is_err() {
+            shard.count(Counter::EventsDeferred);
+            break;
+        }
+        shard.told(told);
+        shard.count(Counter::Events);
+        any = true;
+    }
+    if any {
+        end.events.wake_if_sleeping();
+    }
+}

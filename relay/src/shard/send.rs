@@ -1,0 +1,227 @@
+//! Octets out: queues of spans, one send in flight per connection, all sends of a turn together.
+
+use link::{Cause, Counter};
+
+use super::Shard;
+use super::connections::{Receiving, Stage};
+use crate::buffers::Span;
+use crate::limits::{SEND_SPANS_MAX, SLOT_BYTES};
+use crate::ring::{Op, Ring};
+
+impl<R: Ring> Shard<R> {
+    /// Appends a span, of which the caller is a holder, to what a connection is to send. Spans
+    /// that touch become one.
+    pub(super) fn queue(&mut self, slot: u32, span: Span) {
+        let connection = &mut self.connections[slot];
+        if !connection.is_written() {
+            return self.release(span.slot);
+        }
+        let last = self.pieces.last_mut(&connection.out, connection.sending);
+        if last.is_some_and(|last| last.slot == span.slot && last.end() == span.start) {
+            self.pieces.grow_last(&mut connection.out, span.bytes);
+            self.release(span.slot);
+        } else {
+            self.pieces.push(&mut connection.out, span);
+        }
+        self.want_send(slot);
+    }
+
+    /// Sends the scratch's first octets as they are, after what is queued.
+    pub(super) fn write_scratch(&mut self, slot: u32, bytes: usize) {
+        if let Some(span) = self.arena(bytes) {
+            self.memory
+                .octets_mut(span)
+                .copy_from_slice(&self.scratch[..bytes]);
+            self.queue(slot, span);
+        }
+    }
+
+    /// Sends a control frame, which may stand between the fragments of a message.
+    pub(super) fn write_between_frames(&mut self, slot: u32, bytes: usize) {
+        self.write_scratch(slot, bytes);
+    }
+
+    /// Sends an MSRP message of our own, framed as its connection wants it. While a chunk is under
+    /// way to this peer it waits for the chunk's end.
+    pub(super) fn write_own(&mut self, slot: u32, bytes: usize) {
+        let framing = self.connections[slot]
+            .transport
+            .frame(true, true, bytes as u64);
+        let framing = framing.as_slice();
+        let Some(span) = self.arena(framing.len() + bytes) else {
+            return;
+        };
+        let (before, after) = self.memory.octets_mut(span).split_at_mut(framing.len());
+        before.copy_from_slice(framing);
+        after.copy_from_slice(&self.scratch[..bytes]);
+        let connection = &mut self.connections[slot];
+        if connection.out_open && connection.is_written() {
+            self.pieces.push(&mut connection.own, span);
+        } else {
+            self.queue(slot, span);
+        }
+    }
+
+    /// Has the connection looked at when the turn's sends are made.
+    pub(super) fn want_send(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        if !connection.listed_to_send {
+            connection.listed_to_send = true;
+            self.to_send.push(slot);
+        }
+    }
+
+    /// Makes the sends of this turn.
+    pub(super) fn send_all(&mut self) {
+        while let Some(slot) = self.to_send.pop() {
+            let Some(connection) = self.connections.get_mut(slot) else {
+                continue;
+            };
+            connection.listed_to_send = false;
+            self.send(slot);
+        }
+    }
+
+    fn send(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        if connection.sending > 0 || !connection.is_written() {
+            return;
+        }
+        let mut spans = [Span {
+            slot: 0,
+            start: 0,
+            bytes: 0,
+        }; SEND_SPANS_MAX];
+        let mut number = 0;
+        for (place, span) in spans.iter_mut().zip(self.pieces.iter(&connection.out)) {
+            *place = span;
+            number += 1;
+        }
+        if number == 0 {
+            if connection.stage == Stage::Draining {
+                self.end_our_direction(slot);
+            }
+            return;
+        }
+        connection.sending = number as u32;
+        connection.operations += 1;
+        let token = self.connections.token(Op::Send, slot);
+        self.ring.send(&spans[..number], token);
+    }
+
+    /// A send has completed, perhaps with fewer octets than asked.
+    pub(super) fn sent(&mut self, slot: u32, result: Result<u32, i32>) {
+        let connection = &mut self.connections[slot];
+        let sending = std::mem::take(&mut connection.sending);
+        if connection.stage == Stage::Closing {
+            return self.after_operation(slot);
+        }
+        let Ok(mut bytes) = result else {
+            self.metrics.add(Counter::SendsFailed, 1);
+            return self.broken(slot, Cause::Reset);
+        };
+        self.metrics.add(Counter::Sends, 1);
+        self.metrics.add(Counter::OctetsSent, bytes.into());
+        for _ in 0..sending {
+            let connection = &mut self.connections[slot];
+            let Some(first) = self.pieces.first(&connection.out) else {
+                break;
+            };
+            if bytes < first.bytes {
+                self.metrics.add(Counter::SendsPartial, 1);
+                if bytes > 0 {
+                    self.pieces.shorten_first(&mut connection.out, bytes);
+                }
+                break;
+            }
+            bytes -= first.bytes;
+            self.pieces.pop(&mut connection.out);
+            self.release(first.slot);
+        }
+        self.want_send(slot);
+        self.relieve_source(slot);
+    }
+
+    /// Memory held by what waits for this connection's peer: each slot once, as far as its spans
+    /// follow each other.
+    fn held_for(&self, slot: u32) -> u64 {
+        let mut slots = 0;
+        let mut last = u32::MAX;
+        for span in self.pieces.iter(&self.connections[slot].out) {
+            // Arena blocks are shared by all, and small: what they hold is counted by the octet.
+            if span.slot != last && span.slot < u32::from(self.settings.buffers) {
+                slots += 1;
+            }
+            last = span.slot;
+        }
+        slots * SLOT_BYTES as u64
+    }
+
+    fn is_over(&self, slot: u32, limit: u64) -> bool {
+        // The cheap test first: a span is at most a slot, and mostly there are few.
+        let out = &self.connections[slot].out;
+        u64::from(out.pieces()) * SLOT_BYTES as u64 > limit
+            && (out.pieces() > 1024 || self.held_for(slot) > limit)
+    }
+
+    /// Stops receiving from `source` if too much waits for `out` to take it.
+    pub(super) fn press_back(&mut self, source: u32, out: u32) {
+        if self.connections[source].paused || !self.is_over(out, self.settings.flow_bytes.into()) {
+            return;
+        }
+        self.pause(source);
+    }
+
+    /// Receives nothing more on a connection for the moment.
+    pub(super) fn pause(&mut self, slot: u32) {
+        if !std::mem::replace(&mut self.connections[slot].paused, true) {
+            self.metrics.add(Counter::Pauses, 1);
+            self.metrics.add(Counter::Paused, 1);
+            self.stop_receiving(slot);
+        }
+    }
+
+    /// Goes on receiving on a paused connection if what it brought has been read, and half of what
+    /// waited for the other leg has gone.
+    pub(super) fn go_on_reading(&mut self, slot: u32) {
+        let connection = &self.connections[slot];
+        if !connection.paused || !connection.inputs.is_empty() {
+            return;
+        }
+        if let Some((session, leg)) = connection.owner
+            && let Some(out) = self.sessions[session].leg(leg.other()).connection()
+            && self.is_over(out, u64::from(self.settings.flow_bytes / 2))
+        {
+            return;
+        }
+        self.unpause(slot);
+        self.receive_if_wanted(slot);
+    }
+
+    /// Lets the other leg go on if enough has gone out here.
+    fn relieve_source(&mut self, slot: u32) {
+        let Some((session, leg)) = self.connections[slot].owner else {
+            return;
+        };
+        let Some(source) = self.sessions[session].leg(leg.other()).connection() else {
+            return;
+        };
+        self.go_on_reading(source);
+    }
+
+    pub(super) fn unpause(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        if std::mem::take(&mut connection.paused) {
+            self.metrics.subtract(Counter::Paused, 1);
+        }
+    }
+
+    pub(super) fn stop_receiving(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        if connection.receiving == Receiving::On {
+            connection.receiving = Receiving::Cancelling;
+            let token = self.connections.token(Op::Receive, slot);
+            self.ring.cancel(token);
+        }
+    }
+}
