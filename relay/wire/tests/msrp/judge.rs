@@ -333,7 +333,7 @@ fn kind_of(subject: &[u8], faults: &mut Vec<Fault>) -> Kind {
         }
         return Kind::Response(status.map_or(0, |text| text.parse().unwrap()));
     }
-    if subject.is_empty() || !subject.iter().all(|octet| (b'A'..=b'Z').contains(octet)) {
+    if subject.is_empty() || !subject.iter().all(u8::is_ascii_uppercase) {
         faults.push(Fault::StartLine);
     }
     Kind::Request(match subject {

@@ -1,0 +1,6 @@
+//! The WebSocket server's side against a naive judge, and against tungstenite, which shares no code with us.
+
+mod client;
+mod frames;
+mod judge;
+mod peer;
