@@ -62,8 +62,9 @@ function signedIn(opened) {
   if (opened !== session) return;
   $("login").hidden = true;
   $("app").hidden = false;
-  showState();
-  showContacts();
+  conversations.clear();
+  $("contacts").replaceChildren();
+  show(null);
 }
 
 function signOut() {
