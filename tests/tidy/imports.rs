@@ -34,7 +34,6 @@ const RELAY: Table = Table {
                 "buffers",
                 "limits",
                 "metrics",
-                "config",
             ],
         ),
         // The kernel; knows bytes and descriptors only.
@@ -44,7 +43,8 @@ const RELAY: Table = Table {
         // Knows neither sockets nor TLS nor WebSocket; of the link only its words.
         ("session", &["wire", "link words", "buffers", "limits"]),
         ("buffers", &["limits"]),
-        ("config", &["limits"]),
+        // What was written, turned into what a shard takes.
+        ("config", &["shard", "limits"]),
         ("metrics", &["link words"]),
         // Knows the sizes of what is read and shared, to relate its bounds to them.
         ("limits", &["wire", "link words"]),
@@ -72,7 +72,8 @@ const CONTROL: Table = Table {
         // These six do not know each other.
         ("jsonrtc", &["limits", "random", "timers"]),
         ("sip", &["limits", "random", "timers"]),
-        ("sdp", &["limits"]),
+        // Of wire only how an MSRP URI is read.
+        ("sdp", &["wire", "limits"]),
         ("script", &["limits"]),
         ("packages", &["limits"]),
         ("state", &["limits", "random", "timers"]),

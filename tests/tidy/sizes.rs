@@ -6,7 +6,10 @@ use crate::tree::{Finding, Tree, assert_clean};
 const LINES_MAX: usize = 700;
 
 /// Files over the limit, each with its reason.
-const LONGER: &[(&str, &str)] = &[];
+const LONGER: &[(&str, &str)] = &[(
+    "control/sdk/src/wsc.global.js",
+    "made of the modules beside it by build/classic.js, which `npm test` checks",
+)];
 
 fn check(tree: &Tree, longer: &[(&str, &str)]) -> Vec<Finding> {
     let mut findings = Vec::new();

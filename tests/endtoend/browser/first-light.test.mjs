@@ -47,13 +47,13 @@ async function login(name) {
   await page.goto(system.page);
   await page.getByTestId('login-name').fill(name);
   await page.getByTestId('login-button').click();
-  await page.locator('[data-testid=call-button]:visible:enabled').waitFor();
+  await page.getByTestId('state').filter({ hasText: `Online as ${name}` }).waitFor();
   return { page, errors, context };
 }
 
-/** Waits until the page can send. */
-async function established(page) {
-  await page.locator('[data-testid=message-input]:visible:enabled').waitFor();
+/** Waits until the page says how its chat stands. */
+async function chatIs(page, words) {
+  await page.getByTestId('chat-state').filter({ hasText: words }).waitFor();
 }
 
 async function send(page, text) {
@@ -91,7 +91,7 @@ describe('a browser and a handset', () => {
     await page.getByTestId('call-target').fill('bob');
     await page.getByTestId('call-button').click();
     await bob.line(/^incoming from .*alice@localhost/);
-    await established(page);
+    await chatIs(page, 'Connected');
 
     await send(page, 'Hello from the browser');
     await bob.line(/^message from .*: Hello from the browser$/);
@@ -107,8 +107,7 @@ describe('a browser and a handset', () => {
     }
     bob.write('bye');
     await bob.line(/^ended/);
-    await page.locator('[data-testid=message-input]:disabled, [data-testid=message-input]:not(:visible)')
-      .waitFor({ state: 'attached' });
+    await chatIs(page, 'The chat has ended');
     assert.deepEqual(errors, []);
     await context.close();
   });
@@ -118,16 +117,17 @@ describe('a browser and a handset', () => {
     const bob = await startHandset('bob', '--call', 'sip:alice@localhost');
     await page.getByTestId('incoming').getByText('bob').first().waitFor();
     await page.getByTestId('accept-button').click();
-    await established(page);
+    await chatIs(page, 'Connected');
 
     bob.write('say Are you there?');
     await shows(page, 'Are you there?');
     await send(page, 'Yes, here I am');
     await bob.line(/^message from .*: Yes, here I am$/);
 
+    await page.getByTestId('end-button').click();
+    await bob.line(/^ended/);
     assert.deepEqual(errors, []);
     await context.close();
-    await bob.line(/^ended/);
   });
 
   test('a handset that declines is shown in words', async () => {
@@ -135,7 +135,7 @@ describe('a browser and a handset', () => {
     const { page, errors, context } = await login('alice');
     await page.getByTestId('call-target').fill('bob');
     await page.getByTestId('call-button').click();
-    await page.getByTestId('state').filter({ hasText: /declined/i }).waitFor();
+    await chatIs(page, 'bob declined');
     assert.deepEqual(errors, []);
     await context.close();
   });
@@ -145,7 +145,7 @@ describe('a browser and a handset', () => {
     const bob = await startHandset('bob', '--call', 'sip:alice@localhost');
     await page.getByTestId('incoming').getByText('bob').first().waitFor();
     await page.getByTestId('decline-button').click();
-    await bob.line(/^ended.*603/);
+    await bob.line(/^declined: 603/);
     assert.deepEqual(errors, []);
     await context.close();
   });
