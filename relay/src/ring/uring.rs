@@ -15,7 +15,7 @@ use io_uring::types::{
     BufRingEntry, CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec,
 };
 use io_uring::{IoUring, cqueue, opcode, squeue};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 
 use super::memory::{Mapping, Memory};
 use super::probe::Features;
@@ -199,17 +199,14 @@ impl Ring for Uring {
     }
 
     fn accepted_from(&self, listener: u32) -> Option<SocketAddr> {
-        let (storage, bytes) = *self.listening[listener as usize].peer;
-        // SAFETY: `storage` was zeroed first and is written by the kernel as a socket address of
-        // `bytes` octets; both are plain values copied out after the accept completed.
-        let address = unsafe {
-            SockAddr::try_init(|to, length| {
-                to.cast::<libc::sockaddr_storage>().write(storage);
-                *length = bytes;
-                Ok(())
-            })
-        };
-        address.ok()?.1.as_socket()
+        let (from_kernel, bytes) = *self.listening[listener as usize].peer;
+        let mut storage = SockAddrStorage::zeroed();
+        // SAFETY: the view is of the very type that the storage is made for.
+        let view = unsafe { storage.view_as::<libc::sockaddr_storage>() };
+        *view = from_kernel;
+        // SAFETY: the kernel wrote a socket address of `bytes` octets into what was zeroed before.
+        let address = unsafe { SockAddr::new(storage, bytes) };
+        address.as_socket()
     }
 
     fn connect(&mut self, peer: SocketAddr, token: Token) -> io::Result<()> {
@@ -289,17 +286,20 @@ impl Ring for Uring {
         let address = self.memory.address(span) as u64;
         let entries = self.provided.start().cast::<BufRingEntry>();
         let index = (self.provided_tail & self.provided_mask) as usize;
-        // SAFETY: `index` is below the number of entries of the mapping, and the kernel does not
-        // read an entry at or past the tail, which is where this one is.
-        let entry = unsafe { &mut *entries.add(index) };
+        // SAFETY: `index` is below the number of entries of the mapping.
+        let place = unsafe { entries.add(index) };
+        // SAFETY: the kernel does not read an entry at or past the tail, which is where this one
+        // is, and `&mut self` makes us the only writer.
+        let entry = unsafe { &mut *place };
         entry.set_addr(address);
         entry.set_len(DATA_BYTES as u32);
         entry.set_bid(buffer);
         self.provided_tail = self.provided_tail.wrapping_add(1);
-        // SAFETY: `entries` is the first entry of a registered ring of buffers, in which the
-        // kernel keeps the tail where this says; it is aligned for 16 bits and only ever touched
-        // atomically from here on.
-        let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(entries).cast_mut()) };
+        // SAFETY: `entries` is the first entry of a registered ring of buffers.
+        let tail = unsafe { BufRingEntry::tail(entries) };
+        // SAFETY: this is where the kernel keeps the tail; it is aligned for 16 bits and only ever
+        // touched atomically from here on.
+        let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
         // Pairs with the kernel's acquiring load: whoever sees the tail sees the entry.
         tail.store(self.provided_tail, Ordering::Release);
     }
@@ -371,12 +371,10 @@ fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
 
 /// Binds the calling thread to one core.
 pub fn pin_to_core(core: usize) -> io::Result<()> {
-    // SAFETY: all zeroes is the empty set, and `CPU_SET` ignores a core that is out of its range.
-    let set = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(core, &mut set);
-        set
-    };
+    // SAFETY: all zeroes is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is ours, and a core out of its range is ignored.
+    unsafe { libc::CPU_SET(core, &mut set) };
     // SAFETY: the set is ours and of the size stated; 0 names the calling thread.
     let outcome = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
     if outcome == 0 {
