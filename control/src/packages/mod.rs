@@ -131,7 +131,11 @@ pub fn from_files(files: &[(String, String)]) -> Result<Vec<Package>, BadFolder>
     }
     for (file, _) in files {
         let alone = |folder: &str| !packages.iter().any(|package| package.name == folder);
-        if file.strip_suffix(TEST).and_then(|rest| rest.strip_suffix('/')).is_some_and(alone) {
+        if file
+            .strip_suffix(TEST)
+            .and_then(|rest| rest.strip_suffix('/'))
+            .is_some_and(alone)
+        {
             return Err(BadFolder::TestAlone { file: file.clone() });
         }
     }
@@ -166,7 +170,9 @@ pub fn of_sip<'a>(subsession: Option<&'a str>, resolved: Option<&'a str>) -> Opt
 
 fn is_name(name: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&name.len())
-        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && name
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
 #[cfg(test)]
@@ -174,7 +180,10 @@ mod tests {
     use super::*;
 
     fn files(names: &[&str]) -> Vec<(String, String)> {
-        names.iter().map(|name| (name.to_string(), format!("// {name}"))).collect()
+        names
+            .iter()
+            .map(|name| (name.to_string(), format!("// {name}")))
+            .collect()
     }
 
     #[test]
@@ -196,7 +205,10 @@ mod tests {
         .unwrap();
         let names: Vec<_> = found.iter().map(|package| package.name.as_str()).collect();
         assert_eq!(names, [LIBRARY, "chat", "greeting"]);
-        assert_eq!(found[1].test, Some(("chat/test.json".into(), "// chat/test.json".into())));
+        assert_eq!(
+            found[1].test,
+            Some(("chat/test.json".into(), "// chat/test.json".into()))
+        );
         assert_eq!(found[2].test, None);
     }
 
@@ -204,7 +216,12 @@ mod tests {
     fn a_file_that_cannot_be_where_it_is_is_named() {
         let bad = |name: &str| from_files(&files(&[name])).unwrap_err();
         let file = |name: &str| name.to_string();
-        for name in ["chat.rhai", "chat/other.rhai", "a/b/c.rhai", "library/library.rhai"] {
+        for name in [
+            "chat.rhai",
+            "chat/other.rhai",
+            "a/b/c.rhai",
+            "library/library.rhai",
+        ] {
             assert_eq!(bad(name), BadFolder::Misplaced { file: file(name) });
         }
         let name = "Chat/Chat.rhai";
@@ -220,7 +237,10 @@ mod tests {
         let names: Vec<_> = all.iter().map(|package| package.name.as_str()).collect();
         assert_eq!(names, [LIBRARY, "register", "chat", "greeting"]);
         assert_eq!(all[2].text, "// chat/chat.rhai");
-        assert_eq!(all[2].test, None, "the shipped test goes with the shipped script");
+        assert_eq!(
+            all[2].test, None,
+            "the shipped test goes with the shipped script"
+        );
     }
 
     #[test]

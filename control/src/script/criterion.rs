@@ -163,18 +163,21 @@ mod tests {
         for key in ["FROM_APP/start/request", "FROM_APP/request/start"] {
             let criterion = Criterion::parse(key).unwrap();
             assert_eq!(criterion.to_string(), "FROM_APP/start/request");
-            assert_eq!(
-                criterion.functions("default")[1],
-                "from_app_start_request"
-            );
+            assert_eq!(criterion.functions("default")[1], "from_app_start_request");
         }
     }
 
     #[test]
     fn what_is_no_key_is_refused() {
-        for key in ["", "FROM_APP", "FROM_APP/start", "FROM_WEB/start/request", "FROM_APP/a/b",
-            "FROM_APP//request", "FROM_APP/start/request/default"]
-        {
+        for key in [
+            "",
+            "FROM_APP",
+            "FROM_APP/start",
+            "FROM_WEB/start/request",
+            "FROM_APP/a/b",
+            "FROM_APP//request",
+            "FROM_APP/start/request/default",
+        ] {
             assert_eq!(Criterion::parse(key), None, "{key}");
         }
     }
@@ -204,7 +207,9 @@ mod tests {
 
     #[test]
     fn send_as_request_also_finds_the_function_for_send_as_message() {
-        let names = Criterion::parse("FROM_APP/send/request").unwrap().functions("default");
+        let names = Criterion::parse("FROM_APP/send/request")
+            .unwrap()
+            .functions("default");
         let at = |name: &str| names.iter().position(|other| other == name).unwrap();
         assert!(at("from_app_send_request") < at("from_app_send_message"));
         assert!(at("from_app_send_message") < at("from_app_any_request"));

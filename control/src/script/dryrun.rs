@@ -73,7 +73,12 @@ pub(super) fn run(
         return Err(refuse(Fault::Source, 0, 0, message));
     }
     let cases: Vec<Case> = serde_json::from_str(text).map_err(|error| {
-        refuse(Fault::Compile, error.line(), error.column(), error.to_string())
+        refuse(
+            Fault::Compile,
+            error.line(),
+            error.column(),
+            error.to_string(),
+        )
     })?;
     if cases.len() > limits::TEST_CASES_MAX {
         let message = format!("more than {} cases", limits::TEST_CASES_MAX);
@@ -101,7 +106,9 @@ fn check(scripts: &Scripts, package: &str, case: &Case) -> Result<(), String> {
     if let Some(expected) = &case.fails {
         return match outcome {
             Err(error) if error.to_string().contains(expected) => Ok(()),
-            Err(error) => Err(format!("expected a failure with {expected:?}, got: {error}")),
+            Err(error) => Err(format!(
+                "expected a failure with {expected:?}, got: {error}"
+            )),
             Ok(_) => Err(format!("expected a failure with {expected:?}, but it ran")),
         };
     }

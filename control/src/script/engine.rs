@@ -8,7 +8,9 @@ use rhai::packages::{
     BasicMapPackage, BasicMathPackage, BasicStringPackage, BitFieldPackage, LanguageCorePackage,
     LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Map, Module, ParseError, Position, Scope};
+use rhai::{
+    AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Map, Module, ParseError, Position, Scope,
+};
 
 use super::error::{Fault, ScriptError};
 use super::{CONSTANTS, host, json, limits};
@@ -167,7 +169,10 @@ fn syntax_error(error: &ParseError, file: &str, text: &str) -> ScriptError {
     let mut message = error.err_type().to_string();
     if let rhai::ParseErrorType::VariableUndefined(name) = error.err_type() {
         let constant = format!("const {name} ");
-        if text.lines().any(|line| line.trim_start().starts_with(&constant)) {
+        if text
+            .lines()
+            .any(|line| line.trim_start().starts_with(&constant))
+        {
             message.push_str(&format!(" (inside a function it is {CONSTANTS}.{name})"));
         }
     }

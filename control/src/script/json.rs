@@ -124,7 +124,10 @@ mod tests {
         let mut map = rhai::Map::new();
         map.insert("gone".into(), Dynamic::UNIT);
         map.insert("here".into(), 1_i64.into());
-        assert_eq!(Value::Object(map_from_script(&map).unwrap()), json!({"here": 1}));
+        assert_eq!(
+            Value::Object(map_from_script(&map).unwrap()),
+            json!({"here": 1})
+        );
     }
 
     #[test]

@@ -54,4 +54,7 @@ pub const LOG_LINES_MAX: usize = 32;
 pub const LOG_BYTES_MAX: usize = 1024;
 
 const _: () = assert!(STORE_ENTRY_BYTES_MAX <= STORE_BYTES_MAX);
-const _: () = assert!(CONTENT_BYTES_MAX < FRAME_BYTES_MAX, "a description fits into a frame");
+const _: () = assert!(
+    CONTENT_BYTES_MAX < FRAME_BYTES_MAX,
+    "a description fits into a frame"
+);

@@ -86,9 +86,8 @@ impl Scripts {
         check_sources(&sources)?;
         let mut engine = Bounded::new(environment.clock);
         let outside = json::map_to_script(&environment.constants);
-        let (library, packages): (Vec<_>, Vec<_>) = sources
-            .iter()
-            .partition(|source| source.package == LIBRARY);
+        let (library, packages): (Vec<_>, Vec<_>) =
+            sources.iter().partition(|source| source.package == LIBRARY);
         let mut scripts = Scripts {
             library: None,
             packages: BTreeMap::new(),
@@ -276,7 +275,10 @@ fn check_sources(sources: &[Source]) -> Result<(), ScriptError> {
     };
     for (at, source) in sources.iter().enumerate() {
         if at > limits::PACKAGES_MAX {
-            return refuse(source, format!("more than {} packages", limits::PACKAGES_MAX));
+            return refuse(
+                source,
+                format!("more than {} packages", limits::PACKAGES_MAX),
+            );
         }
         if source.text.len() > limits::SOURCE_BYTES_MAX {
             let limit = limits::SOURCE_BYTES_MAX;

@@ -79,7 +79,11 @@ fn the_shipped_packages_pass_their_tests() {
     .unwrap_or_else(|error| panic!("{error}"));
     let criteria = scripts.criteria();
     assert_eq!(criteria[0].0, "chat");
-    assert!(criteria[0].1.contains(&"from_net_invite_response_2xx".to_string()));
+    assert!(
+        criteria[0]
+            .1
+            .contains(&"from_net_invite_response_2xx".to_string())
+    );
     assert!(scripts.has_package("register") && !scripts.has_package(LIBRARY));
 }
 
@@ -87,4 +91,598 @@ fn the_shipped_packages_pass_their_tests() {
 fn scripts_can_be_shared_between_threads() {
     fn shareable<T: Send + Sync>() {}
     shareable::<Scripts>();
+}
+
+#[test]
+fn a_package_or_function_that_is_not_there_is_no_criterion() {
+    let text = "fn from_app_start_request(context) {}";
+    let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
+    let ran = |package: &str, key: &str| {
+        let outcome = scripts.run(&web_run(package, key, json!({}))).unwrap();
+        matches!(outcome, Outcome::Ran(_))
+    };
+    assert!(ran("p", "FROM_APP/start/request"));
+    assert!(!ran("p", "FROM_APP/start/response"));
+    assert!(!ran("q", "FROM_APP/start/request"));
+}
+
+#[test]
+fn an_application_may_have_a_function_of_its_own_and_any_catches_the_rest() {
+    let text = r#"
+        fn from_app_start_request(context) { print("general"); }
+        fn from_app_start_request_at_shop(context) { print("shop"); }
+        fn from_app_any_request(context) { print("any"); }
+    "#;
+    let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
+    let said = |application: &str, key: &str| {
+        let run = Run {
+            application: application.to_string(),
+            ..web_run("p", key, json!({}))
+        };
+        match scripts.run(&run).unwrap() {
+            Outcome::Ran(actions) => actions.log[0].text.clone(),
+            Outcome::NoCriterion => String::new(),
+        }
+    };
+    assert_eq!(said("default", "FROM_APP/start/request"), "general");
+    assert_eq!(said("shop", "FROM_APP/start/request"), "shop");
+    assert_eq!(said("shop", "FROM_APP/other/request"), "any");
+    assert_eq!(said("shop", "FROM_APP/other/message"), "");
+}
+
+#[test]
+fn what_a_script_sees_has_the_names_of_the_patent_and_missing_members_are_unit() {
+    let body = r#"
+        let all = [
+            context.direction == "FROM_APP",
+            context.criterion == "FROM_APP/start/request",
+            context.packageType == "p",
+            context.application == "default",
+            context.uniqueId == "u1",
+            context.user == "alice@localhost",
+            context.webMessage.header.action == "start",
+            context.webMessage.header.n == 7,
+            context.webMessage.header.missing == (),
+            context.webMessage.payload.missing?.deeper == (),
+            context.webMessage.missing == (),
+            context.missing == (),
+            context.subSession == (),
+            context.subSession?.open == (),
+            context.originatingSipMessage == (),
+            context.sipRequest?.method == (),
+            context.session.remote == "",
+        ];
+        for (one, at) in all { if !one { throw `member ${at}`; } }
+    "#;
+    try_body(body).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn what_was_received_cannot_be_changed() {
+    let body = r#"
+        context.webMessage.header.action = "other";
+        if context.webMessage.header.action != "start" { throw "changed"; }
+    "#;
+    try_body(body).unwrap_or_else(|error| panic!("{error}"));
+    let error = try_body("context.webMessage.send()").unwrap_err();
+    assert!(error.message.contains("received"), "{error}");
+    assert!(try_body("context.user = \"eve\"").is_err());
+}
+
+#[test]
+fn a_request_is_sent_as_it_was_made() {
+    let body = r#"
+        let message = context.sipFactory.createSipRequest("MESSAGE");
+        message.setHeader("Subject", "one");
+        message.setHeader("subject", "two");
+        message.addHeader("X-A", "1");
+        message.addHeader("X-A", "2");
+        message.addAddressHeader("X-A", "<sip:a@b>", true);
+        message.setSipContactParameter("+g.a", ());
+        message.setSipContactParameter("+g.b", "\"x y\"");
+        message.setContactUser("alice.1");
+        message.requestURI = "sip:elsewhere@localhost";
+        message.setContent("hi", "text/plain;charset=UTF-8");
+        message.anchor = true;
+        if message.getHeader("SUBJECT") != "two" || message.getHeaders("x-a").len != 3 { throw "headers"; }
+        message.send();
+    "#;
+    let sent = try_body(body)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .outbound;
+    let expected = json!([{"sip_request": {
+        "method": "MESSAGE", "from": "sip:alice@localhost", "to": "sip:bob@localhost",
+        "request_uri": "sip:elsewhere@localhost",
+        "headers": [["X-A", "<sip:a@b>"], ["subject", "two"], ["X-A", "1"], ["X-A", "2"]],
+        "contact_params": [["+g.a", null], ["+g.b", "\"x y\""]], "contact_user": "alice.1",
+        "content": {"type": "text/plain;charset=UTF-8", "data": "hi"}, "anchor": true}}]);
+    assert_eq!(serde_json::to_value(&sent).unwrap(), expected);
+}
+
+#[test]
+fn frames_get_the_state_that_fits_their_kind() {
+    let body = r#"
+        let ringing = context.webFactory.createWebResponse("start");
+        ringing.header.response_code = 180;
+        ringing.send();
+        context.webFactory.createWebResponse("start").send();
+        context.webFactory.createWebRequest("start").send();
+        context.webFactory.createWebMessage("notify").send();
+        let set = context.webFactory.createWebResponse("start");
+        set.control.message_state = "subsequent";
+        set.header = #{ a: #{ b: [1, 2.5, true, ()] }, gone: () };
+        set.payload.text = "hi";
+        set.send();
+    "#;
+    let sent = try_body(body)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .outbound;
+    let expected = json!([
+        {"web": {"kind": "response", "action": "start", "state": "subsequent", "header": {"response_code": 180}}},
+        {"web": {"kind": "response", "action": "start", "state": "final"}},
+        {"web": {"kind": "request", "action": "start", "state": "initial"}},
+        {"web": {"kind": "message", "action": "notify"}},
+        {"web": {"kind": "response", "action": "start", "state": "subsequent",
+            "header": {"a": {"b": [1, 2.5, true, null]}}, "payload": {"text": "hi"}}},
+    ]);
+    assert_eq!(serde_json::to_value(&sent).unwrap(), expected);
+}
+
+/// Bodies that must fail as the script's own fault, each with a word of its message and the line it stands in.
+#[test]
+fn what_a_script_may_not_do_is_refused_with_its_line() {
+    let request = "let r = context.sipFactory.createSipRequest(\"X\");\n";
+    let rows = [
+        (
+            "r.setHeader(\"Subject\", \"a\\r\\nVia: b\");",
+            "not allowed",
+        ),
+        ("r.setHeader(\"Sub ject\", \"a\");", "not a token"),
+        ("r.setHeader(\"Via\", \"a\");", "set by the system"),
+        ("r.addHeader(\"call-ID\", \"a\");", "set by the system"),
+        ("r.setContent(\"x\", \"text\\r\\nX: y/z\");", "not allowed"),
+        (
+            "r.setSipContactParameter(\"a\", \"b>;c\");",
+            "quoted string",
+        ),
+        ("r.setContactUser(\"a@b\");", "not a token"),
+        ("r.requestURI = \"sip:a\\nb\";", "not allowed"),
+        ("r.send(); r.send();", "sent already"),
+        ("r.send(); r.setHeader(\"A\", \"b\");", "sent already"),
+        (
+            "context.sipFactory.createSipRequest(\"IN VITE\");",
+            "not a token",
+        ),
+        ("context.sipFactory.createSipResponse(99);", "between 101"),
+        ("context.sipFactory.createSipResponse(700);", "between 101"),
+        (
+            "context.sipFactory.createSipResponse(200, \"a\\nb\");",
+            "control characters",
+        ),
+        (
+            "context.webFactory.createWebErrorResponse(\"start\", 200, \"\");",
+            "between 300",
+        ),
+        ("context.webFactory.createWebMessage(\"\");", "action"),
+        ("context.subSessionStore.put(\"f\", |x| x);", "not JSON"),
+        ("Constants.NO_SUCH", "no constant"),
+        ("sleep(1);", "wait"),
+        ("throw \"mine\";", "mine"),
+        ("noSuchFunction(1);", "noSuchFunction"),
+    ];
+    for (line, word) in rows {
+        let error = try_body(&format!("{request}{line}")).unwrap_err();
+        assert_eq!(error.fault, Fault::Runtime, "{line}: {error}");
+        assert!(error.message.contains(word), "{line}: {error}");
+        assert_eq!(
+            (error.file.as_str(), error.line),
+            ("p/p.rhai", 3),
+            "{line}: {error}"
+        );
+        assert_eq!(error.function, "from_app_start_request", "{line}");
+    }
+}
+
+#[test]
+fn an_error_in_the_library_names_the_library() {
+    let error = try_body("sipAddressToString(5);").unwrap_err();
+    assert_eq!(error.file, "library/library.rhai");
+    assert_eq!(error.function, "sipAddressToString");
+    assert!(error.line > 0, "{error}");
+}
+
+#[test]
+fn a_run_that_never_ends_is_cut_off() {
+    for body in [
+        "loop {}",
+        "let x = 0; while true { x += 1; }",
+        "let y = 0; for x in 0..9999999999 { y = x; }",
+    ] {
+        let error = try_body(body).unwrap_err();
+        assert_eq!(error.fault, Fault::Limit, "{body}: {error}");
+        assert_eq!(
+            (error.file.as_str(), error.line),
+            ("p/p.rhai", 1),
+            "{error}"
+        );
+        assert_eq!(error.function, "from_app_start_request");
+    }
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_cut_off() {
+    static NOW_MS: AtomicU64 = AtomicU64::new(0);
+    let slow = Environment {
+        constants: JsonMap::new(),
+        clock: Box::new(|| NOW_MS.fetch_add(20, Ordering::Relaxed)),
+    };
+    let text = "fn from_app_start_request(context) { for x in 0..1000 { print(x); } }";
+    let scripts = Scripts::load(vec![source("p", text)], slow).unwrap();
+    let run = web_run("p", "FROM_APP/start/request", json!({}));
+    let error = scripts.run(&run).unwrap_err();
+    assert_eq!(error.fault, Fault::Limit);
+    // The next run starts with a clock of its own.
+    let text = "fn from_app_start_request(context) {}";
+    let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
+    assert!(scripts.run(&run).is_ok());
+}
+
+#[test]
+fn a_limit_can_not_be_caught_by_the_script() {
+    let error = try_body("try { loop {} } catch {}").unwrap_err();
+    assert_eq!(error.fault, Fault::Limit);
+}
+
+#[test]
+fn deep_recursion_is_cut_off() {
+    let text = "fn f(n) { f(n + 1) + 1 }\nfn from_app_start_request(context) { f(0); }";
+    let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
+    let error = scripts
+        .run(&web_run("p", "FROM_APP/start/request", json!({})))
+        .unwrap_err();
+    assert_eq!(error.fault, Fault::Limit, "{error}");
+    let deep = format!("fn f(x) {{ {}x{} }}", "(".repeat(5000), ")".repeat(5000));
+    let error = Scripts::load(vec![source("p", &deep)], environment())
+        .err()
+        .unwrap();
+    assert_eq!(error.fault, Fault::Compile);
+}
+
+#[test]
+fn huge_values_are_refused() {
+    for body in [
+        "let s = \"x\"; loop { s += s; }",
+        "let s = \"x\"; s.pad(1000000000, 'y');",
+        "let a = []; a.pad(1000000000, 1);",
+        "let a = []; loop { a.push(1); }",
+        "let m = #{}; let n = 0; loop { m[`k${n}`] = n; n += 1; }",
+        "let a = []; loop { a = [a, a]; }",
+        "let b = blob(1000000000);",
+        "let s = \"x\"; for n in 0..9999999 { s = `${s}${s}`; }",
+    ] {
+        let error = try_body(body).unwrap_err();
+        assert_ne!(error.fault, Fault::Compile, "{body}: {error}");
+    }
+    let big = "let s = \"\"; s.pad(70000, 'x'); ";
+    let body = "context.sipFactory.createSipRequest(\"X\").setContent(s, \"a/b\");";
+    assert!(
+        try_body(&format!("{big}{body}"))
+            .unwrap_err()
+            .message
+            .contains("65536")
+    );
+    let body = "s.pad(120000, 'x'); let w = context.webFactory.createWebMessage(\"x\");
+        w.payload.a = s; w.header.a = s; w.send();";
+    assert!(
+        try_body(&format!("{big}{body}"))
+            .unwrap_err()
+            .message
+            .contains("196608")
+    );
+}
+
+#[test]
+fn only_so_many_messages_are_sent_and_lines_logged() {
+    let body = "for n in 0..11 { context.sipFactory.createSipRequest(\"X\").send(); }";
+    assert!(try_body(body).unwrap_err().message.contains("10 messages"));
+    let body = "for n in 0..100 { context.log.warn(\"line\\n\" + n); } let s = \"\"; s.pad(9999, 'ä'); print(s);";
+    let log = try_body(body).unwrap().log;
+    assert_eq!(log.len(), limits::LOG_LINES_MAX);
+    assert_eq!(
+        log[3],
+        LogLine {
+            level: LogLevel::Warn,
+            text: "line 3".to_string()
+        }
+    );
+    let log = try_body("let s = \"\"; s.pad(9999, 'ä'); context.log.error(s); debug(1);")
+        .unwrap()
+        .log;
+    assert_eq!(
+        (log[0].level, log[0].text.len()),
+        (LogLevel::Error, limits::LOG_BYTES_MAX)
+    );
+    assert_eq!(log[1].text, "1");
+}
+
+#[test]
+fn stores_keep_json_within_their_limits() {
+    let body = r#"
+        context.subSessionStore.put("a", #{ n: 1 });
+        context.sessionStore["b"] = "x";
+        if context.subSessionStore.get("a").n != 1 || context.store.b != "x" { throw "read"; }
+        if context.subSessionStore.get("none") != () { throw "none"; }
+        context.subSessionStore.put("c", 1);
+        if context.subSessionStore.remove("c") != 1 { throw "remove"; }
+    "#;
+    let actions = try_body(body).unwrap_or_else(|error| panic!("{error}"));
+    let expected = json!({"session": {"b": "x"}, "subsession": {"a": {"n": 1}}});
+    assert_eq!(serde_json::to_value(&actions.stores).unwrap(), expected);
+    let entry = "let s = \"\"; s.pad(16384, 'x'); context.store.put(\"k\", s);";
+    assert!(try_body(entry).unwrap_err().message.contains("16384"));
+    let store = "let s = \"\"; s.pad(16000, 'x'); for n in 0..5 { context.store.put(`k${n}`, s); }";
+    assert!(try_body(store).unwrap_err().message.contains("65536"));
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_stores_as_they_were() {
+    let text = "fn from_app_start_request(context) { context.store.put(\"a\", 2); throw \"no\"; }";
+    let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
+    let mut run = web_run("p", "FROM_APP/start/request", json!({}));
+    run.stores.session.insert("a".to_string(), json!(1));
+    assert!(scripts.run(&run).is_err());
+    assert_eq!(run.stores.session["a"], json!(1));
+}
+
+#[test]
+fn a_script_can_neither_load_code_nor_read_the_clock() {
+    for body in ["eval(\"1\");", "import \"x\" as x;", "timestamp();"] {
+        assert!(try_body(body).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn constants_are_read_by_name_the_outside_over_the_package_over_the_library() {
+    let library = source(
+        LIBRARY,
+        "const A = 1; const B = 1; const C = 1; fn a() { Constants.A }",
+    );
+    let text = "const B = 2; const C = 2; const D = #{ deep: [1] };
+        fn from_app_start_request(context) {
+            print(`${a()} ${Constants.B} ${Constants.C} ${Constants.D.deep[0]}`);
+        }";
+    let mut environment = environment();
+    environment.constants.insert("C".to_string(), json!(3));
+    let scripts = Scripts::load(vec![library, source("p", text)], environment).unwrap();
+    let run = web_run("p", "FROM_APP/start/request", json!({}));
+    match scripts.run(&run).unwrap() {
+        Outcome::Ran(actions) => assert_eq!(actions.log[0].text, "1 2 3 1"),
+        Outcome::NoCriterion => panic!(),
+    }
+}
+
+#[test]
+fn a_constant_used_by_its_bare_name_is_refused_with_the_way_out() {
+    let text = "const PORT = 1;\nfn from_app_start_request(context) {\n    PORT + 1\n}";
+    let error = Scripts::load(vec![source("p", text)], environment())
+        .err()
+        .unwrap();
+    assert_eq!(
+        (error.fault, error.line, error.column),
+        (Fault::Compile, 3, 5)
+    );
+    assert!(error.message.contains("Constants.PORT"), "{error}");
+}
+
+#[test]
+fn a_syntax_error_refuses_the_whole_set_and_names_the_place() {
+    let good = source("good", "fn from_app_start_request(context) {}");
+    let bad = source(
+        "bad",
+        "fn from_app_start_request(context) {\n  let x = ;\n}",
+    );
+    let error = Scripts::load(vec![good, bad], environment()).err().unwrap();
+    assert_eq!(error.fault, Fault::Compile);
+    assert_eq!(
+        (error.file.as_str(), error.line, error.column),
+        ("bad/bad.rhai", 2, 11)
+    );
+    assert!(
+        error.to_string().starts_with("bad/bad.rhai:2:11: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_handler_with_the_wrong_number_of_parameters_is_refused() {
+    let text = "\n\nfn from_app_start_request(context, more) {}";
+    let error = Scripts::load(vec![source("p", text)], environment())
+        .err()
+        .unwrap();
+    assert_eq!((error.fault, error.line), (Fault::Compile, 3));
+}
+
+#[test]
+fn a_package_given_twice_or_too_large_is_refused() {
+    let twice = vec![source("p", ""), source("p", "")];
+    assert_eq!(
+        Scripts::load(twice, environment()).err().unwrap().fault,
+        Fault::Source
+    );
+    let large = vec![source("p", &" ".repeat(limits::SOURCE_BYTES_MAX + 1))];
+    assert_eq!(
+        Scripts::load(large, environment()).err().unwrap().fault,
+        Fault::Source
+    );
+}
+
+#[test]
+fn statements_outside_of_functions_are_bounded_too() {
+    let error = Scripts::load(vec![source("p", "loop {}")], environment())
+        .err()
+        .unwrap();
+    assert_eq!(error.fault, Fault::Limit);
+    let error = Scripts::load(vec![source("p", "const F = |x| x;")], environment())
+        .err()
+        .unwrap();
+    assert_eq!(error.fault, Fault::Compile);
+}
+
+#[test]
+fn a_package_may_replace_a_function_of_the_library_for_itself() {
+    let text = "fn webErrorCode(status) { 1 } fn from_app_start_request(context) { print(webErrorCode(500)); }";
+    let other = "fn from_app_start_request(context) { print(webErrorCode(500)); }";
+    let scripts = Scripts::load(
+        vec![library(), source("p", text), source("q", other)],
+        environment(),
+    )
+    .unwrap();
+    for (package, expected) in [("p", "1"), ("q", "503")] {
+        match scripts
+            .run(&web_run(package, "FROM_APP/start/request", json!({})))
+            .unwrap()
+        {
+            Outcome::Ran(actions) => assert_eq!(actions.log[0].text, expected),
+            Outcome::NoCriterion => panic!(),
+        }
+    }
+}
+
+#[test]
+fn a_package_whose_test_fails_is_refused_with_the_case() {
+    let load = |test: &str| {
+        let text = "fn from_app_start_request(context) { context.webFactory.createWebMessage(\"x\").send(); }";
+        Scripts::load(vec![shipped("p", text, Some(test))], environment()).err()
+    };
+    let case = |rest: &str| {
+        format!(
+            "[\n{{\"name\": \"it works\", \"when\": {{\"criterion\": \"FROM_APP/start/request\", \"web\": {{}}}}, {rest}}}]"
+        )
+    };
+    assert_eq!(
+        load(&case(
+            "\"then\": [{\"web\": {\"kind\": \"message\", \"action\": \"x\"}}]"
+        )),
+        None
+    );
+    let failed = [
+        ("\"then\": []", "message 1: expected nothing"),
+        (
+            "\"then\": [{\"web\": {\"kind\": \"message\", \"action\": \"y\"}}]",
+            "message 1",
+        ),
+        ("\"fails\": \"boom\"", "but it ran"),
+        (
+            "\"then\": [{\"web\": {\"kind\": \"message\", \"action\": \"x\"}}], \"stores\": {\"session\": {\"a\": 1}}",
+            "stores",
+        ),
+        ("\"stores\": {}", "neither"),
+    ];
+    for (rest, word) in failed {
+        let error = load(&case(rest)).unwrap();
+        assert_eq!(
+            (error.fault, error.file.as_str(), error.line),
+            (Fault::Test, "p/test.json", 2)
+        );
+        assert!(
+            error.message.contains("it works") && error.message.contains(word),
+            "{error}"
+        );
+    }
+    let unread = load("[\n  {\"nmae\": 1}]").unwrap();
+    assert_eq!((unread.fault, unread.line), (Fault::Compile, 2));
+}
+
+fn sip(method: &str, accept_contact: Option<&str>, body: &str) -> SipView {
+    SipView {
+        is_request: true,
+        method: method.to_string(),
+        headers: accept_contact
+            .map(|value| ("accept-contact".to_string(), value.to_string()))
+            .into_iter()
+            .collect(),
+        content_type: "application/sdp".to_string(),
+        content: body.replace('\n', "\r\n").into_bytes(),
+        ..SipView::default()
+    }
+}
+
+#[test]
+fn a_sip_request_finds_its_package() {
+    let scripts = Scripts::load(vec![library()], environment()).unwrap();
+    let msrp = "v=0\nm=message 9 TCP/MSRP *\n";
+    let rows = [
+        (sip("INVITE", None, msrp), Some("chat")),
+        (
+            sip(
+                "INVITE",
+                None,
+                "v=0\nm=message 9 TCP/MSRP *\na=file-selector:x\n",
+            ),
+            Some("file_transfer"),
+        ),
+        (
+            sip("INVITE", None, "v=0\nm=audio 9 RTP/AVP 0\na=x:m=message \n"),
+            Some("call"),
+        ),
+        (sip("INVITE", None, ""), Some("call")),
+        (sip("MESSAGE", None, "hi"), Some("messaging")),
+        (
+            sip("OPTIONS", Some("*;+g.oma.sip-im"), ""),
+            Some("capability"),
+        ),
+        (sip("OPTIONS", Some("*;audio"), ""), None),
+        (sip("OPTIONS", None, ""), None),
+        (sip("SUBSCRIBE", None, ""), None),
+    ];
+    for (request, package) in rows {
+        let found = scripts
+            .resolve_package(&request)
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(found.as_deref(), package, "{}", request.method);
+    }
+    let mut octets = sip("INVITE", None, "");
+    octets.content = vec![0xff, 0xfe];
+    assert_eq!(
+        scripts.resolve_package(&octets).unwrap().as_deref(),
+        Some("call")
+    );
+    let none = Scripts::load(vec![], environment()).unwrap();
+    assert_eq!(none.resolve_package(&octets).unwrap(), None);
+}
+
+#[test]
+fn a_resolving_function_that_returns_nonsense_is_an_error() {
+    let text = "fn resolvePackageType(sipRequest) { 5 }";
+    let scripts = Scripts::load(vec![source(LIBRARY, text)], environment()).unwrap();
+    assert!(scripts.resolve_package(&sip("INVITE", None, "")).is_err());
+}
+
+#[test]
+fn addresses_become_what_frames_write() {
+    let rows = [
+        ("sip:bob@localhost", "bob@localhost"),
+        (
+            "\"Bob <x>\" <sip:bob@localhost;user=phone>;tag=1",
+            "bob@localhost",
+        ),
+        (
+            "\"Jos\u{e9} \\\"B\\\"\" <SIPS:bob@localhost>",
+            "bob@localhost",
+        ),
+        ("Bob <sip:bob@localhost>", "bob@localhost"),
+        ("sip:bob@localhost;tag=1", "bob@localhost"),
+        ("<tel:+1;phone-context=x>", "tel:+1;phone-context=x"),
+        ("", ""),
+        ("<", ""),
+        ("\"", ""),
+    ];
+    for (address, expected) in rows {
+        let text = format!("print(sipAddressToString({address:?}));");
+        let log = try_body(&text)
+            .unwrap_or_else(|error| panic!("{address}: {error}"))
+            .log;
+        let said = log.first().map_or("", |line| line.text.as_str());
+        assert_eq!(said.trim_matches('"'), expected, "{address}");
+    }
 }

@@ -77,8 +77,7 @@ impl Origin {
     fn write(&mut self, session: &mut Session, host: &str) -> Vec<u8> {
         let address = address(host);
         let id = self.id.to_string();
-        session.origin =
-            sdp_types::Origin::new(id, 0, NetType::In, address.addrtype, host);
+        session.origin = sdp_types::Origin::new(id, 0, NetType::In, address.addrtype, host);
         let unversioned = written(session);
         if unversioned != self.last {
             self.version += 1;
@@ -171,7 +170,11 @@ fn anchor(session: &mut Session, live: Option<usize>, leg: &LocalLeg<'_>, own: &
         } else {
             refuse_media(media);
             // RFC 8866, 5.7: every section has a c-line if the session has none.
-            media.connections = if shared { Vec::new() } else { vec![connection.clone()] };
+            media.connections = if shared {
+                Vec::new()
+            } else {
+                vec![connection.clone()]
+            };
         }
     }
 }
@@ -181,10 +184,16 @@ fn anchor_media(media: &mut Media, leg: &LocalLeg<'_>, own: &MsrpUri) {
     media.proto = leg.transport.protocol().to_string();
     media.fmt = "*".to_string();
     let mut roles = vec![Attribute::with_value("setup", leg.setup.word())];
-    roles.extend(leg.fingerprint.map(|value| Attribute::with_value("fingerprint", value)));
+    roles.extend(
+        leg.fingerprint
+            .map(|value| Attribute::with_value("fingerprint", value)),
+    );
     let setup_has_a_place = media.has_attribute("setup");
     let mut path = vec![Attribute::with_value("path", own.as_str())];
-    path.extend(leg.resource.map(|value| Attribute::with_value("ws-resource-path", value)));
+    path.extend(
+        leg.resource
+            .map(|value| Attribute::with_value("ws-resource-path", value)),
+    );
     if !setup_has_a_place {
         path.append(&mut roles);
     }

@@ -60,9 +60,14 @@ pub enum Setup {
 impl Setup {
     /// The value of `a=setup`; `None` for a word that is none.
     pub(super) fn of_word(word: &str) -> Option<Setup> {
-        [Setup::Active, Setup::Passive, Setup::Actpass, Setup::Holdconn]
-            .into_iter()
-            .find(|setup| setup.word().eq_ignore_ascii_case(word.trim()))
+        [
+            Setup::Active,
+            Setup::Passive,
+            Setup::Actpass,
+            Setup::Holdconn,
+        ]
+        .into_iter()
+        .find(|setup| setup.word().eq_ignore_ascii_case(word.trim()))
     }
 
     pub(super) fn word(self) -> &'static str {
@@ -162,11 +167,23 @@ mod tests {
         };
         let (active, passive) = (Ok(Role::Active), Ok(Role::Passive));
         expected(
-            [active.clone(), passive, active.clone(), active.clone(), active.clone()],
+            [
+                active.clone(),
+                passive,
+                active.clone(),
+                active.clone(),
+                active.clone(),
+            ],
             Setup::Actpass,
         );
         expected(
-            [active.clone(), Err(Refusal::RoleClash), active.clone(), active.clone(), active],
+            [
+                active.clone(),
+                Err(Refusal::RoleClash),
+                active.clone(),
+                active.clone(),
+                active,
+            ],
             Setup::Active,
         );
     }

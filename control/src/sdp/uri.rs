@@ -23,7 +23,11 @@ impl MsrpUri {
             (true, true) => Transport::Wss,
             (true, false) => Transport::Ws,
             (false, secure) if uri.transport.eq_ignore_ascii_case(b"tcp") => {
-                if secure { Transport::Tls } else { Transport::Tcp }
+                if secure {
+                    Transport::Tls
+                } else {
+                    Transport::Tcp
+                }
             }
             (false, _) => return None,
         };
@@ -80,7 +84,11 @@ mod tests {
             ("msrp://h:1/s;tcp", Transport::Tcp),
             ("MSRPS://h:1/s;TCP", Transport::Tls),
         ] {
-            assert_eq!(MsrpUri::parse(text).map(|uri| uri.transport), Some(transport), "{text}");
+            assert_eq!(
+                MsrpUri::parse(text).map(|uri| uri.transport),
+                Some(transport),
+                "{text}"
+            );
         }
         assert_eq!(MsrpUri::parse("msrp://h:1/s;sctp"), None);
     }
@@ -100,7 +108,12 @@ mod tests {
 
     #[test]
     fn what_could_smuggle_a_line_is_no_uri() {
-        for text in ["msrp://h:1/s;tcp\r\na=x", "msrp://h:1/s;tcp ", "msrp://h:1/s x;tcp", ""] {
+        for text in [
+            "msrp://h:1/s;tcp\r\na=x",
+            "msrp://h:1/s;tcp ",
+            "msrp://h:1/s x;tcp",
+            "",
+        ] {
             assert_eq!(MsrpUri::parse(text), None, "{text:?}");
         }
     }

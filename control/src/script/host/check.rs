@@ -5,8 +5,25 @@ use crate::script::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// Header fields that are the host's, in lower case, with their short forms. RFC 3261, 7.3.3.
 const SYSTEM_HEADERS: &[&str] = &[
-    "via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "contact", "m", "route",
-    "record-route", "max-forwards", "content-length", "l", "content-type", "c", "path",
+    "via",
+    "v",
+    "from",
+    "f",
+    "to",
+    "t",
+    "call-id",
+    "i",
+    "cseq",
+    "contact",
+    "m",
+    "route",
+    "record-route",
+    "max-forwards",
+    "content-length",
+    "l",
+    "content-type",
+    "c",
+    "path",
     "service-route",
 ];
 
@@ -70,7 +87,10 @@ pub(super) fn parameter_value(what: &str, text: &str) -> Checked<()> {
 }
 
 fn is_quoted(text: &str) -> bool {
-    let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+    let Some(inner) = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    else {
         return false;
     };
     let mut escaped = false;
@@ -110,7 +130,15 @@ mod tests {
 
     #[test]
     fn a_system_header_is_refused_in_any_spelling() {
-        for name in ["Via", "CALL-ID", "l", "contact", "M", "Content-Type", "route"] {
+        for name in [
+            "Via",
+            "CALL-ID",
+            "l",
+            "contact",
+            "M",
+            "Content-Type",
+            "route",
+        ] {
             assert!(header_name(name).is_err(), "{name}");
         }
         for name in ["", "X Y", "X:Y", "X\r\nY", &"x".repeat(NAME_BYTES_MAX + 1)] {
@@ -124,7 +152,16 @@ mod tests {
         for text in ["a", "\"a b;c\"", "\"\"", "\"a\\\"b\""] {
             assert!(parameter_value("x", text).is_ok(), "{text}");
         }
-        for text in ["", "a;b", "a,b", "<a>", "\"", "\"a\"b\"", "\"a\\\"", "\"a\r\n\""] {
+        for text in [
+            "",
+            "a;b",
+            "a,b",
+            "<a>",
+            "\"",
+            "\"a\"b\"",
+            "\"a\\\"",
+            "\"a\r\n\"",
+        ] {
             assert!(parameter_value("x", text).is_err(), "{text:?}");
         }
     }

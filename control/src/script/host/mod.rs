@@ -207,16 +207,23 @@ fn register_log(engine: &mut Engine) {
             log.0.log(level, &text.to_string());
         });
     }
-    // `print(x)` and `debug(x)` are what one tries first.
+    // `print(x)` and `debug(x)` are what one tries first. Text has functions of its own in the engine, which
+    // would be found before one for any value.
     for name in ["print", "debug"] {
-        engine.register_fn(name, move |context: NativeCallContext, text: Dynamic| {
-            let text = text.to_string();
-            if let Some(run) = context.tag().and_then(|tag| tag.read_lock::<Context>()) {
-                run.0.log(LogLevel::Info, &text);
-            }
-            text
+        engine.register_fn(name, |context: NativeCallContext, value: Dynamic| {
+            printed(&context, &value.to_string())
+        });
+        engine.register_fn(name, |context: NativeCallContext, text: &str| {
+            printed(&context, text)
         });
     }
+}
+
+fn printed(context: &NativeCallContext, text: &str) -> String {
+    if let Some(run) = context.tag().and_then(|tag| tag.read_lock::<Context>()) {
+        run.0.log(LogLevel::Info, text);
+    }
+    text.to_string()
 }
 
 fn register_constants(engine: &mut Engine) {

@@ -33,14 +33,20 @@ impl SipMessage {
     pub(crate) fn received(view: &SipView) -> SipMessage {
         SipMessage {
             shared: None,
-            fields: Arc::new(Mutex::new(Fields { view: view.clone(), ..Fields::default() })),
+            fields: Arc::new(Mutex::new(Fields {
+                view: view.clone(),
+                ..Fields::default()
+            })),
         }
     }
 
     fn draft(shared: &Arc<Shared>, view: SipView) -> SipMessage {
         SipMessage {
             shared: Some(shared.clone()),
-            fields: Arc::new(Mutex::new(Fields { view, ..Fields::default() })),
+            fields: Arc::new(Mutex::new(Fields {
+                view,
+                ..Fields::default()
+            })),
         }
     }
 
@@ -62,13 +68,23 @@ impl SipMessage {
 
     fn header(&self, name: &str) -> Dynamic {
         let fields = self.fields();
-        let mut found = fields.view.headers.iter().filter(|(one, _)| one.eq_ignore_ascii_case(name));
-        found.next().map_or(Dynamic::UNIT, |(_, value)| value.clone().into())
+        let mut found = fields
+            .view
+            .headers
+            .iter()
+            .filter(|(one, _)| one.eq_ignore_ascii_case(name));
+        found
+            .next()
+            .map_or(Dynamic::UNIT, |(_, value)| value.clone().into())
     }
 
     fn headers(&self, name: &str) -> Array {
         let fields = self.fields();
-        let found = fields.view.headers.iter().filter(|(one, _)| one.eq_ignore_ascii_case(name));
+        let found = fields
+            .view
+            .headers
+            .iter()
+            .filter(|(one, _)| one.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.clone().into()).collect()
     }
 
@@ -175,7 +191,10 @@ impl SipFactory {
     fn request_to_peer(&self, method: &str) -> Checked<SipMessage> {
         let run = &self.0.run;
         let named = match &run.message {
-            Inbound::Web(frame) => frame.header.get("target").and_then(|target| target.as_str()),
+            Inbound::Web(frame) => frame
+                .header
+                .get("target")
+                .and_then(|target| target.as_str()),
             Inbound::Sip(_) => None,
         };
         let peer = match &run.subsession {
@@ -187,7 +206,10 @@ impl SipFactory {
     }
 
     fn response(&self, code: INT, reason: &str) -> Checked<SipMessage> {
-        let Some(status) = u16::try_from(code).ok().filter(|code| (101..=699).contains(code)) else {
+        let Some(status) = u16::try_from(code)
+            .ok()
+            .filter(|code| (101..=699).contains(code))
+        else {
             return Err(format!("status: {code} is not between 101 and 699").into());
         };
         check::line("reason", reason)?;
@@ -195,14 +217,23 @@ impl SipFactory {
             Inbound::Sip(message) => message.method.clone(),
             Inbound::Web(_) => String::new(),
         };
-        let view = SipView { status, reason: reason.to_string(), method, ..SipView::default() };
+        let view = SipView {
+            status,
+            reason: reason.to_string(),
+            method,
+            ..SipView::default()
+        };
         Ok(SipMessage::draft(&self.0, view))
     }
 }
 
 /// The bare form `user@domain` as a URI; what has a scheme stays.
 fn sip_uri(text: &str) -> String {
-    let scheme = text.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let scheme = text
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let has_scheme = text.contains(':') && ["sip", "sips", "tel", "urn"].contains(&scheme.as_str());
     if text.is_empty() || has_scheme || text.contains('<') {
         return text.to_string();
@@ -256,45 +287,62 @@ pub(super) fn register(engine: &mut Engine) {
 fn register_factory(engine: &mut Engine) {
     engine
         .register_type_with_name::<SipFactory>("SipFactory")
-        .register_fn("createSipRequest", |factory: &mut SipFactory, method: &str| {
-            factory.request_to_peer(method)
-        })
+        .register_fn(
+            "createSipRequest",
+            |factory: &mut SipFactory, method: &str| factory.request_to_peer(method),
+        )
         .register_fn(
             "createSipRequest",
             |factory: &mut SipFactory, method: &str, from: &str, to: &str| {
                 factory.request(method, from, to)
             },
         )
-        .register_fn("createSipResponse", |factory: &mut SipFactory, code: INT| {
-            factory.response(code, "")
-        })
+        .register_fn(
+            "createSipResponse",
+            |factory: &mut SipFactory, code: INT| factory.response(code, ""),
+        )
         .register_fn(
             "createSipResponse",
             |factory: &mut SipFactory, code: INT, reason: &str| factory.response(code, reason),
         )
-        .register_fn("createSipAddress", |_: &mut SipFactory, text: &str| address(text))
+        .register_fn("createSipAddress", |_: &mut SipFactory, text: &str| {
+            address(text)
+        })
         .register_fn("parseSipAddress", address)
-        .register_fn("createSipUri", |_: &mut SipFactory, text: &str| -> Checked<String> {
-            check::value("address", text)?;
-            Ok(sip_uri(text))
-        });
+        .register_fn(
+            "createSipUri",
+            |_: &mut SipFactory, text: &str| -> Checked<String> {
+                check::value("address", text)?;
+                Ok(sip_uri(text))
+            },
+        );
 }
 
 fn register_reading(engine: &mut Engine) {
     engine
         .register_type_with_name::<SipMessage>("SipMessage")
         .register_indexer_get(|_: &mut SipMessage, _: &str| Dynamic::UNIT)
-        .register_get("method", |message: &mut SipMessage| message.fields().view.method.clone())
-        .register_get("isRequest", |message: &mut SipMessage| message.fields().view.is_request)
-        .register_get("inDialog", |message: &mut SipMessage| message.fields().view.in_dialog)
+        .register_get("method", |message: &mut SipMessage| {
+            message.fields().view.method.clone()
+        })
+        .register_get("isRequest", |message: &mut SipMessage| {
+            message.fields().view.is_request
+        })
+        .register_get("inDialog", |message: &mut SipMessage| {
+            message.fields().view.in_dialog
+        })
         .register_get("status", |message: &mut SipMessage| {
             INT::from(message.fields().view.status)
         })
         .register_get("reasonPhrase", |message: &mut SipMessage| {
             message.fields().view.reason.clone()
         })
-        .register_get("from", |message: &mut SipMessage| message.fields().view.from.clone())
-        .register_get("to", |message: &mut SipMessage| message.fields().view.to.clone())
+        .register_get("from", |message: &mut SipMessage| {
+            message.fields().view.from.clone()
+        })
+        .register_get("to", |message: &mut SipMessage| {
+            message.fields().view.to.clone()
+        })
         .register_get("requestURI", |message: &mut SipMessage| {
             message.fields().view.request_uri.clone()
         })
@@ -310,34 +358,55 @@ fn register_reading(engine: &mut Engine) {
             }
         })
         .register_get("anchor", |message: &mut SipMessage| message.fields().anchor)
-        .register_fn("getHeader", |message: &mut SipMessage, name: &str| message.header(name))
-        .register_fn("getHeaders", |message: &mut SipMessage, name: &str| message.headers(name))
+        .register_fn("getHeader", |message: &mut SipMessage, name: &str| {
+            message.header(name)
+        })
+        .register_fn("getHeaders", |message: &mut SipMessage, name: &str| {
+            message.headers(name)
+        })
         .register_fn("toString", |text: &mut rhai::ImmutableString| text.clone())
-        .register_fn("toString", |data: &mut Blob| String::from_utf8_lossy(data).into_owned());
+        .register_fn("toString", |data: &mut Blob| {
+            String::from_utf8_lossy(data).into_owned()
+        });
 }
 
 fn register_writing(engine: &mut Engine) {
     engine
-        .register_set("requestURI", |message: &mut SipMessage, uri: &str| -> Checked<()> {
-            check::value("requestURI", uri)?;
-            message.change()?.view.request_uri = uri.to_string();
-            Ok(())
-        })
-        .register_set("anchor", |message: &mut SipMessage, anchor: bool| -> Checked<()> {
-            message.change()?.anchor = anchor;
-            Ok(())
-        })
-        .register_fn("setHeader", |message: &mut SipMessage, name: &str, value: &str| {
-            message.add_header(name, value, false, true)
-        })
-        .register_fn("addHeader", |message: &mut SipMessage, name: &str, value: &str| {
-            message.add_header(name, value, false, false)
-        })
-        .register_fn("setContactUser", |message: &mut SipMessage, user: &str| -> Checked<()> {
-            check::name("contact user", user)?;
-            message.change()?.contact_user = Some(user.to_string());
-            Ok(())
-        })
+        .register_set(
+            "requestURI",
+            |message: &mut SipMessage, uri: &str| -> Checked<()> {
+                check::value("requestURI", uri)?;
+                message.change()?.view.request_uri = uri.to_string();
+                Ok(())
+            },
+        )
+        .register_set(
+            "anchor",
+            |message: &mut SipMessage, anchor: bool| -> Checked<()> {
+                message.change()?.anchor = anchor;
+                Ok(())
+            },
+        )
+        .register_fn(
+            "setHeader",
+            |message: &mut SipMessage, name: &str, value: &str| {
+                message.add_header(name, value, false, true)
+            },
+        )
+        .register_fn(
+            "addHeader",
+            |message: &mut SipMessage, name: &str, value: &str| {
+                message.add_header(name, value, false, false)
+            },
+        )
+        .register_fn(
+            "setContactUser",
+            |message: &mut SipMessage, user: &str| -> Checked<()> {
+                check::name("contact user", user)?;
+                message.change()?.contact_user = Some(user.to_string());
+                Ok(())
+            },
+        )
         .register_fn(
             "setSipContactParameter",
             |message: &mut SipMessage, name: &str, value: &str| {
@@ -350,12 +419,16 @@ fn register_writing(engine: &mut Engine) {
                 message.set_contact_parameter(name, None)
             },
         )
-        .register_fn("setContent", |message: &mut SipMessage, text: &str, mime: &str| {
-            message.set_content(text.as_bytes(), mime)
-        })
-        .register_fn("setContent", |message: &mut SipMessage, data: Blob, mime: &str| {
-            message.set_content(&data, mime)
-        })
+        .register_fn(
+            "setContent",
+            |message: &mut SipMessage, text: &str, mime: &str| {
+                message.set_content(text.as_bytes(), mime)
+            },
+        )
+        .register_fn(
+            "setContent",
+            |message: &mut SipMessage, data: Blob, mime: &str| message.set_content(&data, mime),
+        )
         .register_fn("send", |message: &mut SipMessage| message.send());
     for name in ["addAddressHeader", "addParameterableHeader"] {
         engine.register_fn(

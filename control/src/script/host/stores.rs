@@ -30,14 +30,18 @@ impl Store {
 
     fn read(&self, key: &str) -> Dynamic {
         let mut state = self.0.state();
-        self.map(&mut state).get(key).map_or(Dynamic::UNIT, to_script)
+        self.map(&mut state)
+            .get(key)
+            .map_or(Dynamic::UNIT, to_script)
     }
 
     fn put(&self, key: &str, value: &Dynamic) -> Checked<()> {
         let value = json_of(value, key)?;
         let bytes = key.len() + serde_json::to_string(&value).map_or(usize::MAX, |text| text.len());
         if bytes > STORE_ENTRY_BYTES_MAX {
-            return Err(format!("{key}: an entry has at most {STORE_ENTRY_BYTES_MAX} octets").into());
+            return Err(
+                format!("{key}: an entry has at most {STORE_ENTRY_BYTES_MAX} octets").into(),
+            );
         }
         let mut state = self.0.state();
         let map = self.map(&mut state);

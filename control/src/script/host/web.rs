@@ -31,7 +31,11 @@ struct Frame {
 /// What may be done with a frame.
 enum Standing {
     Received,
-    Draft { kind: WebKind, action: String, state: Option<MessageState> },
+    Draft {
+        kind: WebKind,
+        action: String,
+        state: Option<MessageState>,
+    },
     Sent,
 }
 
@@ -76,7 +80,11 @@ impl WebMessage {
     fn send(&self) -> Checked<()> {
         let mut frame = self.frame();
         let (kind, action, state) = match &frame.standing {
-            Standing::Draft { kind, action, state } => (*kind, action.clone(), *state),
+            Standing::Draft {
+                kind,
+                action,
+                state,
+            } => (*kind, action.clone(), *state),
             Standing::Received => return Err("a received frame can't be sent".into()),
             Standing::Sent => return Err("this frame was sent already".into()),
         };
@@ -86,7 +94,9 @@ impl WebMessage {
         if written_bytes(&header).saturating_add(written_bytes(&payload)) > FRAME_BYTES_MAX {
             return Err(format!("a frame has at most {FRAME_BYTES_MAX} octets").into());
         }
-        let code = header.get("response_code").and_then(serde_json::Value::as_i64);
+        let code = header
+            .get("response_code")
+            .and_then(serde_json::Value::as_i64);
         let state = state.or(match kind {
             WebKind::Request => Some(MessageState::Initial),
             WebKind::Response if code.is_some_and(|code| code < 200) => {
@@ -110,7 +120,9 @@ impl WebMessage {
 
 impl WebFactory {
     fn create(&self, kind: WebKind, action: &str, header: Map) -> Checked<WebMessage> {
-        if action.is_empty() || action.len() > NAME_BYTES_MAX || action.chars().any(char::is_control)
+        if action.is_empty()
+            || action.len() > NAME_BYTES_MAX
+            || action.chars().any(char::is_control)
         {
             return Err("action: empty, too long, or with control characters".into());
         }
@@ -122,7 +134,11 @@ impl WebFactory {
         Ok(WebMessage {
             shared: self.0.clone(),
             frame: Arc::new(Mutex::new(Frame {
-                standing: Standing::Draft { kind, action: action.to_string(), state: None },
+                standing: Standing::Draft {
+                    kind,
+                    action: action.to_string(),
+                    state: None,
+                },
                 control: Map::new(),
                 header,
                 payload: Map::new(),
@@ -148,15 +164,24 @@ impl WebFactory {
 pub(super) fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<WebFactory>("WebFactory")
-        .register_fn("createWebMessage", |factory: &mut WebFactory, action: &str| {
-            factory.create(WebKind::Message, action, Map::new())
-        })
-        .register_fn("createWebResponse", |factory: &mut WebFactory, action: &str| {
-            factory.create(WebKind::Response, action, Map::new())
-        })
-        .register_fn("createWebRequest", |factory: &mut WebFactory, action: &str| {
-            factory.create(WebKind::Request, action, Map::new())
-        })
+        .register_fn(
+            "createWebMessage",
+            |factory: &mut WebFactory, action: &str| {
+                factory.create(WebKind::Message, action, Map::new())
+            },
+        )
+        .register_fn(
+            "createWebResponse",
+            |factory: &mut WebFactory, action: &str| {
+                factory.create(WebKind::Response, action, Map::new())
+            },
+        )
+        .register_fn(
+            "createWebRequest",
+            |factory: &mut WebFactory, action: &str| {
+                factory.create(WebKind::Request, action, Map::new())
+            },
+        )
         .register_fn(
             "createWebErrorResponse",
             |factory: &mut WebFactory, action: &str, code: INT, reason: &str| {
@@ -172,9 +197,15 @@ pub(super) fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<WebMessage>("WebMessage")
         .register_indexer_get(|_: &mut WebMessage, _: &str| Dynamic::UNIT)
-        .register_get("control", |message: &mut WebMessage| message.frame().control.clone())
-        .register_get("header", |message: &mut WebMessage| message.frame().header.clone())
-        .register_get("payload", |message: &mut WebMessage| message.frame().payload.clone())
+        .register_get("control", |message: &mut WebMessage| {
+            message.frame().control.clone()
+        })
+        .register_get("header", |message: &mut WebMessage| {
+            message.frame().header.clone()
+        })
+        .register_get("payload", |message: &mut WebMessage| {
+            message.frame().payload.clone()
+        })
         .register_get("anchor", |message: &mut WebMessage| message.frame().anchor)
         .register_set("control", |message: &mut WebMessage, control: Map| {
             message.set_control(&control)

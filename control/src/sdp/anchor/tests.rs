@@ -114,13 +114,38 @@ a=setup:passive
 #[test]
 fn each_transport_has_its_protocol_port_and_lines() {
     let legs = [
-        (Transport::Ws, "msrp://h.example:1/s;ws", Some("/r"), "m=message 1 TCP/MSRP *"),
-        (Transport::Wss, "msrps://h.example:2/s;ws", Some("/r"), "m=message 2 TCP/TLS/MSRP *"),
-        (Transport::Tcp, "msrp://h.example:3/s;tcp", None, "m=message 3 TCP/MSRP *"),
-        (Transport::Tls, "msrps://h.example:4/s;tcp", None, "m=message 4 TCP/TLS/MSRP *"),
+        (
+            Transport::Ws,
+            "msrp://h.example:1/s;ws",
+            Some("/r"),
+            "m=message 1 TCP/MSRP *",
+        ),
+        (
+            Transport::Wss,
+            "msrps://h.example:2/s;ws",
+            Some("/r"),
+            "m=message 2 TCP/TLS/MSRP *",
+        ),
+        (
+            Transport::Tcp,
+            "msrp://h.example:3/s;tcp",
+            None,
+            "m=message 3 TCP/MSRP *",
+        ),
+        (
+            Transport::Tls,
+            "msrps://h.example:4/s;tcp",
+            None,
+            "m=message 4 TCP/TLS/MSRP *",
+        ),
     ];
     for (transport, path, resource, line) in legs {
-        let leg = LocalLeg { transport, path, resource, ..TO_TCP };
+        let leg = LocalLeg {
+            transport,
+            path,
+            resource,
+            ..TO_TCP
+        };
         let sent = text(anchor_offer(&browser(), &leg, &mut Origin::new(1)).unwrap());
         assert!(sent.contains(&format!("\n{line}\n")), "{sent}");
         assert!(sent.contains(&format!("\na=path:{path}\n")), "{sent}");
@@ -137,10 +162,14 @@ fn hop_attributes_of_the_session_are_resolved_into_the_line() {
     );
     let offer = Offer::read(&crlf(&offered), Transport::Tcp).unwrap();
     assert_eq!(offer.media().setup, Some(Setup::Actpass));
-    let leg = LocalLeg { setup: Setup::Actpass, ..TO_WS };
+    let leg = LocalLeg {
+        setup: Setup::Actpass,
+        ..TO_WS
+    };
     let sent = text(anchor_offer(&offer, &leg, &mut Origin::new(7)).unwrap());
-    assert!(sent.ends_with(
-        "t=0 0
+    assert!(
+        sent.ends_with(
+            "t=0 0
 a=keep:me
 m=message 40001 TCP/MSRP *
 c=IN IP4 media.example.com
@@ -149,7 +178,9 @@ a=ws-resource-path:/m/8fJ2kQ0sYw7Vn4Xb
 a=setup:actpass
 a=accept-types:message/cpim
 "
-    ), "{sent}");
+        ),
+        "{sent}"
+    );
 }
 
 #[test]
@@ -163,7 +194,10 @@ fn n6_the_fingerprint_is_the_relays_own_or_none() {
         ..TO_TCP
     };
     let sent = text(anchor_offer(&offer, &tls, &mut Origin::new(1)).unwrap());
-    assert!(sent.ends_with("a=setup:actpass\na=fingerprint:SHA-256 12:34\n"), "{sent}");
+    assert!(
+        sent.ends_with("a=setup:actpass\na=fingerprint:SHA-256 12:34\n"),
+        "{sent}"
+    );
     let sent = text(anchor_offer(&offer, &TO_TCP, &mut Origin::new(1)).unwrap());
     assert!(!sent.contains("fingerprint"), "{sent}");
 }
@@ -175,12 +209,16 @@ fn d4_nothing_of_one_sides_addresses_reaches_the_other() {
          m=message 20001 TCP/MSRP *\na=path:msrp://198.51.100.7:20001/2;tcp\na=file-transfer-id:x\n"
     );
     let offer = Offer::read(&crlf(&offered), Transport::Tcp).unwrap();
-    let leg = LocalLeg { setup: Setup::Actpass, ..TO_WS };
+    let leg = LocalLeg {
+        setup: Setup::Actpass,
+        ..TO_WS
+    };
     let sent = text(anchor_offer(&offer, &leg, &mut Origin::new(1)).unwrap());
     assert!(!sent.contains("198.51.100.7"), "{sent}");
-    assert!(sent.ends_with(
-        "m=audio 0 RTP/AVP 0\nm=message 0 TCP/MSRP *\na=file-transfer-id:x\n"
-    ), "{sent}");
+    assert!(
+        sent.ends_with("m=audio 0 RTP/AVP 0\nm=message 0 TCP/MSRP *\na=file-transfer-id:x\n"),
+        "{sent}"
+    );
 }
 
 #[test]
@@ -192,35 +230,56 @@ fn a_session_without_a_c_line_gets_one_in_every_section() {
     let offer = Offer::read(&crlf(&offered), Transport::Tcp).unwrap();
     let sent = text(anchor_offer(&offer, &TO_TCP, &mut Origin::new(1)).unwrap());
     assert_eq!(sent.matches("c=IN IP4 192.0.2.20\n").count(), 2, "{sent}");
-    assert!(sent.contains("m=audio 0 RTP/AVP 0\nc=IN IP4 192.0.2.20\n"), "{sent}");
+    assert!(
+        sent.contains("m=audio 0 RTP/AVP 0\nc=IN IP4 192.0.2.20\n"),
+        "{sent}"
+    );
 }
 
 #[test]
 fn o13_a_declined_or_unusable_answer_has_port_0_everywhere_and_no_path() {
     let cases = [
-        (FROM_HANDSET.replace("message 20000", "message 0"), Refusal::Declined),
-        (FROM_HANDSET.replace("a=path", "a=hpat"), Refusal::PathMissing),
-        (FROM_HANDSET.replace(";tcp", ";ws"), Refusal::TransportMismatch),
+        (
+            FROM_HANDSET.replace("message 20000", "message 0"),
+            Refusal::Declined,
+        ),
+        (
+            FROM_HANDSET.replace("a=path", "a=hpat"),
+            Refusal::PathMissing,
+        ),
+        (
+            FROM_HANDSET.replace(";tcp", ";ws"),
+            Refusal::TransportMismatch,
+        ),
     ];
     for (answered, why) in cases {
         let answer = Answer::read(&crlf(&answered), &browser(), Transport::Tcp).unwrap();
         assert_eq!(answer.media(), Err(&why));
         let sent = text(anchor_answer(&answer, &TO_WS, &mut Origin::new(1)).unwrap());
         assert!(sent.contains("m=message 0 TCP/MSRP *\n"), "{sent}");
-        assert!(!sent.contains("a=path") && !sent.contains("ws-resource"), "{sent}");
+        assert!(
+            !sent.contains("a=path") && !sent.contains("ws-resource"),
+            "{sent}"
+        );
     }
 }
 
 #[test]
 fn an_answer_that_takes_a_line_we_refused_still_has_port_0_there() {
-    let offered = format!("m=audio 4000 RTP/AVP 0\n{}", &FROM_BROWSER[FROM_BROWSER.find("m=").unwrap()..]);
+    let offered = format!(
+        "m=audio 4000 RTP/AVP 0\n{}",
+        &FROM_BROWSER[FROM_BROWSER.find("m=").unwrap()..]
+    );
     let head = &FROM_BROWSER[..FROM_BROWSER.find("m=").unwrap()];
     let offer = Offer::read(&crlf(&format!("{head}{offered}")), Transport::Ws).unwrap();
     assert_eq!(offer.media().index, 1);
     let answered = FROM_HANDSET.replace("m=message", "m=audio 5000 RTP/AVP 0\nm=message");
     let answer = Answer::read(&crlf(&answered), &offer, Transport::Tcp).unwrap();
     let sent = text(anchor_answer(&answer, &TO_WS, &mut Origin::new(1)).unwrap());
-    assert!(sent.contains("\nm=audio 0 RTP/AVP 0\nm=message 40001 "), "{sent}");
+    assert!(
+        sent.contains("\nm=audio 0 RTP/AVP 0\nm=message 40001 "),
+        "{sent}"
+    );
 }
 
 #[test]
@@ -228,40 +287,102 @@ fn rfc4975_8_4_the_version_grows_only_when_something_changed() {
     let mut origin = Origin::new(9);
     let version = |octets: Vec<u8>| {
         let sent = text(octets);
-        sent.lines().nth(1).unwrap().split(' ').nth(2).unwrap().to_string()
+        sent.lines()
+            .nth(1)
+            .unwrap()
+            .split(' ')
+            .nth(2)
+            .unwrap()
+            .to_string()
     };
     let offer = browser();
-    assert_eq!(version(anchor_offer(&offer, &TO_TCP, &mut origin).unwrap()), "1");
-    assert_eq!(version(anchor_offer(&offer, &TO_TCP, &mut origin).unwrap()), "1");
-    let other = FROM_BROWSER.replace("sendrecv", "sendonly").replace("o=- 1 1", "o=- 1 2");
+    assert_eq!(
+        version(anchor_offer(&offer, &TO_TCP, &mut origin).unwrap()),
+        "1"
+    );
+    assert_eq!(
+        version(anchor_offer(&offer, &TO_TCP, &mut origin).unwrap()),
+        "1"
+    );
+    let other = FROM_BROWSER
+        .replace("sendrecv", "sendonly")
+        .replace("o=- 1 1", "o=- 1 2");
     let other = Offer::read(&crlf(&other), Transport::Ws).unwrap();
-    assert_eq!(version(anchor_offer(&other, &TO_TCP, &mut origin).unwrap()), "2");
-    assert_eq!(version(anchor_offer(&offer, &TO_TCP, &mut origin).unwrap()), "3");
+    assert_eq!(
+        version(anchor_offer(&other, &TO_TCP, &mut origin).unwrap()),
+        "2"
+    );
+    assert_eq!(
+        version(anchor_offer(&offer, &TO_TCP, &mut origin).unwrap()),
+        "3"
+    );
 }
 
 #[test]
 fn o4_o15_an_ipv6_leg_has_ip6_lines_and_brackets_in_the_path_only() {
-    let leg = LocalLeg { path: "msrp://[2001:db8::5]:20010/s;tcp", ..TO_TCP };
+    let leg = LocalLeg {
+        path: "msrp://[2001:db8::5]:20010/s;tcp",
+        ..TO_TCP
+    };
     let sent = text(anchor_offer(&browser(), &leg, &mut Origin::new(1)).unwrap());
     assert!(sent.contains("\no=- 1 1 IN IP6 2001:db8::5\n"), "{sent}");
     assert_eq!(sent.matches("c=IN IP6 2001:db8::5\n").count(), 2, "{sent}");
-    assert!(sent.contains("\na=path:msrp://[2001:db8::5]:20010/s;tcp\n"), "{sent}");
+    assert!(
+        sent.contains("\na=path:msrp://[2001:db8::5]:20010/s;tcp\n"),
+        "{sent}"
+    );
 }
 
 #[test]
 fn a_leg_that_does_not_fit_together_is_refused() {
     let bad_offers = [
-        LocalLeg { path: "nonsense", ..TO_TCP },
-        LocalLeg { path: "msrp://h/s;tcp", ..TO_TCP },
-        LocalLeg { path: "msrp://h:1/s;ws", ..TO_TCP },
-        LocalLeg { resource: Some("/r"), ..TO_TCP },
-        LocalLeg { setup: Setup::Passive, ..TO_TCP },
-        LocalLeg { setup: Setup::Holdconn, ..TO_TCP },
-        LocalLeg { fingerprint: Some("SHA-1 00"), ..TO_TCP },
-        LocalLeg { setup: Setup::Actpass, resource: None, ..TO_WS },
-        LocalLeg { setup: Setup::Actpass, resource: Some("r"), ..TO_WS },
-        LocalLeg { setup: Setup::Actpass, resource: Some("/r\r\na=x"), ..TO_WS },
-        LocalLeg { setup: Setup::Active, ..TO_WS },
+        LocalLeg {
+            path: "nonsense",
+            ..TO_TCP
+        },
+        LocalLeg {
+            path: "msrp://h/s;tcp",
+            ..TO_TCP
+        },
+        LocalLeg {
+            path: "msrp://h:1/s;ws",
+            ..TO_TCP
+        },
+        LocalLeg {
+            resource: Some("/r"),
+            ..TO_TCP
+        },
+        LocalLeg {
+            setup: Setup::Passive,
+            ..TO_TCP
+        },
+        LocalLeg {
+            setup: Setup::Holdconn,
+            ..TO_TCP
+        },
+        LocalLeg {
+            fingerprint: Some("SHA-1 00"),
+            ..TO_TCP
+        },
+        LocalLeg {
+            setup: Setup::Actpass,
+            resource: None,
+            ..TO_WS
+        },
+        LocalLeg {
+            setup: Setup::Actpass,
+            resource: Some("r"),
+            ..TO_WS
+        },
+        LocalLeg {
+            setup: Setup::Actpass,
+            resource: Some("/r\r\na=x"),
+            ..TO_WS
+        },
+        LocalLeg {
+            setup: Setup::Active,
+            ..TO_WS
+        },
     ];
     for leg in bad_offers {
         let sent = anchor_offer(&browser(), &leg, &mut Origin::new(1));
@@ -270,7 +391,10 @@ fn a_leg_that_does_not_fit_together_is_refused() {
     let answer = Answer::read(&crlf(FROM_HANDSET), &browser(), Transport::Tcp).unwrap();
     for setup in [Setup::Actpass, Setup::Holdconn, Role::Active.into()] {
         let leg = LocalLeg { setup, ..TO_WS };
-        assert_eq!(anchor_answer(&answer, &leg, &mut Origin::new(1)), Err(BadLeg));
+        assert_eq!(
+            anchor_answer(&answer, &leg, &mut Origin::new(1)),
+            Err(BadLeg)
+        );
     }
 }
 
@@ -281,7 +405,10 @@ fn an_empty_session_name_becomes_a_dash_and_lone_line_feeds_become_crlf() {
     let sent = anchor_offer(&offer, &TO_TCP, &mut Origin::new(1)).unwrap();
     let sent = String::from_utf8(sent).unwrap();
     assert!(sent.contains("\r\ns=-\r\n"), "{sent}");
-    assert!(sent.lines().count() == sent.matches("\r\n").count(), "{sent}");
+    assert!(
+        sent.lines().count() == sent.matches("\r\n").count(),
+        "{sent}"
+    );
 }
 
 proptest! {

@@ -19,7 +19,11 @@ const TCP: &str = "m=message 20000 TCP/MSRP *\na=path:msrp://198.51.100.7:20000/
 fn o2_a_line_without_a_path_is_refused() {
     for line in ["", "a=path\n", "a=path:\n", "a=path: \n"] {
         let text = format!("m=message 9 TCP/MSRP *\n{line}");
-        assert_eq!(read(&text, Transport::Tcp), Err(Refusal::PathMissing), "{line:?}");
+        assert_eq!(
+            read(&text, Transport::Tcp),
+            Err(Refusal::PathMissing),
+            "{line:?}"
+        );
     }
     assert_eq!(Refusal::PathMissing.status(), 488);
 }
@@ -28,17 +32,32 @@ fn o2_a_line_without_a_path_is_refused() {
 fn q4_a_path_that_is_no_list_of_msrp_uris_is_refused() {
     let nine = ["msrp://h:1/s;tcp"; 9].join(" ");
     let long = format!("msrp://h:1/{};tcp", "s".repeat(1024));
-    for path in ["x", "http://h/", "msrp://h:1/s", "msrp://h:1/s;tcp,msrp://h:2/s;tcp", &nine, &long] {
+    for path in [
+        "x",
+        "http://h/",
+        "msrp://h:1/s",
+        "msrp://h:1/s;tcp,msrp://h:2/s;tcp",
+        &nine,
+        &long,
+    ] {
         let text = format!("m=message 9 TCP/MSRP *\na=path:{path}\n");
-        assert_eq!(read(&text, Transport::Tcp), Err(Refusal::PathInvalid), "{path}");
+        assert_eq!(
+            read(&text, Transport::Tcp),
+            Err(Refusal::PathInvalid),
+            "{path}"
+        );
     }
 }
 
 #[test]
 fn o2_the_leftmost_uri_is_the_next_hop_and_the_whole_path_is_kept() {
-    let text = "m=message 9 TCP/MSRP *\na=path:msrp://r.example:2855/x;tcp  msrp://e.example:1/y;tcp\n";
+    let text =
+        "m=message 9 TCP/MSRP *\na=path:msrp://r.example:2855/x;tcp  msrp://e.example:1/y;tcp\n";
     let media = read(text, Transport::Tcp).unwrap();
-    assert_eq!(media.path_text(), "msrp://r.example:2855/x;tcp msrp://e.example:1/y;tcp");
+    assert_eq!(
+        media.path_text(),
+        "msrp://r.example:2855/x;tcp msrp://e.example:1/y;tcp"
+    );
     let target = media.target();
     assert_eq!((target.host.as_str(), target.port), ("r.example", 2855));
 }
@@ -65,7 +84,11 @@ fn o3_the_path_must_have_the_transport_of_the_leg() {
         let text = format!("m=message 9 {protocol} *\na=path:{path}\n");
         for leg in [Ws, Wss, Tcp, Tls] {
             let got = read(&text, leg).map(|media| media.transport);
-            let wanted = if fits == Some(leg) { Ok(leg) } else { Err(Refusal::TransportMismatch) };
+            let wanted = if fits == Some(leg) {
+                Ok(leg)
+            } else {
+                Err(Refusal::TransportMismatch)
+            };
             assert_eq!(got, wanted, "{protocol} {path} on {leg:?}");
         }
     }
@@ -83,14 +106,23 @@ fn o1_the_first_usable_message_line_is_taken_and_others_are_passed_over() {
 
 #[test]
 fn o5_without_a_message_line_that_is_meant_an_offer_is_refused() {
-    for text in ["", "m=audio 4000 RTP/AVP 0\n", "m=message 0 TCP/MSRP *\na=path:msrp://h:1/s;tcp\n"] {
-        assert_eq!(read(text, Transport::Tcp), Err(Refusal::NoMessageMedia), "{text}");
+    for text in [
+        "",
+        "m=audio 4000 RTP/AVP 0\n",
+        "m=message 0 TCP/MSRP *\na=path:msrp://h:1/s;tcp\n",
+    ] {
+        assert_eq!(
+            read(text, Transport::Tcp),
+            Err(Refusal::NoMessageMedia),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn attributes_of_the_session_hold_for_the_line_and_its_own_win() {
-    let text = format!("a=setup:active\na=fingerprint:SHA-1 00\n{TCP}a=msrp-cema\na=accept-types:*\n");
+    let text =
+        format!("a=setup:active\na=fingerprint:SHA-1 00\n{TCP}a=msrp-cema\na=accept-types:*\n");
     let media = read(&text, Transport::Tcp).unwrap();
     assert_eq!(media.setup, Some(Setup::Active));
     assert_eq!(media.fingerprint.as_deref(), Some("SHA-1 00"));
@@ -105,10 +137,13 @@ fn attributes_of_the_session_hold_for_the_line_and_its_own_win() {
 
 #[test]
 fn o11_with_cema_the_c_and_m_line_are_connected_to_without_it_the_path() {
-    let line = "m=message 3000 TCP/MSRP *\nc=IN IP4 203.0.113.9\na=path:msrp://10.0.0.1:2855/s;tcp\n";
+    let line =
+        "m=message 3000 TCP/MSRP *\nc=IN IP4 203.0.113.9\na=path:msrp://10.0.0.1:2855/s;tcp\n";
     let target = read(line, Transport::Tcp).unwrap().target();
     assert_eq!((target.host.as_str(), target.port), ("10.0.0.1", 2855));
-    let target = read(&format!("{line}a=msrp-cema\n"), Transport::Tcp).unwrap().target();
+    let target = read(&format!("{line}a=msrp-cema\n"), Transport::Tcp)
+        .unwrap()
+        .target();
     assert_eq!((target.host.as_str(), target.port), ("203.0.113.9", 3000));
 }
 
@@ -138,7 +173,10 @@ fn an_answer_has_the_lines_of_its_offer() {
     let lines = "m=message 9 TCP/MSRP *\n";
     assert_eq!(answered(lines).unwrap().media(), Err(&Refusal::PathMissing));
     let lines = "m=message 9 TCP/TLS/MSRP *\na=path:msrps://h:1/s;tcp\n";
-    assert_eq!(answered(lines).unwrap().media(), Err(&Refusal::TransportMismatch));
+    assert_eq!(
+        answered(lines).unwrap().media(),
+        Err(&Refusal::TransportMismatch)
+    );
 }
 
 #[test]
@@ -146,9 +184,18 @@ fn what_is_no_description_is_refused_with_its_line() {
     let refused = |text: &[u8]| Offer::read(text, Transport::Tcp).unwrap_err();
     assert_eq!(refused(b""), Refusal::Malformed { line: 0 });
     assert_eq!(refused(b"hello"), Refusal::Malformed { line: 1 });
-    assert_eq!(refused(&offer("m=message x TCP/MSRP *\n")), Refusal::Malformed { line: 6 });
-    assert_eq!(refused(&offer("m=message 70000 TCP/MSRP *\n")), Refusal::Malformed { line: 6 });
-    assert_eq!(refused(b"v=0\r\ns=\xff\r\n"), Refusal::Malformed { line: 2 });
+    assert_eq!(
+        refused(&offer("m=message x TCP/MSRP *\n")),
+        Refusal::Malformed { line: 6 }
+    );
+    assert_eq!(
+        refused(&offer("m=message 70000 TCP/MSRP *\n")),
+        Refusal::Malformed { line: 6 }
+    );
+    assert_eq!(
+        refused(b"v=0\r\ns=\xff\r\n"),
+        Refusal::Malformed { line: 2 }
+    );
     assert_eq!(Refusal::Malformed { line: 1 }.status(), 400);
 }
 
@@ -159,7 +206,10 @@ fn what_is_too_large_is_refused() {
     assert_eq!(refused(&offer(&long)), Refusal::TooLarge);
     let lines = format!("{TCP}{}", "a=x\n".repeat(LINES_MAX));
     assert_eq!(refused(&offer(&lines)), Refusal::TooLarge);
-    assert_eq!(refused(&offer(&TCP.repeat(MEDIAS_MAX + 1))), Refusal::TooLarge);
+    assert_eq!(
+        refused(&offer(&TCP.repeat(MEDIAS_MAX + 1))),
+        Refusal::TooLarge
+    );
     assert_eq!(Refusal::TooLarge.status(), 413);
 }
 
