@@ -172,9 +172,9 @@ impl Progress {
         if end - self.line > limits::HEADER_LINE_BYTES_MAX {
             self.fault(Fault::LineTooLong);
         }
-        match memchr::memchr(b':', line) {
-            Some(colon) if is_header_name(&line[..colon]) => self.take_header(octets, colon, end),
-            _ => self.fault(Fault::HeaderLine),
+        match Name::at_start_of(line) {
+            Some((name, colon)) => self.take_header(name, octets, self.line + colon + 1, end),
+            None => self.fault(Fault::HeaderLine),
         }
         Ok(None)
     }
@@ -215,9 +215,8 @@ impl Progress {
         Ok(())
     }
 
-    fn take_header(&mut self, octets: &[u8], colon: usize, end: usize) {
-        let name = Name::of(&octets[self.line..self.line + colon]);
-        let field = without_blanks(octets, self.line + colon + 1, end - 2);
+    fn take_header(&mut self, name: Name, octets: &[u8], value_start: usize, end: usize) {
+        let field = without_blanks(octets, value_start, end - 2);
         let value = field.of(octets);
         if self.seen.has(Name::ContentType) {
             self.fault(Fault::ContentTypeNotLast);
@@ -315,19 +314,41 @@ impl Progress {
 }
 
 impl Name {
-    fn of(name: &[u8]) -> Name {
+    /// The name that a line begins with, and where its colon is. `None` if the line is no header.
+    fn at_start_of(line: &[u8]) -> Option<(Name, usize)> {
+        // Mostly names are written as in the RFC, and then there is nothing to search for.
+        let (name, written) = match line.first()? {
+            b'T' => (Name::ToPath, &b"To-Path:"[..]),
+            b'F' if line.get(1) == Some(&b'r') => (Name::FromPath, &b"From-Path:"[..]),
+            b'F' => (Name::FailureReport, &b"Failure-Report:"[..]),
+            b'M' => (Name::MessageId, &b"Message-ID:"[..]),
+            b'B' => (Name::ByteRange, &b"Byte-Range:"[..]),
+            b'S' if line.get(1) == Some(&b'u') => (Name::SuccessReport, &b"Success-Report:"[..]),
+            b'S' => (Name::Status, &b"Status:"[..]),
+            _ => (Name::ContentType, &b"Content-Type:"[..]),
+        };
+        if line.starts_with(written) {
+            return Some((name, written.len() - 1));
+        }
+        let colon = memchr::memchr(b':', line)?;
+        Some((Name::of(&line[..colon])?, colon))
+    }
+
+    /// `None` if it can't be a header's name.
+    fn of(name: &[u8]) -> Option<Name> {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
         match name.len() {
-            7 if is(b"To-Path") => Name::ToPath,
-            9 if is(b"From-Path") => Name::FromPath,
-            10 if is(b"Message-ID") => Name::MessageId,
-            10 if is(b"Byte-Range") => Name::ByteRange,
-            14 if is(b"Failure-Report") => Name::FailureReport,
-            14 if is(b"Success-Report") => Name::SuccessReport,
-            6 if is(b"Status") => Name::Status,
-            12 if is(b"Content-Type") => Name::ContentType,
-            8.. if name[..8].eq_ignore_ascii_case(b"Content-") => Name::OtherMime,
-            _ => Name::Other,
+            7 if is(b"To-Path") => Some(Name::ToPath),
+            9 if is(b"From-Path") => Some(Name::FromPath),
+            10 if is(b"Message-ID") => Some(Name::MessageId),
+            10 if is(b"Byte-Range") => Some(Name::ByteRange),
+            14 if is(b"Failure-Report") => Some(Name::FailureReport),
+            14 if is(b"Success-Report") => Some(Name::SuccessReport),
+            6 if is(b"Status") => Some(Name::Status),
+            12 if is(b"Content-Type") => Some(Name::ContentType),
+            _ if !is_header_name(name) => None,
+            8.. if name[..8].eq_ignore_ascii_case(b"Content-") => Some(Name::OtherMime),
+            _ => Some(Name::Other),
         }
     }
 }
