@@ -28,7 +28,7 @@ pub struct Flow {
     pub peer: SocketAddr,
     /// TCP only: the connection, by the number the edge gave it. `None` asks the edge to use any
     /// connection to `peer`, or to open one. `Some` asks for that very connection; if it is gone,
-    /// the edge falls back to `None`.
+    /// the edge says so with `flow_lost`.
     pub connection: Option<u64>,
 }
 
@@ -137,7 +137,7 @@ pub enum EndCause {
 
 /// A request the gateway wants sent. What `sip` itself writes is not in here: Via, Max-Forwards,
 /// From and To tags, Call-ID, CSeq, Contact, Route, Content-Length; such headers are skipped.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutRequest {
     /// Not ACK and not CANCEL: these have their own functions.
     pub method: Method,

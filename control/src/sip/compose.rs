@@ -1,0 +1,221 @@
+//! Makes the messages we send: responses, ACK, CANCEL, and the headers of a dialog.
+
+use std::net::SocketAddr;
+
+use super::address::Address;
+use super::api::{Flow, Refused, SipTransport};
+use super::message::{Message, StartLine, canonical_name, phrase};
+use super::method::Method;
+use super::text::{is_token, quote, unquote};
+use super::uri::{SipUri, Uri};
+
+/// What we let peers ask of us, for Allow.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, INFO";
+
+/// Headers `sip` writes itself; whoever uses it can't.
+const OURS: [&str; 11] = [
+    "Via",
+    "From",
+    "To",
+    "Call-ID",
+    "CSeq",
+    "Contact",
+    "Route",
+    "Record-Route",
+    "Max-Forwards",
+    "Content-Length",
+    "Content-Type",
+];
+
+/// A response to `request`, with this To tag if To has none. RFC 3261, 8.2.6.
+pub(super) fn response(request: &Message, code: u16, reason: Option<&str>, tag: &str) -> Message {
+    let reason = reason.unwrap_or_else(|| phrase(code)).to_owned();
+    let start = StartLine::Response { code, reason };
+    let mut response = Message {
+        start,
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
+    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+        for value in request.header_lines(name) {
+            let tagged = match Address::parse(value) {
+                Ok(to) if name == "To" && code > 100 && to.tag().is_none() => {
+                    to.with_tag(tag).to_string()
+                }
+                _ => value.to_owned(),
+            };
+            response.push(name, tagged);
+        }
+    }
+    response
+}
+
+/// A request in the place of `request`, by the same way: its ACK (of a refusal) or CANCEL.
+/// RFC 3261, 9.1 and 17.1.1.3.
+pub(super) fn companion(request: &Message, method: Method, to: Option<&str>) -> Message {
+    let uri = request.request_uri().to_owned();
+    let start = StartLine::Request {
+        method: method.clone(),
+        uri,
+    };
+    let mut made = Message {
+        start,
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
+    if let Some(via) = request.header_values("Via").next() {
+        made.push("Via", via);
+    }
+    made.push("Max-Forwards", "70");
+    for name in ["Route", "From", "To", "Call-ID"] {
+        for value in request.header_lines(name) {
+            made.push(
+                name,
+                if name == "To" {
+                    to.unwrap_or(value)
+                } else {
+                    value
+                },
+            );
+        }
+    }
+    let number = request
+        .header("CSeq")
+        .and_then(|v| v.split_ascii_whitespace().next());
+    made.push("CSeq", format!("{} {method}", number.unwrap_or("0")));
+    made
+}
+
+/// Our Contact: where peers of a dialog find `user`.
+pub(super) fn contact(
+    user: Option<&str>,
+    advertised: SocketAddr,
+    flow: Flow,
+    params: &[(String, Option<String>)],
+) -> Result<String, Refused> {
+    let mut uri = SipUri::of(advertised);
+    uri.user = user.map(str::to_owned);
+    if flow.transport == SipTransport::Tcp {
+        uri.params
+            .push(("transport".to_owned(), Some("tcp".to_owned())));
+    }
+    let mut contact = format!("<{uri}>");
+    for (name, value) in params {
+        let controls = |text: &str| text.chars().any(char::is_control);
+        if !is_token(name) || value.as_deref().is_some_and(controls) {
+            return Err(Refused::Malformed("a Contact parameter"));
+        }
+        contact.push(';');
+        contact.push_str(name);
+        if let Some(value) = value {
+            // RFC 3840, 9: feature tags with a value have it in quotes.
+            let plain = unquote(value);
+            let bare = is_token(&plain) && !name.starts_with('+') && plain == *value;
+            contact.push('=');
+            contact.push_str(&if bare { plain } else { quote(&plain) });
+        }
+    }
+    Ok(contact)
+}
+
+/// Adds the caller's headers and content to a message of ours; refuses what would break it.
+pub(super) fn add_content(
+    message: &mut Message,
+    headers: &[(String, String)],
+    content: Option<&(String, Vec<u8>)>,
+) -> Result<(), Refused> {
+    let breaks = |text: &str| text.contains(['\r', '\n', '\0']);
+    for (name, value) in headers {
+        if !is_token(name) || breaks(value) {
+            return Err(Refused::Malformed("a header"));
+        }
+        let name = canonical_name(name);
+        if !OURS.contains(&name) {
+            message.push(name, value.trim());
+        }
+    }
+    if let Some((kind, body)) = content {
+        if breaks(kind) || kind.trim().is_empty() {
+            return Err(Refused::Malformed("the Content-Type"));
+        }
+        message.push("Content-Type", kind.trim());
+        message.body.clone_from(body);
+    }
+    Ok(())
+}
+
+/// Reads an address the caller gave; a bare URI keeps its parameters.
+pub(super) fn caller_address(text: &str) -> Result<Address, Refused> {
+    let text = text.trim();
+    let parsed = match text.contains('<') {
+        true => Address::parse(text),
+        false => Address::parse(&format!("<{text}>")),
+    };
+    parsed
+        .map(|address| address.without_tag())
+        .map_err(Refused::Malformed)
+}
+
+/// Reads a URI as a SIP one.
+pub(super) fn sip_uri(text: &str) -> Option<SipUri> {
+    Uri::parse(text).ok().and_then(|uri| uri.as_sip().cloned())
+}
+
+/// The URI of a Route, Record-Route or Contact value.
+pub(super) fn sip_uri_of(value: &str) -> Option<SipUri> {
+    Address::parse(value)
+        .ok()
+        .and_then(|address| address.uri.as_sip().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contact_parameters_are_quoted_as_handsets_expect() {
+        let peer = "10.0.0.2:5060".parse().unwrap();
+        let flow = Flow {
+            transport: SipTransport::Tcp,
+            peer,
+            connection: None,
+        };
+        let param = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+        let params = [
+            param("+g.oma.sip-im", None),
+            param("+g.3gpp.icsi-ref", Some("urn%3Aurn-7%3Ax")),
+            param("+g.3gpp.iari-ref", Some("\"a,b\"")),
+            param("expires", Some("60")),
+        ];
+        assert_eq!(
+            contact(
+                Some("alice"),
+                "10.0.0.1:5060".parse().unwrap(),
+                flow,
+                &params
+            )
+            .unwrap(),
+            "<sip:alice@10.0.0.1:5060;transport=tcp>;+g.oma.sip-im;\
+             +g.3gpp.icsi-ref=\"urn%3Aurn-7%3Ax\";+g.3gpp.iari-ref=\"a,b\";expires=60"
+        );
+        assert!(contact(None, peer, flow, &[param("x", Some("a\r\nb"))]).is_err());
+    }
+
+    #[test]
+    fn a_caller_can_not_break_out_of_a_header() {
+        let start = StartLine::Response {
+            code: 200,
+            reason: String::new(),
+        };
+        let mut message = Message {
+            start,
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        let header = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
+        assert!(add_content(&mut message, &header("X", "a\r\nVia: b"), None).is_err());
+        assert!(add_content(&mut message, &header("X y", "a"), None).is_err());
+        add_content(&mut message, &header("v", "SIP/2.0/UDP x"), None).unwrap();
+        assert!(message.headers.is_empty());
+    }
+}

@@ -1,0 +1,542 @@
+//! What peers send: requests find their transaction, their dialog, or who is to serve them.
+
+use super::api::{Action, DialogId, Event, Flow, Millis, ServerId, SipTransport};
+use super::compose::{ALLOW, response, sip_uri, sip_uri_of};
+use super::dialog::{Dialog, Phase};
+use super::machine::Sip;
+use super::message::Message;
+use super::method::Method;
+use super::reader::{Fault, Head, read};
+use super::registrar::Outcome;
+use super::tables::{Server, ServerOwner, server_key};
+use super::transaction::server;
+use super::uri::{SipUri, Uri};
+use super::via::Via;
+
+/// A request that passed the reader.
+pub(super) struct Incoming {
+    pub message: Message,
+    pub head: Head,
+    pub flow: Flow,
+}
+
+impl Sip {
+    /// One datagram, or one message a [`super::Framer`] cut out of a stream.
+    pub fn receive(&mut self, flow: Flow, message: &[u8], now: Millis, out: &mut Vec<Action>) {
+        let oversized = message.len() > self.settings.limits.message_bytes;
+        match read(message) {
+            Ok((message, head)) if !oversized => {
+                if message.is_request() {
+                    let mut incoming = Incoming {
+                        message,
+                        head,
+                        flow,
+                    };
+                    incoming.head.via.note_source(flow.peer);
+                    note_source(&mut incoming.message, flow);
+                    self.on_request(incoming, now, out);
+                } else {
+                    self.on_response(message, head, flow, now, out);
+                }
+            }
+            Ok((message, _)) => self.on_fault(message, Fault::TooLarge, flow, out),
+            Err((fault, Some(message))) => self.on_fault(message, fault, flow, out),
+            Err((_, None)) => {}
+        }
+    }
+
+    /// A broken request is answered as far as it can be; a broken response is forgotten.
+    fn on_fault(&self, mut message: Message, fault: Fault, flow: Flow, out: &mut Vec<Action>) {
+        let Some((code, reason)) = fault.status() else {
+            return;
+        };
+        if !message.is_request() || message.method() == Method::Ack {
+            return;
+        }
+        let reply_flow = match message.header_values("Via").next().map(Via::parse) {
+            Some(Ok(mut via)) => {
+                via.note_source(flow.peer);
+                via.reply_flow(flow)
+            }
+            // Its Via says nothing: back to where it came from.
+            Some(Err(_)) | None => flow,
+        };
+        note_source(&mut message, flow);
+        let tag = self.random.derived(&[message.call_id()]);
+        let response = response(&message, code, reason, &tag);
+        out.push(Action::Transmit {
+            flow,
+            bytes: response.print(),
+        });
+    }
+
+    fn on_request(&mut self, mut incoming: Incoming, now: Millis, out: &mut Vec<Action>) {
+        let method = incoming.head.method.clone();
+        let of = if method == Method::Ack {
+            Method::Invite
+        } else {
+            method.clone()
+        };
+        let key = server_key(&incoming.message, &incoming.head, &of);
+        if let Some(id) = self.servers.find(&key) {
+            let timing = self.settings.timing;
+            let Some(server) = self.servers.of_mut(id) else {
+                return;
+            };
+            if method != Method::Ack {
+                if server.machine.repeated() == server::Step::Repeat
+                    && let Some(bytes) = server.last.clone()
+                {
+                    out.push(Action::Transmit {
+                        flow: server.flow,
+                        bytes,
+                    });
+                }
+                return;
+            }
+            let of_dialog = server.machine.ack(&timing, now);
+            self.rearm_server(id);
+            if !of_dialog {
+                return;
+            }
+        }
+        match method {
+            Method::Ack => return self.on_ack(incoming, now, out),
+            Method::Cancel => return self.on_cancel(incoming, now, out),
+            _ => {}
+        }
+        if !self.has_room() {
+            return self.refuse(&incoming, 503, None, &[("Retry-After", "5")], out);
+        }
+        let uri = match Uri::parse(incoming.message.request_uri()) {
+            Ok(Uri::Sip(uri)) if !uri.secure => uri,
+            Ok(_) | Err(_) => return self.refuse(&incoming, 416, None, &[], out),
+        };
+        if let Some(dialog) = self.dialog_of(&incoming) {
+            return self.on_dialog_request(incoming, dialog, now, out);
+        }
+        let trusted = self.pop_routes(&mut incoming.message);
+        if self.is_ours(&uri) {
+            self.on_own_request(incoming, uri, now, out);
+        } else {
+            self.forward_elsewhere(incoming, uri, trusted, now, out);
+        }
+    }
+
+    fn dialog_of(&self, incoming: &Incoming) -> Option<DialogId> {
+        let Head { from, to, .. } = &incoming.head;
+        let call_id = incoming.message.call_id();
+        self.dialogs
+            .find(call_id, to.tag()?, from.tag().unwrap_or(""))
+    }
+
+    /// The ACK of a 2xx: ours, or of a call that goes through the proxy.
+    fn on_ack(&mut self, mut incoming: Incoming, now: Millis, out: &mut Vec<Action>) {
+        let Some(id) = self.dialog_of(&incoming) else {
+            return self.forward_ack(&mut incoming, out);
+        };
+        let Some(dialog) = self.dialogs.of_mut(id) else {
+            return;
+        };
+        let cseq = incoming.head.cseq;
+        if dialog
+            .answer
+            .take_if(|answer| answer.cseq == cseq)
+            .is_none()
+        {
+            return;
+        }
+        self.rearm_dialog(id);
+        out.push(Action::Event(Event::Acked { dialog: id }));
+        self.send_held_bye(id, now, out);
+    }
+
+    /// RFC 3261, 9.2.
+    fn on_cancel(&mut self, incoming: Incoming, now: Millis, out: &mut Vec<Action>) {
+        let key = server_key(&incoming.message, &incoming.head, &Method::Invite);
+        let Some(invite) = self.servers.find(&key) else {
+            return self.refuse(&incoming, 481, None, &[], out);
+        };
+        if self.servers.len() >= 2 * self.settings.limits.transactions {
+            return self.refuse(&incoming, 503, None, &[], out);
+        }
+        let cancel = self.open_server(&incoming, ServerOwner::Own, now);
+        let tag = self.servers.of(invite).map(|server| server.to_tag.clone());
+        if let (Some(server), Some(tag)) = (self.servers.of_mut(cancel), tag) {
+            server.to_tag = tag;
+        }
+        self.answer_plainly(cancel, 200, now, out);
+        match self.servers.of(invite).map(|server| server.owner) {
+            Some(ServerOwner::Gateway(_)) => self.refuse_invite(invite, 487, now, out),
+            Some(ServerOwner::Proxy(client)) => self.cancel_client(client, now, out),
+            Some(ServerOwner::Own) | None => {}
+        }
+    }
+
+    /// A request in a dialog of ours. RFC 3261, 12.2.2.
+    fn on_dialog_request(
+        &mut self,
+        incoming: Incoming,
+        id: DialogId,
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(dialog) = self.dialogs.of(id) else {
+            return;
+        };
+        let Head {
+            cseq, ref method, ..
+        } = incoming.head;
+        let later = [("Retry-After", "2")];
+        match method {
+            Method::Bye if dialog.phase == Phase::Leaving => {
+                // Two BYEs have crossed.
+                let server = self.open_server(&incoming, ServerOwner::Own, now);
+                return self.answer_plainly(server, 200, now, out);
+            }
+            _ if dialog.phase == Phase::Leaving => {
+                return self.refuse(&incoming, 481, None, &[], out);
+            }
+            _ if dialog.remote_cseq.is_some_and(|last| cseq <= last) => {
+                return self.refuse(&incoming, 500, Some("CSeq is out of order"), &[], out);
+            }
+            Method::Invite if dialog.their_invite.is_some() || dialog.answer.is_some() => {
+                return self.refuse(&incoming, 500, None, &later, out);
+            }
+            Method::Invite if dialog.our_invite.is_some() => {
+                return self.refuse(&incoming, 491, None, &[], out);
+            }
+            Method::Bye => {}
+            Method::Info | Method::Message | Method::Options if dialog.phase == Phase::Early => {
+                return self.refuse(&incoming, 500, None, &later, out);
+            }
+            Method::Invite | Method::Info | Method::Message | Method::Options => {}
+            _ => return self.refuse_method(&incoming, out),
+        }
+        if self.refuse_extensions(&incoming, out) {
+            return;
+        }
+        if *method == Method::Bye {
+            return self.on_bye(incoming, id, now, out);
+        }
+        let invite = *method == Method::Invite;
+        let server = self.open_server(&incoming, ServerOwner::Gateway(Some(id)), now);
+        if let Some(dialog) = self.dialogs.of_mut(id) {
+            dialog.remote_cseq = Some(cseq);
+            dialog.source = Some(incoming.flow);
+            if invite {
+                dialog.their_invite = Some(server);
+                let contact = incoming.message.header_values("Contact").next();
+                if let Some(target) = contact.and_then(sip_uri_of) {
+                    dialog.target = target.to_string();
+                }
+            }
+        }
+        if invite {
+            self.answer_plainly(server, 100, now, out);
+        }
+        let message = incoming.message;
+        out.push(Action::Event(Event::Request {
+            server,
+            dialog: Some(id),
+            message,
+        }));
+    }
+
+    /// RFC 3261, 15.1.2.
+    fn on_bye(&mut self, incoming: Incoming, id: DialogId, now: Millis, out: &mut Vec<Action>) {
+        let Some(dialog) = self.dialogs.of_mut(id) else {
+            return;
+        };
+        dialog.remote_cseq = Some(incoming.head.cseq);
+        dialog.answer = None;
+        let (early, held) = (dialog.phase == Phase::Early, dialog.held_bye.is_some());
+        let invite = dialog.their_invite;
+        if !early && !held {
+            dialog.phase = Phase::Leaving;
+        }
+        self.rearm_dialog(id);
+        if let Some(invite) = invite {
+            self.refuse_invite(invite, 487, now, out);
+        }
+        if early || held {
+            // The gateway knows that it is over, or has said so itself.
+            let server = self.open_server(&incoming, ServerOwner::Own, now);
+            self.answer_plainly(server, 200, now, out);
+            return self.send_held_bye(id, now, out);
+        }
+        let server = self.open_server(&incoming, ServerOwner::Gateway(Some(id)), now);
+        let message = incoming.message;
+        out.push(Action::Event(Event::Request {
+            server,
+            dialog: Some(id),
+            message,
+        }));
+    }
+
+    /// A request for us or for a user of our domain.
+    fn on_own_request(
+        &mut self,
+        incoming: Incoming,
+        uri: SipUri,
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) {
+        let method = &incoming.head.method;
+        if *method == Method::Register {
+            return self.on_register(incoming, now, out);
+        }
+        let Some(user) = uri.user_key() else {
+            return match method {
+                Method::Options if incoming.head.to.tag().is_none() => {
+                    let headers = [("Allow", ALLOW), ("Accept", "application/sdp")];
+                    self.refuse(&incoming, 200, None, &headers, out);
+                }
+                Method::Other(_) => self.refuse(&incoming, 501, None, &[], out),
+                _ if incoming.head.to.tag().is_some() => {
+                    self.refuse(&incoming, 481, None, &[], out);
+                }
+                _ => {
+                    let allow = [("Allow", "OPTIONS, REGISTER")];
+                    self.refuse(&incoming, 405, None, &allow, out);
+                }
+            };
+        };
+        if self.locals.contains(&user) {
+            return self.deliver(incoming, &uri, now, out);
+        }
+        match self.registrar.bindings(&user).map(<[_]>::is_empty) {
+            Some(false) => self.forward_to_user(incoming, &user, now, out),
+            _ if incoming.head.to.tag().is_some() => {
+                self.refuse(&incoming, 481, None, &[], out);
+            }
+            Some(true) => self.refuse(&incoming, 480, None, &[], out),
+            None => self.refuse(&incoming, 404, None, &[], out),
+        }
+    }
+
+    /// A request without dialog for a local user.
+    fn deliver(&mut self, incoming: Incoming, uri: &SipUri, now: Millis, out: &mut Vec<Action>) {
+        let method = incoming.head.method.clone();
+        match method {
+            Method::Other(_) => return self.refuse_method(&incoming, out),
+            _ if incoming.head.to.tag().is_some() => {
+                return self.refuse(&incoming, 481, None, &[], out);
+            }
+            Method::Invite | Method::Message | Method::Options => {}
+            Method::Bye | Method::Info => return self.refuse(&incoming, 481, None, &[], out),
+            _ => return self.refuse_method(&incoming, out),
+        }
+        if self.refuse_extensions(&incoming, out) {
+            return;
+        }
+        if method != Method::Invite {
+            let server = self.open_server(&incoming, ServerOwner::Gateway(None), now);
+            let message = incoming.message;
+            out.push(Action::Event(Event::Request {
+                server,
+                dialog: None,
+                message,
+            }));
+            return;
+        }
+        let contact = incoming
+            .message
+            .header_values("Contact")
+            .next()
+            .and_then(sip_uri_of);
+        let Some(target) = contact else {
+            return self.refuse(
+                &incoming,
+                400,
+                Some("an INVITE needs a SIP Contact"),
+                &[],
+                out,
+            );
+        };
+        if self.dialogs.len() >= self.settings.limits.dialogs {
+            return self.refuse(&incoming, 503, None, &[("Retry-After", "5")], out);
+        }
+        let id = DialogId(self.next_id());
+        let server = self.open_server(&incoming, ServerOwner::Gateway(Some(id)), now);
+        let local_tag = self
+            .servers
+            .of(server)
+            .map(|s| s.to_tag.clone())
+            .unwrap_or_default();
+        let Incoming {
+            message,
+            head,
+            flow,
+        } = incoming;
+        let dialog = Dialog {
+            call_id: message.call_id().to_owned(),
+            local: head.to.without_tag().to_string(),
+            local_tag,
+            remote: head.from.without_tag().to_string(),
+            remote_tag: Some(head.from.tag().unwrap_or("").to_owned()),
+            local_cseq: 0,
+            remote_cseq: Some(head.cseq),
+            contact_user: uri.user.clone(),
+            routes: message
+                .header_values("Record-Route")
+                .map(str::to_owned)
+                .collect(),
+            target: target.to_string(),
+            source: Some(flow),
+            phase: Phase::Early,
+            our_invite: None,
+            their_invite: Some(server),
+            ack: None,
+            answer: None,
+            held_bye: None,
+        };
+        self.dialogs.insert(id, dialog);
+        self.answer_plainly(server, 100, now, out);
+        out.push(Action::Event(Event::Request {
+            server,
+            dialog: Some(id),
+            message,
+        }));
+    }
+
+    fn on_register(&mut self, incoming: Incoming, now: Millis, out: &mut Vec<Action>) {
+        let to = incoming.head.to.uri.as_sip().filter(|to| self.is_ours(to));
+        let Some(user) = to.and_then(SipUri::user_key) else {
+            return self.refuse(&incoming, 404, None, &[], out);
+        };
+        if self.refuse_extensions(&incoming, out) {
+            return;
+        }
+        let Incoming {
+            message,
+            head,
+            flow,
+        } = &incoming;
+        let rules = (&self.settings.limits, &self.settings.timing);
+        let outcome = self
+            .registrar
+            .register(&user, message, head.cseq, *flow, rules, now);
+        self.rearm_user(user);
+        let server = self.open_server(&incoming, ServerOwner::Own, now);
+        let Some(tag) = self.servers.of(server).map(|server| server.to_tag.clone()) else {
+            return;
+        };
+        let (code, reason, headers) = match outcome {
+            Outcome::Registered(headers) => (200, None, headers),
+            Outcome::Refused(code, reason, header) => (code, reason, Vec::from_iter(header)),
+        };
+        let mut answer = response(&incoming.message, code, reason, &tag);
+        answer.headers.extend(headers);
+        self.answer(server, &answer, now, out);
+    }
+
+    /// Opens a server transaction. The caller has checked the limit.
+    pub(super) fn open_server(
+        &mut self,
+        incoming: &Incoming,
+        owner: ServerOwner,
+        now: Millis,
+    ) -> ServerId {
+        let Incoming {
+            message,
+            head,
+            flow,
+        } = incoming;
+        let reliable = flow.transport == SipTransport::Tcp;
+        let invite = head.method == Method::Invite;
+        let machine = server::Server::new(invite, reliable, &self.settings.timing, now);
+        let key = server_key(message, head, &head.method);
+        let tag = self.random.text();
+        let id = ServerId(self.next_id());
+        self.servers.insert(
+            id,
+            Server::new(machine, owner, head, (message, *flow), key, tag),
+        );
+        self.rearm_server(id);
+        id
+    }
+
+    /// Answers without keeping any state, always the same. RFC 3261, 8.2.7.
+    pub(super) fn refuse(
+        &self,
+        incoming: &Incoming,
+        code: u16,
+        reason: Option<&str>,
+        headers: &[(&str, &str)],
+        out: &mut Vec<Action>,
+    ) {
+        let Incoming {
+            message,
+            head,
+            flow,
+        } = incoming;
+        if head.method == Method::Ack {
+            return;
+        }
+        let tag = self
+            .random
+            .derived(&[message.call_id(), head.via.branch().unwrap_or("")]);
+        let mut response = response(message, code, reason, &tag);
+        for (name, value) in headers {
+            response.push(name, *value);
+        }
+        let flow = head.via.reply_flow(*flow);
+        out.push(Action::Transmit {
+            flow,
+            bytes: response.print(),
+        });
+    }
+
+    /// 501 for a method nobody knows, 405 for one that is not for here.
+    fn refuse_method(&self, incoming: &Incoming, out: &mut Vec<Action>) {
+        let code = if matches!(incoming.head.method, Method::Other(_)) {
+            501
+        } else {
+            405
+        };
+        self.refuse(incoming, code, None, &[("Allow", ALLOW)], out);
+    }
+
+    /// 420 if something is required that we don't do, which is every extension so far.
+    fn refuse_extensions(&self, incoming: &Incoming, out: &mut Vec<Action>) -> bool {
+        self.refuse_required(incoming, "Require", out)
+    }
+
+    pub(super) fn refuse_required(
+        &self,
+        incoming: &Incoming,
+        header: &str,
+        out: &mut Vec<Action>,
+    ) -> bool {
+        let required: Vec<&str> = incoming.message.header_values(header).collect();
+        if required.is_empty() {
+            return false;
+        }
+        self.refuse(
+            incoming,
+            420,
+            None,
+            &[("Unsupported", &required.join(", "))],
+            out,
+        );
+        true
+    }
+}
+
+/// Writes into the topmost Via where the message came from.
+fn note_source(message: &mut Message, flow: Flow) {
+    let mut vias: Vec<String> = message.header_values("Via").map(str::to_owned).collect();
+    if let Some(first) = vias.first_mut()
+        && let Ok(mut via) = Via::parse(first)
+    {
+        via.note_source(flow.peer);
+        *first = via.to_string();
+        message.replace("Via", vias);
+    }
+}
+
+/// The user of our domain a URI names, in its one spelling.
+pub(super) fn user_of(text: &str) -> Option<String> {
+    sip_uri(text).and_then(|uri| uri.user_key())
+}

@@ -1,0 +1,335 @@
+//! Answers to our requests: they find their transaction, then whoever asked. RFC 3261, 13.2.2, 17.1.
+
+use super::api::{Action, ClientId, DialogId, EndCause, Event, Failure, Flow, Millis};
+use super::compose::{companion, sip_uri_of};
+use super::dialog::{Ack, Dialog, Phase};
+use super::machine::Sip;
+use super::message::Message;
+use super::method::Method;
+use super::reader::Head;
+use super::tables::{Cancel, ClientOwner, client_key, reach};
+use super::transaction::client::Step;
+use super::uri::Host;
+use super::via::COOKIE;
+
+impl Sip {
+    pub(super) fn on_response(
+        &mut self,
+        response: Message,
+        head: Head,
+        flow: Flow,
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) {
+        let advertised = self.settings.advertised;
+        let via = &head.via;
+        // RFC 3261, 18.1.2: an answer whose topmost Via is not ours is not for us.
+        let ours = via.host == Host::Address(advertised.ip())
+            && via.port.unwrap_or(5060) == advertised.port();
+        let Some(branch) = via.branch().filter(|_| ours) else {
+            return;
+        };
+        let Some(id) = self.clients.find(&client_key(branch, &head.method)) else {
+            return;
+        };
+        let (code, timing) = (response.code(), self.settings.timing);
+        let Some(client) = self.clients.of_mut(id) else {
+            return;
+        };
+        let step = client.machine.response(code, &timing, now);
+        match step {
+            Step::Ack | Step::PassAndAck => {
+                let ack = client.ack.get_or_insert_with(|| {
+                    companion(&client.request, Method::Ack, response.header("To"))
+                });
+                out.push(Action::Transmit {
+                    flow: client.flow,
+                    bytes: ack.print(),
+                });
+            }
+            Step::Pass
+            | Step::Nothing
+            | Step::Repeat
+            | Step::RingOver
+            | Step::TimedOut
+            | Step::Over => {}
+        }
+        let (owner, cancel) = (client.owner, client.cancel);
+        if code >= 200 {
+            // Only the head is needed from here on.
+            client.request.body = Vec::new();
+        }
+        self.rearm_client(id);
+        if !matches!(step, Step::Pass | Step::PassAndAck) {
+            return;
+        }
+        if code < 200 && cancel == Cancel::Wanted {
+            self.send_cancel(id, now, out);
+        }
+        match owner {
+            ClientOwner::Proxy(server) => self.proxy_response(server, response, now, out),
+            ClientOwner::Nobody(Some(dialog)) if code >= 200 => self.drop_dialog(dialog),
+            ClientOwner::Nobody(_) => {}
+            ClientOwner::Gateway(_) if code == 100 => {}
+            ClientOwner::Gateway(None) => self.tell(id, None, response, out),
+            ClientOwner::Gateway(Some(dialog)) => match (&head.method, code) {
+                (Method::Invite, 200..=299) => {
+                    self.on_success(id, dialog, (response, head, flow), now, out);
+                }
+                _ => self.on_dialog_response(id, dialog, response, out),
+            },
+        }
+    }
+
+    fn tell(
+        &self,
+        client: ClientId,
+        dialog: Option<DialogId>,
+        message: Message,
+        out: &mut Vec<Action>,
+    ) {
+        out.push(Action::Event(Event::Response {
+            client,
+            dialog,
+            message,
+        }));
+    }
+
+    /// A provisional answer or a refusal of an INVITE, or any answer to another request in a dialog.
+    fn on_dialog_response(
+        &mut self,
+        id: ClientId,
+        dialog_id: DialogId,
+        response: Message,
+        out: &mut Vec<Action>,
+    ) {
+        let (code, method) = (response.code(), response.method());
+        self.tell(id, Some(dialog_id), response, out);
+        let Some(dialog) = self.dialogs.of_mut(dialog_id).filter(|_| code >= 200) else {
+            return;
+        };
+        if dialog.our_invite == Some(id) {
+            dialog.our_invite = None;
+        }
+        let over = method == Method::Bye || dialog.phase == Phase::Early;
+        if over {
+            self.drop_dialog(dialog_id);
+        } else if dialog.phase == Phase::Confirmed && matches!(code, 408 | 481) {
+            // RFC 3261, 12.2.1.2.
+            self.end(dialog_id, EndCause::PeerForgot, out);
+        }
+    }
+
+    /// A 2xx to an INVITE: the first, a repeated one, or that of another branch of a fork.
+    fn on_success(
+        &mut self,
+        id: ClientId,
+        dialog_id: DialogId,
+        answer: (Message, Head, Flow),
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) {
+        let (response, head, flow) = answer;
+        let tag = head.to.tag().unwrap_or("").to_owned();
+        let call_id = response.call_id().to_owned();
+        let Some(client) = self.clients.of(id) else {
+            return;
+        };
+        let (cancel, target) = (client.cancel, client.request.request_uri().to_owned());
+        let local_tag = local_tag(&client.request);
+        if let Some(known) = self.dialogs.find(&call_id, &local_tag, &tag) {
+            let Some(dialog) = self.dialogs.of_mut(known) else {
+                return;
+            };
+            if dialog.our_invite != Some(id) {
+                return self.repeat_ack(known, head.cseq, out);
+            }
+            // A re-INVITE of ours was accepted.
+            dialog.our_invite = None;
+            dialog.ack = Some(Ack {
+                cseq: head.cseq,
+                sent: None,
+            });
+            learn(dialog, &response, flow, None);
+            if dialog.phase == Phase::Leaving {
+                return self.ack(known, now, out);
+            }
+            return self.tell(id, Some(known), response, out);
+        }
+        let first = self
+            .dialogs
+            .of(dialog_id)
+            .is_some_and(|dialog| dialog.phase == Phase::Early);
+        let removed = if first {
+            self.dialogs.remove(dialog_id)
+        } else {
+            None
+        };
+        let mut dialog = match removed {
+            Some(dialog) => dialog,
+            None if self.dialogs.len() >= self.settings.limits.dialogs => return,
+            None => match self.clients.of(id) {
+                Some(client) => stranger(&client.request, &local_tag),
+                None => return,
+            },
+        };
+        dialog.remote_tag = Some(tag);
+        dialog.our_invite = None;
+        dialog.local_cseq = dialog.local_cseq.max(head.cseq);
+        dialog.ack = Some(Ack {
+            cseq: head.cseq,
+            sent: None,
+        });
+        dialog.phase = Phase::Confirmed;
+        let routes: Vec<String> = response
+            .header_values("Record-Route")
+            .map(str::to_owned)
+            .collect();
+        dialog.routes = routes.into_iter().rev().collect();
+        learn(&mut dialog, &response, flow, Some(target));
+        let kept = if first {
+            dialog_id
+        } else {
+            DialogId(self.next_id())
+        };
+        self.dialogs.insert(kept, dialog);
+        if first && cancel == Cancel::No {
+            return self.tell(id, Some(kept), response, out);
+        }
+        // Nobody wants this call: it was cancelled too late, or another branch was faster.
+        if first {
+            out.push(Action::Event(Event::Failed {
+                client: id,
+                cause: Failure::Cancelled,
+            }));
+        }
+        self.ack(kept, now, out);
+        self.send_bye(kept, now, out);
+    }
+
+    /// The peer repeats a 2xx: its ACK got lost, or has not been ordered yet.
+    fn repeat_ack(&self, id: DialogId, cseq: u32, out: &mut Vec<Action>) {
+        let ack = self.dialogs.of(id).and_then(|dialog| dialog.ack.as_ref());
+        if let Some(Ack {
+            cseq: acked,
+            sent: Some((flow, message)),
+        }) = ack
+            && *acked == cseq
+        {
+            out.push(Action::Transmit {
+                flow: *flow,
+                bytes: message.print(),
+            });
+        }
+    }
+
+    /// Acknowledges the 2xx to our INVITE (the latest, in this dialog), and every repetition of it.
+    /// To be called once a 2xx [`Event::Response`] has come. Without effect on an unknown dialog.
+    pub fn ack(&mut self, dialog: DialogId, _now: Millis, out: &mut Vec<Action>) {
+        let Some(found) = self.dialogs.of(dialog) else {
+            return;
+        };
+        let Some(Ack { cseq, sent: None }) = found.ack else {
+            return;
+        };
+        let mut request = found.request(Method::Ack, cseq);
+        let Some(target) = next_hop(&request, found.source) else {
+            return;
+        };
+        let branch = format!("{COOKIE}{}", self.random.text());
+        request
+            .headers
+            .insert(0, ("Via".to_owned(), self.via(target.flow, &branch)));
+        out.push(Action::Transmit {
+            flow: target.flow,
+            bytes: request.print(),
+        });
+        if let Some(found) = self.dialogs.of_mut(dialog) {
+            found.ack = Some(Ack {
+                cseq,
+                sent: Some((target.flow, request)),
+            });
+        }
+    }
+
+    /// Ends a dialog by a BYE of our own making.
+    pub(super) fn send_bye(&mut self, id: DialogId, now: Millis, out: &mut Vec<Action>) {
+        let Some(dialog) = self.dialogs.of_mut(id) else {
+            return;
+        };
+        dialog.phase = Phase::Leaving;
+        dialog.local_cseq += 1;
+        let request = dialog.request(Method::Bye, dialog.local_cseq);
+        let Some(target) = next_hop(&request, dialog.source) else {
+            return self.drop_dialog(id);
+        };
+        self.rearm_dialog(id);
+        let client = ClientId(self.next_id());
+        self.start_client(
+            client,
+            request,
+            target,
+            ClientOwner::Nobody(Some(id)),
+            now,
+            out,
+        );
+    }
+}
+
+/// Where a request of a dialog goes: its first Route, else its URI.
+pub(super) fn next_hop(request: &Message, source: Option<Flow>) -> Option<super::tables::Target> {
+    let route = request.header_values("Route").next().and_then(sip_uri_of);
+    let uri = route.or_else(|| super::compose::sip_uri(request.request_uri()))?;
+    reach(&uri, source)
+}
+
+/// What a 2xx teaches about where the peer is.
+fn learn(dialog: &mut Dialog, response: &Message, flow: Flow, otherwise: Option<String>) {
+    let contact = response
+        .header_values("Contact")
+        .next()
+        .and_then(sip_uri_of);
+    if let Some(target) = contact.map(|contact| contact.to_string()).or(otherwise) {
+        dialog.target = target;
+    }
+    dialog.source = Some(flow);
+}
+
+fn local_tag(request: &Message) -> String {
+    let from = request
+        .header("From")
+        .and_then(|v| super::address::Address::parse(v).ok());
+    from.and_then(|from| from.tag().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// A dialog with a branch of a fork we did not ask for, to be ended at once.
+fn stranger(request: &Message, local_tag: &str) -> Dialog {
+    let bare = |name: &str| {
+        let address = request
+            .header(name)
+            .and_then(|v| super::address::Address::parse(v).ok());
+        address
+            .map(|address| address.without_tag().to_string())
+            .unwrap_or_default()
+    };
+    Dialog {
+        call_id: request.call_id().to_owned(),
+        local: bare("From"),
+        local_tag: local_tag.to_owned(),
+        remote: bare("To"),
+        remote_tag: None,
+        local_cseq: 0,
+        remote_cseq: None,
+        contact_user: None,
+        routes: Vec::new(),
+        target: request.request_uri().to_owned(),
+        source: None,
+        phase: Phase::Confirmed,
+        our_invite: None,
+        their_invite: None,
+        ack: None,
+        answer: None,
+        held_bye: None,
+    }
+}
