@@ -94,7 +94,8 @@ function signedOut(why) {
  * @returns {string} without scheme, and without our own domain
  */
 function shortName(identity) {
-  const address = identity.trim().replace(/^sips?:/i, "");
+  const inner = /<([^>]*)>/.exec(identity)?.[1] ?? identity;
+  const address = inner.trim().replace(/^sips?:/i, "");
   const own = (session?.getUserName() ?? "").split("@")[1];
   const [user, domain] = address.split("@");
   return own && domain?.toLowerCase() === own.toLowerCase() ? user : address;
@@ -411,7 +412,7 @@ function dressContact(button, name) {
     ? chatWords(name, chat.getState(), chat.getConnectionState().state, conversation.incoming)[0]
     : "";
   const unread = conversation?.unread ?? 0;
-  note.textContent = words || "Tap to chat";
+  note.textContent = words || "Start a chat";
   badge.textContent = String(unread);
   badge.hidden = unread === 0;
   badge.setAttribute("aria-label", `${unread} unread`);
@@ -426,7 +427,7 @@ function dressAvatar(avatar, name) {
   let hue = 0;
   for (const character of name) hue = (hue * 31 + character.charCodeAt(0)) % 360;
   avatar.textContent = name.replace(/^\+/, "").slice(0, 1);
-  avatar.style.setProperty("--hue", String(hue));
+  avatar.style.setProperty("--hue", String((hue * 137) % 360));
 }
 
 /** @param {string} name */
@@ -495,6 +496,10 @@ document.addEventListener("visibilitychange", () => {
   shown.unread = 0;
   refresh();
 });
+// Whatever takes room away or gives it back: the last message stays in sight.
+new ResizeObserver(() => {
+  $("messages").scrollTop = $("messages").scrollHeight;
+}).observe($("messages"));
 window.addEventListener("pagehide", () => session?.close());
 
 $("app").dataset.pane = "people";

@@ -1,7 +1,8 @@
 //! The session: a relation to the server that outlives its sockets.
 //!
 //! Numbers and keeps the frames (`sequence.js`), moves through the states (`connection-state.js`),
-//! hands what comes to its package. Not here: sockets (`connection.js`), chats (`chat.js`).
+//! hands what comes to its package. Not here: sockets (`connection.js`), which packages and
+//! subsessions there are (`packages.js`), chats (`chat.js`).
 
 import { Challenges } from "./auth.js";
 import { isOver, meaningOfClose, nextSessionState } from "./connection-state.js";
@@ -10,35 +11,18 @@ import { ACTION, MESSAGETYPE, SESSIONSTATE } from "./constants.js";
 import { environment } from "./environment.js";
 import { ERRORCODE, ErrorInfo } from "./errors.js";
 import { fire, guarded, later, startTimer, stopTimer } from "./events.js";
-import { randomUuid } from "./identifiers.js";
 import { log } from "./log.js";
 import { Message, PROTOCOL_VERSION, readMessage } from "./message.js";
+import { PackageHost } from "./packages.js";
 import { Sequence } from "./sequence.js";
-import { WscMap } from "./subsession-map.js";
 
 /** The first attempt to reconnect comes within this time, spread by chance. */
 const FIRST_RETRY_MS_MAX = 250;
 /** No ping interval may be shorter. */
 const PING_INTERVAL_MS_MIN = 1000;
 
-/**
- * A service of the session, such as a ChatPackage.
- * @typedef {object} Package
- * @property {string} packageType
- * @property {(message: Message) => void} onMessage
- * @property {() => void} [clear] frees everything without a word to the server
- * @property {() => void} [close] ends everything
- */
-
-/**
- * One activity of a package, such as a Chat.
- * @typedef {object} SubSession
- * @property {string} subSessionId
- * @property {(message: Message) => void} onMessage
- */
-
 /** A session with the server. */
-export class Session {
+export class Session extends PackageHost {
   #userName;
   #success;
   #failure;
@@ -62,10 +46,6 @@ export class Session {
   #giveUpTimer;
   /** @type {any} */
   #ackTimer;
-  /** @type {Map<string, Package>} */
-  #packages = new Map();
-  /** @type {Map<string, { packageType: string, subSession: SubSession }>} */
-  #subSessions = new Map();
   #extHeaders;
   #extPayloads;
   /** @type {(session: Session) => void} */
@@ -87,6 +67,7 @@ export class Session {
   constructor(
     userName, webSocketUri, successCallback, failureCallback, sessionId, extHeaders, extPayloads,
   ) {
+    super();
     this.#userName = userName ?? "";
     this.#success = successCallback;
     this.#failure = failureCallback;
@@ -185,79 +166,27 @@ export class Session {
 
   // For package developers.
 
-  /**
-   * Adds a package; a second one of a type is an error.
-   * @param {Package} added
-   */
-  registerPackage(added) {
-    if (this.#packages.has(added.packageType)) {
-      throw new Error(`wsc: the session already has a package "${added.packageType}"`);
-    }
-    this.#packages.set(added.packageType, added);
-  }
-
-  /**
-   * @param {string} packageType
-   * @returns {Package | undefined}
-   */
-  getPackage(packageType) {
-    return this.#packages.get(packageType);
-  }
-
   /** @param {any} handler an AuthHandler */
   setAuthHandler(handler) {
     this.#authHandler = handler;
   }
 
   /**
+   * @override
    * @param {string} packageType
    * @param {string} id
-   * @param {SubSession} subSession
+   * @param {import("./packages.js").SubSession} subSession
    */
   putSubSession(packageType, id, subSession) {
-    this.#subSessions.set(id, { packageType, subSession });
-    if (this.#subSessions.size === 1) this.#pingAnew();
-  }
-
-  /**
-   * @param {string} id
-   * @returns {SubSession | undefined}
-   */
-  getSubSession(id) {
-    return this.#subSessions.get(id)?.subSession;
-  }
-
-  /** @param {string} id */
-  removeSubSession(id) {
-    this.#subSessions.delete(id);
-  }
-
-  /**
-   * @param {string} type
-   * @returns {WscMap<SubSession>}
-   */
-  getSubSessionsByPackageType(type) {
-    /** @type {WscMap<SubSession>} */
-    const found = new WscMap();
-    for (const [id, { packageType, subSession }] of this.#subSessions) {
-      if (packageType === type) found.put(id, subSession);
-    }
-    return found;
-  }
-
-  /** @returns {SubSession[]} */
-  getAllSubSessions() {
-    return Array.from(this.#subSessions.values(), ({ subSession }) => subSession);
+    const first = !this.hasSubSessions();
+    super.putSubSession(packageType, id, subSession);
+    // From now on pings go out at the faster pace.
+    if (first && this.#state === SESSIONSTATE.CONNECTED) this.#connection.watch();
   }
 
   /** @returns {string} the correlation id of the next request; nothing is used up */
   genNewCorrelationId() {
     return `c${this.#sequence.lastSent + 1}`;
-  }
-
-  /** @returns {string} */
-  generateSubSessionId() {
-    return randomUuid();
   }
 
   /** @returns {number} */
@@ -350,7 +279,7 @@ export class Session {
     this.#userName = message.header.initiator ?? this.#userName;
     if (lost) {
       log("warn", "the server gave a fresh session for the lost one");
-      this.#clearSubSessions();
+      this.clearSubSessions();
       this.#sequence.restart();
     }
     if (resumed) {
@@ -471,10 +400,10 @@ export class Session {
   /** @param {Message} message */
   #dispatch(message) {
     const { control } = message;
-    control.package_type ??= this.#subSessions.get(control.subsession_id ?? "")?.packageType;
+    control.package_type ??= this.packageTypeOf(control.subsession_id ?? "");
     const packageType = control.package_type ?? "register";
     if (packageType === "register") return;
-    const handler = this.#packages.get(packageType);
+    const handler = this.getPackage(packageType);
     if (handler) {
       guarded(`package ${packageType}`, () => handler.onMessage(message));
     } else if (message.isRequest()) {
@@ -532,12 +461,8 @@ export class Session {
   // Keeping alive, and the end.
 
   #pingInterval() {
-    const wanted = this.#subSessions.size > 0 ? this.busyPingInterval : this.idlePingInterval;
+    const wanted = this.hasSubSessions() ? this.busyPingInterval : this.idlePingInterval;
     return Math.max(wanted, PING_INTERVAL_MS_MIN);
-  }
-
-  #pingAnew() {
-    if (this.#state === SESSIONSTATE.CONNECTED) this.#connection.watch();
   }
 
   /**
@@ -570,14 +495,7 @@ export class Session {
     stopTimer(this.#ackTimer);
     this.#connection.drop(code, reason);
     this.#early = [];
-    this.#clearSubSessions();
-  }
-
-  #clearSubSessions() {
-    for (const owner of this.#packages.values()) {
-      guarded(`package ${owner.packageType}`, () => owner.clear?.());
-    }
-    this.#subSessions.clear();
+    this.clearSubSessions();
   }
 
   /**

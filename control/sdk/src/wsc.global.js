@@ -3293,6 +3293,178 @@ class Connection {
 return { Connection };
 })();
 
+modules["subsession-map.js"] = (function () {
+//! The `Map` of the API: older than the language's own, and with other names.
+
+/**
+ * Keys and values in the order they were put.
+ * @template V
+ */
+class WscMap {
+  constructor() {
+    /** The entries themselves. @type {Record<string, V>} */
+    this.entry = Object.create(null);
+  }
+
+  /**
+   * @param {string} key
+   * @param {V} value
+   */
+  put(key, value) {
+    this.entry[key] = value;
+  }
+
+  /**
+   * @param {string} key
+   * @returns {V | undefined}
+   */
+  get(key) {
+    return this.entry[key];
+  }
+
+  /** @param {string} key */
+  remove(key) {
+    delete this.entry[key];
+  }
+
+  /** @returns {string[]} */
+  keys() {
+    return Object.keys(this.entry);
+  }
+
+  /** @returns {V[]} */
+  values() {
+    return Object.values(this.entry);
+  }
+
+  /** @returns {number} */
+  size() {
+    return Object.keys(this.entry).length;
+  }
+}
+return { WscMap };
+})();
+
+modules["packages.js"] = (function () {
+const { guarded } = modules["events.js"];
+const { randomUuid } = modules["identifiers.js"];
+const { WscMap } = modules["subsession-map.js"];
+//! Which packages and subsessions a session has.
+
+
+/** @typedef {import("./message.js").Message} Message */
+
+/**
+ * A service of the session, such as a ChatPackage.
+ * @typedef {object} Package
+ * @property {string} packageType
+ * @property {(message: Message) => void} onMessage
+ * @property {() => void} [clear] frees everything without a word to the server
+ * @property {() => void} [close] ends everything
+ */
+
+/**
+ * One activity of a package, such as a Chat.
+ * @typedef {object} SubSession
+ * @property {string} subSessionId
+ * @property {(message: Message) => void} onMessage
+ */
+
+/** The part of a session that knows its packages and subsessions. */
+class PackageHost {
+  /** @type {Map<string, Package>} */
+  #packages = new Map();
+  /** @type {Map<string, { packageType: string, subSession: SubSession }>} */
+  #subSessions = new Map();
+
+  /**
+   * Adds a package; a second one of a type is an error.
+   * @param {Package} added
+   */
+  registerPackage(added) {
+    if (this.#packages.has(added.packageType)) {
+      throw new Error(`wsc: the session already has a package "${added.packageType}"`);
+    }
+    this.#packages.set(added.packageType, added);
+  }
+
+  /**
+   * @param {string} packageType
+   * @returns {Package | undefined}
+   */
+  getPackage(packageType) {
+    return this.#packages.get(packageType);
+  }
+
+  /**
+   * @param {string} packageType
+   * @param {string} id
+   * @param {SubSession} subSession
+   */
+  putSubSession(packageType, id, subSession) {
+    this.#subSessions.set(id, { packageType, subSession });
+  }
+
+  /**
+   * @param {string} id
+   * @returns {SubSession | undefined}
+   */
+  getSubSession(id) {
+    return this.#subSessions.get(id)?.subSession;
+  }
+
+  /** @param {string} id */
+  removeSubSession(id) {
+    this.#subSessions.delete(id);
+  }
+
+  /**
+   * @param {string} type
+   * @returns {WscMap<SubSession>}
+   */
+  getSubSessionsByPackageType(type) {
+    /** @type {WscMap<SubSession>} */
+    const found = new WscMap();
+    for (const [id, { packageType, subSession }] of this.#subSessions) {
+      if (packageType === type) found.put(id, subSession);
+    }
+    return found;
+  }
+
+  /** @returns {SubSession[]} */
+  getAllSubSessions() {
+    return Array.from(this.#subSessions.values(), ({ subSession }) => subSession);
+  }
+
+  /** @returns {boolean} */
+  hasSubSessions() {
+    return this.#subSessions.size > 0;
+  }
+
+  /**
+   * @param {string} id of a subsession
+   * @returns {string | undefined} type of the package it belongs to
+   */
+  packageTypeOf(id) {
+    return this.#subSessions.get(id)?.packageType;
+  }
+
+  /** @returns {string} */
+  generateSubSessionId() {
+    return randomUuid();
+  }
+
+  /** Drops all subsessions; their packages free what they hold, without a word to the server. */
+  clearSubSessions() {
+    for (const owner of this.#packages.values()) {
+      guarded(`package ${owner.packageType}`, () => owner.clear?.());
+    }
+    this.#subSessions.clear();
+  }
+}
+return { PackageHost };
+})();
+
 modules["sequence.js"] = (function () {
 //! Numbers of frames, and the frames the server has not confirmed yet. Pure.
 
@@ -3371,58 +3543,6 @@ class Sequence {
 return { UNCONFIRMED_MAX, Sequence };
 })();
 
-modules["subsession-map.js"] = (function () {
-//! The `Map` of the API: older than the language's own, and with other names.
-
-/**
- * Keys and values in the order they were put.
- * @template V
- */
-class WscMap {
-  constructor() {
-    /** The entries themselves. @type {Record<string, V>} */
-    this.entry = Object.create(null);
-  }
-
-  /**
-   * @param {string} key
-   * @param {V} value
-   */
-  put(key, value) {
-    this.entry[key] = value;
-  }
-
-  /**
-   * @param {string} key
-   * @returns {V | undefined}
-   */
-  get(key) {
-    return this.entry[key];
-  }
-
-  /** @param {string} key */
-  remove(key) {
-    delete this.entry[key];
-  }
-
-  /** @returns {string[]} */
-  keys() {
-    return Object.keys(this.entry);
-  }
-
-  /** @returns {V[]} */
-  values() {
-    return Object.values(this.entry);
-  }
-
-  /** @returns {number} */
-  size() {
-    return Object.keys(this.entry).length;
-  }
-}
-return { WscMap };
-})();
-
 modules["client.js"] = (function () {
 const { Challenges } = modules["auth.js"];
 const { isOver, meaningOfClose, nextSessionState } = modules["connection-state.js"];
@@ -3431,15 +3551,15 @@ const { ACTION, MESSAGETYPE, SESSIONSTATE } = modules["constants.js"];
 const { environment } = modules["environment.js"];
 const { ERRORCODE, ErrorInfo } = modules["errors.js"];
 const { fire, guarded, later, startTimer, stopTimer } = modules["events.js"];
-const { randomUuid } = modules["identifiers.js"];
 const { log } = modules["log.js"];
 const { Message, PROTOCOL_VERSION, readMessage } = modules["message.js"];
+const { PackageHost } = modules["packages.js"];
 const { Sequence } = modules["sequence.js"];
-const { WscMap } = modules["subsession-map.js"];
 //! The session: a relation to the server that outlives its sockets.
 //!
 //! Numbers and keeps the frames (`sequence.js`), moves through the states (`connection-state.js`),
-//! hands what comes to its package. Not here: sockets (`connection.js`), chats (`chat.js`).
+//! hands what comes to its package. Not here: sockets (`connection.js`), which packages and
+//! subsessions there are (`packages.js`), chats (`chat.js`).
 
 
 /** The first attempt to reconnect comes within this time, spread by chance. */
@@ -3447,24 +3567,8 @@ const FIRST_RETRY_MS_MAX = 250;
 /** No ping interval may be shorter. */
 const PING_INTERVAL_MS_MIN = 1000;
 
-/**
- * A service of the session, such as a ChatPackage.
- * @typedef {object} Package
- * @property {string} packageType
- * @property {(message: Message) => void} onMessage
- * @property {() => void} [clear] frees everything without a word to the server
- * @property {() => void} [close] ends everything
- */
-
-/**
- * One activity of a package, such as a Chat.
- * @typedef {object} SubSession
- * @property {string} subSessionId
- * @property {(message: Message) => void} onMessage
- */
-
 /** A session with the server. */
-class Session {
+class Session extends PackageHost {
   #userName;
   #success;
   #failure;
@@ -3488,10 +3592,6 @@ class Session {
   #giveUpTimer;
   /** @type {any} */
   #ackTimer;
-  /** @type {Map<string, Package>} */
-  #packages = new Map();
-  /** @type {Map<string, { packageType: string, subSession: SubSession }>} */
-  #subSessions = new Map();
   #extHeaders;
   #extPayloads;
   /** @type {(session: Session) => void} */
@@ -3513,6 +3613,7 @@ class Session {
   constructor(
     userName, webSocketUri, successCallback, failureCallback, sessionId, extHeaders, extPayloads,
   ) {
+    super();
     this.#userName = userName ?? "";
     this.#success = successCallback;
     this.#failure = failureCallback;
@@ -3611,79 +3712,27 @@ class Session {
 
   // For package developers.
 
-  /**
-   * Adds a package; a second one of a type is an error.
-   * @param {Package} added
-   */
-  registerPackage(added) {
-    if (this.#packages.has(added.packageType)) {
-      throw new Error(`wsc: the session already has a package "${added.packageType}"`);
-    }
-    this.#packages.set(added.packageType, added);
-  }
-
-  /**
-   * @param {string} packageType
-   * @returns {Package | undefined}
-   */
-  getPackage(packageType) {
-    return this.#packages.get(packageType);
-  }
-
   /** @param {any} handler an AuthHandler */
   setAuthHandler(handler) {
     this.#authHandler = handler;
   }
 
   /**
+   * @override
    * @param {string} packageType
    * @param {string} id
-   * @param {SubSession} subSession
+   * @param {import("./packages.js").SubSession} subSession
    */
   putSubSession(packageType, id, subSession) {
-    this.#subSessions.set(id, { packageType, subSession });
-    if (this.#subSessions.size === 1) this.#pingAnew();
-  }
-
-  /**
-   * @param {string} id
-   * @returns {SubSession | undefined}
-   */
-  getSubSession(id) {
-    return this.#subSessions.get(id)?.subSession;
-  }
-
-  /** @param {string} id */
-  removeSubSession(id) {
-    this.#subSessions.delete(id);
-  }
-
-  /**
-   * @param {string} type
-   * @returns {WscMap<SubSession>}
-   */
-  getSubSessionsByPackageType(type) {
-    /** @type {WscMap<SubSession>} */
-    const found = new WscMap();
-    for (const [id, { packageType, subSession }] of this.#subSessions) {
-      if (packageType === type) found.put(id, subSession);
-    }
-    return found;
-  }
-
-  /** @returns {SubSession[]} */
-  getAllSubSessions() {
-    return Array.from(this.#subSessions.values(), ({ subSession }) => subSession);
+    const first = !this.hasSubSessions();
+    super.putSubSession(packageType, id, subSession);
+    // From now on pings go out at the faster pace.
+    if (first && this.#state === SESSIONSTATE.CONNECTED) this.#connection.watch();
   }
 
   /** @returns {string} the correlation id of the next request; nothing is used up */
   genNewCorrelationId() {
     return `c${this.#sequence.lastSent + 1}`;
-  }
-
-  /** @returns {string} */
-  generateSubSessionId() {
-    return randomUuid();
   }
 
   /** @returns {number} */
@@ -3776,7 +3825,7 @@ class Session {
     this.#userName = message.header.initiator ?? this.#userName;
     if (lost) {
       log("warn", "the server gave a fresh session for the lost one");
-      this.#clearSubSessions();
+      this.clearSubSessions();
       this.#sequence.restart();
     }
     if (resumed) {
@@ -3897,10 +3946,10 @@ class Session {
   /** @param {Message} message */
   #dispatch(message) {
     const { control } = message;
-    control.package_type ??= this.#subSessions.get(control.subsession_id ?? "")?.packageType;
+    control.package_type ??= this.packageTypeOf(control.subsession_id ?? "");
     const packageType = control.package_type ?? "register";
     if (packageType === "register") return;
-    const handler = this.#packages.get(packageType);
+    const handler = this.getPackage(packageType);
     if (handler) {
       guarded(`package ${packageType}`, () => handler.onMessage(message));
     } else if (message.isRequest()) {
@@ -3958,12 +4007,8 @@ class Session {
   // Keeping alive, and the end.
 
   #pingInterval() {
-    const wanted = this.#subSessions.size > 0 ? this.busyPingInterval : this.idlePingInterval;
+    const wanted = this.hasSubSessions() ? this.busyPingInterval : this.idlePingInterval;
     return Math.max(wanted, PING_INTERVAL_MS_MIN);
-  }
-
-  #pingAnew() {
-    if (this.#state === SESSIONSTATE.CONNECTED) this.#connection.watch();
   }
 
   /**
@@ -3996,14 +4041,7 @@ class Session {
     stopTimer(this.#ackTimer);
     this.#connection.drop(code, reason);
     this.#early = [];
-    this.#clearSubSessions();
-  }
-
-  #clearSubSessions() {
-    for (const owner of this.#packages.values()) {
-      guarded(`package ${owner.packageType}`, () => owner.clear?.());
-    }
-    this.#subSessions.clear();
+    this.clearSubSessions();
   }
 
   /**
