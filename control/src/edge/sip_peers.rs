@@ -6,7 +6,7 @@
 //! result comes out of the next `event()`.
 //!
 //! ```ignore
-//! let mut peers = SipPeers::bind(listen, domain, seed).await?;
+//! let mut peers = SipPeers::bind(PeersSettings::new(listen, "localhost"), seed).await?;
 //! loop {
 //!     tokio::select! {
 //!         event = peers.event() => gateway.sip(event, &mut peers),
@@ -14,28 +14,54 @@
 //!     }
 //! }
 //! ```
+//!
+//! Each TCP connection has a task of its own that frames what it reads and writes what is queued for
+//! it; both queues are bounded. A peer that does not read is cut when its queue is full.
 
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 use crate::sip::{
-    ClientId, DialogId, Event, OutRequest, OutResponse, Refused, Sent, ServerId, Settings, Sip,
+    Action, ClientId, DialogId, Event, Flow, Frame, Framer, Held, Millis, OutRequest, OutResponse,
+    PONG, Refused, Sent, ServerId, Settings, Sip, SipTransport,
 };
+
+/// The largest datagram there is.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Messages of all connections that wait for the owner; then connections are not read.
+const INPUTS_MAX: usize = 1024;
+/// How long a connection may take to open.
+const CONNECT_MS: u64 = 5_000;
+/// Pause after the kernel could not give us a connection (too many open files).
+const ACCEPT_PAUSE_MS: u64 = 100;
+/// How often a port that is free for TCP may turn out to be taken for UDP.
+const PORT_ATTEMPTS: usize = 32;
 
 /// What [`SipPeers::bind`] is told.
 #[derive(Clone, Debug)]
 pub struct PeersSettings {
     /// Where to listen; port 0 takes any that is free for both UDP and TCP.
     pub listen: SocketAddr,
-    /// The address peers are told, if it isn't the bound one.
+    /// The address peers are told, if it isn't the bound one. Its port 0 stands for the bound port.
+    /// Needed when listening on all addresses.
     pub advertised: Option<SocketAddr>,
     /// The domain we serve.
     pub domain: String,
-    /// TCP connections, in and out, at most.
+    /// TCP connections, in and out, at most. Each costs a task, and up to 128 KiB while a large
+    /// message comes in.
     pub connections_max: usize,
     /// Messages waiting for one slow TCP peer; one more and it is cut.
     pub queue_messages_max: usize,
-    /// A TCP connection without traffic for so long is closed.
+    /// A TCP connection without traffic for so long is closed. Longer than the longest registration,
+    /// because a handset is reached over the connection it registered by.
     pub idle_ms_max: u64,
 }
 
@@ -48,31 +74,168 @@ impl PeersSettings {
             domain: domain.to_owned(),
             connections_max: 4096,
             queue_messages_max: 64,
-            idle_ms_max: 900_000,
+            idle_ms_max: 7_300_000,
         }
     }
+}
+
+/// What happened to the sockets since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerCounts {
+    /// Datagrams the kernel did not take; SIP repeats them.
+    pub datagrams_unsent: u64,
+    /// TCP connections refused because there are too many.
+    pub connections_refused: u64,
+    /// TCP connections cut because their peer did not read.
+    pub connections_cut: u64,
 }
 
 /// The sockets and the machine.
 pub struct SipPeers {
     sip: Sip,
+    sockets: Sockets,
+    /// Told by [`SipPeers::event`], in this order.
+    events: VecDeque<Event>,
+    started: Instant,
+}
+
+struct Sockets {
+    udp: UdpSocket,
+    listener: TcpListener,
+    address: SocketAddr,
+    settings: PeersSettings,
+    datagram: Vec<u8>,
+    connections: HashMap<u64, Connection>,
+    by_peer: HashMap<SocketAddr, u64>,
+    last_connection: u64,
+    /// Their tasks; dropping the set ends them.
+    tasks: JoinSet<()>,
+    inputs: mpsc::Receiver<Input>,
+    to_inputs: mpsc::Sender<Input>,
+    counts: PeerCounts,
+    /// Not to be asked for connections before then.
+    accept_paused_until: Option<Instant>,
+}
+
+/// A connection as its owner sees it.
+struct Connection {
+    peer: SocketAddr,
+    queue: mpsc::Sender<Vec<u8>>,
+    task: AbortHandle,
+}
+
+/// What a connection's task says.
+enum Input {
+    Message { flow: Flow, bytes: Vec<u8> },
+    Lost { flow: Flow },
+}
+
+/// Why [`SipPeers::event`] went on.
+enum Wake {
+    Datagram(io::Result<(usize, SocketAddr)>),
+    Connection(io::Result<(TcpStream, SocketAddr)>),
+    Input(Input),
+    Due,
 }
 
 impl SipPeers {
     /// Opens the sockets. `seed` must come from the kernel's generator.
-    pub async fn bind(_settings: PeersSettings, _seed: [u8; 32]) -> io::Result<SipPeers> {
-        let _: fn(Settings, [u8; 32]) -> Sip = Sip::new;
-        todo!()
+    pub async fn bind(settings: PeersSettings, seed: [u8; 32]) -> io::Result<SipPeers> {
+        let (listener, udp) = bind_both(settings.listen).await?;
+        let address = listener.local_addr()?;
+        let mut advertised = settings.advertised.unwrap_or(address);
+        if advertised.port() == 0 {
+            advertised.set_port(address.port());
+        }
+        if advertised.ip().is_unspecified() {
+            let what = "listening on all addresses: say which one peers are to be told";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        // Else the first `try_send_to` would find the socket not known to be writable.
+        udp.writable().await?;
+        let sip = Sip::new(Settings::new(&settings.domain, advertised), seed);
+        let (to_inputs, inputs) = mpsc::channel(INPUTS_MAX);
+        let sockets = Sockets {
+            udp,
+            listener,
+            address,
+            settings,
+            datagram: vec![0; DATAGRAM_BYTES_MAX],
+            connections: HashMap::new(),
+            by_peer: HashMap::new(),
+            last_connection: 0,
+            tasks: JoinSet::new(),
+            inputs,
+            to_inputs,
+            counts: PeerCounts::default(),
+            accept_paused_until: None,
+        };
+        Ok(SipPeers {
+            sip,
+            sockets,
+            events: VecDeque::new(),
+            started: Instant::now(),
+        })
     }
 
     /// The bound address; UDP and TCP have the same port.
     pub fn address(&self) -> SocketAddr {
-        todo!()
+        self.sockets.address
     }
 
-    /// The next thing a peer did. Cancel-safe.
+    /// What happened to the sockets.
+    pub fn counts(&self) -> PeerCounts {
+        self.sockets.counts
+    }
+
+    /// What the machine holds.
+    pub fn held(&self) -> Held {
+        self.sip.held()
+    }
+
+    /// TCP connections that are open or being opened.
+    pub fn connections(&self) -> usize {
+        self.sockets.connections.len()
+    }
+
+    /// The next thing a peer did. Cancel-safe. It must be awaited again and again: without, nothing is
+    /// received and no timer runs.
     pub async fn event(&mut self) -> Event {
-        todo!()
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            let wake = self.wake().await;
+            let now = self.now();
+            let mut actions = Vec::new();
+            match wake {
+                Wake::Datagram(Ok((length, peer))) => {
+                    let flow = Flow {
+                        transport: SipTransport::Udp,
+                        peer,
+                        connection: None,
+                    };
+                    let bytes = self.sockets.datagram.get(..length).unwrap_or_default();
+                    self.sip.receive(flow, bytes, now, &mut actions);
+                }
+                // An earlier datagram of ours found nobody; its transaction will find out.
+                Wake::Datagram(Err(_)) => {}
+                Wake::Connection(Ok((stream, peer))) => self.sockets.accepted(stream, peer),
+                Wake::Connection(Err(_)) => {
+                    let pause = Duration::from_millis(ACCEPT_PAUSE_MS);
+                    self.sockets.accept_paused_until = Some(Instant::now() + pause);
+                }
+                Wake::Input(Input::Message { flow, bytes }) => {
+                    self.sip.receive(flow, &bytes, now, &mut actions);
+                }
+                Wake::Input(Input::Lost { flow }) => {
+                    self.sockets.forget(flow);
+                    self.sip.flow_lost(flow, now, &mut actions);
+                }
+                Wake::Due => self.sip.timeout(now, &mut actions),
+            }
+            self.perform(actions);
+        }
     }
 
     /// [`Sip::add_local`].
@@ -88,24 +251,425 @@ impl SipPeers {
     /// [`Sip::request`].
     pub fn request(
         &mut self,
-        _dialog: Option<DialogId>,
-        _request: OutRequest,
+        dialog: Option<DialogId>,
+        request: OutRequest,
     ) -> Result<Sent, Refused> {
-        todo!()
+        let (now, mut actions) = (self.now(), Vec::new());
+        let sent = self.sip.request(dialog, request, now, &mut actions);
+        self.perform(actions);
+        sent
     }
 
     /// [`Sip::respond`].
-    pub fn respond(&mut self, _server: ServerId, _response: OutResponse) -> Result<(), Refused> {
-        todo!()
+    pub fn respond(&mut self, server: ServerId, response: OutResponse) -> Result<(), Refused> {
+        let (now, mut actions) = (self.now(), Vec::new());
+        let answered = self.sip.respond(server, response, now, &mut actions);
+        self.perform(actions);
+        answered
     }
 
     /// [`Sip::ack`].
-    pub fn ack(&mut self, _dialog: DialogId) {
-        todo!()
+    pub fn ack(&mut self, dialog: DialogId) {
+        let (now, mut actions) = (self.now(), Vec::new());
+        self.sip.ack(dialog, now, &mut actions);
+        self.perform(actions);
     }
 
     /// [`Sip::cancel`].
-    pub fn cancel(&mut self, _client: ClientId) {
-        todo!()
+    pub fn cancel(&mut self, client: ClientId) {
+        let (now, mut actions) = (self.now(), Vec::new());
+        self.sip.cancel(client, now, &mut actions);
+        self.perform(actions);
+    }
+
+    /// Waits for a socket, a connection's task or a timer.
+    async fn wake(&mut self) -> Wake {
+        let due = self
+            .sip
+            .deadline()
+            .map(|at| self.started + Duration::from_millis(at));
+        let Sockets {
+            udp,
+            listener,
+            datagram,
+            inputs,
+            tasks,
+            accept_paused_until,
+            ..
+        } = &mut self.sockets;
+        // Tasks that have ended are only swept up here; what they had to say was said by `Lost`.
+        while tasks.try_join_next().is_some() {}
+        if accept_paused_until.is_some_and(|until| until <= Instant::now()) {
+            *accept_paused_until = None;
+        }
+        let until = [due, *accept_paused_until].into_iter().flatten().min();
+        let sleep = async {
+            match until {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            received = udp.recv_from(datagram) => Wake::Datagram(received),
+            accepted = listener.accept(), if accept_paused_until.is_none() => {
+                Wake::Connection(accepted)
+            }
+            Some(input) = inputs.recv() => Wake::Input(input),
+            () = sleep => Wake::Due,
+        }
+    }
+
+    /// Carries out actions, and what follows from flows that turn out to be lost.
+    fn perform(&mut self, actions: Vec<Action>) {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            match action {
+                Action::Event(event) => self.events.push_back(event),
+                Action::Transmit { flow, bytes } => {
+                    if let Err(lost) = self.sockets.send(flow, bytes) {
+                        let (now, mut more) = (self.now(), Vec::new());
+                        self.sip.flow_lost(lost, now, &mut more);
+                        actions.extend(more);
+                    }
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Millis {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Both sockets on the same port.
+async fn bind_both(listen: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
+    let mut attempts = if listen.port() == 0 { PORT_ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        let listener = TcpListener::bind(listen).await?;
+        match UdpSocket::bind(listener.local_addr()?).await {
+            Ok(udp) => return Ok((listener, udp)),
+            Err(error) if attempts == 0 => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+impl Sockets {
+    /// Sends a message, opening a connection if need be. `Err`: this flow is lost.
+    fn send(&mut self, flow: Flow, bytes: Vec<u8>) -> Result<(), Flow> {
+        if flow.transport == SipTransport::Udp {
+            if self.udp.try_send_to(&bytes, flow.peer).is_err() {
+                self.counts.datagrams_unsent += 1;
+            }
+            return Ok(());
+        }
+        let id = match flow
+            .connection
+            .or_else(|| self.by_peer.get(&flow.peer).copied())
+        {
+            Some(id) => id,
+            None => self.connect(flow.peer).ok_or(flow)?,
+        };
+        let connection = self.connections.get(&id).ok_or(flow)?;
+        match connection.queue.try_send(bytes) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(flow),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.counts.connections_cut += 1;
+                connection.task.abort();
+                let lost = Flow {
+                    connection: Some(id),
+                    ..flow
+                };
+                self.forget(lost);
+                Err(lost)
+            }
+        }
+    }
+
+    fn connect(&mut self, peer: SocketAddr) -> Option<u64> {
+        self.start(peer, async move {
+            let wait = Duration::from_millis(CONNECT_MS);
+            timeout(wait, TcpStream::connect(peer)).await.ok()?.ok()
+        })
+    }
+
+    fn accepted(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // Over the limit the stream is dropped, and so closed.
+        self.start(peer, async move { Some(stream) });
+    }
+
+    /// Starts the task of a connection. `None`: there are too many.
+    fn start(
+        &mut self,
+        peer: SocketAddr,
+        stream: impl Future<Output = Option<TcpStream>> + Send + 'static,
+    ) -> Option<u64> {
+        if self.connections.len() >= self.settings.connections_max {
+            self.counts.connections_refused += 1;
+            return None;
+        }
+        self.last_connection += 1;
+        let id = self.last_connection;
+        let flow = Flow {
+            transport: SipTransport::Tcp,
+            peer,
+            connection: Some(id),
+        };
+        let (queue, queued) = mpsc::channel(self.settings.queue_messages_max.max(1));
+        let inputs = self.to_inputs.clone();
+        let idle = Duration::from_millis(self.settings.idle_ms_max);
+        let task = self.tasks.spawn(async move {
+            if let Some(stream) = stream.await {
+                serve(stream, flow, queued, &inputs, idle).await;
+            }
+            // The owner may be gone; then nobody needs to know.
+            let _ = inputs.send(Input::Lost { flow }).await;
+        });
+        self.connections
+            .insert(id, Connection { peer, queue, task });
+        self.by_peer.insert(peer, id);
+        Some(id)
+    }
+
+    fn forget(&mut self, flow: Flow) {
+        let Some(id) = flow.connection else {
+            return;
+        };
+        if let Some(connection) = self.connections.remove(&id)
+            && self.by_peer.get(&connection.peer) == Some(&id)
+        {
+            self.by_peer.remove(&connection.peer);
+        }
+    }
+}
+
+/// One connection until it ends: by its peer, by silence, or because it can't be understood.
+async fn serve(
+    mut stream: TcpStream,
+    flow: Flow,
+    mut queued: mpsc::Receiver<Vec<u8>>,
+    inputs: &mpsc::Sender<Input>,
+    idle: Duration,
+) {
+    // Small messages that wait for an answer: nothing is gained by waiting for more of them.
+    let _ = stream.set_nodelay(true);
+    let (mut reading, mut writing) = stream.split();
+    let mut framer = Framer::new(DATAGRAM_BYTES_MAX);
+    let mut buffer = vec![0; 4096];
+    loop {
+        tokio::select! {
+            read = timeout(idle, reading.read(&mut buffer)) => {
+                let Ok(Ok(length @ 1..)) = read else {
+                    return;
+                };
+                framer.push(buffer.get(..length).unwrap_or_default());
+                loop {
+                    match framer.next_frame() {
+                        Ok(None) => break,
+                        Ok(Some(Frame::Message(bytes))) => {
+                            if inputs.send(Input::Message { flow, bytes }).await.is_err() {
+                                return;
+                            }
+                        }
+                        Ok(Some(Frame::Ping)) => {
+                            if !write(&mut writing, PONG, idle).await {
+                                return;
+                            }
+                        }
+                        Err(_) => return,
+                    }
+                }
+            }
+            message = queued.recv() => {
+                let Some(bytes) = message else {
+                    return;
+                };
+                if !write(&mut writing, &bytes, idle).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn write(writing: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8], idle: Duration) -> bool {
+    matches!(timeout(idle, writing.write_all(bytes)).await, Ok(Ok(())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Method;
+
+    async fn peers(domain: &str, user: &str, seed: u8) -> SipPeers {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let mut peers = SipPeers::bind(PeersSettings::new(listen, domain), [seed; 32])
+            .await
+            .unwrap();
+        peers.add_local(user);
+        peers
+    }
+
+    /// Lets both sides run until `a` has an event.
+    async fn next(a: &mut SipPeers, b: &mut SipPeers) -> Event {
+        tokio::select! {
+            event = a.event() => event,
+            event = b.event() => panic!("unexpected at the other side: {event:?}"),
+        }
+    }
+
+    fn register(gateway: &SipPeers, transport: &str) -> OutRequest {
+        let mut register =
+            OutRequest::new(Method::Register, "sip:bob@localhost", "sip:bob@localhost");
+        register.request_uri = Some(format!("sip:{}{transport}", gateway.address()));
+        register
+    }
+
+    async fn call(transport: &str, body: usize) {
+        let mut gateway = peers("localhost", "alice", 1).await;
+        let mut phone = peers("phone.invalid", "bob", 2).await;
+        phone.request(None, register(&gateway, transport)).unwrap();
+        let Event::Response { message, .. } = next(&mut phone, &mut gateway).await else {
+            panic!();
+        };
+        assert_eq!((message.code(), gateway.held().bindings), (200, 1));
+
+        let mut invite =
+            OutRequest::new(Method::Invite, "sip:alice@localhost", "sip:bob@localhost");
+        invite.content = Some(("application/sdp".to_owned(), vec![b'x'; body]));
+        let sent = gateway.request(None, invite).unwrap();
+        let Event::Request {
+            server,
+            dialog: Some(theirs),
+            message,
+        } = next(&mut phone, &mut gateway).await
+        else {
+            panic!();
+        };
+        assert_eq!(message.body.len(), body);
+        phone.respond(server, OutResponse::new(200)).unwrap();
+        let answer = next(&mut gateway, &mut phone).await;
+        assert!(matches!(answer, Event::Response { client, .. } if client == sent.client));
+        gateway.ack(sent.dialog.unwrap());
+        assert_eq!(
+            next(&mut phone, &mut gateway).await,
+            Event::Acked { dialog: theirs }
+        );
+        phone
+            .request(Some(theirs), OutRequest::in_dialog(Method::Bye))
+            .unwrap();
+        let Event::Request { server, dialog, .. } = next(&mut gateway, &mut phone).await else {
+            panic!();
+        };
+        assert_eq!(dialog, sent.dialog);
+        gateway.respond(server, OutResponse::new(200)).unwrap();
+        let Event::Response { message, .. } = next(&mut phone, &mut gateway).await else {
+            panic!();
+        };
+        assert_eq!(
+            (message.code(), gateway.held().dialogs, phone.held().dialogs),
+            (200, 0, 0)
+        );
+        let streams = usize::from(transport.ends_with("tcp") || body > 1300);
+        assert_eq!(
+            (gateway.connections(), phone.connections()),
+            (streams, streams)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_call_over_udp() {
+        call("", 100).await;
+    }
+
+    #[tokio::test]
+    async fn a_call_over_the_connection_the_handset_registered_by() {
+        call(";transport=tcp", 100).await;
+    }
+
+    #[tokio::test]
+    async fn a_large_invite_goes_over_tcp() {
+        call("", 5000).await;
+    }
+
+    #[tokio::test]
+    async fn a_large_invite_goes_over_udp_where_nobody_listens_on_tcp() {
+        let mut gateway = peers("localhost", "alice", 1).await;
+        let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let to = format!("sip:bob@{}", phone.local_addr().unwrap());
+        let mut invite = OutRequest::new(Method::Invite, "sip:alice@localhost", &to);
+        invite.content = Some(("application/sdp".to_owned(), vec![b'x'; 5000]));
+        gateway.request(None, invite).unwrap();
+        let mut datagram = vec![0; 65_535];
+        let length = tokio::select! {
+            received = phone.recv_from(&mut datagram) => received.unwrap().0,
+            event = gateway.event() => panic!("{event:?}"),
+        };
+        let text = String::from_utf8_lossy(&datagram[..length]);
+        assert!(
+            length > 5000 && text.contains("Via: SIP/2.0/UDP "),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_to_where_nobody_listens_fails() {
+        let mut gateway = peers("localhost", "alice", 1).await;
+        let free = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let to = format!("sip:bob@{free};transport=tcp");
+        let sent = gateway
+            .request(
+                None,
+                OutRequest::new(Method::Message, "sip:alice@localhost", &to),
+            )
+            .unwrap();
+        let failed = gateway.event().await;
+        assert!(matches!(failed, Event::Failed { client, .. } if client == sent.client));
+        assert_eq!((gateway.held().clients, gateway.connections()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_is_cut() {
+        let mut gateway = peers("localhost", "alice", 1).await;
+        let deaf = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = format!("sip:bob@{};transport=tcp", deaf.local_addr().unwrap());
+        while gateway.counts().connections_cut == 0 {
+            let mut message = OutRequest::new(Method::Message, "sip:alice@localhost", &to);
+            message.content = Some(("text/plain".to_owned(), vec![b'x'; 60_000]));
+            gateway.request(None, message).unwrap();
+        }
+        assert!(matches!(gateway.event().await, Event::Failed { .. }));
+        assert_eq!((gateway.held().clients, gateway.connections()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn too_many_connections_are_refused() {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let settings = PeersSettings {
+            connections_max: 1,
+            ..PeersSettings::new(listen, "localhost")
+        };
+        let mut gateway = SipPeers::bind(settings, [1; 32]).await.unwrap();
+        let address = gateway.address();
+        let client = async move {
+            let mut first = TcpStream::connect(address).await.unwrap();
+            // The answer to a ping says that the first one is being served.
+            first.write_all(b"\r\n\r\n").await.unwrap();
+            let mut pong = [0; 2];
+            first.read_exact(&mut pong).await.unwrap();
+            let mut second = TcpStream::connect(address).await.unwrap();
+            second.read(&mut [0]).await.unwrap_or(0)
+        };
+        let read = tokio::select! {
+            read = client => read,
+            event = gateway.event() => panic!("{event:?}"),
+        };
+        assert_eq!((read, gateway.counts().connections_refused), (0, 1));
     }
 }

@@ -65,7 +65,7 @@ impl Sip {
         let tag = self.random.derived(&[message.call_id()]);
         let response = response(&message, code, reason, &tag);
         out.push(Action::Transmit {
-            flow,
+            flow: reply_flow,
             bytes: response.print(),
         });
     }
