@@ -114,3 +114,46 @@ impl Counter {
         self as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_counter_has_its_place_a_name_of_its_own_and_a_sentence() {
+        let mut names = HashSet::new();
+        for (place, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(counter.index(), place);
+            assert!(
+                names.insert(counter.name()),
+                "{} stands twice",
+                counter.name()
+            );
+            assert!(
+                counter
+                    .name()
+                    .chars()
+                    .all(|char| char == '_' || char.is_ascii_lowercase())
+            );
+            assert!(
+                counter.what().ends_with('.'),
+                "{}: a sentence",
+                counter.name()
+            );
+            let snake = format!("{counter:?}").to_lowercase();
+            assert_eq!(
+                counter.name().replace('_', ""),
+                snake,
+                "named as its variant"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_a_gauge_and_what_happened_is_not() {
+        assert!(Counter::Sessions.is_gauge());
+        assert!(Counter::BuffersHeldMax.is_gauge());
+        assert!(!Counter::SessionsCreated.is_gauge());
+    }
+}

@@ -51,3 +51,48 @@ pub fn in_process(shards: usize, slots: u32) -> io::Result<InProcess> {
         ready,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Counter, Event, Record};
+
+    #[test]
+    fn counters_arrive_at_their_places_shard_by_shard() {
+        let mut both = in_process(2, 2).expect("memory");
+        let mut values = [0; Counter::COUNT];
+        values[Counter::Sessions.index()] = 3;
+        both.shards[1].counters.publish(&values);
+        assert_eq!(both.controls[1].counters.snapshot(), values);
+        assert_eq!(both.controls[1].counters.read(Counter::Sessions), 3);
+        assert_eq!(both.controls[0].counters.snapshot(), [0; Counter::COUNT]);
+        // A list that is too short changes only what it has, one that is too long does no harm.
+        both.shards[1].counters.publish(&[9]);
+        assert_eq!(both.controls[1].counters.snapshot()[0], 9);
+        assert_eq!(both.controls[1].counters.read(Counter::Sessions), 3);
+        both.shards[1].counters.publish(&[1; Counter::COUNT + 1000]);
+        assert_eq!(both.controls[1].counters.snapshot(), [1; Counter::COUNT]);
+        assert_eq!(both.controls[0].counters.snapshot(), [0; Counter::COUNT]);
+    }
+
+    #[test]
+    fn shards_share_controls_bell_and_nothing_else() {
+        let mut both = in_process(2, 2).expect("memory");
+        let mut record = Record::new();
+        Event::ListEnd { token: 4 }
+            .encode(&mut record)
+            .expect("fits");
+        assert!(both.controls.iter_mut().all(|end| end.events.sleep()));
+        both.shards[1].events.push(&record).expect("room");
+        assert!(both.ready.clear().expect("a bell"));
+        let mut copy = Record::new();
+        assert_eq!(both.controls[0].events.pop(&mut copy), Ok(false));
+        assert_eq!(both.controls[1].events.pop(&mut copy), Ok(true));
+        assert_eq!(Event::decode(&copy), Ok(Event::ListEnd { token: 4 }));
+        assert!(
+            both.wakers
+                .iter()
+                .all(|bell| !bell.clear().expect("a bell"))
+        );
+    }
+}

@@ -68,7 +68,8 @@ impl std::error::Error for Corrupt {}
 /// Why a record was not pushed. It is as it was; the caller still has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushError {
-    /// All slots are taken. This side's eventfd becomes readable when the reader has made room.
+    /// All slots are taken. This side's eventfd becomes readable when the reader has made room; it is
+    /// this answer that asks for it, so sleep only after having got it.
     Full,
     /// See [`Corrupt`].
     Corrupt,
@@ -148,11 +149,6 @@ impl<P: Place> Sender<P> {
     pub fn wake_if_sleeping(&mut self) {
         self.place.fence(); // between our `Tail` and its `ReaderSleeps`; pairs with the one in `sleep`
         wake(&self.place, Word::ReaderSleeps, P::wake_reader);
-    }
-
-    /// How many records can be pushed now without being refused, as far as is known without looking.
-    pub fn room(&self) -> u32 {
-        self.place.slots() - self.used()
     }
 
     fn used(&self) -> u32 {
@@ -294,5 +290,206 @@ impl<P: Place> Receiver<P> {
 fn wake<P: Place>(place: &P, flag: Word, wake: fn(&P)) {
     if place.load(flag, Ordering::Relaxed) != 0 && place.take(flag) {
         wake(place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ends::{Receiver, Sender};
+    use crate::{Command, EventFd, InProcess, SessionId, in_process};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    /// One command queue of `slots` slots, and the bells of its reader and its writer.
+    fn queue(slots: u32) -> (Sender, Receiver, EventFd, EventFd) {
+        let InProcess {
+            mut shards,
+            mut wakers,
+            mut controls,
+            ready,
+        } = in_process(1, slots).expect("memory");
+        let (shard, control) = (shards.remove(0), controls.remove(0));
+        (control.commands, shard.commands, wakers.remove(0), ready)
+    }
+
+    fn rung(bell: &EventFd) -> bool {
+        bell.wait(Some(Duration::ZERO)).expect("a bell")
+    }
+
+    fn delete(number: u64) -> Record {
+        let mut record = Record::new();
+        Command::Delete {
+            session: SessionId(number),
+        }
+        .encode(&mut record)
+        .expect("fits");
+        record
+    }
+
+    fn number(record: &Record) -> u64 {
+        match Command::decode(record) {
+            Ok(Command::Delete { session }) => session.0,
+            other => panic!("not what was pushed: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_running_reader_costs_no_system_call_and_a_sleeping_one_is_woken_once() {
+        let (mut sender, mut receiver, reader_bell, _) = queue(8);
+        sender.push(&delete(1)).expect("room");
+        assert!(!rung(&reader_bell));
+        assert!(!receiver.sleep(), "a record waits");
+        let mut record = Record::new();
+        assert_eq!(receiver.pop(&mut record), Ok(true));
+        assert!(receiver.sleep());
+        sender.push(&delete(2)).expect("room");
+        assert!(reader_bell.clear().expect("a bell"));
+        sender.push(&delete(3)).expect("room");
+        assert!(!rung(&reader_bell), "it was woken already");
+        receiver.awake();
+        for expected in [2, 3] {
+            assert_eq!(receiver.pop(&mut record), Ok(true));
+            assert_eq!(number(&record), expected);
+        }
+        assert_eq!(receiver.pop(&mut record), Ok(false));
+        assert_eq!(number(&record), 3, "an empty queue leaves the record alone");
+    }
+
+    #[test]
+    fn quiet_pushes_wake_nobody_until_told() {
+        let (mut sender, mut receiver, reader_bell, _) = queue(8);
+        assert!(receiver.sleep());
+        sender.push_quiet(&delete(1)).expect("room");
+        sender.push_quiet(&delete(2)).expect("room");
+        assert!(!rung(&reader_bell));
+        sender.wake_if_sleeping();
+        assert!(rung(&reader_bell));
+    }
+
+    #[test]
+    fn a_full_queue_wakes_its_reader_and_then_its_writer() {
+        let (mut sender, mut receiver, reader_bell, writer_bell) = queue(2);
+        assert!(receiver.sleep());
+        sender.push_quiet(&delete(1)).expect("room");
+        sender.push_quiet(&delete(2)).expect("room");
+        assert_eq!(sender.push_quiet(&delete(3)), Err(PushError::Full));
+        assert!(rung(&reader_bell), "quiet or not: nobody else will");
+        receiver.awake();
+        let mut record = Record::new();
+        assert_eq!(receiver.pop(&mut record), Ok(true));
+        assert_eq!(receiver.pop(&mut record), Ok(true));
+        assert!(!rung(&writer_bell));
+        assert!(receiver.sleep());
+        assert!(rung(&writer_bell));
+        sender.push(&delete(3)).expect("room again");
+        assert!(!receiver.sleep());
+        assert_eq!(receiver.pop(&mut record), Ok(true));
+        assert_eq!(number(&record), 3);
+    }
+
+    #[test]
+    fn counts_wrap_around_without_a_trace() {
+        let (sender, receiver, ..) = queue(4);
+        let start = u32::MAX - 5;
+        sender.place.store(Word::Head, start, Ordering::Relaxed);
+        sender.place.store(Word::Tail, start, Ordering::Relaxed);
+        let mut sender = super::Sender::new(sender.place, start);
+        let mut receiver = super::Receiver::new(receiver.place, start);
+        let mut record = Record::new();
+        for round in 0..12 {
+            for value in 0..4 {
+                sender.push(&delete(round * 4 + value)).expect("room");
+            }
+            assert_eq!(sender.push(&delete(99)), Err(PushError::Full));
+            for value in 0..4 {
+                assert_eq!(receiver.pop(&mut record), Ok(true));
+                assert_eq!(number(&record), round * 4 + value);
+            }
+        }
+    }
+
+    #[test]
+    fn a_nonsense_tail_is_corrupt_for_good() {
+        for nonsense in [9, 0x8000_0000, u32::MAX] {
+            let (sender, mut receiver, ..) = queue(8);
+            sender.place.store(Word::Tail, nonsense, Ordering::Relaxed);
+            let mut record = Record::new();
+            assert_eq!(receiver.pop(&mut record), Err(Corrupt));
+            sender.place.store(Word::Tail, 1, Ordering::Relaxed);
+            assert_eq!(receiver.pop(&mut record), Err(Corrupt));
+            assert!(receiver.sleep(), "nothing will come: do not spin");
+        }
+    }
+
+    #[test]
+    fn a_nonsense_tail_seen_on_the_way_to_sleep_is_told_by_pop() {
+        let (sender, mut receiver, ..) = queue(8);
+        sender.place.store(Word::Tail, 9, Ordering::Relaxed);
+        assert!(!receiver.sleep());
+        assert_eq!(receiver.pop(&mut Record::new()), Err(Corrupt));
+        assert!(receiver.sleep());
+    }
+
+    #[test]
+    fn a_nonsense_head_is_corrupt_for_good() {
+        for nonsense in [3, 0x8000_0000, u32::MAX] {
+            let (mut sender, receiver, ..) = queue(2);
+            sender.push(&delete(1)).expect("room");
+            sender.push(&delete(2)).expect("room");
+            receiver
+                .place
+                .store(Word::Head, nonsense, Ordering::Relaxed);
+            assert_eq!(sender.push(&delete(3)), Err(PushError::Corrupt));
+            receiver.place.store(Word::Head, 1, Ordering::Relaxed);
+            assert_eq!(sender.push(&delete(3)), Err(PushError::Corrupt));
+        }
+    }
+
+    #[test]
+    fn a_head_that_goes_back_is_corrupt() {
+        let (mut sender, mut receiver, ..) = queue(2);
+        let mut record = Record::new();
+        for value in 1..=4 {
+            sender.push(&delete(value)).expect("room");
+            receiver.pop(&mut record).expect("fine");
+        }
+        sender.push(&delete(5)).expect("room");
+        sender.push(&delete(6)).expect("room");
+        // The writer has seen 4, and 5 and 6 are waiting: 3 would be a slot given back twice.
+        receiver.place.store(Word::Head, 3, Ordering::Relaxed);
+        assert_eq!(sender.push(&delete(7)), Err(PushError::Corrupt));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_other_side_writes_ends_in_a_value_or_an_error(
+            steps in proptest::collection::vec((0..7u8, any::<u32>(), any::<bool>()), 1..80),
+        ) {
+            let (mut sender, mut receiver, ..) = queue(4);
+            let mut record = Record::new();
+            for (step, value, small) in steps {
+                let value = if small { value % 8 } else { value };
+                match step {
+                    0 => sender.place.store(Word::Tail, value, Ordering::Relaxed),
+                    1 => receiver.place.store(Word::Head, value, Ordering::Relaxed),
+                    2 => sender.place.store(Word::ReaderSleeps, value, Ordering::Relaxed),
+                    3 => {
+                        record.bytes_mut()[..4].copy_from_slice(&value.to_le_bytes());
+                        sender.place.write(value % 4, &record);
+                    }
+                    4 => drop(sender.push(&delete(value.into()))),
+                    5 => drop(receiver.sleep()),
+                    _ => drop(receiver.pop(&mut record)),
+                }
+            }
+            // However it ended, a loop over `pop` ends.
+            for _ in 0..=4 {
+                if receiver.pop(&mut record) != Ok(true) {
+                    return Ok(());
+                }
+            }
+            prop_assert!(false, "more records than slots");
+        }
     }
 }

@@ -405,3 +405,69 @@ impl<'r> Decoder<'r> {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Records that are nearly right: kinds around `first`, lengths around the truth, small fields.
+    pub(crate) fn any_record(first: u8) -> impl Strategy<Value = Record> {
+        let byte = prop_oneof![any::<u8>(), 0..8u8];
+        let fields = proptest::collection::vec(byte, 0..128);
+        (fields, first..first + 9, -3..4i32, any::<u16>(), 0..8u8).prop_map(
+            |(fields, kind, off, wild, dice)| {
+                let near = (HEAD_BYTES + fields.len()).saturating_add_signed(off as isize) as u16;
+                let length = if dice == 0 { wild } else { near };
+                let mut bytes = [0xee; RECORD_BYTES];
+                bytes[..2].copy_from_slice(&length.to_le_bytes());
+                bytes[2] = kind;
+                bytes[3] = u8::from(dice == 1);
+                bytes[HEAD_BYTES..HEAD_BYTES + fields.len()].copy_from_slice(&fields);
+                Record::from_bytes(bytes)
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_copy_never_leaves_the_slot(length in any::<u16>()) {
+            let mut record = Record::new();
+            record.bytes_mut()[..2].copy_from_slice(&length.to_le_bytes());
+            prop_assert!((1..=RECORD_BYTES / 8).contains(&record.words()));
+            prop_assert!(record.words() * 8 >= usize::from(length).min(RECORD_BYTES));
+        }
+    }
+
+    #[test]
+    fn impossible_heads_are_told_apart() {
+        let decode = |head: [u8; 4]| {
+            let mut record = Record::new();
+            record.bytes_mut()[..4].copy_from_slice(&head);
+            crate::Command::decode(&record).map(|_| ())
+        };
+        assert_eq!(decode([4, 0, 6, 0]), Ok(()));
+        assert_eq!(decode([0, 0, 6, 0]), Err(Invalid::Length(0)));
+        assert_eq!(decode([3, 0, 6, 0]), Err(Invalid::Length(3)));
+        assert_eq!(decode([1, 8, 6, 0]), Err(Invalid::Length(2049)));
+        assert_eq!(decode([4, 0, 7, 0]), Err(Invalid::Kind(7)));
+        assert_eq!(decode([4, 0, 6, 1]), Err(Invalid::Value("fourth byte")));
+        assert_eq!(decode([5, 0, 6, 0]), Err(Invalid::Trailing));
+        assert_eq!(decode([11, 0, 4, 0]), Err(Invalid::Truncated));
+    }
+
+    #[test]
+    fn a_record_shows_no_content_in_logs() {
+        let mut record = Record::new();
+        let path = b"msrp://alice.invalid:1/x;tcp";
+        let (session, leg) = (SessionId(1), Leg::A);
+        let command = crate::Command::SetPeer {
+            session,
+            leg,
+            path,
+            connect: None,
+        };
+        command.encode(&mut record).expect("fits");
+        assert_eq!(format!("{record:?}"), "Record { kind: 0x02, length: 44 }");
+    }
+}

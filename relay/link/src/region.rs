@@ -190,3 +190,141 @@ fn memfd() -> io::Result<File> {
 }
 
 const NAME: &std::ffi::CStr = c"causeway-link";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{LAYOUT_HASH, MAGIC, VERSION};
+    use std::os::unix::fs::MetadataExt;
+
+    const SHAPE: Shape = Shape {
+        epoch: 7,
+        shards: 2,
+        slots: 4,
+    };
+
+    /// Opens a region in whose header one word was changed.
+    fn open_with(index: usize, value: u64) -> io::Result<Region> {
+        let (region, memory) = Region::create(SHAPE).expect("memory");
+        region.header()[index].store(value, Ordering::Relaxed);
+        Region::open(memory, SHAPE)
+    }
+
+    fn sentence(result: io::Result<Region>) -> String {
+        match result {
+            Ok(_) => panic!("it was opened"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn two_mappings_are_one_memory() {
+        let (made, memory) = Region::create(SHAPE).expect("memory");
+        let opened = Region::open(memory, SHAPE).expect("the same build");
+        let at = SHAPE.bytes().expect("possible") - 8;
+        made.at::<[AtomicU64; 1]>(at)[0].store(5, Ordering::Relaxed);
+        assert_eq!(
+            opened.at::<[AtomicU64; 1]>(at)[0].load(Ordering::Relaxed),
+            5
+        );
+    }
+
+    #[test]
+    fn the_size_is_sealed() {
+        let (_region, memory) = Region::create(SHAPE).expect("memory");
+        let file = File::from(memory);
+        let bytes = file.metadata().expect("open").len();
+        for other in [0, bytes - 4096, bytes + 4096] {
+            let error = file.set_len(other).expect_err("sealed");
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        }
+        // SAFETY: no pointer is passed.
+        let added = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_WRITE) };
+        assert_eq!(added, -1, "no further seal can lock us out");
+    }
+
+    #[test]
+    fn memory_that_could_shrink_is_refused() {
+        let file = memfd().expect("memory");
+        file.set_len(SHAPE.bytes().expect("possible") as u64)
+            .expect("not sealed");
+        let text = sentence(Region::open(file.into(), SHAPE));
+        assert!(text.contains("could still change its size"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_memfd_is_refused() {
+        let file = File::open("/dev/zero").expect("it is there");
+        assert!(Region::open(file.into(), SHAPE).is_err());
+    }
+
+    #[test]
+    fn another_size_than_announced_is_refused() {
+        let (_region, memory) = Region::create(SHAPE).expect("memory");
+        let text = sentence(Region::open(memory, Shape { shards: 3, ..SHAPE }));
+        assert!(text.contains("bytes instead of"), "{text}");
+    }
+
+    #[test]
+    fn a_region_of_another_build_is_refused_with_what_differs() {
+        let text = sentence(open_with(0, MAGIC + 1));
+        assert!(text.contains("no Causeway program"), "{text}");
+        let text = sentence(open_with(1, u64::from(VERSION) + 1));
+        assert!(
+            text.contains("speaks version 2 of the link and this program version 1"),
+            "{text}"
+        );
+        let text = sentence(open_with(2, LAYOUT_HASH ^ 1));
+        assert!(text.contains("laid out differently"), "{text}");
+    }
+
+    #[test]
+    fn a_region_of_another_attachment_is_refused() {
+        let text = sentence(open_with(3, SHAPE.epoch - 1));
+        assert!(text.contains("epoch: 6"), "{text}");
+        assert!(open_with(4, 1).is_err(), "shards");
+        assert!(open_with(5, 8).is_err(), "slots");
+        assert!(open_with(6, 1).is_err(), "bytes");
+    }
+
+    #[test]
+    fn impossible_shapes_are_refused_in_words() {
+        for (shards, slots) in [(0, 4), (129, 4), (1, 0), (1, 1), (1, 3), (1, SLOTS_MAX * 2)] {
+            let text = sentence(
+                Region::create(Shape {
+                    epoch: 1,
+                    shards,
+                    slots,
+                })
+                .map(|made| made.0),
+            );
+            assert!(text.contains("a power of two"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_mapping_goes_with_its_region() {
+        let (region, memory) = Region::create(SHAPE).expect("memory");
+        let inode = File::from(memory)
+            .metadata()
+            .expect("open")
+            .ino()
+            .to_string();
+        let mapped = || {
+            let maps = std::fs::read_to_string("/proc/self/maps").expect("procfs");
+            maps.lines()
+                .filter(|line| line.contains("causeway-link"))
+                .any(|line| line.split_whitespace().nth(4) == Some(inode.as_str()))
+        };
+        assert!(mapped());
+        drop(region);
+        assert!(!mapped());
+    }
+
+    #[test]
+    #[should_panic(expected = "inside the region")]
+    fn nothing_behind_the_region_can_be_named() {
+        let (region, _memory) = Region::create(SHAPE).expect("memory");
+        region.at::<AtomicU32>(SHAPE.bytes().expect("possible"));
+    }
+}
