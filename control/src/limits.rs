@@ -57,6 +57,12 @@ pub const COMPLETE_MS: Millis = 32_000;
 /// Pause between attempts to attach to the relay.
 pub const RELAY_RETRY_MS: Millis = 1_000;
 
-const _: () = assert!(KEPT_BYTES_MAX >= 4 * MESSAGE_BYTES_MAX, "a few large frames must fit");
+const _: () = assert!(
+    KEPT_BYTES_MAX >= 4 * MESSAGE_BYTES_MAX,
+    "a few large frames must fit"
+);
 const _: () = assert!(EXTENSION_BYTES_MAX < MESSAGE_BYTES_MAX);
-const _: () = assert!(RELAY_ANSWER_MS < COMPLETE_MS, "the relay answers within a set-up");
+const _: () = assert!(
+    RELAY_ANSWER_MS < COMPLETE_MS,
+    "the relay answers within a set-up"
+);

@@ -8,7 +8,9 @@ pub struct Random {
 impl Random {
     /// Takes bytes from `fill`; in production the operating system's generator.
     pub fn new(fill: impl FnMut(&mut [u8]) + Send + 'static) -> Random {
-        Random { fill: Box::new(fill) }
+        Random {
+            fill: Box::new(fill),
+        }
     }
 
     /// A source that repeats itself run after run. For tests only: what it gives can be guessed.
@@ -16,7 +18,9 @@ impl Random {
         let mut state = seed;
         Random::new(move |bytes| {
             for byte in bytes {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 *byte = (state >> 56) as u8;
             }
         })
@@ -43,7 +47,14 @@ impl Random {
         let n = u128::from_be_bytes(bytes) & !(0xf << 76) | 4 << 76;
         let n = n & !(0b11 << 62) | 0b10 << 62;
         let hex = format!("{n:032x}");
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
     }
 }
 

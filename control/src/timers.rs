@@ -14,7 +14,10 @@ pub struct Timers<K> {
 
 impl<K> Default for Timers<K> {
     fn default() -> Timers<K> {
-        Timers { order: BTreeSet::new(), when: HashMap::new() }
+        Timers {
+            order: BTreeSet::new(),
+            when: HashMap::new(),
+        }
     }
 }
 

@@ -31,7 +31,11 @@ pub fn page(counters: &Counters, gauges: &Gauges, relay: &[RelayNumber]) -> Stri
         line(&mut page, &name, None, counters.value(counter));
     }
     for number in relay {
-        let (end, kind) = if number.is_gauge { ("", "gauge") } else { ("_total", "counter") };
+        let (end, kind) = if number.is_gauge {
+            ("", "gauge")
+        } else {
+            ("_total", "counter")
+        };
         let name = format!("causeway_relay_shard_{}{end}", number.name);
         head(&mut page, &name, number.what, kind);
         for (shard, value) in number.values.iter().enumerate() {

@@ -96,12 +96,21 @@ impl Branch {
     /// A subsession without anything pending.
     pub fn new(session: SessionKey, subsession: String, opening: String) -> Branch {
         let (from_browser, to_browser) = (Vec::new(), Vec::new());
-        Branch { session, subsession, opening, from_browser, to_browser, over: false }
+        Branch {
+            session,
+            subsession,
+            opening,
+            from_browser,
+            to_browser,
+            over: false,
+        }
     }
 
     /// The browser's pending request with this action.
     pub fn asked(&self, action: &str) -> Option<&Asked> {
-        self.from_browser.iter().find(|asked| asked.action == action)
+        self.from_browser
+            .iter()
+            .find(|asked| asked.action == action)
     }
 }
 

@@ -13,7 +13,9 @@ use crate::sip::{Method, ServerId};
 impl Gateway {
     /// Carries out one message. Without effect on a bridge that has ended.
     pub(super) fn carry_out(&mut self, id: BridgeId, mut order: Order, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get(&id) else { return };
+        let Some(bridge) = self.bridges.get(&id) else {
+            return;
+        };
         if !bridge.waiting.is_empty() && !ends(&order.outbound) {
             self.put_off(id, order, turn);
             return;
@@ -39,7 +41,10 @@ impl Gateway {
             Kind::Request => self.ask_browsers(id, &web, turn),
             Kind::Response | Kind::Error => self.answer_browser(id, web, turn),
             Kind::Message => {
-                let branches = self.bridges.get(&id).map_or(0, |bridge| bridge.branches.len());
+                let branches = self
+                    .bridges
+                    .get(&id)
+                    .map_or(0, |bridge| bridge.branches.len());
                 for at in 0..branches {
                     self.tell_browser(id, at, &web, turn);
                 }
@@ -50,23 +55,31 @@ impl Gateway {
 
     /// A request to the browser; the first one of an incoming bridge goes to every session of the user.
     fn ask_browsers(&mut self, id: BridgeId, web: &OutWeb, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get(&id) else { return };
+        let Some(bridge) = self.bridges.get(&id) else {
+            return;
+        };
         let opens = bridge.branches.is_empty();
         if opens {
             let package = bridge.package.clone();
             let sessions = self.sessions_for(&bridge.user, &package);
             for session in sessions {
                 let subsession = self.random.uuid();
-                let Some(seat) = self.seats.get_mut(&session) else { continue };
+                let Some(seat) = self.seats.get_mut(&session) else {
+                    continue;
+                };
                 seat.subsessions.insert(subsession.clone(), id);
                 self.counters.add(Counter::SubsessionsStarted);
                 let opening = self.browsers.next_correlation(session).unwrap_or_default();
                 if let Some(bridge) = self.bridges.get_mut(&id) {
-                    bridge.branches.push(Branch::new(session, subsession, opening));
+                    bridge
+                        .branches
+                        .push(Branch::new(session, subsession, opening));
                 }
             }
         }
-        let Some(bridge) = self.bridges.get(&id) else { return };
+        let Some(bridge) = self.bridges.get(&id) else {
+            return;
+        };
         if bridge.branches.is_empty() {
             self.end(id, &Why::failed(480, "Temporarily Unavailable"), turn);
             return;
@@ -88,31 +101,58 @@ impl Gateway {
         web: &OutWeb,
         turn: &mut Turn<'_>,
     ) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
-        let Some(branch) = bridge.branches.get_mut(at) else { return };
-        let correlation = self.browsers.next_correlation(branch.session).unwrap_or_default();
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
+        let Some(branch) = bridge.branches.get_mut(at) else {
+            return;
+        };
+        let correlation = self
+            .browsers
+            .next_correlation(branch.session)
+            .unwrap_or_default();
         branch.to_browser.push(Asked {
             action: web.action.clone(),
             correlation: correlation.clone(),
             initiator: bridge.peer.clone(),
             target: bridge.user.clone(),
         });
-        let mut frame =
-            frame(&bridge.package, branch, web, &bridge.peer, &bridge.user, Some(correlation));
-        let state = if opens { MessageState::Initial } else { MessageState::Subsequent };
+        let mut frame = frame(
+            &bridge.package,
+            branch,
+            web,
+            &bridge.peer,
+            &bridge.user,
+            Some(correlation),
+        );
+        let state = if opens {
+            MessageState::Initial
+        } else {
+            MessageState::Subsequent
+        };
         frame.control.message_state = Some(web.state.map_or(state, views::state));
-        self.browsers.send(branch.session, frame, turn.now, &mut self.web);
+        self.browsers
+            .send(branch.session, frame, turn.now, &mut self.web);
     }
 
     /// An answer to the request of the browser's that has this action.
     fn answer_browser(&mut self, id: BridgeId, mut web: OutWeb, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
-        let waits = |branch: &Branch| branch.asked(&web.action).is_some();
-        let Some(branch) = bridge.branches.iter_mut().find(|branch| waits(branch)) else {
-            tracing::debug!(bridge = id.0, action = web.action, "an answer nobody waits for");
+        let Some(bridge) = self.bridges.get_mut(&id) else {
             return;
         };
-        let Some(at) = branch.from_browser.iter().position(|asked| asked.action == web.action)
+        let waits = |branch: &Branch| branch.asked(&web.action).is_some();
+        let Some(branch) = bridge.branches.iter_mut().find(|branch| waits(branch)) else {
+            tracing::debug!(
+                bridge = id.0,
+                action = web.action,
+                "an answer nobody waits for"
+            );
+            return;
+        };
+        let Some(at) = branch
+            .from_browser
+            .iter()
+            .position(|asked| asked.action == web.action)
         else {
             return;
         };
@@ -121,15 +161,22 @@ impl Gateway {
         let mut state = None;
         if is_error {
             let code = views::number(&web.header, "error_code").unwrap_or(503);
-            web.header.insert("error_code".into(), web_code(code).into());
+            web.header
+                .insert("error_code".into(), web_code(code).into());
         } else {
             let code = views::number(&web.header, "response_code");
-            let provisional = web.state.is_some_and(|s| s != crate::script::MessageState::Final)
+            let provisional = web
+                .state
+                .is_some_and(|s| s != crate::script::MessageState::Final)
                 || (web.state.is_none() && code.is_some_and(|code| code < 200));
-            state =
-                Some(if provisional { MessageState::Subsequent } else { MessageState::Final });
+            state = Some(if provisional {
+                MessageState::Subsequent
+            } else {
+                MessageState::Final
+            });
             let usual = if provisional { 180 } else { 200 };
-            web.header.insert("response_code".into(), code.unwrap_or(usual).into());
+            web.header
+                .insert("response_code".into(), code.unwrap_or(usual).into());
         }
         if is_error || state == Some(MessageState::Final) {
             branch.from_browser.remove(at);
@@ -138,16 +185,27 @@ impl Gateway {
             branch.over = true;
         }
         let (initiator, target) = (asked.initiator, asked.target);
-        let mut frame =
-            frame(&bridge.package, branch, &web, &initiator, &target, Some(asked.correlation));
+        let mut frame = frame(
+            &bridge.package,
+            branch,
+            &web,
+            &initiator,
+            &target,
+            Some(asked.correlation),
+        );
         frame.control.message_state = state;
-        self.browsers.send(branch.session, frame, turn.now, &mut self.web);
+        self.browsers
+            .send(branch.session, frame, turn.now, &mut self.web);
     }
 
     fn tell_browser(&mut self, id: BridgeId, at: usize, web: &OutWeb, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         let is_open = bridge.is_open();
-        let Some(branch) = bridge.branches.get_mut(at) else { return };
+        let Some(branch) = bridge.branches.get_mut(at) else {
+            return;
+        };
         if branch.over {
             return;
         }
@@ -158,17 +216,22 @@ impl Gateway {
             _ => None,
         };
         branch.over = web.action == "shutdown";
-        let frame = frame(&bridge.package, branch, web, &bridge.peer, &bridge.user, correlation);
-        self.browsers.send(branch.session, frame, turn.now, &mut self.web);
+        let frame = frame(
+            &bridge.package,
+            branch,
+            web,
+            &bridge.peer,
+            &bridge.user,
+            correlation,
+        );
+        self.browsers
+            .send(branch.session, frame, turn.now, &mut self.web);
     }
 
-    fn carry_out_request(
-        &mut self,
-        id: BridgeId,
-        request: OutSipRequest,
-        turn: &mut Turn<'_>,
-    ) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+    fn carry_out_request(&mut self, id: BridgeId, request: OutSipRequest, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         match (request.method.as_str(), bridge.line) {
             ("ACK", Line::Answered { dialog }) => {
                 turn.net.ack(dialog);
@@ -199,7 +262,10 @@ impl Gateway {
         let request = self.addressed(id, request);
         let sent = turn.net.request(None, views::out_request(request));
         match sent {
-            Ok(crate::sip::Sent { client, dialog: Some(dialog) }) => {
+            Ok(crate::sip::Sent {
+                client,
+                dialog: Some(dialog),
+            }) => {
                 self.counters.add(Counter::SipRequestsSent);
                 if let Some(bridge) = self.bridges.get_mut(&id) {
                     bridge.line = Line::Inviting { client, dialog };
@@ -208,7 +274,10 @@ impl Gateway {
                 self.dialogs.insert(dialog, id);
                 self.timers.set(id, Some(turn.now + self.settings.ring_ms));
             }
-            Ok(crate::sip::Sent { client, dialog: None }) => {
+            Ok(crate::sip::Sent {
+                client,
+                dialog: None,
+            }) => {
                 turn.net.cancel(client);
                 self.end(id, &Why::failed(503, "The invitation has no dialog"), turn);
             }
@@ -223,7 +292,9 @@ impl Gateway {
     fn request(&mut self, id: BridgeId, request: OutSipRequest, turn: &mut Turn<'_>) {
         let method = request.method.clone();
         let request = self.addressed(id, request);
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         if !bridge.has_room() {
             tracing::warn!(bridge = id.0, method, "too many requests wait for the peer");
             return;
@@ -268,7 +339,9 @@ impl Gateway {
         response: OutSipResponse,
         turn: &mut Turn<'_>,
     ) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         let invited = match bridge.line {
             Line::Invited { server, dialog } => Some((server, dialog)),
             _ => None,
@@ -276,7 +349,11 @@ impl Gateway {
         let oldest = bridge.servers.first().map(|(server, _)| *server);
         let waiting = server.or(invited.map(|(server, _)| server)).or(oldest);
         let Some(server) = waiting.filter(|server| self.servers.contains_key(server)) else {
-            tracing::debug!(bridge = id.0, code = response.code, "nobody waits for this answer");
+            tracing::debug!(
+                bridge = id.0,
+                code = response.code,
+                "nobody waits for this answer"
+            );
             return;
         };
         let code = response.code;
@@ -316,13 +393,19 @@ fn frame(
 ) -> Frame {
     let mut header = web.header.clone();
     header.insert("action".into(), web.action.as_str().into());
-    header.entry("initiator").or_insert_with(|| initiator.into());
+    header
+        .entry("initiator")
+        .or_insert_with(|| initiator.into());
     header.entry("target").or_insert_with(|| target.into());
     let mut control = Control::new(views::kind(web.kind), package);
     control.subsession_id = Some(branch.subsession.clone());
     control.correlation_id = correlation;
     let payload = (!web.payload.is_empty()).then(|| web.payload.clone());
-    Frame { control, header, payload }
+    Frame {
+        control,
+        header,
+        payload,
+    }
 }
 
 /// A SIP status as an error frame's code. 500 would end the browser's whole session.

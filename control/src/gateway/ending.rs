@@ -22,13 +22,23 @@ pub struct Why {
 impl Why {
     /// Something went wrong: the same code for both sides.
     pub fn failed(code: u16, text: &str) -> Why {
-        Why { web_code: code, net_code: code, text: text.to_owned(), tell_reason: true }
+        Why {
+            web_code: code,
+            net_code: code,
+            text: text.to_owned(),
+            tell_reason: true,
+        }
     }
 
     /// One side hung up, or cancelled.
     pub fn hung_up() -> Why {
         let text = "Request Terminated".to_owned();
-        Why { web_code: 487, net_code: 480, text, tell_reason: false }
+        Why {
+            web_code: 487,
+            net_code: 480,
+            text,
+            tell_reason: false,
+        }
     }
 
     /// The relay is not there any more.
@@ -38,7 +48,12 @@ impl Why {
 
     /// The browser's session has ended.
     pub fn browser_gone() -> Why {
-        Why { web_code: 480, net_code: 480, text: "The browser is gone".into(), tell_reason: true }
+        Why {
+            web_code: 480,
+            net_code: 480,
+            text: "The browser is gone".into(),
+            tell_reason: true,
+        }
     }
 
     /// Control is being stopped.
@@ -48,19 +63,31 @@ impl Why {
 
     /// A script failed.
     pub fn script_failed() -> Why {
-        Why { web_code: 503, net_code: 500, text: "script failure".into(), tell_reason: false }
+        Why {
+            web_code: 503,
+            net_code: 500,
+            text: "script failure".into(),
+            tell_reason: false,
+        }
     }
 
     /// Nobody answered in time.
     pub fn timed_out() -> Why {
-        Why { web_code: 408, net_code: 480, text: "No answer in time".into(), tell_reason: true }
+        Why {
+            web_code: 408,
+            net_code: 480,
+            text: "No answer in time".into(),
+            tell_reason: true,
+        }
     }
 }
 
 impl Gateway {
     /// Ends a bridge. Without effect if it has ended.
     pub(super) fn end(&mut self, id: BridgeId, why: &Why, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.remove(&id) else { return };
+        let Some(bridge) = self.bridges.remove(&id) else {
+            return;
+        };
         self.timers.set(id, None);
         self.end_line(&bridge, why, turn);
         self.release_media(&bridge.media, turn);
@@ -82,21 +109,20 @@ impl Gateway {
         if self.bridges.get(&id).is_some_and(Bridge::is_done) {
             if let Some(bridge) = self.bridges.get_mut(&id) {
                 // Whatever had to be said was said in the last answer.
-                bridge.branches.iter_mut().for_each(|branch| branch.over = true);
+                bridge
+                    .branches
+                    .iter_mut()
+                    .for_each(|branch| branch.over = true);
             }
             self.end(id, &Why::hung_up(), turn);
         }
     }
 
     /// Takes one browser's part out of a bridge, and ends the bridge with its last.
-    pub(super) fn drop_branch(
-        &mut self,
-        id: BridgeId,
-        at: usize,
-        why: &Why,
-        turn: &mut Turn<'_>,
-    ) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+    pub(super) fn drop_branch(&mut self, id: BridgeId, at: usize, why: &Why, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         if bridge.branches.len() == 1 {
             self.end(id, why, turn);
             return;
@@ -106,13 +132,7 @@ impl Gateway {
         self.tell_branch_gone(id, &branch, why, turn);
     }
 
-    fn tell_branch_gone(
-        &mut self,
-        id: BridgeId,
-        branch: &Branch,
-        why: &Why,
-        turn: &mut Turn<'_>,
-    ) {
+    fn tell_branch_gone(&mut self, id: BridgeId, branch: &Branch, why: &Why, turn: &mut Turn<'_>) {
         // Only the parties' names are needed of the bridge; it is put back at once.
         if let Some(bridge) = self.bridges.remove(&id) {
             self.end_branch(&bridge, branch, why, turn);
@@ -165,7 +185,9 @@ impl Gateway {
     pub(super) fn bye(&mut self, dialog: DialogId, reason: &str, turn: &mut Turn<'_>) {
         let mut request = OutRequest::in_dialog(Method::Bye);
         if !reason.is_empty() {
-            request.headers.push(("Reason".to_owned(), reason.to_owned()));
+            request
+                .headers
+                .push(("Reason".to_owned(), reason.to_owned()));
         }
         match turn.net.request(Some(dialog), request) {
             Ok(_) => self.counters.add(Counter::SipRequestsSent),
@@ -174,12 +196,7 @@ impl Gateway {
     }
 
     /// Answers a request without any content.
-    pub(super) fn answer(
-        &mut self,
-        server: crate::sip::ServerId,
-        code: u16,
-        turn: &mut Turn<'_>,
-    ) {
+    pub(super) fn answer(&mut self, server: crate::sip::ServerId, code: u16, turn: &mut Turn<'_>) {
         if let Err(refused) = turn.net.respond(server, OutResponse::new(code)) {
             tracing::debug!(server = server.0, code, ?refused, "an answer was not sent");
         }
@@ -205,8 +222,13 @@ impl Gateway {
             } else {
                 Some(branch.opening.clone())
             };
-            let frame = Frame { control, header, payload: None };
-            self.browsers.send(branch.session, frame, turn.now, &mut self.web);
+            let frame = Frame {
+                control,
+                header,
+                payload: None,
+            };
+            self.browsers
+                .send(branch.session, frame, turn.now, &mut self.web);
             return;
         }
         for asked in &branch.from_browser {
@@ -219,8 +241,13 @@ impl Gateway {
             let mut control = Control::new(Kind::Error, &bridge.package);
             control.subsession_id = Some(branch.subsession.clone());
             control.correlation_id = Some(asked.correlation.clone());
-            let frame = Frame { control, header, payload: None };
-            self.browsers.send(branch.session, frame, turn.now, &mut self.web);
+            let frame = Frame {
+                control,
+                header,
+                payload: None,
+            };
+            self.browsers
+                .send(branch.session, frame, turn.now, &mut self.web);
         }
     }
 }
@@ -230,7 +257,10 @@ fn reason(why: &Why) -> String {
     if !why.tell_reason {
         return String::new();
     }
-    let text: String =
-        why.text.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).collect();
+    let text: String = why
+        .text
+        .chars()
+        .filter(|c| !c.is_control() && !matches!(c, '"' | '\\'))
+        .collect();
     format!("SIP;cause={};text=\"{text}\"", why.net_code)
 }

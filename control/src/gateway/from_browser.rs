@@ -11,9 +11,7 @@ use crate::jsonrtc::{
 use crate::limits::REQUEST_MS;
 use crate::metrics::Counter;
 use crate::packages;
-use crate::script::{
-    self, Criterion, Direction, Inbound, Outbound, Run, Stores, WebKind,
-};
+use crate::script::{self, Criterion, Direction, Inbound, Outbound, Run, Stores, WebKind};
 use crate::state::Identity;
 
 /// Actions that only continue a subsession: they never open one.
@@ -22,7 +20,12 @@ const CONTINUING: &[&str] = &["complete", "shutdown", "prack", "trickle"];
 impl Gateway {
     pub(super) fn web_event(&mut self, event: Event, turn: &mut Turn<'_>) {
         match event {
-            Event::Connect { socket, application, login: Login::Guest, frame } => {
+            Event::Connect {
+                socket,
+                application,
+                login: Login::Guest,
+                frame,
+            } => {
                 self.connect(socket, &application, &frame, turn);
             }
             Event::Frame { session, frame } => self.frame(session, frame, turn),
@@ -31,19 +34,15 @@ impl Gateway {
     }
 
     /// A guest takes the name it wants, or gets one.
-    fn connect(
-        &mut self,
-        socket: SocketId,
-        application: &str,
-        frame: &Frame,
-        turn: &mut Turn<'_>,
-    ) {
+    fn connect(&mut self, socket: SocketId, application: &str, frame: &Frame, turn: &mut Turn<'_>) {
         let wanted = match frame.initiator() {
             Some(name) => name.to_owned(),
             None => format!("guest-{:08x}", self.random.number() as u32),
         };
         let identity = Identity::read(&wanted, &self.settings.domain).ok();
-        let local = identity.as_ref().and_then(|identity| identity.user_of(&self.settings.domain));
+        let local = identity
+            .as_ref()
+            .and_then(|identity| identity.user_of(&self.settings.domain));
         let (Some(identity), Some(local)) = (&identity, local) else {
             self.refuse_connect(socket, 403, "this name is not of our domain", turn);
             return;
@@ -65,30 +64,31 @@ impl Gateway {
             Ok(None) => return self.refuse_connect(socket, 405, "connecting is not offered", turn),
             Err(()) => return self.refuse_connect(socket, 503, "script failure", turn),
         };
-        let answer = actions.outbound.into_iter().find_map(|outbound| match outbound {
-            Outbound::Web(web) => Some(web),
-            Outbound::SipRequest(_) | Outbound::SipResponse(_) => None,
-        });
+        let answer = actions
+            .outbound
+            .into_iter()
+            .find_map(|outbound| match outbound {
+                Outbound::Web(web) => Some(web),
+                Outbound::SipRequest(_) | Outbound::SipResponse(_) => None,
+            });
         match answer {
             Some(web) if web.kind == WebKind::Response => {
                 let mut payload = web.payload;
                 self.describe(application, &mut payload);
                 let id = self.random.uuid();
                 let (now, out) = (turn.now, &mut self.web);
-                let accepted = self.browsers.accept(
-                    socket,
-                    id,
-                    &user,
-                    web.header,
-                    Some(payload),
-                    now,
-                    out,
-                );
+                let accepted =
+                    self.browsers
+                        .accept(socket, id, &user, web.header, Some(payload), now, out);
                 if let Some(session) = accepted {
                     self.counters.add(Counter::SessionsStarted);
                     turn.net.add_local(&local);
                     let store = actions.stores.session;
-                    let seat = Seat { store, local: Some(local), ..Seat::default() };
+                    let seat = Seat {
+                        store,
+                        local: Some(local),
+                        ..Seat::default()
+                    };
                     self.seats.insert(session, seat);
                     tracing::info!(session = session.0, application, "a session started");
                 }
@@ -103,13 +103,7 @@ impl Gateway {
         }
     }
 
-    fn refuse_connect(
-        &mut self,
-        socket: SocketId,
-        code: u32,
-        reason: &str,
-        _turn: &mut Turn<'_>,
-    ) {
+    fn refuse_connect(&mut self, socket: SocketId, code: u32, reason: &str, _turn: &mut Turn<'_>) {
         self.counters.add(Counter::FramesRefused);
         self.browsers.refuse(socket, code, reason, &mut self.web);
     }
@@ -125,15 +119,23 @@ impl Gateway {
             .collect();
         payload.entry("packages").or_insert_with(|| packages.into());
         let mut timers = Members::new();
-        timers.insert("idle_time_limit".into(), self.settings.browsers.idle_ms.into());
-        timers.insert("disconnect_time_limit".into(), self.settings.browsers.disconnect_ms.into());
+        timers.insert(
+            "idle_time_limit".into(),
+            self.settings.browsers.idle_ms.into(),
+        );
+        timers.insert(
+            "disconnect_time_limit".into(),
+            self.settings.browsers.disconnect_ms.into(),
+        );
         timers.insert("ack_interval".into(), crate::limits::ACK_AFTER_MS.into());
         payload.entry("timers").or_insert_with(|| timers.into());
     }
 
     /// Whether an application's browsers may use a package.
     pub(super) fn allows(&self, application: &str, package: &str) -> bool {
-        let Some(profile) = self.settings.applications.get(application) else { return false };
+        let Some(profile) = self.settings.applications.get(application) else {
+            return false;
+        };
         let listed = |packages: &Vec<String>| packages.iter().any(|name| name == package);
         profile.packages.as_ref().is_none_or(listed) && self.scripts.has_package(package)
     }
@@ -141,11 +143,22 @@ impl Gateway {
     /// The sessions of a user that can take one more subsession of a package.
     pub(super) fn sessions_for(&self, user: &str, package: &str) -> Vec<SessionKey> {
         let able = |session: &SessionKey| {
-            let application = self.browsers.session(*session).map(|session| session.application());
+            let application = self
+                .browsers
+                .session(*session)
+                .map(|session| session.application());
             application.is_some_and(|application| self.allows(application, package))
-                && self.seats.get(session).is_some_and(|seat| self.has_room(seat))
+                && self
+                    .seats
+                    .get(session)
+                    .is_some_and(|seat| self.has_room(seat))
         };
-        self.browsers.sessions_of(user).iter().copied().filter(able).collect()
+        self.browsers
+            .sessions_of(user)
+            .iter()
+            .copied()
+            .filter(able)
+            .collect()
     }
 
     fn has_room(&self, seat: &Seat) -> bool {
@@ -153,11 +166,15 @@ impl Gateway {
     }
 
     fn session_ended(&mut self, session: SessionKey, user: &str, turn: &mut Turn<'_>) {
-        let Some(seat) = self.seats.remove(&session) else { return };
+        let Some(seat) = self.seats.remove(&session) else {
+            return;
+        };
         self.counters.add(Counter::SessionsEnded);
         for (subsession, id) in seat.subsessions {
             self.counters.add(Counter::SubsessionsEnded);
-            let Some(bridge) = self.bridges.get_mut(&id) else { continue };
+            let Some(bridge) = self.bridges.get_mut(&id) else {
+                continue;
+            };
             if let Some(at) = bridge.branch_of(session, &subsession) {
                 bridge.branches[at].over = true;
                 self.drop_branch(id, at, &Why::browser_gone(), turn);
@@ -172,11 +189,18 @@ impl Gateway {
     }
 
     fn frame(&mut self, session: SessionKey, frame: Frame, turn: &mut Turn<'_>) {
-        let Some(seat) = self.seats.get(&session) else { return };
+        let Some(seat) = self.seats.get(&session) else {
+            return;
+        };
         let subsession = frame.control.subsession_id.clone();
-        let known = subsession.as_ref().and_then(|id| seat.subsessions.get(id)).copied();
+        let known = subsession
+            .as_ref()
+            .and_then(|id| seat.subsessions.get(id))
+            .copied();
         let named = frame.control.package.as_deref();
-        let of_subsession = known.and_then(|id| self.bridges.get(&id)).map(|b| b.package.clone());
+        let of_subsession = known
+            .and_then(|id| self.bridges.get(&id))
+            .map(|b| b.package.clone());
         let package = packages::of_frame(named, of_subsession.as_deref()).to_owned();
         if package == REGISTER {
             return self.register_frame(session, &frame, turn);
@@ -212,7 +236,11 @@ impl Gateway {
         header.retain(|name, _| matches!(name.as_str(), "action" | "initiator" | "target"));
         header.insert("error_code".into(), code.into());
         header.insert("reason".into(), reason.into());
-        let error = Frame { control, header, payload: None };
+        let error = Frame {
+            control,
+            header,
+            payload: None,
+        };
         self.browsers.send(session, error, turn.now, &mut self.web);
     }
 
@@ -221,9 +249,15 @@ impl Gateway {
         if frame.control.kind != Kind::Request {
             return;
         }
-        let Some(known) = self.browsers.session(session) else { return };
+        let Some(known) = self.browsers.session(session) else {
+            return;
+        };
         let (user, application) = (known.user().to_owned(), known.application().to_owned());
-        let store = self.seats.get(&session).map(|seat| seat.store.clone()).unwrap_or_default();
+        let store = self
+            .seats
+            .get(&session)
+            .map(|seat| seat.store.clone())
+            .unwrap_or_default();
         let run = Run {
             package: REGISTER.to_owned(),
             application,
@@ -233,7 +267,10 @@ impl Gateway {
             unique_id: self.random.uuid(),
             session: self.session_view(Some(session)),
             subsession: None,
-            stores: Stores { session: store, subsession: Members::new() },
+            stores: Stores {
+                session: store,
+                subsession: Members::new(),
+            },
         };
         let actions = match self.run_script(&run) {
             Ok(Some(actions)) => actions,
@@ -260,7 +297,11 @@ impl Gateway {
             header.insert("initiator".into(), user.as_str().into());
             header.insert("target".into(), user.as_str().into());
             let payload = (!web.payload.is_empty()).then_some(web.payload);
-            let answer = Frame { control, header, payload };
+            let answer = Frame {
+                control,
+                header,
+                payload,
+            };
             self.browsers.send(session, answer, turn.now, &mut self.web);
         }
     }
@@ -274,18 +315,26 @@ impl Gateway {
         frame: &Frame,
         turn: &mut Turn<'_>,
     ) {
-        let Some(known) = self.browsers.session(session) else { return };
+        let Some(known) = self.browsers.session(session) else {
+            return;
+        };
         let (user, application) = (known.user().to_owned(), known.application().to_owned());
         if !self.allows(&application, package) {
             return self.refuse_frame(session, frame, 404, "package not available", turn);
         }
         let target = frame.target().and_then(|target| {
-            Identity::read(target, &self.settings.domain).ok().map(|identity| identity.shown())
+            Identity::read(target, &self.settings.domain)
+                .ok()
+                .map(|identity| identity.shown())
         });
         let Some(target) = target else {
             return self.refuse_frame(session, frame, 400, "target names nobody", turn);
         };
-        if !self.seats.get(&session).is_some_and(|seat| self.has_room(seat)) {
+        if !self
+            .seats
+            .get(&session)
+            .is_some_and(|seat| self.has_room(seat))
+        {
             return self.refuse_frame(session, frame, 503, "too many subsessions", turn);
         }
         self.last_bridge += 1;
@@ -304,7 +353,13 @@ impl Gateway {
         self.counters.add(Counter::SubsessionsStarted);
         let view = Inbound::Web(views::web_view(frame, &user, &target));
         let kind = script_kind(frame.control.kind);
-        match self.run(id, Some(session), criterion(frame.action(), kind), view, None) {
+        match self.run(
+            id,
+            Some(session),
+            criterion(frame.action(), kind),
+            view,
+            None,
+        ) {
             Ran::Done(orders) => self.carry_out_all(id, orders, turn),
             Ran::NoCriterion => {
                 self.end(id, &Why::failed(405, "action not allowed"), turn);
@@ -322,9 +377,18 @@ impl Gateway {
         frame: &Frame,
         turn: &mut Turn<'_>,
     ) {
-        let Some(bridge) = self.bridges.get(&id) else { return };
-        let Some(at) = bridge.branch_of(session, subsession) else { return };
-        if frame.control.package.as_deref().is_some_and(|package| package != bridge.package) {
+        let Some(bridge) = self.bridges.get(&id) else {
+            return;
+        };
+        let Some(at) = bridge.branch_of(session, subsession) else {
+            return;
+        };
+        if frame
+            .control
+            .package
+            .as_deref()
+            .is_some_and(|package| package != bridge.package)
+        {
             return self.refuse_frame(session, frame, 481, "no such subsession", turn);
         }
         match frame.control.kind {
@@ -337,10 +401,14 @@ impl Gateway {
     }
 
     fn inside_request(&mut self, id: BridgeId, at: usize, frame: &Frame, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         let (user, peer) = (bridge.user.clone(), bridge.peer.clone());
         let has_room = bridge.has_room();
-        let Some(branch) = bridge.branches.get_mut(at) else { return };
+        let Some(branch) = bridge.branches.get_mut(at) else {
+            return;
+        };
         let session = branch.session;
         if frame.action() == "start" {
             return self.refuse_frame(session, frame, 488, "updates are not supported", turn);
@@ -355,17 +423,29 @@ impl Gateway {
             Ran::NoCriterion => (405, "action not allowed"),
             Ran::Failed => (503, "script failure"),
         };
-        if let Some(branch) = self.bridges.get_mut(&id).and_then(|b| b.branches.get_mut(at)) {
-            branch.from_browser.retain(|asked| asked.correlation != correlation);
+        if let Some(branch) = self
+            .bridges
+            .get_mut(&id)
+            .and_then(|b| b.branches.get_mut(at))
+        {
+            branch
+                .from_browser
+                .retain(|asked| asked.correlation != correlation);
         }
         self.refuse_frame(session, frame, code, reason, turn);
     }
 
     fn inside_response(&mut self, id: BridgeId, at: usize, frame: &Frame, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         let invited = matches!(bridge.line, Line::Invited { .. });
-        let Some(branch) = bridge.branches.get_mut(at) else { return };
-        let Some(waits) = waits_for(branch, frame) else { return };
+        let Some(branch) = bridge.branches.get_mut(at) else {
+            return;
+        };
+        let Some(waits) = waits_for(branch, frame) else {
+            return;
+        };
         let asked = branch.to_browser[waits].clone();
         let session = branch.session;
         let is_final = frame.response_code() >= 200;
@@ -384,7 +464,9 @@ impl Gateway {
 
     /// The branch at `winner` has taken the invitation: the others stop ringing.
     fn keep_only(&mut self, id: BridgeId, winner: usize, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get(&id) else { return };
+        let Some(bridge) = self.bridges.get(&id) else {
+            return;
+        };
         let why = Why::hung_up();
         for at in (0..bridge.branches.len()).rev().filter(|at| *at != winner) {
             self.drop_branch(id, at, &why, turn);
@@ -392,15 +474,23 @@ impl Gateway {
     }
 
     fn inside_error(&mut self, id: BridgeId, at: usize, frame: &Frame, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         let rings = matches!(bridge.line, Line::Invited { .. });
         let others = bridge.branches.len() > 1;
-        let Some(branch) = bridge.branches.get_mut(at) else { return };
-        let Some(waits) = waits_for(branch, frame) else { return };
+        let Some(branch) = bridge.branches.get_mut(at) else {
+            return;
+        };
+        let Some(waits) = waits_for(branch, frame) else {
+            return;
+        };
         let asked = branch.to_browser.remove(waits);
         let session = branch.session;
         let opening = asked.correlation == branch.opening;
-        let code = frame.header_number("error_code").filter(|code| (400..700).contains(code));
+        let code = frame
+            .header_number("error_code")
+            .filter(|code| (400..700).contains(code));
         let code = code.unwrap_or(480);
         branch.over |= opening;
         if rings && opening && others && code < 600 {
@@ -412,16 +502,23 @@ impl Gateway {
             Ran::NoCriterion | Ran::Failed => {}
         }
         if opening {
-            let why = Why { net_code: code as u16, ..Why::hung_up() };
+            let why = Why {
+                net_code: code as u16,
+                ..Why::hung_up()
+            };
             self.end(id, &why, turn);
         }
     }
 
     fn inside_message(&mut self, id: BridgeId, at: usize, frame: &Frame, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         let (user, peer, line) = (bridge.user.clone(), bridge.peer.clone(), bridge.line);
         let others = bridge.branches.len() > 1;
-        let Some(branch) = bridge.branches.get_mut(at) else { return };
+        let Some(branch) = bridge.branches.get_mut(at) else {
+            return;
+        };
         let session = branch.session;
         match frame.action() {
             "shutdown" => {
@@ -475,7 +572,8 @@ fn opens(frame: &Frame) -> bool {
 
 /// Which pending request of ours an answer is for: by its correlation id, else by its action.
 fn waits_for(branch: &Branch, frame: &Frame) -> Option<usize> {
-    let by_id = |asked: &Asked| Some(asked.correlation.as_str()) == frame.control.correlation_id.as_deref();
+    let by_id =
+        |asked: &Asked| Some(asked.correlation.as_str()) == frame.control.correlation_id.as_deref();
     let by_action = |asked: &Asked| asked.action == frame.action();
     let pending = &branch.to_browser;
     match frame.control.correlation_id {
@@ -502,7 +600,12 @@ fn asked(frame: &Frame, initiator: &str, target: &str) -> Asked {
 }
 
 fn criterion(action: &str, kind: script::Kind) -> Criterion {
-    Criterion { direction: Direction::FromApp, verb: action.to_owned(), kind, status: None }
+    Criterion {
+        direction: Direction::FromApp,
+        verb: action.to_owned(),
+        kind,
+        status: None,
+    }
 }
 
 fn script_kind(kind: Kind) -> script::Kind {

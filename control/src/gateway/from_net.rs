@@ -14,7 +14,11 @@ use crate::state::Identity;
 impl Gateway {
     pub(super) fn net_event(&mut self, event: Event, turn: &mut Turn<'_>) {
         match event {
-            Event::Request { server, dialog, message } => {
+            Event::Request {
+                server,
+                dialog,
+                message,
+            } => {
                 self.counters.add(Counter::SipRequestsReceived);
                 if message.in_dialog() {
                     self.request_inside(server, dialog, &message, turn);
@@ -22,7 +26,9 @@ impl Gateway {
                     self.request_outside(server, dialog, &message, turn);
                 }
             }
-            Event::Response { client, message, .. } => {
+            Event::Response {
+                client, message, ..
+            } => {
                 let view = views::sip_view(&message);
                 self.response(client, view, turn);
             }
@@ -59,7 +65,9 @@ impl Gateway {
             return self.answer(server, 400, turn);
         };
         let sessions = self.sessions_for(&user, &package);
-        let application = sessions.first().and_then(|session| self.browsers.session(*session));
+        let application = sessions
+            .first()
+            .and_then(|session| self.browsers.session(*session));
         let Some(application) = application.map(|session| session.application().to_owned()) else {
             return self.answer(server, 480, turn);
         };
@@ -85,7 +93,10 @@ impl Gateway {
         match self.run_sip(id, view, Some(server)) {
             Ran::Done(orders) => self.carry_out_all(id, orders, turn),
             Ran::NoCriterion => {
-                let why = Why { net_code: unhandled(&method), ..Why::hung_up() };
+                let why = Why {
+                    net_code: unhandled(&method),
+                    ..Why::hung_up()
+                };
                 self.end(id, &why, turn);
             }
             Ran::Failed => self.end(id, &Why::script_failed(), turn),
@@ -130,20 +141,21 @@ impl Gateway {
         self.answer(server, code, turn);
     }
 
-    fn bye_received(
-        &mut self,
-        id: BridgeId,
-        server: ServerId,
-        view: SipView,
-        turn: &mut Turn<'_>,
-    ) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+    fn bye_received(&mut self, id: BridgeId, server: ServerId, view: SipView, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         // A caller may hang up while it rings: its invitation still wants an answer.
-        if let Line::Invited { server: invitation, .. } = bridge.line {
+        if let Line::Invited {
+            server: invitation, ..
+        } = bridge.line
+        {
             self.servers.remove(&invitation);
             self.answer(invitation, 487, turn);
         }
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         if let Some(dialog) = bridge.line.dialog() {
             self.dialogs.remove(&dialog);
         }
@@ -170,11 +182,18 @@ impl Gateway {
 
     /// An answer to a request of ours, also one that was made up because none came.
     fn response(&mut self, client: ClientId, view: SipView, turn: &mut Turn<'_>) {
-        let Some(&id) = self.clients.get(&client) else { return };
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(&id) = self.clients.get(&client) else {
+            return;
+        };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         let status = view.status;
         let invitation = match bridge.line {
-            Line::Inviting { client: invitation, dialog } if invitation == client => Some(dialog),
+            Line::Inviting {
+                client: invitation,
+                dialog,
+            } if invitation == client => Some(dialog),
             _ => None,
         };
         if status >= 200 {
@@ -205,7 +224,11 @@ impl Gateway {
             (Some(_), 300..) => self.end(id, &why, turn),
             (Some(_), 200..) if failed => self.end(id, &Why::script_failed(), turn),
             (None, 200..) if failed => {
-                if self.bridges.get(&id).is_some_and(|bridge| bridge.line == Line::Idle) {
+                if self
+                    .bridges
+                    .get(&id)
+                    .is_some_and(|bridge| bridge.line == Line::Idle)
+                {
                     self.end(id, &Why::script_failed(), turn);
                 }
             }
@@ -214,7 +237,11 @@ impl Gateway {
     }
 
     fn request_failed(&mut self, client: ClientId, cause: Failure, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.clients.get(&client).and_then(|id| self.bridges.get(id)) else {
+        let Some(bridge) = self
+            .clients
+            .get(&client)
+            .and_then(|id| self.bridges.get(id))
+        else {
             return;
         };
         let (status, reason) = match cause {
@@ -231,8 +258,12 @@ impl Gateway {
 
     /// The peer gave up ringing.
     fn cancelled(&mut self, server: ServerId, turn: &mut Turn<'_>) {
-        let Some(id) = self.servers.remove(&server) else { return };
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(id) = self.servers.remove(&server) else {
+            return;
+        };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         let Line::Invited { dialog, .. } = bridge.line else {
             return bridge.servers.retain(|(other, _)| *other != server);
         };
@@ -247,8 +278,12 @@ impl Gateway {
         if let Some(reason) = self.farewells.remove(&dialog) {
             return self.bye(dialog, &reason, turn);
         }
-        let Some(&id) = self.dialogs.get(&dialog) else { return };
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(&id) = self.dialogs.get(&dialog) else {
+            return;
+        };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         if !matches!(bridge.line, Line::Accepted { .. }) {
             return;
         }
@@ -262,7 +297,9 @@ impl Gateway {
 
     fn dialog_ended(&mut self, dialog: DialogId, cause: EndCause, turn: &mut Turn<'_>) {
         self.farewells.remove(&dialog);
-        let Some(id) = self.dialogs.remove(&dialog) else { return };
+        let Some(id) = self.dialogs.remove(&dialog) else {
+            return;
+        };
         if let Some(bridge) = self.bridges.get_mut(&id) {
             bridge.line = Line::Idle;
         }
@@ -276,7 +313,9 @@ impl Gateway {
 
     /// Nothing happened in time.
     pub(super) fn bridge_timeout(&mut self, id: BridgeId, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get(&id) else { return };
+        let Some(bridge) = self.bridges.get(&id) else {
+            return;
+        };
         let why = match bridge.media {
             super::media::Media::Making(_) => {
                 self.counters.add(Counter::RelaySessionsRefused);
@@ -289,9 +328,13 @@ impl Gateway {
 
     /// Runs the criterion of a request that has no message of its own. Whether it ran.
     fn run_bare(&mut self, id: BridgeId, method: &str, turn: &mut Turn<'_>) -> bool {
-        let Some(bridge) = self.bridges.get(&id) else { return false };
+        let Some(bridge) = self.bridges.get(&id) else {
+            return false;
+        };
         let view = views::bare_request(method, &self.uri(&bridge.peer), &self.uri(&bridge.user));
-        let Ran::Done(orders) = self.run_sip(id, view, None) else { return false };
+        let Ran::Done(orders) = self.run_sip(id, view, None) else {
+            return false;
+        };
         for order in orders {
             self.carry_out(id, order, turn);
         }
@@ -302,7 +345,11 @@ impl Gateway {
         let criterion = Criterion {
             direction: Direction::FromNet,
             verb: view.method.clone(),
-            kind: if view.is_request { Kind::Request } else { Kind::Response },
+            kind: if view.is_request {
+                Kind::Request
+            } else {
+                Kind::Response
+            },
             status: (!view.is_request).then_some(view.status),
         };
         self.run(id, None, criterion, Inbound::Sip(view), server)

@@ -122,7 +122,9 @@ impl Gateway {
         turn: &mut Turn<'_>,
     ) -> Result<Option<Vec<u8>>, Why> {
         let transports = self.settings.transports;
-        let Some(bridge) = self.bridges.get_mut(&id) else { return Ok(None) };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return Ok(None);
+        };
         match &mut bridge.media {
             Media::None => {
                 let offer = Offer::read(text, transport(transports[from.index()]))
@@ -159,10 +161,22 @@ impl Gateway {
         };
         self.counters.add(Counter::RelaySessionsAsked);
         if let Some(bridge) = self.bridges.get_mut(&id) {
-            bridge.media = Media::Making(Box::new(Making { session, offer, offered_by }));
+            bridge.media = Media::Making(Box::new(Making {
+                session,
+                offer,
+                offered_by,
+            }));
         }
         let (legs, deadline_ms) = (self.settings.transports, self.settings.ring_ms as u32);
-        self.command(shard, Command::Create { session, legs, deadline_ms }, turn);
+        self.command(
+            shard,
+            Command::Create {
+                session,
+                legs,
+                deadline_ms,
+            },
+            turn,
+        );
         self.timers.set(id, Some(turn.now + RELAY_ANSWER_MS));
         Ok(())
     }
@@ -185,7 +199,11 @@ impl Gateway {
             .map_err(|_| Why::failed(488, "The answer does not fit the offer"))?;
         // Toward the answerer: as offered and answered. Toward the offerer: as our answer will say.
         let to_role = role_after_offer(carried_by(to), made.offer.media().setup, true);
-        let setup = if to_role == Role::Active { Setup::Active } else { Setup::Passive };
+        let setup = if to_role == Role::Active {
+            Setup::Active
+        } else {
+            Setup::Passive
+        };
         let local = local_leg(&made.own[to.index()], carried_by(to), setup);
         let anchored = anchor_answer(&answer, &local, &mut made.origins[to.index()])
             .map_err(|_| Why::failed(503, "The relay's leg cannot be described"))?;
@@ -205,7 +223,15 @@ impl Gateway {
         self.set_peer(id, session, to, &offered, to_role, turn)?;
         let deadline_ms = self.settings.leg_ms as u32;
         for leg in Leg::ALL {
-            self.command_to(session, Command::Rearm { session, leg, deadline_ms }, turn);
+            self.command_to(
+                session,
+                Command::Rearm {
+                    session,
+                    leg,
+                    deadline_ms,
+                },
+                turn,
+            );
         }
         Ok(Some(anchored))
     }
@@ -228,14 +254,25 @@ impl Gateway {
                 match host.parse::<IpAddr>() {
                     Ok(address) => Some(SocketAddr::new(address, port)),
                     Err(_) => {
-                        let resolve = Resolve { host, port, bridge: id, leg, path };
+                        let resolve = Resolve {
+                            host,
+                            port,
+                            bridge: id,
+                            leg,
+                            path,
+                        };
                         turn.out.push(Action::Resolve(resolve));
                         return Ok(());
                     }
                 }
             }
         };
-        let command = Command::SetPeer { session, leg, path: path.as_bytes(), connect };
+        let command = Command::SetPeer {
+            session,
+            leg,
+            path: path.as_bytes(),
+            connect,
+        };
         if self.command_to(session, command, turn) {
             Ok(())
         } else {
@@ -255,13 +292,22 @@ impl Gateway {
         };
         let session = made.session;
         let Some(address) = address else {
-            self.end(resolve.bridge, &Why::failed(503, "The peer's host is not known"), turn);
+            self.end(
+                resolve.bridge,
+                &Why::failed(503, "The peer's host is not known"),
+                turn,
+            );
             return;
         };
         let (leg, path) = (resolve.leg, resolve.path.as_bytes());
         self.command_to(
             session,
-            Command::SetPeer { session, leg, path, connect: Some(address) },
+            Command::SetPeer {
+                session,
+                leg,
+                path,
+                connect: Some(address),
+            },
             turn,
         );
     }
@@ -270,7 +316,9 @@ impl Gateway {
     pub(super) fn media_event(&mut self, shard: usize, event: &Event<'_>, turn: &mut Turn<'_>) {
         match *event {
             Event::Created { session, legs } => {
-                let Some(entry) = self.relay.entry(session) else { return };
+                let Some(entry) = self.relay.entry(session) else {
+                    return;
+                };
                 self.relay.made(session);
                 if let Some(id) = entry.bridge {
                     let own = legs.map(|leg| OwnEnd {
@@ -286,8 +334,17 @@ impl Gateway {
                 tracing::debug!(session = session.0, ?leg, "a leg is up");
             }
             Event::LegDown { session, cause, .. } => self.media_down(session, cause, turn),
-            Event::Closed { session, cause, counts } => {
-                tracing::debug!(session = session.0, ?cause, ?counts, "the relay closed a session");
+            Event::Closed {
+                session,
+                cause,
+                counts,
+            } => {
+                tracing::debug!(
+                    session = session.0,
+                    ?cause,
+                    ?counts,
+                    "the relay closed a session"
+                );
                 self.media_down(session, cause, turn);
                 self.relay.gone(session);
             }
@@ -310,7 +367,9 @@ impl Gateway {
     ) {
         let numbers = [self.random.number() >> 2, self.random.number() >> 2];
         let transports = self.settings.transports;
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         let making = match std::mem::replace(&mut bridge.media, Media::None) {
             Media::Making(making) if making.session == session => making,
             // Said again; it was made before.
@@ -334,7 +393,9 @@ impl Gateway {
     }
 
     fn media_refused(&mut self, session: SessionId, reason: Refusal, turn: &mut Turn<'_>) {
-        let Some(entry) = self.relay.entry(session) else { return };
+        let Some(entry) = self.relay.entry(session) else {
+            return;
+        };
         tracing::warn!(session = session.0, ?reason, "the relay refused a command");
         self.counters.add(Counter::RelaySessionsRefused);
         if !entry.made || reason == Refusal::SessionUnknown {
@@ -357,7 +418,9 @@ impl Gateway {
 
     /// A leg is lost, and with it the bridge.
     fn media_down(&mut self, session: SessionId, cause: Cause, turn: &mut Turn<'_>) {
-        let Some(id) = self.relay.entry(session).and_then(|entry| entry.bridge) else { return };
+        let Some(id) = self.relay.entry(session).and_then(|entry| entry.bridge) else {
+            return;
+        };
         self.end(id, &leg_lost(cause), turn);
     }
 
@@ -383,9 +446,15 @@ impl Gateway {
 
     /// Puts a message off until the relay has answered.
     pub(super) fn put_off(&mut self, id: BridgeId, order: Order, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get_mut(&id) else { return };
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         if bridge.waiting.len() >= WAITING_MESSAGES_MAX {
-            self.end(id, &Why::failed(503, "Too many messages wait for the relay"), turn);
+            self.end(
+                id,
+                &Why::failed(503, "Too many messages wait for the relay"),
+                turn,
+            );
         } else {
             bridge.waiting.push_back(order);
         }

@@ -248,7 +248,13 @@ impl Gateway {
         self.counters.add(Counter::RelayAttachments);
         self.relay.attached(shards);
         for shard in 0..shards {
-            self.command(shard, link::Command::List { token: shard as u64 }, turn);
+            self.command(
+                shard,
+                link::Command::List {
+                    token: shard as u64,
+                },
+                turn,
+            );
         }
     }
 
@@ -285,7 +291,10 @@ impl Gateway {
 
     /// When to call [`Gateway::timeout`], if ever.
     pub fn deadline(&self) -> Option<Millis> {
-        [self.timers.next(), self.browsers.deadline()].into_iter().flatten().min()
+        [self.timers.next(), self.browsers.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The time of [`Gateway::deadline`] has come.
@@ -330,7 +339,10 @@ impl Gateway {
         gauges.set(Gauge::RelaySessions, self.relay.sessions_len());
         gauges.set(Gauge::RelayShards, self.relay.shards_len());
         gauges.set(Gauge::Farewells, self.farewells.len());
-        gauges.set(Gauge::Timers, self.timers.len() + self.browsers.timers_len());
+        gauges.set(
+            Gauge::Timers,
+            self.timers.len() + self.browsers.timers_len(),
+        );
         gauges
     }
 
@@ -343,8 +355,16 @@ impl Gateway {
                         self.counters.add(Counter::FramesSent);
                         turn.out.push(Action::Text { socket, text });
                     }
-                    jsonrtc::Action::Close { socket, code, reason } => {
-                        turn.out.push(Action::Close { socket, code, reason });
+                    jsonrtc::Action::Close {
+                        socket,
+                        code,
+                        reason,
+                    } => {
+                        turn.out.push(Action::Close {
+                            socket,
+                            code,
+                            reason,
+                        });
                     }
                     jsonrtc::Action::Event(event) => self.web_event(event, turn),
                 }
@@ -359,7 +379,11 @@ impl Gateway {
         self.clients.values().all(known)
             && self.servers.values().all(known)
             && self.dialogs.values().all(known)
-            && self.seats.values().flat_map(|seat| seat.subsessions.values()).all(known)
+            && self
+                .seats
+                .values()
+                .flat_map(|seat| seat.subsessions.values())
+                .all(known)
             && self.seats.len() == self.browsers.sessions_len()
     }
 }

@@ -30,7 +30,11 @@ impl Relay {
     /// Without a relay. Sessions are numbered from `first`, a random number: a former control's sessions
     /// have other numbers.
     pub fn new(first: u64) -> Relay {
-        Relay { shards: Vec::new(), sessions: HashMap::new(), next: first }
+        Relay {
+            shards: Vec::new(),
+            sessions: HashMap::new(),
+            next: first,
+        }
     }
 
     /// A relay with so many shards is there.
@@ -42,16 +46,30 @@ impl Relay {
     /// The relay is gone. Returns the bridges that had a session of it.
     pub fn lost(&mut self) -> Vec<BridgeId> {
         self.shards.clear();
-        self.sessions.drain().filter_map(|(_, entry)| entry.bridge).collect()
+        self.sessions
+            .drain()
+            .filter_map(|(_, entry)| entry.bridge)
+            .collect()
     }
 
     /// A new session for a bridge, on the shard with the fewest. `None`: no relay is attached.
     pub fn add(&mut self, bridge: BridgeId) -> Option<(usize, SessionId)> {
-        let (shard, count) = self.shards.iter_mut().enumerate().min_by_key(|(_, count)| **count)?;
+        let (shard, count) = self
+            .shards
+            .iter_mut()
+            .enumerate()
+            .min_by_key(|(_, count)| **count)?;
         *count += 1;
         let session = SessionId(self.next);
         self.next = self.next.wrapping_add(1);
-        self.sessions.insert(session, Entry { shard, bridge: Some(bridge), made: false });
+        self.sessions.insert(
+            session,
+            Entry {
+                shard,
+                bridge: Some(bridge),
+                made: false,
+            },
+        );
         Some((shard, session))
     }
 

@@ -6,8 +6,8 @@ use crate::jsonrtc::{Members, SessionKey};
 use crate::metrics::Counter;
 use crate::packages::{self, BadFolder, Package};
 use crate::script::{
-    Actions, Clock, Criterion, Environment, Inbound, LogLevel, Outcome, Run, ScriptError, Scripts, SessionView, Source,
-    Stores, SubsessionView,
+    Actions, Clock, Criterion, Environment, Inbound, LogLevel, Outcome, Run, ScriptError, Scripts,
+    SessionView, Source, Stores, SubsessionView,
 };
 use crate::sip::ServerId;
 
@@ -75,10 +75,18 @@ impl Gateway {
         server: Option<ServerId>,
     ) -> Ran {
         let unique_id = self.random.uuid();
-        let Some(bridge) = self.bridges.get(&id) else { return Ran::Failed };
+        let Some(bridge) = self.bridges.get(&id) else {
+            return Ran::Failed;
+        };
         let branch = match session {
-            Some(session) => bridge.branches.iter().find(|branch| branch.session == session),
-            None => bridge.branches.first().filter(|_| bridge.branches.len() == 1),
+            Some(session) => bridge
+                .branches
+                .iter()
+                .find(|branch| branch.session == session),
+            None => bridge
+                .branches
+                .first()
+                .filter(|_| bridge.branches.len() == 1),
         };
         let session = branch.map(|branch| branch.session).or(session);
         let seat = session.and_then(|session| self.seats.get(&session));
@@ -91,7 +99,9 @@ impl Gateway {
             unique_id,
             session: self.session_view(session),
             subsession: Some(SubsessionView {
-                id: branch.map(|branch| branch.subsession.clone()).unwrap_or_default(),
+                id: branch
+                    .map(|branch| branch.subsession.clone())
+                    .unwrap_or_default(),
                 initiator: bridge.initiator.clone(),
                 target: bridge.target.clone(),
                 open: bridge.is_open(),
@@ -112,7 +122,10 @@ impl Gateway {
         if let Some(bridge) = self.bridges.get_mut(&id) {
             bridge.store = actions.stores.subsession;
         }
-        let orders = actions.outbound.into_iter().map(|outbound| Order { outbound, server });
+        let orders = actions
+            .outbound
+            .into_iter()
+            .map(|outbound| Order { outbound, server });
         Ran::Done(orders.collect())
     }
 
@@ -156,8 +169,9 @@ impl Gateway {
     /// Carries out what a run said; without effect on a bridge that has ended.
     pub(super) fn carry_out_all(&mut self, id: BridgeId, orders: Vec<Order>, turn: &mut Turn<'_>) {
         // What ends the bridge comes last, so that everything else of the run is still sent.
-        let (ending, rest): (Vec<Order>, Vec<Order>) =
-            orders.into_iter().partition(|order| carry_out::ends(&order.outbound));
+        let (ending, rest): (Vec<Order>, Vec<Order>) = orders
+            .into_iter()
+            .partition(|order| carry_out::ends(&order.outbound));
         for order in rest.into_iter().chain(ending) {
             self.carry_out(id, order, turn);
         }

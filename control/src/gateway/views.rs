@@ -33,7 +33,11 @@ pub fn web_view(frame: &Frame, initiator: &str, target: &str) -> WebView {
     if from.kind == jsonrtc::Kind::Response {
         header.insert("response_code".into(), frame.response_code().into());
     }
-    WebView { control, header, payload: frame.payload.clone().unwrap_or_default() }
+    WebView {
+        control,
+        header,
+        payload: frame.payload.clone().unwrap_or_default(),
+    }
 }
 
 /// A SIP message.
@@ -96,7 +100,9 @@ fn without_tag(value: &str) -> String {
     }
     parts.push(&value[start..]);
     let is_tag = |part: &&str| {
-        part.split('=').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("tag"))
+        part.split('=')
+            .next()
+            .is_some_and(|name| name.trim().eq_ignore_ascii_case("tag"))
     };
     let kept: Vec<&str> = parts.into_iter().filter(|part| !is_tag(part)).collect();
     kept.join(";").trim().to_owned()
@@ -135,7 +141,10 @@ fn unquoted(params: Vec<(String, Option<String>)>) -> Vec<(String, Option<String
         Some(inner) => inner.replace("\\\"", "\"").replace("\\\\", "\\"),
         None => value,
     };
-    params.into_iter().map(|(name, value)| (name, value.map(unquote))).collect()
+    params
+        .into_iter()
+        .map(|(name, value)| (name, value.map(unquote)))
+        .collect()
 }
 
 /// The kind of a frame a script sends.
@@ -160,9 +169,9 @@ pub fn state(state: MessageState) -> jsonrtc::MessageState {
 /// A member of a JSON object as a number, also where a script wrote it as a string.
 pub fn number(members: &Members, name: &str) -> Option<u64> {
     match members.get(name)? {
-        Value::Number(number) => {
-            number.as_u64().or_else(|| number.as_f64().map(|number| number as u64))
-        }
+        Value::Number(number) => number
+            .as_u64()
+            .or_else(|| number.as_f64().map(|number| number as u64)),
         Value::String(digits) => digits.parse().ok(),
         _ => None,
     }
@@ -176,7 +185,10 @@ mod tests {
     fn a_tag_is_taken_off_wherever_it_stands() {
         for (value, bare) in [
             ("<sip:bob@localhost>;tag=1", "<sip:bob@localhost>"),
-            ("\"B;tag=x\" <sip:b@l;tag=y>;x=1;TAG=2", "\"B;tag=x\" <sip:b@l;tag=y>;x=1"),
+            (
+                "\"B;tag=x\" <sip:b@l;tag=y>;x=1;TAG=2",
+                "\"B;tag=x\" <sip:b@l;tag=y>;x=1",
+            ),
             ("sip:bob@localhost;tag=77", "sip:bob@localhost"),
             ("sip:bob@localhost", "sip:bob@localhost"),
         ] {
@@ -186,8 +198,14 @@ mod tests {
 
     #[test]
     fn parameter_values_lose_their_quotes() {
-        let params = vec![("+g.x".to_owned(), Some("\"a,b\"".to_owned())), ("f".to_owned(), None)];
-        let bare = vec![("+g.x".to_owned(), Some("a,b".to_owned())), ("f".to_owned(), None)];
+        let params = vec![
+            ("+g.x".to_owned(), Some("\"a,b\"".to_owned())),
+            ("f".to_owned(), None),
+        ];
+        let bare = vec![
+            ("+g.x".to_owned(), Some("a,b".to_owned())),
+            ("f".to_owned(), None),
+        ];
         assert_eq!(unquoted(params), bare);
     }
 }

@@ -67,9 +67,15 @@ impl Kind {
     }
 
     fn from_word(word: &str) -> Option<Kind> {
-        [Kind::Request, Kind::Response, Kind::Message, Kind::Acknowledgement, Kind::Error]
-            .into_iter()
-            .find(|kind| kind.word() == word)
+        [
+            Kind::Request,
+            Kind::Response,
+            Kind::Message,
+            Kind::Acknowledgement,
+            Kind::Error,
+        ]
+        .into_iter()
+        .find(|kind| kind.word() == word)
     }
 }
 
@@ -95,9 +101,13 @@ impl MessageState {
     }
 
     fn from_word(word: &str) -> Option<MessageState> {
-        [MessageState::Initial, MessageState::Subsequent, MessageState::Final]
-            .into_iter()
-            .find(|state| state.word() == word)
+        [
+            MessageState::Initial,
+            MessageState::Subsequent,
+            MessageState::Final,
+        ]
+        .into_iter()
+        .find(|state| state.word() == word)
     }
 }
 
@@ -196,7 +206,11 @@ impl Frame {
             None | Some(Value::Null) => None,
             Some(_) => return Err(Unreadable::Member("payload")),
         };
-        Ok(Frame { control, header, payload })
+        Ok(Frame {
+            control,
+            header,
+            payload,
+        })
     }
 
     /// Writes the frame as one line of JSON.
@@ -209,8 +223,16 @@ impl Frame {
         put(&mut control, "subsession_id", from.subsession_id.as_deref());
         put(&mut control, "sequence", from.sequence);
         put(&mut control, "ack_sequence", from.ack_sequence);
-        put(&mut control, "correlation_id", from.correlation_id.as_deref());
-        put(&mut control, "message_state", from.message_state.map(MessageState::word));
+        put(
+            &mut control,
+            "correlation_id",
+            from.correlation_id.as_deref(),
+        );
+        put(
+            &mut control,
+            "message_state",
+            from.message_state.map(MessageState::word),
+        );
         control.insert("version".into(), "1.0".into());
         let mut frame = Members::new();
         frame.insert("control".into(), Value::Object(control));
@@ -313,7 +335,10 @@ fn read_header(mut header: Members) -> Result<Members, Unreadable> {
     if action == Some("ice_enquiry") {
         header.insert("action".into(), "iceEnquiry".into());
     }
-    for (name, member) in [("initiator", "header.initiator"), ("target", "header.target")] {
+    for (name, member) in [
+        ("initiator", "header.initiator"),
+        ("target", "header.target"),
+    ] {
         match header.get(name) {
             None => {}
             Some(Value::Null) => drop(header.remove(name)),
@@ -321,7 +346,9 @@ fn read_header(mut header: Members) -> Result<Members, Unreadable> {
             Some(_) => return Err(Unreadable::Member(member)),
         }
     }
-    let extensions = header.iter().filter(|(name, _)| !SYSTEM_HEADERS.contains(&name.as_str()));
+    let extensions = header
+        .iter()
+        .filter(|(name, _)| !SYSTEM_HEADERS.contains(&name.as_str()));
     let (mut count, mut bytes) = (0, 0);
     for (name, value) in extensions {
         count += 1;
@@ -337,12 +364,16 @@ fn read_header(mut header: Members) -> Result<Members, Unreadable> {
 pub fn is_package_name(name: &str) -> bool {
     name.len() <= PACKAGE_CHARS_MAX
         && name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
 fn is_action(action: &str) -> bool {
     (1..=ACTION_CHARS_MAX).contains(&action.len())
-        && action.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && action
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
 fn resolve_package_alias(name: &str) -> String {
@@ -353,11 +384,7 @@ fn resolve_package_alias(name: &str) -> String {
 }
 
 /// An id, which old clients send as a number.
-fn id(
-    members: &Members,
-    name: &str,
-    member: &'static str,
-) -> Result<Option<String>, Unreadable> {
+fn id(members: &Members, name: &str, member: &'static str) -> Result<Option<String>, Unreadable> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(id)) if id.is_empty() => Ok(None),
@@ -371,11 +398,7 @@ fn is_id(id: &str) -> bool {
     id.len() <= ID_CHARS_MAX && id.chars().all(|c| c.is_ascii_graphic())
 }
 
-fn serial(
-    members: &Members,
-    name: &str,
-    member: &'static str,
-) -> Result<Option<u32>, Unreadable> {
+fn serial(members: &Members, name: &str, member: &'static str) -> Result<Option<u32>, Unreadable> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match number(value) {
@@ -449,7 +472,10 @@ mod tests {
             ("\"ping\"", Unreadable::NotJson),
             ("{}", Unreadable::Member("control")),
             (r#"{"control":{}}"#, Unreadable::Member("control.type")),
-            (r#"{"control":{"type":"wish"}}"#, Unreadable::Member("control.type")),
+            (
+                r#"{"control":{"type":"wish"}}"#,
+                Unreadable::Member("control.type"),
+            ),
             (
                 r#"{"control":{"type":"request","package_type":"9x"},"header":{"action":"a"}}"#,
                 Unreadable::Member("control.package_type"),

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::frame::{Control, Frame, Kind, Members, REGISTER};
 use super::SocketId;
+use super::frame::{Control, Frame, Kind, Members, REGISTER};
 use crate::limits::{
     ACK_AFTER_FRAMES, ACK_AFTER_MS, KEPT_BYTES_MAX, KEPT_FRAMES_MAX, Millis, SEQUENCE_MAX,
 };
@@ -186,7 +186,10 @@ impl Session {
         self.sent = sequence;
         self.told();
         self.kept_bytes += text.len();
-        self.kept.push_back(Kept { sequence, text: text.clone() });
+        self.kept.push_back(Kept {
+            sequence,
+            text: text.clone(),
+        });
         Ok(text)
     }
 
@@ -200,7 +203,9 @@ impl Session {
         if let Some(confirmed) = confirmed(control) {
             self.confirm(confirmed);
         }
-        let Some(sequence) = control.sequence.filter(|_| control.kind != Kind::Acknowledgement)
+        let Some(sequence) = control
+            .sequence
+            .filter(|_| control.kind != Kind::Acknowledgement)
         else {
             return Receipt::New;
         };
@@ -210,7 +215,11 @@ impl Session {
         }
         let gap = sequence > self.received + 1;
         self.received = sequence;
-        if gap { Receipt::NewAfterGap } else { Receipt::New }
+        if gap {
+            Receipt::NewAfterGap
+        } else {
+            Receipt::New
+        }
     }
 
     /// An acknowledgement, if one is due.
@@ -223,7 +232,14 @@ impl Session {
         control.session_id = Some(self.id.clone());
         control.ack_sequence = Some(self.received);
         self.told();
-        Some(Frame { control, header: self.register_header(), payload: None }.write())
+        Some(
+            Frame {
+                control,
+                header: self.register_header(),
+                payload: None,
+            }
+            .write(),
+        )
     }
 
     /// Whether the browser's marks fit, and what it has to be sent again.
@@ -237,7 +253,10 @@ impl Session {
         {
             return Err(ResumeRefusal::Contradiction);
         }
-        let first_kept = self.kept.front().map_or(self.sent + 1, |kept| kept.sequence);
+        let first_kept = self
+            .kept
+            .front()
+            .map_or(self.sent + 1, |kept| kept.sequence);
         if last_received + 1 < first_kept {
             return Err(ResumeRefusal::Lost);
         }
@@ -256,7 +275,12 @@ impl Session {
         header.insert("response_code".into(), 200.into());
         header.insert("sslr".into(), self.received.into());
         self.told();
-        Frame { control, header, payload: None }.write()
+        Frame {
+            control,
+            header,
+            payload: None,
+        }
+        .write()
     }
 
     /// A header of the `register` package: action `connect`, both parties the user.
@@ -269,7 +293,11 @@ impl Session {
     }
 
     fn confirm(&mut self, sequence: u32) {
-        while self.kept.front().is_some_and(|kept| kept.sequence <= sequence) {
+        while self
+            .kept
+            .front()
+            .is_some_and(|kept| kept.sequence <= sequence)
+        {
             if let Some(kept) = self.kept.pop_front() {
                 self.kept_bytes -= kept.text.len();
             }
@@ -295,14 +323,27 @@ mod tests {
     use super::*;
 
     fn session() -> Session {
-        let state = State::Attached { socket: SocketId(1), idle_at: 30_000 };
-        Session::new("id".into(), "alice@example.com".into(), "demo".into(), 1, state)
+        let state = State::Attached {
+            socket: SocketId(1),
+            idle_at: 30_000,
+        };
+        Session::new(
+            "id".into(),
+            "alice@example.com".into(),
+            "demo".into(),
+            1,
+            state,
+        )
     }
 
     fn frame(kind: Kind) -> Frame {
         let mut header = Members::new();
         header.insert("action".into(), "start".into());
-        Frame { control: Control::new(kind, "chat"), header, payload: None }
+        Frame {
+            control: Control::new(kind, "chat"),
+            header,
+            payload: None,
+        }
     }
 
     fn from_browser(kind: Kind, sequence: Option<u32>, ack: Option<u32>) -> Control {
@@ -332,7 +373,10 @@ mod tests {
     #[test]
     fn a_number_seen_before_is_a_duplicate_and_a_gap_is_let_through() {
         let mut session = session();
-        assert_eq!(session.receive(&from_browser(Kind::Message, Some(2), None), 0), Receipt::New);
+        assert_eq!(
+            session.receive(&from_browser(Kind::Message, Some(2), None), 0),
+            Receipt::New
+        );
         let again = from_browser(Kind::Message, Some(2), None);
         assert_eq!(session.receive(&again, 0), Receipt::Duplicate);
         let ahead = from_browser(Kind::Message, Some(9), None);
@@ -348,7 +392,10 @@ mod tests {
         assert_eq!(session.deadline(), 100 + ACK_AFTER_MS);
         let text = session.acknowledgement(100 + ACK_AFTER_MS).unwrap();
         let ack = Frame::read(&text).unwrap().control;
-        assert_eq!((ack.kind, ack.ack_sequence), (Kind::Acknowledgement, Some(2)));
+        assert_eq!(
+            (ack.kind, ack.ack_sequence),
+            (Kind::Acknowledgement, Some(2))
+        );
         assert_eq!(ack.sequence, None);
         for n in 3..=17 {
             session.receive(&from_browser(Kind::Message, Some(n), None), 100);
@@ -370,11 +417,15 @@ mod tests {
     #[test]
     fn a_resume_sends_again_what_was_not_received() {
         let mut session = session();
-        let texts: Vec<_> =
-            (0..4).map(|_| session.number(frame(Kind::Message)).unwrap()).collect();
+        let texts: Vec<_> = (0..4)
+            .map(|_| session.number(frame(Kind::Message)).unwrap())
+            .collect();
         session.receive(&from_browser(Kind::Message, Some(2), Some(1)), 0);
-        let marks =
-            Marks { last_received: Some(2), window_lower: Some(3), window_upper: Some(2) };
+        let marks = Marks {
+            last_received: Some(2),
+            window_lower: Some(3),
+            window_upper: Some(2),
+        };
         assert_eq!(session.resume(marks), Ok(texts[2..].to_vec()));
         let response = Frame::read(&session.resume_response(None)).unwrap();
         assert_eq!(response.header_number("sslr"), Some(2));
@@ -395,7 +446,10 @@ mod tests {
         let contradiction = Err(ResumeRefusal::Contradiction);
         assert_eq!(session.resume(marks(3, None, None)), contradiction);
         assert_eq!(session.resume(marks(2, Some(5), Some(3))), contradiction);
-        assert_eq!(session.resume(marks(1, None, None)), Err(ResumeRefusal::Lost));
+        assert_eq!(
+            session.resume(marks(1, None, None)),
+            Err(ResumeRefusal::Lost)
+        );
         assert_eq!(session.resume(marks(2, Some(3), Some(2))), Ok(vec![]));
     }
 

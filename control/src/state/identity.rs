@@ -59,11 +59,17 @@ impl Identity {
                     return Err(NotIdentity);
                 }
                 let (user, domain) = (user.to_owned(), host.to_ascii_lowercase());
-                Ok(Identity::Sip { user, domain, secure: scheme == "sips" })
+                Ok(Identity::Sip {
+                    user,
+                    domain,
+                    secure: scheme == "sips",
+                })
             }
             "tel" => {
-                let number: String =
-                    rest.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect();
+                let number: String = rest
+                    .chars()
+                    .filter(|c| !matches!(c, '-' | '.' | '(' | ')'))
+                    .collect();
                 let digits = number.strip_prefix('+').unwrap_or(&number);
                 let known = |c: char| c.is_ascii_digit() || matches!(c, '*' | '#');
                 if digits.is_empty() || !digits.chars().all(known) {
@@ -86,7 +92,11 @@ impl Identity {
     /// As SIP writes it: `sip:alice@example.com`.
     pub fn uri(&self) -> String {
         match self {
-            Identity::Sip { user, domain, secure } => {
+            Identity::Sip {
+                user,
+                domain,
+                secure,
+            } => {
                 format!("sip{}:{user}@{domain}", if *secure { "s" } else { "" })
             }
             Identity::Tel { number } => format!("tel:{number}"),
@@ -96,9 +106,9 @@ impl Identity {
     /// The user part, if it is a user of `domain`.
     pub fn user_of(&self, domain: &str) -> Option<&str> {
         match self {
-            Identity::Sip { user, domain: own, .. } if own.eq_ignore_ascii_case(domain) => {
-                Some(user)
-            }
+            Identity::Sip {
+                user, domain: own, ..
+            } if own.eq_ignore_ascii_case(domain) => Some(user),
             Identity::Sip { .. } | Identity::Tel { .. } => None,
         }
     }
@@ -106,19 +116,25 @@ impl Identity {
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 /// RFC 3261, 25.1, `user`, with escapes as they are written.
 fn is_user(user: &str) -> bool {
     !user.is_empty()
-        && user.chars().all(|c| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,/%".contains(c))
+        && user
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,/%".contains(c))
 }
 
 fn is_host(host: &str) -> bool {
     let bare = match host.strip_prefix('[') {
         Some(v6) => {
-            let Some((address, port)) = v6.split_once(']') else { return false };
+            let Some((address, port)) = v6.split_once(']') else {
+                return false;
+            };
             return address.parse::<std::net::Ipv6Addr>().is_ok() && is_port_suffix(port);
         }
         None => host,
@@ -128,13 +144,17 @@ fn is_host(host: &str) -> bool {
         None => (bare, ""),
     };
     !name.is_empty()
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
         && is_port_suffix(port)
 }
 
 fn is_port_suffix(text: &str) -> bool {
     text.is_empty()
-        || text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+        || text
+            .strip_prefix(':')
+            .is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 #[cfg(test)]
@@ -142,7 +162,9 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> Option<String> {
-        Identity::read(text, "localhost").ok().map(|identity| identity.shown())
+        Identity::read(text, "localhost")
+            .ok()
+            .map(|identity| identity.shown())
     }
 
     #[test]

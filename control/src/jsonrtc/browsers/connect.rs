@@ -33,11 +33,16 @@ impl Browsers {
             return None;
         }
         let known = self.sockets.get_mut(&socket)?;
-        let Stage::Connecting(connecting) = &known.stage else { return None };
+        let Stage::Connecting(connecting) = &known.stage else {
+            return None;
+        };
         let (received, correlation) = (connecting.received, connecting.correlation.clone());
         self.last_key += 1;
         let key = SessionKey(self.last_key);
-        let state = State::Attached { socket, idle_at: now + self.limits.idle_ms };
+        let state = State::Attached {
+            socket,
+            idle_at: now + self.limits.idle_ms,
+        };
         let application = known.application.clone();
         known.stage = Stage::Joined(key);
         let session = Session::new(id.clone(), user.to_owned(), application, received, state);
@@ -52,20 +57,27 @@ impl Browsers {
         self.by_id.insert(id, key);
         self.by_user.entry(user.to_owned()).or_default().push(key);
         self.timers.set(Timer::Opening(socket), None);
-        self.send(key, Frame { control, header, payload }, now, out);
+        self.send(
+            key,
+            Frame {
+                control,
+                header,
+                payload,
+            },
+            now,
+            out,
+        );
         Some(key)
     }
 
     /// Refuses the `connect`. The browser may try again on the same socket, in what is left of its time.
-    pub fn refuse(
-        &mut self,
-        socket: SocketId,
-        code: u32,
-        reason: &str,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(known) = self.sockets.get_mut(&socket) else { return };
-        let Stage::Connecting(connecting) = &mut known.stage else { return };
+    pub fn refuse(&mut self, socket: SocketId, code: u32, reason: &str, out: &mut Vec<Action>) {
+        let Some(known) = self.sockets.get_mut(&socket) else {
+            return;
+        };
+        let Stage::Connecting(connecting) = &mut known.stage else {
+            return;
+        };
         let mut control = Control::new(Kind::Error, REGISTER);
         control.ack_sequence = Some(connecting.received);
         control.correlation_id = connecting.correlation.take();
@@ -74,7 +86,12 @@ impl Browsers {
         header.insert("error_code".into(), code.into());
         header.insert("reason".into(), reason.into());
         known.stage = Stage::Opening;
-        let text = Frame { control, header, payload: None }.write();
+        let text = Frame {
+            control,
+            header,
+            payload: None,
+        }
+        .write();
         out.push(Action::Text { socket, text });
     }
 
@@ -86,8 +103,11 @@ impl Browsers {
         now: Millis,
         out: &mut Vec<Action>,
     ) {
-        let is_register =
-            frame.control.package.as_deref().is_none_or(|package| package == REGISTER);
+        let is_register = frame
+            .control
+            .package
+            .as_deref()
+            .is_none_or(|package| package == REGISTER);
         if !is_register || frame.control.kind != Kind::Request || frame.action() != "connect" {
             if frame.control.kind != Kind::Acknowledgement {
                 self.answer_error(socket, &frame, 403, "not connected", out);
@@ -102,14 +122,21 @@ impl Browsers {
             },
             None => frame.control.sequence.unwrap_or(0),
         };
-        let Some(known) = self.sockets.get_mut(&socket) else { return };
+        let Some(known) = self.sockets.get_mut(&socket) else {
+            return;
+        };
         known.stage = Stage::Connecting(Box::new(Connecting {
             header: frame.header.clone(),
             correlation: frame.control.correlation_id.clone(),
             received,
         }));
         let (application, login) = (known.application.clone(), known.login.clone());
-        out.push(Action::Event(Event::Connect { socket, application, login, frame }));
+        out.push(Action::Event(Event::Connect {
+            socket,
+            application,
+            login,
+            frame,
+        }));
     }
 
     /// Puts the socket in the place of the one a session has lost.
@@ -121,7 +148,9 @@ impl Browsers {
         now: Millis,
         out: &mut Vec<Action>,
     ) -> Resumed {
-        let Some(&key) = self.by_id.get(&id) else { return Resumed::Fresh };
+        let Some(&key) = self.by_id.get(&id) else {
+            return Resumed::Fresh;
+        };
         let (Some(session), Some(known)) =
             (self.sessions.get_mut(&key), self.sockets.get_mut(&socket))
         else {
@@ -148,17 +177,28 @@ impl Browsers {
             }
         };
         let former = session.socket();
-        session.set_state(State::Attached { socket, idle_at: now + self.limits.idle_ms });
+        session.set_state(State::Attached {
+            socket,
+            idle_at: now + self.limits.idle_ms,
+        });
         let response = session.resume_response(frame.control.correlation_id.clone());
-        self.timers.set(Timer::Session(key), Some(session.deadline()));
+        self.timers
+            .set(Timer::Session(key), Some(session.deadline()));
         self.timers.set(Timer::Opening(socket), None);
         known.stage = Stage::Joined(key);
         if let Some(former) = former {
             self.sockets.remove(&former);
             let reason = "the session goes on elsewhere";
-            out.push(Action::Close { socket: former, code: close::REPLACED, reason });
+            out.push(Action::Close {
+                socket: former,
+                code: close::REPLACED,
+                reason,
+            });
         }
-        out.push(Action::Text { socket, text: response });
+        out.push(Action::Text {
+            socket,
+            text: response,
+        });
         out.extend(again.into_iter().map(|text| Action::Text { socket, text }));
         Resumed::Done
     }

@@ -150,27 +150,50 @@ impl Browsers {
     ) {
         let (application, remote) = (application.to_owned(), remote.to_owned());
         let stage = Stage::Opening;
-        self.sockets.insert(socket, Socket { application, remote, login, unreadable: 0, stage });
-        self.timers.set(Timer::Opening(socket), Some(now + OPENING_MS));
+        self.sockets.insert(
+            socket,
+            Socket {
+                application,
+                remote,
+                login,
+                unreadable: 0,
+                stage,
+            },
+        );
+        self.timers
+            .set(Timer::Opening(socket), Some(now + OPENING_MS));
     }
 
     /// Something arrived that means nothing but life: a ping or pong of the WebSocket.
     pub fn alive(&mut self, socket: SocketId, now: Millis) {
-        let Some(&Socket { stage: Stage::Joined(key), .. }) = self.sockets.get(&socket) else {
+        let Some(&Socket {
+            stage: Stage::Joined(key),
+            ..
+        }) = self.sockets.get(&socket)
+        else {
             return;
         };
         if let Some(session) = self.sessions.get_mut(&key) {
-            session.set_state(State::Attached { socket, idle_at: now + self.limits.idle_ms });
-            self.timers.set(Timer::Session(key), Some(session.deadline()));
+            session.set_state(State::Attached {
+                socket,
+                idle_at: now + self.limits.idle_ms,
+            });
+            self.timers
+                .set(Timer::Session(key), Some(session.deadline()));
         }
     }
 
     /// A text message arrived.
     pub fn text(&mut self, socket: SocketId, text: &str, now: Millis, out: &mut Vec<Action>) {
         self.alive(socket, now);
-        let Some(known) = self.sockets.get_mut(&socket) else { return };
+        let Some(known) = self.sockets.get_mut(&socket) else {
+            return;
+        };
         if text == "ping" {
-            out.push(Action::Text { socket, text: "pong".to_owned() });
+            out.push(Action::Text {
+                socket,
+                text: "pong".to_owned(),
+            });
             return;
         }
         match Frame::read(text) {
@@ -190,12 +213,24 @@ impl Browsers {
 
     /// A binary message arrived, which this protocol does not have.
     pub fn binary(&mut self, socket: SocketId, now: Millis, out: &mut Vec<Action>) {
-        self.cut(socket, close::BINARY, "binary messages are not used", now, out);
+        self.cut(
+            socket,
+            close::BINARY,
+            "binary messages are not used",
+            now,
+            out,
+        );
     }
 
     /// A message over the limit arrived.
     pub fn too_large(&mut self, socket: SocketId, now: Millis, out: &mut Vec<Action>) {
-        self.cut(socket, close::TOO_LARGE, "the message is too large", now, out);
+        self.cut(
+            socket,
+            close::TOO_LARGE,
+            "the message is too large",
+            now,
+            out,
+        );
     }
 
     /// A socket was closed, with this code if there was one. 1000 ends the session; anything else is a
@@ -207,9 +242,13 @@ impl Browsers {
         now: Millis,
         out: &mut Vec<Action>,
     ) {
-        let Some(gone) = self.sockets.remove(&socket) else { return };
+        let Some(gone) = self.sockets.remove(&socket) else {
+            return;
+        };
         self.timers.set(Timer::Opening(socket), None);
-        let Stage::Joined(key) = gone.stage else { return };
+        let Stage::Joined(key) = gone.stage else {
+            return;
+        };
         if code == Some(close::NORMAL) {
             self.forget(key, out);
         } else {
@@ -220,13 +259,16 @@ impl Browsers {
     /// Sends a frame: numbered, kept until the browser confirms it, on the wire if a socket is there.
     /// Its `session_id`, `sequence` and `ack_sequence` are filled in, and a request's correlation id.
     pub fn send(&mut self, key: SessionKey, frame: Frame, now: Millis, out: &mut Vec<Action>) {
-        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
         match session.number(frame) {
             Ok(text) => {
                 if let Some(socket) = session.socket() {
                     out.push(Action::Text { socket, text });
                 }
-                self.timers.set(Timer::Session(key), Some(session.deadline()));
+                self.timers
+                    .set(Timer::Session(key), Some(session.deadline()));
             }
             Err(exhausted) => {
                 let reason = match exhausted {
@@ -254,7 +296,11 @@ impl Browsers {
     ) {
         if let Some(socket) = self.sessions.get(&key).and_then(Session::socket) {
             self.sockets.remove(&socket);
-            out.push(Action::Close { socket, code, reason });
+            out.push(Action::Close {
+                socket,
+                code,
+                reason,
+            });
         }
         self.forget(key, out);
     }
@@ -284,7 +330,9 @@ impl Browsers {
     /// The address of the browser, while it has a socket; else empty.
     pub fn remote(&self, key: SessionKey) -> &str {
         let socket = self.sessions.get(&key).and_then(Session::socket);
-        socket.and_then(|socket| self.sockets.get(&socket)).map_or("", |known| &known.remote)
+        socket
+            .and_then(|socket| self.sockets.get(&socket))
+            .map_or("", |known| &known.remote)
     }
 
     /// The sessions of a user, oldest first.
@@ -304,7 +352,10 @@ impl Browsers {
 
     /// How many sessions have no socket.
     pub fn detached_len(&self) -> usize {
-        self.sessions.values().filter(|session| session.socket().is_none()).count()
+        self.sessions
+            .values()
+            .filter(|session| session.socket().is_none())
+            .count()
     }
 
     /// How many deadlines are set: none, when there is neither socket nor session.
@@ -320,8 +371,15 @@ impl Browsers {
         now: Millis,
         out: &mut Vec<Action>,
     ) {
-        let Some(session) = self.sessions.get_mut(&key) else { return };
-        if frame.control.session_id.as_deref().is_some_and(|id| id != session.id()) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        if frame
+            .control
+            .session_id
+            .as_deref()
+            .is_some_and(|id| id != session.id())
+        {
             self.answer_error(socket, &frame, 400, "another session's id", out);
             return;
         }
@@ -329,30 +387,42 @@ impl Browsers {
         if receipt == Receipt::NewAfterGap {
             tracing::warn!(session = key.0, "a browser skipped sequence numbers");
         }
-        let connects = frame.control.package.as_deref().is_none_or(|name| name == REGISTER)
+        let connects = frame
+            .control
+            .package
+            .as_deref()
+            .is_none_or(|name| name == REGISTER)
             && frame.control.kind == Kind::Request
             && frame.action() == "connect";
         if connects {
             self.answer_error(socket, &frame, 400, "already connected", out);
         } else if receipt != Receipt::Duplicate && frame.control.kind != Kind::Acknowledgement {
-            out.push(Action::Event(Event::Frame { session: key, frame }));
+            out.push(Action::Event(Event::Frame {
+                session: key,
+                frame,
+            }));
         }
         self.acknowledge(key, now, out);
     }
 
     /// Sends an acknowledgement if one is due.
     fn acknowledge(&mut self, key: SessionKey, now: Millis, out: &mut Vec<Action>) {
-        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
         if let Some(socket) = session.socket()
             && let Some(text) = session.acknowledgement(now)
         {
             out.push(Action::Text { socket, text });
         }
-        self.timers.set(Timer::Session(key), Some(session.deadline()));
+        self.timers
+            .set(Timer::Session(key), Some(session.deadline()));
     }
 
     fn session_timeout(&mut self, key: SessionKey, now: Millis, out: &mut Vec<Action>) {
-        let Some(session) = self.sessions.get(&key) else { return };
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
         match session.state() {
             State::Detached { until } if until <= now => self.forget(key, out),
             State::Attached { socket, idle_at } if idle_at <= now => {
@@ -369,13 +439,23 @@ impl Browsers {
         now: Millis,
         out: &mut Vec<Action>,
     ) {
-        let Some(known) = self.sockets.get_mut(&socket) else { return };
+        let Some(known) = self.sockets.get_mut(&socket) else {
+            return;
+        };
         known.unreadable += 1;
         if known.unreadable >= UNREADABLE_IN_A_ROW_MAX {
-            self.cut(socket, close::UNREADABLE, "too many texts that are no frames", now, out);
+            self.cut(
+                socket,
+                close::UNREADABLE,
+                "too many texts that are no frames",
+                now,
+                out,
+            );
             return;
         }
         let mut header = Members::new();
+        // Of nothing that is pending: no client takes it for the answer to a request of its own.
+        header.insert("action".into(), "unknown".into());
         header.insert("error_code".into(), 400.into());
         header.insert("reason".into(), why.to_string().into());
         self.push_unnumbered(socket, Control::new(Kind::Error, REGISTER), header, out);
@@ -408,14 +488,21 @@ impl Browsers {
         header: Members,
         out: &mut Vec<Action>,
     ) {
-        let Some(known) = self.sockets.get(&socket) else { return };
+        let Some(known) = self.sockets.get(&socket) else {
+            return;
+        };
         if let Stage::Joined(key) = known.stage
             && let Some(session) = self.sessions.get(&key)
         {
             control.session_id = Some(session.id().to_owned());
             control.ack_sequence = Some(session.received());
         }
-        let text = Frame { control, header, payload: None }.write();
+        let text = Frame {
+            control,
+            header,
+            payload: None,
+        }
+        .write();
         out.push(Action::Text { socket, text });
     }
 
@@ -429,21 +516,30 @@ impl Browsers {
         out: &mut Vec<Action>,
     ) {
         if self.sockets.contains_key(&socket) {
-            out.push(Action::Close { socket, code, reason });
+            out.push(Action::Close {
+                socket,
+                code,
+                reason,
+            });
             self.closed(socket, None, now, out);
         }
     }
 
     fn detach(&mut self, key: SessionKey, now: Millis) {
         if let Some(session) = self.sessions.get_mut(&key) {
-            session.set_state(State::Detached { until: now + self.limits.disconnect_ms });
-            self.timers.set(Timer::Session(key), Some(session.deadline()));
+            session.set_state(State::Detached {
+                until: now + self.limits.disconnect_ms,
+            });
+            self.timers
+                .set(Timer::Session(key), Some(session.deadline()));
         }
     }
 
     /// Takes a session out of all tables and tells the gateway.
     fn forget(&mut self, key: SessionKey, out: &mut Vec<Action>) {
-        let Some(session) = self.sessions.remove(&key) else { return };
+        let Some(session) = self.sessions.remove(&key) else {
+            return;
+        };
         self.timers.set(Timer::Session(key), None);
         self.by_id.remove(session.id());
         let user = session.user().to_owned();

@@ -7,8 +7,12 @@ const ONE: SocketId = SocketId(1);
 const OTHER: SocketId = SocketId(2);
 
 fn browsers() -> Browsers {
-    let limits =
-        Limits { idle_ms: 30_000, disconnect_ms: 60_000, sessions: 3, sessions_per_user: 2 };
+    let limits = Limits {
+        idle_ms: 30_000,
+        disconnect_ms: 60_000,
+        sessions: 3,
+        sessions_per_user: 2,
+    };
     Browsers::new(limits)
 }
 
@@ -25,10 +29,16 @@ fn connected(
         "header":{{"action":"connect","initiator":"{name}","target":"{name}"}}}}"#
     );
     browsers.text(socket, &text, 0, &mut out);
-    let Some(Action::Event(Event::Connect { application, frame, .. })) = out.pop() else {
+    let Some(Action::Event(Event::Connect {
+        application, frame, ..
+    })) = out.pop()
+    else {
         panic!("no connect event")
     };
-    assert_eq!((application.as_str(), frame.initiator()), ("demo", Some(name)));
+    assert_eq!(
+        (application.as_str(), frame.initiator()),
+        ("demo", Some(name))
+    );
     let id = format!("id-{}", socket.0);
     let key = browsers.accept(socket, id, name, Members::new(), None, 0, &mut out);
     (key, out)
@@ -53,7 +63,9 @@ fn closes(out: &[Action]) -> Vec<(SocketId, u16)> {
 }
 
 fn events(out: &[Action]) -> usize {
-    out.iter().filter(|action| matches!(action, Action::Event(_))).count()
+    out.iter()
+        .filter(|action| matches!(action, Action::Event(_)))
+        .count()
 }
 
 fn message(sequence: u32, ack: u32) -> String {
@@ -66,7 +78,11 @@ fn message(sequence: u32, ack: u32) -> String {
 fn outgoing() -> Frame {
     let mut header = Members::new();
     header.insert("action".into(), "note".into());
-    Frame { control: Control::new(Kind::Message, "chat"), header, payload: None }
+    Frame {
+        control: Control::new(Kind::Message, "chat"),
+        header,
+        payload: None,
+    }
 }
 
 fn resume(id: &str, cslr: u32) -> String {
@@ -86,10 +102,19 @@ fn a_connect_is_answered_with_a_session_of_its_own() {
     let (key, out) = connected(&mut browsers, ONE, "alice");
     let answer = &texts(&out)[0];
     assert_eq!(answer.control.kind, Kind::Response);
-    assert_eq!((answer.control.sequence, answer.control.ack_sequence), (Some(1), Some(1)));
+    assert_eq!(
+        (answer.control.sequence, answer.control.ack_sequence),
+        (Some(1), Some(1))
+    );
     assert_eq!(answer.control.correlation_id.as_deref(), Some("c1"));
-    assert_eq!(answer.control.session_id, Some(id_of(&browsers, key.unwrap())));
-    assert_eq!((answer.response_code(), answer.initiator()), (200, Some("alice")));
+    assert_eq!(
+        answer.control.session_id,
+        Some(id_of(&browsers, key.unwrap()))
+    );
+    assert_eq!(
+        (answer.response_code(), answer.initiator()),
+        (200, Some("alice"))
+    );
     assert_eq!(browsers.sessions_of("alice"), &[key.unwrap()]);
 }
 
@@ -103,7 +128,13 @@ fn nothing_but_connect_is_taken_before_connect() {
     assert_eq!(events(&out), 0);
     out.clear();
     browsers.text(ONE, "ping", 0, &mut out);
-    assert_eq!(out, [Action::Text { socket: ONE, text: "pong".into() }]);
+    assert_eq!(
+        out,
+        [Action::Text {
+            socket: ONE,
+            text: "pong".into()
+        }]
+    );
 }
 
 #[test]
@@ -126,7 +157,10 @@ fn a_refused_connect_does_not_buy_more_time_and_may_be_repeated() {
     assert_eq!(key, None);
     let error = &texts(&out)[0];
     assert_eq!(error.header_number("error_code"), Some(503));
-    assert_eq!((error.control.sequence, error.control.session_id.as_deref()), (None, None));
+    assert_eq!(
+        (error.control.sequence, error.control.session_id.as_deref()),
+        (None, None)
+    );
     assert_eq!(browsers.deadline(), Some(OPENING_MS));
     let mut out = Vec::new();
     browsers.text(ONE, &resume("unknown", 0), 1, &mut out);
@@ -155,7 +189,10 @@ fn a_frame_seen_before_is_not_processed_again() {
     out.clear();
     browsers.timeout(ACK_AFTER_MS, &mut out);
     let ack = &texts(&out)[0].control;
-    assert_eq!((ack.kind, ack.ack_sequence), (Kind::Acknowledgement, Some(2)));
+    assert_eq!(
+        (ack.kind, ack.ack_sequence),
+        (Kind::Acknowledgement, Some(2))
+    );
 }
 
 #[test]
@@ -201,7 +238,10 @@ fn a_silent_socket_is_closed_and_its_session_waits_then_ends() {
     assert_eq!(events(&out), 0);
     out.clear();
     browsers.timeout(110_000, &mut out);
-    let ended = Event::Ended { session: key.unwrap(), user: "alice".into() };
+    let ended = Event::Ended {
+        session: key.unwrap(),
+        user: "alice".into(),
+    };
     assert_eq!(out, [Action::Event(ended)]);
     assert_eq!((browsers.sessions_len(), browsers.timers_len()), (0, 0));
     assert!(browsers.sessions_of("alice").is_empty());
@@ -233,7 +273,10 @@ fn a_lost_socket_is_replaced_and_what_was_missed_is_sent_again() {
     let frames = texts(&out);
     assert_eq!(frames[0].header_number("sslr"), Some(1));
     assert_eq!(frames[0].control.sequence, None);
-    let numbers: Vec<_> = frames[1..].iter().map(|frame| frame.control.sequence).collect();
+    let numbers: Vec<_> = frames[1..]
+        .iter()
+        .map(|frame| frame.control.sequence)
+        .collect();
     assert_eq!(numbers, [Some(2), Some(3)]);
     out.clear();
     browsers.send(key, outgoing(), 10, &mut out);
@@ -263,7 +306,17 @@ fn a_resume_of_nothing_is_a_first_connect_that_counts_as_one() {
     browsers.text(ONE, &resume("gone", 41), 0, &mut out);
     assert_eq!(events(&out), 1);
     out.clear();
-    let key = browsers.accept(ONE, "new".into(), "alice", Members::new(), None, 0, &mut out).unwrap();
+    let key = browsers
+        .accept(
+            ONE,
+            "new".into(),
+            "alice",
+            Members::new(),
+            None,
+            0,
+            &mut out,
+        )
+        .unwrap();
     let answer = &texts(&out)[0];
     assert_ne!(answer.control.session_id.as_deref(), Some("gone"));
     assert!(!answer.header.contains_key("sslr"));
@@ -300,7 +353,8 @@ fn a_foreign_session_id_is_refused() {
     let mut browsers = browsers();
     connected(&mut browsers, ONE, "alice");
     let mut out = Vec::new();
-    let text = r#"{"control":{"type":"message","session_id":"x","sequence":2},"header":{"action":"n"}}"#;
+    let text =
+        r#"{"control":{"type":"message","session_id":"x","sequence":2},"header":{"action":"n"}}"#;
     browsers.text(ONE, text, 0, &mut out);
     assert_eq!(texts(&out)[0].header_number("error_code"), Some(400));
     assert_eq!(events(&out), 0);

@@ -1,0 +1,6 @@
+//! The gateway with a fake relay and a fake SIP side: messages in, messages out, and nothing left over.
+
+mod incoming;
+mod outgoing;
+mod sessions;
+mod world;

@@ -1,0 +1,430 @@
+//! Everything around the gateway, in memory: browsers, the SIP side, the relay, the clock.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use link::{Cause, Command, CreatedLeg, Event, Leg, SessionCounts, SessionId, Transport};
+use serde_json::{Value, json};
+
+use super::super::{Action, Application, Gateway, Net, Settings, Turn, load_scripts};
+use crate::jsonrtc::{Frame, Kind, Limits, Members, SocketId};
+use crate::limits::Millis;
+use crate::metrics::Gauge;
+use crate::random::Random;
+use crate::sip::{
+    self, ClientId, DialogId, Message, Method, OutRequest, OutResponse, Refused, Sent, ServerId,
+    StartLine,
+};
+
+/// What a browser offers.
+pub const BROWSER_SDP: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n\
+m=message 2855 TCP/MSRP *\r\na=path:msrp://x7.invalid:2855/br0ws3r;ws\r\na=setup:active\r\n\
+a=accept-types:text/plain\r\n";
+
+/// What a handset answers or offers; `setup` is an attribute line or nothing.
+pub fn handset_sdp(setup: &str) -> String {
+    format!(
+        "v=0\r\no=- 2 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+m=message 7394 TCP/MSRP *\r\na=path:msrp://192.0.2.9:7394/h4nds3t;tcp\r\n{setup}a=accept-types:text/plain\r\n"
+    )
+}
+
+/// A command the relay got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Create(SessionId),
+    SetPeer {
+        leg: Leg,
+        path: String,
+        connect: Option<SocketAddr>,
+    },
+    Rearm(Leg),
+    Delete(SessionId),
+    List,
+}
+
+/// The SIP side: remembers what it was asked.
+#[derive(Default)]
+pub struct FakeNet {
+    pub requests: VecDeque<(Option<DialogId>, OutRequest, Sent)>,
+    pub responses: VecDeque<(ServerId, OutResponse)>,
+    pub acks: Vec<DialogId>,
+    pub cancels: Vec<ClientId>,
+    pub locals: BTreeSet<String>,
+    pub refuses: Option<Refused>,
+    last: u64,
+}
+
+impl Net for FakeNet {
+    fn request(&mut self, dialog: Option<DialogId>, request: OutRequest) -> Result<Sent, Refused> {
+        if let Some(refused) = self.refuses {
+            return Err(refused);
+        }
+        self.last += 1;
+        let opened = (request.method == Method::Invite).then_some(DialogId(self.last));
+        let sent = Sent {
+            client: ClientId(self.last),
+            dialog: dialog.or(opened),
+        };
+        self.requests.push_back((dialog, request, sent));
+        Ok(sent)
+    }
+
+    fn respond(&mut self, server: ServerId, response: OutResponse) -> Result<(), Refused> {
+        self.responses.push_back((server, response));
+        Ok(())
+    }
+
+    fn ack(&mut self, dialog: DialogId) {
+        self.acks.push(dialog);
+    }
+
+    fn cancel(&mut self, client: ClientId) {
+        self.cancels.push(client);
+    }
+
+    fn add_local(&mut self, user: &str) {
+        self.locals.insert(user.to_owned());
+    }
+
+    fn remove_local(&mut self, user: &str) {
+        self.locals.remove(user);
+    }
+}
+
+pub struct World {
+    pub gateway: Gateway,
+    pub net: FakeNet,
+    pub now: Millis,
+    pub told: VecDeque<Told>,
+    pub closes: Vec<(SocketId, u16)>,
+    pub resolves: Vec<super::super::Resolve>,
+    frames: HashMap<SocketId, VecDeque<Frame>>,
+    sequences: HashMap<SocketId, u32>,
+}
+
+impl World {
+    /// A gateway with the shipped packages and a relay of one shard.
+    pub fn new() -> World {
+        World::with_package("")
+    }
+
+    /// The same, with a script of a package `odd` beside what ships.
+    pub fn with_package(script: &str) -> World {
+        let mut files = Vec::new();
+        if !script.is_empty() {
+            files.push(("odd/odd.rhai".to_owned(), script.to_owned()));
+        }
+        World::with_files(&files)
+    }
+
+    /// The same, with an operator's files.
+    pub fn with_files(files: &[(String, String)]) -> World {
+        let scripts = load_scripts(files, Members::new(), Box::new(|| 0)).unwrap();
+        let settings = Settings {
+            domain: "localhost".into(),
+            applications: HashMap::from([("demo".into(), Application::default())]),
+            ring_ms: 180_000,
+            leg_ms: 30_000,
+            subsessions_per_session: 3,
+            browsers: Limits {
+                idle_ms: 1_000_000,
+                disconnect_ms: 60_000,
+                sessions: 100,
+                sessions_per_user: 5,
+            },
+            transports: [Transport::Ws, Transport::Tcp],
+        };
+        let mut world = World {
+            gateway: Gateway::new(settings, Arc::new(scripts), Random::counting(1)),
+            net: FakeNet::default(),
+            now: 0,
+            told: VecDeque::new(),
+            closes: Vec::new(),
+            resolves: Vec::new(),
+            frames: HashMap::new(),
+            sequences: HashMap::new(),
+        };
+        world.step(|gateway, turn| gateway.relay_attached(1, turn));
+        assert_eq!(world.told.pop_front(), Some(Told::List));
+        world
+    }
+
+    /// One input, and what comes of it.
+    pub fn step(&mut self, input: impl FnOnce(&mut Gateway, &mut Turn<'_>)) {
+        let mut out = Vec::new();
+        let mut turn = Turn {
+            now: self.now,
+            net: &mut self.net,
+            out: &mut out,
+        };
+        input(&mut self.gateway, &mut turn);
+        for action in out {
+            match action {
+                Action::Text { socket, text } => {
+                    let frame = Frame::read(&text).unwrap();
+                    if frame.control.kind != Kind::Acknowledgement {
+                        self.frames.entry(socket).or_default().push_back(frame);
+                    }
+                }
+                Action::Close { socket, code, .. } => self.closes.push((socket, code)),
+                Action::Relay { record, .. } => {
+                    self.told
+                        .push_back(told(&Command::decode(&record).unwrap()));
+                }
+                Action::Resolve(resolve) => self.resolves.push(resolve),
+            }
+        }
+    }
+
+    /// Lets time pass, deadline after deadline.
+    pub fn wait(&mut self, span: Millis) {
+        let end = self.now + span;
+        while let Some(deadline) = self.gateway.deadline().filter(|deadline| *deadline <= end) {
+            self.now = deadline;
+            self.step(|gateway, turn| gateway.timeout(turn));
+        }
+        self.now = end;
+    }
+
+    /// A browser comes and connects under this name.
+    pub fn browser(&mut self, number: u64, name: &str) -> SocketId {
+        let socket = SocketId(number);
+        let remote = "192.0.2.1:40000".parse().unwrap();
+        self.step(|gateway, turn| gateway.socket_opened(socket, "demo", remote, turn));
+        self.send(
+            socket,
+            "request",
+            "register",
+            "",
+            json!({"action": "connect", "initiator": name, "target": name}),
+            None,
+        );
+        socket
+    }
+
+    /// A browser sends a frame, with its next number.
+    pub fn send(
+        &mut self,
+        socket: SocketId,
+        kind: &str,
+        package: &str,
+        subsession: &str,
+        header: Value,
+        sdp: Option<&str>,
+    ) {
+        self.send_with(socket, kind, package, subsession, header, sdp, None, None);
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one argument for each member of a frame"
+    )]
+    pub fn send_with(
+        &mut self,
+        socket: SocketId,
+        kind: &str,
+        package: &str,
+        subsession: &str,
+        header: Value,
+        sdp: Option<&str>,
+        correlation: Option<&str>,
+        state: Option<&str>,
+    ) {
+        let sequence = self.sequences.entry(socket).or_insert(0);
+        *sequence += 1;
+        let own = format!("c{sequence}");
+        let mut frame = json!({
+            "control": {"type": kind, "package_type": package, "sequence": *sequence,
+                "correlation_id": correlation.unwrap_or(&own), "version": "1.0"},
+            "header": header,
+        });
+        if !subsession.is_empty() {
+            frame["control"]["subsession_id"] = subsession.into();
+        }
+        if let Some(state) = state {
+            frame["control"]["message_state"] = state.into();
+        }
+        if let Some(sdp) = sdp {
+            frame["payload"] = json!({ "sdp": sdp });
+        }
+        let text = frame.to_string();
+        self.step(|gateway, turn| gateway.socket_text(socket, &text, turn));
+    }
+
+    /// Alice's chat with bob begins: `start` with an offer, in subsession `x`.
+    pub fn start(&mut self, socket: SocketId) {
+        let header = json!({"action": "start", "initiator": "alice", "target": "bob@localhost"});
+        self.send(socket, "request", "chat", "x", header, Some(BROWSER_SDP));
+    }
+
+    /// The next frame a browser got.
+    pub fn frame(&mut self, socket: SocketId) -> Frame {
+        let next = self.frames.get_mut(&socket).and_then(VecDeque::pop_front);
+        next.expect("the browser got no frame")
+    }
+
+    /// Frames the browser has not looked at; acknowledgements are not among them.
+    pub fn frames_left(&self, socket: SocketId) -> usize {
+        self.frames.get(&socket).map_or(0, VecDeque::len)
+    }
+
+    /// The relay makes the session it was asked for.
+    pub fn relay_makes(&mut self) -> SessionId {
+        let Some(Told::Create(session)) = self.told.pop_front() else {
+            panic!("the relay was not asked")
+        };
+        let legs = [
+            CreatedLeg {
+                path: b"msrp://192.0.2.20:20001/l3gA;ws",
+                resource: b"/s3cr3t",
+            },
+            CreatedLeg {
+                path: b"msrp://192.0.2.20:20002/l3gB;tcp",
+                resource: b"",
+            },
+        ];
+        self.relay(Event::Created { session, legs });
+        session
+    }
+
+    /// The relay tells something.
+    pub fn relay(&mut self, event: Event<'_>) {
+        self.step(|gateway, turn| gateway.relay_event(0, &event, turn));
+    }
+
+    /// The relay was told to delete the session, and does.
+    pub fn relay_deletes(&mut self, session: SessionId) {
+        assert_eq!(self.told.pop_front(), Some(Told::Delete(session)));
+        self.relay_closed(session, Cause::Deleted);
+    }
+
+    /// The relay closed a session.
+    pub fn relay_closed(&mut self, session: SessionId, cause: Cause) {
+        let counts = SessionCounts::default();
+        self.relay(Event::Closed {
+            session,
+            cause,
+            counts,
+        });
+    }
+
+    /// The SIP side tells something.
+    pub fn sip(&mut self, event: sip::Event) {
+        self.step(|gateway, turn| gateway.sip(event, turn));
+    }
+
+    /// The next request the SIP side was asked to send.
+    pub fn request(&mut self) -> (Option<DialogId>, OutRequest, Sent) {
+        self.net.requests.pop_front().expect("no SIP request")
+    }
+
+    /// The next answer the SIP side was asked to send.
+    pub fn response(&mut self) -> (ServerId, OutResponse) {
+        self.net.responses.pop_front().expect("no SIP response")
+    }
+
+    /// The peer answers a request of ours.
+    pub fn answer(&mut self, sent: Sent, code: u16, reason: &str, sdp: &str) {
+        let start = StartLine::Response {
+            code,
+            reason: reason.into(),
+        };
+        let message = message(start, "INVITE", "alice", "bob", true, sdp);
+        self.sip(sip::Event::Response {
+            client: sent.client,
+            dialog: sent.dialog,
+            message,
+        });
+    }
+
+    /// Everything is back where it was: no session of the relay, no bridge, no deadline.
+    pub fn assert_empty(&self) {
+        let gauges = self.gateway.gauges();
+        for &gauge in Gauge::ALL {
+            if gauge != Gauge::RelayShards {
+                assert_eq!(gauges.value(gauge), 0, "{gauge:?}");
+            }
+        }
+        assert_eq!(self.told, [], "commands nobody looked at");
+        assert!(self.net.requests.is_empty(), "{:?}", self.net.requests);
+        assert!(self.net.responses.is_empty(), "{:?}", self.net.responses);
+        assert!(self.net.locals.is_empty());
+        assert_eq!(self.resolves, []);
+    }
+
+    /// All browsers leave in order; then nothing is left.
+    pub fn finish(mut self) {
+        let sockets: Vec<SocketId> = self.sequences.keys().copied().collect();
+        for socket in sockets {
+            self.step(|gateway, turn| gateway.socket_closed(socket, Some(1000), turn));
+        }
+        self.assert_empty();
+    }
+}
+
+/// A request of the handset `from` for `to`.
+pub fn request(method: Method, from: &str, to: &str, inside: bool, sdp: &str) -> Message {
+    let name = method.to_string();
+    let start = StartLine::Request {
+        method,
+        uri: format!("sip:{to}@localhost"),
+    };
+    message(start, &name, from, to, inside, sdp)
+}
+
+fn message(
+    start: StartLine,
+    method: &str,
+    from: &str,
+    to: &str,
+    inside: bool,
+    sdp: &str,
+) -> Message {
+    let tag = if inside { ";tag=t2" } else { "" };
+    let mut headers = vec![
+        ("From".to_owned(), format!("<sip:{from}@localhost>;tag=t1")),
+        ("To".to_owned(), format!("<sip:{to}@localhost>{tag}")),
+        ("Call-ID".to_owned(), "1".to_owned()),
+        ("CSeq".to_owned(), format!("1 {method}")),
+    ];
+    if !sdp.is_empty() {
+        headers.push(("Content-Type".to_owned(), "application/sdp".to_owned()));
+    }
+    Message {
+        start,
+        headers,
+        body: sdp.as_bytes().to_vec(),
+    }
+}
+
+fn told(command: &Command<'_>) -> Told {
+    match *command {
+        Command::Create {
+            session,
+            legs,
+            deadline_ms,
+        } => {
+            assert_eq!(legs, [Transport::Ws, Transport::Tcp]);
+            assert_eq!(deadline_ms, 180_000);
+            Told::Create(session)
+        }
+        Command::SetPeer {
+            leg, path, connect, ..
+        } => Told::SetPeer {
+            leg,
+            path: String::from_utf8(path.to_vec()).unwrap(),
+            connect,
+        },
+        Command::Rearm {
+            leg, deadline_ms, ..
+        } => {
+            assert_eq!(deadline_ms, 30_000);
+            Told::Rearm(leg)
+        }
+        Command::Delete { session } => Told::Delete(session),
+        Command::List { .. } => Told::List,
+        Command::Drain => panic!("the relay is not drained"),
+    }
+}
