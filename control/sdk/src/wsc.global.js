@@ -1736,6 +1736,8 @@ const { Endpoint } = modules["msrp/endpoint.js"];
 
 
 const SUBPROTOCOL = "msrp";
+/** The relay's close code when the far end went, or it goes itself. */
+const CLOSE_GOING_AWAY = 1001;
 /** Our close code for a session that can't go on; any code but 1000 would do. */
 const CLOSE_BROKEN = 4000;
 const encoder = new TextEncoder();
@@ -1797,7 +1799,7 @@ class MsrpConnection {
     socket.onclose = (event) => turn(() => {
       log("info", `a chat's socket is gone (${event.code} ${event.reason})`);
       this.#forget();
-      const orderly = event.code === 1000;
+      const orderly = event.code === 1000 || event.code === CLOSE_GOING_AWAY;
       const reason = event.reason || (orderly ? "closed" : "the connection was lost");
       this.#endpoint.close(481, reason);
       this.#hooks.closed(orderly, 481, reason);
