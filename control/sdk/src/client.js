@@ -473,10 +473,12 @@ export class Session extends PackageHost {
     if (isOver(this.#state)) return;
     this.#release();
     this.#rejectConnected(error);
-    const early = this.#state === SESSIONSTATE.NONE;
-    this.setSessionState(nextSessionState(this.#state, event));
+    const wasNone = this.#state === SESSIONSTATE.NONE;
+    const next = nextSessionState(this.#state, event);
+    if (next === SESSIONSTATE.FAILED) this.setSessionState(next);
     this.#callBack(this.#failure, error);
-    if (early) this.setSessionState(nextSessionState(this.#state, "close"));
+    // CLOSED is the last that is heard of a session.
+    if (wasNone || next === SESSIONSTATE.CLOSED) this.setSessionState(SESSIONSTATE.CLOSED);
   }
 
   /** @param {import("./connection-state.js").SessionEvent} event */

@@ -366,7 +366,7 @@ test("error 500 is fatal for the session", () => {
     control: { type: "error", package_type: "call", sequence: 2 },
     header: { action: "start", error_code: 500, reason: "broken" },
   });
-  assert.deepEqual(told, ["CLOSED", ["failure", 500]]);
+  assert.deepEqual(told, [["failure", 500], "CLOSED"]);
   assert.throws(() => made.sendMessage(frame()), /CLOSED/);
 });
 
