@@ -1,0 +1,68 @@
+//! One shard under seeds: everything above the kernel is the code that ships, the ring is fake and
+//! unkind, the peers are written from the RFCs.
+//!
+//! `SEED=17 cargo test -p tests --test simulation` replays one seed, `SEEDS=100000` runs so many.
+
+mod world;
+
+use link::Counter;
+use world::{Plan, World};
+
+/// Seeds of every test run.
+const SEEDS: u64 = 256;
+
+fn seeds() -> std::ops::Range<u64> {
+    let read = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    match (read("SEED"), read("SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(seeds)) => 0..seeds,
+        (None, None) => 0..SEEDS,
+    }
+}
+
+/// Runs the test for each seed, and says which seed failed.
+fn for_each_seed(name: &str, test: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    for seed in seeds() {
+        if let Err(panic) = std::panic::catch_unwind(|| test(seed)) {
+            eprintln!("{name}: seed {seed} failed; SEED={seed} replays it");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn what_is_sent_arrives_once_in_order_and_unchanged() {
+    for_each_seed("kind", |seed| {
+        let mut world = World::new(seed, Plan { leaves: false, exclusive_ports: seed % 2 == 0 });
+        world.run_until_quiet();
+        world.check_complete();
+        world.end_everything();
+        world.check_nothing_left();
+    });
+}
+
+#[test]
+fn peers_may_leave_at_any_point_and_nothing_stays_behind() {
+    for_each_seed("leaving", |seed| {
+        let mut world = World::new(seed, Plan { leaves: true, exclusive_ports: seed % 2 == 0 });
+        world.run_until_quiet();
+        world.check_prefixes();
+        world.end_everything();
+        world.check_prefixes();
+        world.check_nothing_left();
+    });
+}
+
+#[test]
+fn a_seed_repeats_a_run_exactly() {
+    let run = |seed| {
+        let mut world = World::new(seed, Plan { leaves: true, exclusive_ports: false });
+        world.run_until_quiet();
+        world.end_everything();
+        let metrics = world.shard.metrics();
+        [Counter::Turns, Counter::Completions, Counter::OctetsSent, Counter::OctetsReceived]
+            .map(|counter| metrics.get(counter))
+    };
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7), run(8));
+}

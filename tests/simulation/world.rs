@@ -1,0 +1,520 @@
+//! A shard, its control and the peers of a few sessions, all driven by one seed.
+
+use std::net::{IpAddr, SocketAddr};
+
+use link::{Command, Counter, Event, Leg, Record, SessionId, Transport};
+use relay::ring::Memory;
+use relay::shard::{Settings, Shard};
+use tests::chance::Chance;
+use tests::endpoint::{Chunk, Frames};
+use tests::fake_ring::FakeRing;
+
+/// What may happen in a run.
+pub struct Plan {
+    /// Peers leave, control deletes, legs stay away.
+    pub leaves: bool,
+    /// Each leg has a port of its own.
+    pub exclusive_ports: bool,
+}
+
+const BUFFERS: u16 = 32;
+
+/// A run.
+pub struct World {
+    pub shard: Shard<FakeRing>,
+    chance: Chance,
+    plan: Plan,
+    now: u64,
+    sessions: Vec<Talk>,
+}
+
+/// A session and its two peers.
+struct Talk {
+    id: SessionId,
+    peers: [Peer; 2],
+    closed: bool,
+    deleted: bool,
+}
+
+/// One peer of a session.
+struct Peer {
+    transport: Transport,
+    /// It listens and the relay connects, rather than the other way round.
+    listens_at: Option<SocketAddr>,
+    path: String,
+    /// The relay's URI and resource toward it.
+    relay_path: String,
+    resource: String,
+    link: Option<usize>,
+    frames: Frames,
+    stream: Vec<u8>,
+    to_say: Vec<Chunk>,
+    /// Sent, and to be found at the other end: what stands after the paths.
+    said: Vec<Chunk>,
+    heard: Vec<Chunk>,
+    /// Its own bodiless SEND, the answer to which is not forwarded.
+    greeting: Option<String>,
+    greeting_answered: bool,
+    gone: bool,
+    stalls: bool,
+}
+
+impl World {
+    pub fn new(seed: u64, plan: Plan) -> World {
+        let mut chance = Chance::new(seed);
+        let settings = Settings {
+            address: IpAddr::from([127, 0, 0, 1]),
+            host: "relay.invalid".into(),
+            ports: (20000..20040).collect(),
+            ports_exclusive: plan.exclusive_ports,
+            buffers: BUFFERS,
+            blocks: 12 + chance.below(8) as u32,
+            connections: 64,
+            sessions: 16,
+            pending: 4 + chance.below(60) as u32,
+            flow_bytes: 64 << 10,
+            message_bytes_max: 64 << 20,
+        };
+        let memory = Memory::new(settings.slots()).expect("memory");
+        let ring = FakeRing::new(chance.number(), memory.clone(), BUFFERS);
+        let mut for_shard = Chance::new(chance.number());
+        let random = Box::new(move |octets: &mut [u8]| for_shard.fill(octets));
+        let shard = Shard::new(settings, ring, memory, random);
+        let mut world = World { shard, chance, plan, now: 1000, sessions: Vec::new() };
+        for number in 0..1 + world.chance.below(3) {
+            world.create(number);
+        }
+        world
+    }
+
+    fn create(&mut self, number: u64) {
+        let id = SessionId(7000 + number);
+        let transports = [
+            self.chance.one_of(&[Transport::Ws, Transport::Ws, Transport::Tcp]),
+            self.chance.one_of(&[Transport::Tcp, Transport::Tcp, Transport::Ws]),
+        ];
+        let peers = [0, 1].map(|side| self.make_peer(number, side, transports[side as usize]));
+        self.sessions.push(Talk { id, peers, closed: false, deleted: false });
+        self.command(&Command::Create { session: id, legs: transports, deadline_ms: 30_000 });
+        self.events();
+    }
+
+    fn make_peer(&mut self, number: u64, side: u64, transport: Transport) -> Peer {
+        let listens = transport == Transport::Tcp && self.chance.percent(50);
+        let port = 30_000 + 2 * number as u16 + side as u16;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if listens {
+            self.shard.ring().answer_at(address);
+        }
+        let kind = if transport == Transport::Ws { "ws" } else { "tcp" };
+        let path = format!("msrp://127.0.0.1:{port}/peer{number}of{side};{kind}");
+        Peer {
+            transport,
+            listens_at: listens.then_some(address),
+            path,
+            relay_path: String::new(),
+            resource: String::new(),
+            link: None,
+            frames: Frames::default(),
+            stream: Vec::new(),
+            to_say: Vec::new(),
+            said: Vec::new(),
+            heard: Vec::new(),
+            greeting: None,
+            greeting_answered: false,
+            gone: false,
+            stalls: self.plan.leaves && self.chance.percent(10),
+        }
+    }
+
+    fn command(&mut self, command: &Command<'_>) {
+        // Through a record, as over the link.
+        let mut record = Record::new();
+        command.encode(&mut record).expect("a command fits in a record");
+        let command = Command::decode(&record).expect("what was encoded");
+        self.shard.command(&command, self.now);
+    }
+
+    fn events(&mut self) {
+        let mut record = Record::new();
+        while let Some(told) = self.shard.next_event(&mut record) {
+            let event = Event::decode(&record).expect("an event");
+            match event {
+                Event::Created { session, legs } => {
+                    let legs = legs.map(|leg| {
+                        let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).expect("text");
+                        (text(leg.path), text(leg.resource))
+                    });
+                    self.shard.told(told);
+                    self.created(session, legs);
+                    continue;
+                }
+                Event::Refused { session, reason } => {
+                    let talk = self.sessions.iter_mut().find(|talk| talk.id == session);
+                    let talk = talk.expect("a session of ours");
+                    let ended = talk.closed || talk.deleted;
+                    assert!(ended || self.plan.leaves, "{session:?} is refused: {reason:?}");
+                    talk.closed = true;
+                }
+                Event::Closed { session, .. } => {
+                    let talk = self.sessions.iter_mut().find(|talk| talk.id == session);
+                    let talk = talk.expect("a session of ours");
+                    assert!(!talk.closed, "{session:?} is closed twice");
+                    talk.closed = true;
+                }
+                Event::LegUp { .. } | Event::LegDown { .. } => {}
+                Event::Listed { .. } | Event::ListEnd { .. } => unreachable!("nobody asked"),
+            }
+            self.shard.told(told);
+        }
+    }
+
+    /// The session is there: the peers learn the relay's paths, the relay theirs.
+    fn created(&mut self, session: SessionId, legs: [(String, String); 2]) {
+        let index = self.sessions.iter().position(|talk| talk.id == session).expect("ours");
+        for (leg, (path, resource)) in Leg::ALL.into_iter().zip(legs) {
+            let peer = &mut self.sessions[index].peers[leg.index()];
+            peer.relay_path = path;
+            peer.resource = resource;
+        }
+        for leg in Leg::ALL {
+            let messages = self.chance.below(6);
+            for message in 0..messages {
+                let chunks = self.make_message(index, leg, message);
+                self.sessions[index].peers[leg.index()].to_say.extend(chunks);
+            }
+            let peer = &self.sessions[index].peers[leg.index()];
+            let (path, connect) = (peer.path.clone(), peer.listens_at);
+            let command = Command::SetPeer { session, leg, path: path.as_bytes(), connect };
+            self.command(&command);
+        }
+    }
+
+    /// A message of one to three chunks, with bodies that look like ends.
+    fn make_message(&mut self, index: usize, leg: Leg, message: u64) -> Vec<Chunk> {
+        let peer = &self.sessions[index].peers[leg.index()];
+        let (to, from) = (peer.relay_path.clone(), peer.path.clone());
+        let side = leg.index();
+        let chunks = 1 + self.chance.below(3);
+        let report = self.chance.one_of(&["", "", "Failure-Report: no\r\n", "Failure-Report: partial\r\n"]);
+        let id = format!("Msg{index}x{side}x{message}");
+        let chunk = |number| {
+            let transaction = format!("tx{index}{side}{message}{number}+.%=");
+            let length = match self.chance.below(8) {
+                0 => 0,
+                1 => 1,
+                2..=5 => self.chance.below(500),
+                6 => self.chance.below(5_000),
+                _ => self.chance.below(120_000),
+            };
+            let body = self.body(length as usize, &transaction);
+            let flag = if number + 1 == chunks { '$' } else { '+' };
+            let headers = format!(
+                "Message-ID: {id}\r\nByte-Range: 1-*/*\r\nX-Odd:  kept  as it is\r\n{report}\
+                 Content-Type: application/octet-stream\r\n"
+            );
+            let (to, from) = (to.clone(), from.clone());
+            Chunk { transaction, subject: "SEND".into(), to, from, headers, body: Some(body), flag }
+        };
+        (0..chunks).map(chunk).collect()
+    }
+
+    fn body(&mut self, length: usize, transaction: &str) -> Vec<u8> {
+        let mut body = Vec::with_capacity(length + 64);
+        while body.len() < length {
+            match self.chance.below(8) {
+                0 => body.extend(b"\r\n"),
+                1 => body.extend(format!("\r\n-------{transaction}").as_bytes()),
+                2 => body.extend(b"\r\n-------other$\r\n"),
+                3 => body.extend(b"\r"),
+                4 => body.extend(format!("\r\n-------{transaction}$x").as_bytes()),
+                5 => body.push(0),
+                _ => {
+                    let mut run = vec![0; 1 + self.chance.below(2000) as usize];
+                    self.chance.fill(&mut run);
+                    body.extend(run);
+                }
+            }
+        }
+        body.truncate(length);
+        // What looks like an end right before the true one would be one.
+        body
+    }
+
+    /// Steps until nothing has moved for a while.
+    pub fn run_until_quiet(&mut self) {
+        let mut quiet = 0;
+        for _ in 0..60_000 {
+            let moved = self.step();
+            quiet = if moved { 0 } else { quiet + 1 };
+            if quiet > 60 {
+                return;
+            }
+        }
+        panic!("the world does not come to rest: {}", self.state());
+    }
+
+    /// One turn of the shard and of all peers; whether anything happened.
+    fn step(&mut self) -> bool {
+        let before = self.progress();
+        self.shard.work(self.now);
+        self.events();
+        self.shard.enter(None).expect("a fake ring enters always");
+        for index in 0..self.sessions.len() {
+            for side in 0..2 {
+                self.peer_step(index, side);
+            }
+            if self.plan.leaves && self.chance.below(400) == 0 && !self.sessions[index].deleted {
+                let session = self.sessions[index].id;
+                self.sessions[index].deleted = true;
+                self.command(&Command::Delete { session });
+            }
+        }
+        self.progress() != before
+    }
+
+    fn progress(&mut self) -> (u64, u64, usize) {
+        let completions = self.shard.metrics().get(Counter::Completions);
+        let octets = self.shard.metrics().get(Counter::OctetsSent);
+        let said = self.sessions.iter().flat_map(|talk| &talk.peers);
+        (completions, octets, said.map(|peer| peer.said.len() + peer.heard.len()).sum())
+    }
+
+    fn peer_step(&mut self, index: usize, side: usize) {
+        let peer = &mut self.sessions[index].peers[side];
+        if peer.gone || peer.relay_path.is_empty() {
+            return;
+        }
+        let Some(link) = peer.link else { return self.peer_connects(index, side) };
+        if self.plan.leaves && self.chance.below(300) == 0 {
+            return self.peer_leaves(index, side, link);
+        }
+        if peer.stalls {
+            let stalled = self.chance.percent(50);
+            self.shard.ring().peer_stalls(link, stalled);
+        }
+        self.peer_hears(index, side, link);
+        self.peer_says(index, side, link);
+    }
+
+    fn peer_connects(&mut self, index: usize, side: usize) {
+        let peer = &mut self.sessions[index].peers[side];
+        if self.chance.percent(70) {
+            return;
+        }
+        if let Some(address) = peer.listens_at {
+            peer.link = self.shard.ring().connected_to(address).pop();
+            return;
+        }
+        let port = peer.relay_path.split(':').nth(2).and_then(|rest| rest.split('/').next());
+        let port = port.and_then(|port| port.parse().ok()).expect("a port in the relay's path");
+        let Some(link) = self.shard.ring().dial(port) else {
+            assert!(self.plan.leaves, "the port is open while the leg is waited for");
+            peer.gone = true;
+            return;
+        };
+        peer.link = Some(link);
+        if peer.transport == Transport::Ws {
+            let request = Frames::upgrade(&peer.resource);
+            self.shard.ring().peer_sends(link, &request);
+        } else {
+            let greeting = greeting(peer);
+            peer.greeting = Some(greeting.transaction.clone());
+            self.shard.ring().peer_sends(link, &greeting.write());
+        }
+    }
+
+    fn peer_leaves(&mut self, index: usize, side: usize, link: usize) {
+        let peer = &mut self.sessions[index].peers[side];
+        peer.gone = true;
+        match self.chance.below(3) {
+            0 => self.shard.ring().peer_resets(link),
+            1 if peer.transport == Transport::Ws && peer.greeting.is_some() => {
+                let close = Frames::close(&mut self.chance);
+                self.shard.ring().peer_sends(link, &close);
+                self.shard.ring().peer_ends(link);
+            }
+            _ => self.shard.ring().peer_ends(link),
+        }
+    }
+
+    fn peer_hears(&mut self, index: usize, side: usize, link: usize) {
+        let octets = self.shard.ring().peer_reads(link);
+        let ended = self.shard.ring().ended_by_shard(link);
+        let peer = &mut self.sessions[index].peers[side];
+        if peer.transport == Transport::Ws {
+            for message in peer.frames.read(&octets) {
+                // RFC 7977, 5.1: each message holds one chunk, and all of it.
+                let mut stream = message;
+                if !stream.is_empty() {
+                    let chunk = Chunk::take(&mut stream).expect("a message holds a whole chunk");
+                    assert!(stream.is_empty(), "a message holds one chunk only");
+                    peer.stream.extend(chunk.write());
+                }
+            }
+            if ended {
+                assert_eq!(peer.frames.unfinished(), 0, "no message is left open");
+            }
+        } else {
+            peer.stream.extend(octets);
+        }
+        while let Some(chunk) = Chunk::take(&mut peer.stream) {
+            assert_eq!(chunk.to, peer.path, "To-Path is the peer's path");
+            assert_eq!(chunk.from, peer.relay_path, "From-Path is the relay's URI");
+            if chunk.subject == "SEND" && chunk.body.is_none() {
+                // The relay's own: it binds the connection. What it is answered is not passed on.
+                let response = chunk.response("200 OK");
+                say(&mut self.shard, &mut self.chance, peer, link, &response);
+                continue;
+            }
+            if chunk.is_response() && Some(&chunk.transaction) == peer.greeting.as_ref() {
+                assert!(!peer.greeting_answered, "one answer to the greeting");
+                peer.greeting_answered = true;
+                continue;
+            }
+            let answers = chunk.subject == "SEND" && chunk.header("Failure-Report").is_none();
+            if answers && chunk.flag != '#' {
+                peer.to_say.insert(0, chunk.response("200 OK"));
+            }
+            peer.heard.push(chunk);
+        }
+        if ended && peer.transport == Transport::Tcp {
+            assert!(peer.stream.is_empty(), "no chunk is left open on an ended connection");
+        }
+    }
+
+    fn peer_says(&mut self, index: usize, side: usize, link: usize) {
+        let peer = &mut self.sessions[index].peers[side];
+        if peer.to_say.is_empty() || self.chance.percent(60) {
+            return;
+        }
+        let chunk = peer.to_say.remove(0);
+        say(&mut self.shard, &mut self.chance, peer, link, &chunk);
+        peer.said.push(chunk);
+    }
+
+    /// Everything said by one peer was heard by the other.
+    pub fn check_complete(&mut self) {
+        self.check_prefixes();
+        for talk in &self.sessions {
+            for side in 0..2 {
+                let (said, heard) = (&talk.peers[side].said, &talk.peers[1 - side].heard);
+                assert!(talk.peers[side].to_say.is_empty());
+                assert_eq!(said.len(), heard.len(), "all that was said is heard");
+            }
+            for peer in &talk.peers {
+                assert!(peer.greeting.is_none() || peer.greeting_answered, "greetings are answered");
+            }
+        }
+    }
+
+    /// What a peer heard is the beginning of what the other said, unchanged but for the paths; the
+    /// last of it may have been cut off, and then says so.
+    pub fn check_prefixes(&mut self) {
+        for talk in &self.sessions {
+            for side in 0..2 {
+                let (said, heard) = (&talk.peers[side].said, &talk.peers[1 - side].heard);
+                assert!(heard.len() <= said.len(), "nothing is heard that was not said");
+                for (place, (said, heard)) in said.iter().zip(heard).enumerate() {
+                    let what = format!("message {place} to side {}", 1 - side);
+                    assert_eq!(said.transaction, heard.transaction, "{what}");
+                    assert_eq!(said.subject, heard.subject, "{what}");
+                    assert_eq!(said.headers, heard.headers, "{what}");
+                    if heard.flag == '#' {
+                        let (said, heard) = (said.body.as_deref(), heard.body.as_deref());
+                        let (said, heard) = (said.unwrap_or_default(), heard.unwrap_or_default());
+                        assert!(said.starts_with(heard), "{what}: a cut chunk is a beginning");
+                    } else {
+                        assert_eq!(said.flag, heard.flag, "{what}");
+                        assert!(said.body == heard.body, "{what}: the body is changed");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sessions are deleted, peers leave, deadlines pass.
+    pub fn end_everything(&mut self) {
+        self.plan.leaves = false;
+        self.shard.ring().kind = true;
+        for index in 0..self.sessions.len() {
+            if !self.sessions[index].deleted {
+                self.sessions[index].deleted = true;
+                let session = self.sessions[index].id;
+                self.command(&Command::Delete { session });
+            }
+        }
+        self.run_until_quiet();
+        for talk in &mut self.sessions {
+            for peer in &mut talk.peers {
+                if let Some(link) = peer.link {
+                    self.shard.ring().peer_ends(link);
+                }
+                peer.gone = true;
+            }
+        }
+        self.run_until_quiet();
+        for _ in 0..4 {
+            self.now += 31_000;
+            self.run_until_quiet();
+        }
+    }
+
+    /// After each run everything is given back.
+    pub fn check_nothing_left(&mut self) {
+        for talk in &self.sessions {
+            assert!(talk.closed, "control has heard of the end of {:?}", talk.id);
+        }
+        assert_eq!(self.shard.texts_used(), 0, "paths");
+        assert_eq!(self.shard.ring().operations(), 0, "operations under way");
+        assert_eq!(self.shard.ring().buffers(), usize::from(BUFFERS), "buffers in the ring");
+        let metrics = self.shard.metrics();
+        for counter in [
+            Counter::Sessions,
+            Counter::LegsUp,
+            Counter::Connections,
+            Counter::Listeners,
+            Counter::PortsUsed,
+            Counter::BuffersHeld,
+            Counter::BlocksHeld,
+            Counter::HeldBytes,
+            Counter::Timers,
+            Counter::Pending,
+            Counter::Paused,
+        ] {
+            assert_eq!(metrics.get(counter), 0, "{}", counter.name());
+        }
+    }
+
+    fn state(&mut self) -> String {
+        let metrics = self.shard.metrics();
+        let gauges = Counter::ALL.iter().map(|counter| (counter.name(), metrics.get(*counter)));
+        format!("{:?}", gauges.filter(|(_, value)| *value > 0).collect::<Vec<_>>())
+    }
+}
+
+fn greeting(peer: &Peer) -> Chunk {
+    Chunk {
+        transaction: "greeting1".into(),
+        subject: "SEND".into(),
+        to: peer.relay_path.clone(),
+        from: peer.path.clone(),
+        headers: "Message-ID: hello1\r\n".into(),
+        body: None,
+        flag: '$',
+    }
+}
+
+fn say(
+    shard: &mut Shard<FakeRing>,
+    chance: &mut Chance,
+    peer: &Peer,
+    link: usize,
+    chunk: &Chunk,
+) {
+    let mut octets = chunk.write();
+    if peer.transport == Transport::Ws {
+        octets = Frames::write(&octets, chance);
+    }
+    shard.ring().peer_sends(link, &octets);
+}
