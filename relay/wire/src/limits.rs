@@ -17,7 +17,8 @@ pub const MESSAGE_ID_BYTES_MAX: usize = 64;
 /// Longest body of anything that is not a SEND, in octets. RFC 4975, 7.1.
 pub const OTHER_BODY_BYTES_MAX: u64 = 10_240;
 
-/// Most octets of a body that the reader ever holds back: CRLF, seven dashes, transaction id, flag and CR.
+/// Most octets of a body that the reader ever holds back: CRLF, seven dashes, transaction id, flag
+/// and CR.
 pub const HELD_BYTES_MAX: usize = 2 + 7 + TRANSACTION_BYTES_MAX + 1 + 1;
 
 /// Longest upgrade request, in octets. Longer: 431.

@@ -1,9 +1,11 @@
-//! Looks for the end-line of a chunk: CRLF, seven dashes, its transaction id, a flag, CRLF. RFC 4975, 7.1.
+//! Looks for the end-line of a chunk: CRLF, seven dashes, its transaction id, a flag, CRLF. RFC
+//! 4975, 7.1.
 //!
-//! Every octet of a body is looked at. Where Byte-Range announces where the body ends one could look there
-//! first, but an end-line *before* that place ends the chunk for whoever scans (7.3.1 wants lengths taken
-//! from what is received, not from the header), so the octets before it had to be scanned all the same; and
-//! a relay that trusted the header would let one side hide messages in a body from the other.
+//! Every octet of a body is looked at. Where Byte-Range announces where the body ends one could
+//! look there first, but an end-line *before* that place ends the chunk for whoever scans (7.3.1
+//! wants lengths taken from what is received, not from the header), so the octets before it had to
+//! be scanned all the same; and a relay that trusted the header would let one side hide messages in
+//! a body from the other.
 
 use std::sync::LazyLock;
 
@@ -11,14 +13,16 @@ use memchr::memmem::Finder;
 
 use super::reader::Continuation;
 
-/// What every end-line begins with, whatever the transaction. CR occurs in it only once, at its start; so
-/// no occurrence overlaps another, and a match that fails can only begin anew at the octet that failed it.
+/// What every end-line begins with, whatever the transaction. CR occurs in it only once, at its
+/// start; so no occurrence overlaps another, and a match that fails can only begin anew at the
+/// octet that failed it.
 pub(super) const LEAD: &[u8] = b"\r\n-------";
 
 /// Octets of an end-line beside its transaction id: [`LEAD`], flag, CRLF.
 pub(super) const FRAME_BYTES: usize = LEAD.len() + 3;
 
-/// One searcher for all transactions: it is built once, and no chunk has to build (or keep) one of its own.
+/// One searcher for all transactions: it is built once, and no chunk has to build (or keep) one of
+/// its own.
 static LEADS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(LEAD));
 
 /// What a search found.
@@ -30,7 +34,8 @@ pub(super) enum Found {
         after: usize,
         flag: Continuation,
     },
-    /// Up to `data_end` all is body; what follows, if anything, may be the beginning of the end-line.
+    /// Up to `data_end` all is body; what follows, if anything, may be the beginning of the
+    /// end-line.
     Nothing { data_end: usize },
 }
 
@@ -51,7 +56,8 @@ pub(super) fn find(input: &[u8], mut from: usize, transaction: &[u8]) -> Found {
             Tail::Other => from = at + LEAD.len(),
         }
     }
-    // A lead may be cut by the input's end. Only the last CR can begin it, since it has no second one.
+    // A lead may be cut by the input's end. Only the last CR can begin it, since it has no second
+    // one.
     let near_end = from.max(input.len().saturating_sub(LEAD.len() - 1));
     let data_end = match memchr::memrchr(b'\r', &input[near_end..]) {
         Some(offset) if LEAD.starts_with(&input[near_end + offset..]) => near_end + offset,
@@ -103,7 +109,8 @@ mod tests {
 
     #[test]
     fn an_end_line_is_found_behind_false_ones() {
-        let input = b"a\r\n-------othr$\r\n-------abcdx\r\n-------abcd*\r\n-------abcd$\n\r\n-------abcd+\r\nmore";
+        let input = b"a\r\n-------othr$\r\n-------abcdx\r\n-------abcd*\r\n-------abcd$\n\
+            \r\n-------abcd+\r\nmore";
         let at = input.len() - b"\r\n-------abcd+\r\nmore".len();
         assert_eq!(
             find(input, 0, b"abcd"),

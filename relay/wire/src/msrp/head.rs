@@ -1,7 +1,8 @@
-//! The head of an MSRP message: start line and headers, as offsets into its octets. RFC 4975, 7.1 and 9.
+//! The head of an MSRP message: start line and headers, as offsets into its octets. RFC 4975, 7.1
+//! and 9.
 //!
-//! A head that breaks the grammar but can still be framed carries its first [`Fault`]. Not here: taking a
-//! head apart as it arrives (`progress`), where a chunk ends (`reader`).
+//! A head that breaks the grammar but can still be framed carries its first [`Fault`]. Not here:
+//! taking a head apart as it arrives (`progress`), where a chunk ends (`reader`).
 
 use crate::limits;
 
@@ -70,13 +71,14 @@ pub struct ReportStatus {
     pub code: u16,
 }
 
-/// What is wrong with a message whose end can still be found. A request is answered with 400 (unless its
-/// Failure-Report says no), a response is dropped.
+/// What is wrong with a message whose end can still be found. A request is answered with 400
+/// (unless its Failure-Report says no), a response is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Neither a method nor a status after the transaction id.
     StartLine,
-    /// To-Path is not the first header, From-Path not the second, or one is missing, empty or repeated.
+    /// To-Path is not the first header, From-Path not the second, or one is missing, empty or
+    /// repeated.
     Paths,
     /// More than [`limits::PATH_URIS_MAX`] URIs in a path.
     TooManyUris,
@@ -203,7 +205,8 @@ impl ByteRange {
         })
     }
 
-    /// Whether the numbers can all be true: start from 1, end not before start - 1 nor after the total.
+    /// Whether the numbers can all be true: start from 1, end not before start - 1 nor after the
+    /// total.
     pub fn is_consistent(&self) -> bool {
         let end_is_good = self.end.is_none_or(|end| {
             end >= self.start.saturating_sub(1) && self.total.is_none_or(|total| end <= total)
@@ -253,7 +256,8 @@ pub(super) fn three_digits(text: &[u8]) -> Option<u16> {
     })
 }
 
-/// What an octet may be part of, in RFC 4975, 9: a table, since each octet of each head is asked for.
+/// What an octet may be part of, in RFC 4975, 9: a table, since each octet of each head is asked
+/// for.
 static CLASSES: [u8; 256] = classes();
 const IDENTIFIER: u8 = 1;
 const TOKEN: u8 = 2;
@@ -267,7 +271,8 @@ const fn classes() -> [u8; 256] {
             classes[octet] |= IDENTIFIER;
         }
         if is_alphanumeric
-            || matches!(octet as u8, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'{'..=b'~')
+            || matches!(octet as u8, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.')
+            || matches!(octet as u8, b'^'..=b'`' | b'{'..=b'~')
         {
             classes[octet] |= TOKEN;
         }

@@ -1,7 +1,8 @@
 //! Takes a head apart line by line, as it arrives. RFC 4975, 7.1 and 9.
 //!
-//! A line ends in CRLF and in nothing else; a CR or LF apart is a fault within its line. What can't be framed
-//! is [`Malformed`], what can be is a [`Head`], perhaps with a [`Fault`]. Not here: bodies (`reader`).
+//! A line ends in CRLF and in nothing else; a CR or LF apart is a fault within its line. What can't
+//! be framed is [`Malformed`], what can be is a [`Head`], perhaps with a [`Fault`]. Not here:
+//! bodies (`reader`).
 
 use super::end_line::flag_of_line;
 use super::head::{
@@ -95,7 +96,8 @@ impl Progress {
         self.scanned == 0
     }
 
-    /// Goes on with a head whose octets so far are `octets`. No octet is looked at twice, however it arrives.
+    /// Goes on with a head whose octets so far are `octets`. No octet is looked at twice, however
+    /// it arrives.
     pub(super) fn read(&mut self, octets: &[u8]) -> Result<Step, Malformed> {
         if self.line == 0 && !octets.starts_with(PROTOCOL) && !PROTOCOL.starts_with(octets) {
             return Err(Malformed::NotMsrp);
@@ -116,7 +118,8 @@ impl Progress {
         Ok(Step::More)
     }
 
-    /// The message ends here: if its last line is an end-line without (all of) its CRLF, that is forgiven.
+    /// The message ends here: if its last line is an end-line without (all of) its CRLF, that is
+    /// forgiven.
     pub(super) fn read_end(&mut self, octets: &[u8]) -> Option<(Head, Continuation)> {
         if self.line == 0 {
             return None;

@@ -1,8 +1,8 @@
 //! Finds heads, bodies and end-lines in a stream of octets. RFC 4975, 7.1 and 7.3.1.
 //!
-//! Parts come out as offsets, in the order of the stream: `held`, `span` and `append` of all parts, one after
-//! the other, are the stream (but for `append`, which is what a peer left out). Not here: what a head says
-//! (`head`), the search for an end-line within one input (`end_line`).
+//! Parts come out as offsets, in the order of the stream: `held`, `span` and `append` of all parts,
+//! one after the other, are the stream (but for `append`, which is what a peer left out). Not here:
+//! what a head says (`head`), the search for an end-line within one input (`end_line`).
 
 use std::ops::Range;
 
@@ -38,7 +38,8 @@ pub struct Part {
     pub head: Option<Head>,
     /// In the input: octets of head, body and end-line, contiguous. May be empty.
     pub span: Range<usize>,
-    /// Octets now known to be body, those in `held` included; the end-line and the CRLF before it are not.
+    /// Octets now known to be body, those in `held` included; the end-line and the CRLF before it
+    /// are not.
     pub body: u64,
     /// The chunk ends with this part.
     pub end: Option<Continuation>,
@@ -54,8 +55,9 @@ pub struct Part {
 pub enum Read {
     /// A piece of one chunk. Read on at `span.end`.
     Part(Part),
-    /// The input is used up, but for its last `keep` octets: they begin a head and must be presented again,
-    /// with what follows them. `keep` is 0 unless in a head, and at most [`crate::limits::HEAD_BYTES_MAX`].
+    /// The input is used up, but for its last `keep` octets: they begin a head and must be
+    /// presented again, with what follows them. `keep` is 0 unless in a head, and at most
+    /// [`crate::limits::HEAD_BYTES_MAX`].
     More {
         /// Octets to present again.
         keep: usize,
@@ -79,8 +81,9 @@ pub enum Malformed {
 
 /// A streaming reader of MSRP messages: one per connection and direction.
 ///
-/// Feed it with [`read`](Reader::read) until that says [`Read::More`]. After [`Malformed`] it must not be
-/// used again. What it makes of a stream does not depend on how the stream is cut into inputs.
+/// Feed it with [`read`](Reader::read) until that says [`Read::More`]. After [`Malformed`] it must
+/// not be used again. What it makes of a stream does not depend on how the stream is cut into
+/// inputs.
 #[derive(Clone, Debug, Default)]
 pub struct Reader {
     state: State,
@@ -106,10 +109,11 @@ impl Reader {
         Reader::default()
     }
 
-    /// Reads on in `input`, from `at`: octets not read before, except that a head's octets which the last
-    /// [`Read::More`] wanted kept must stand at `at`, contiguous with what follows them.
+    /// Reads on in `input`, from `at`: octets not read before, except that a head's octets which
+    /// the last [`Read::More`] wanted kept must stand at `at`, contiguous with what follows them.
     ///
-    /// An octet is looked at once, however the input is cut: feeding a head octet by octet is linear.
+    /// An octet is looked at once, however the input is cut: feeding a head octet by octet is
+    /// linear.
     pub fn read(&mut self, input: &[u8], at: usize) -> Result<Read, Malformed> {
         debug_assert!(at <= input.len());
         match &mut self.state {
@@ -145,11 +149,11 @@ impl Reader {
         matches!(&self.state, State::Head(progress) if progress.is_fresh())
     }
 
-    /// The WebSocket message that carried the chunk is over; call it after [`Read::More`], with the same
-    /// `input` and the `at` where its kept octets begin (`input.len() - keep`).
+    /// The WebSocket message that carried the chunk is over; call it after [`Read::More`], with the
+    /// same `input` and the `at` where its kept octets begin (`input.len() - keep`).
     ///
-    /// `None`: nothing was open. A part: the end-line lacked its final CRLF, wholly or half, which is
-    /// forgiven: [`Part::append`] has what is missing. Otherwise [`Malformed::Truncated`].
+    /// `None`: nothing was open. A part: the end-line lacked its final CRLF, wholly or half, which
+    /// is forgiven: [`Part::append`] has what is missing. Otherwise [`Malformed::Truncated`].
     pub fn end_of_message(&mut self, input: &[u8], at: usize) -> Result<Option<Part>, Malformed> {
         debug_assert!(at <= input.len());
         let part = match &mut self.state {
@@ -194,8 +198,8 @@ impl Reader {
     fn open_body(&mut self, head: Head, input: &[u8], at: usize) -> Part {
         let start = at + usize::from(head.bytes);
         let transaction = head.transaction.of(&input[at..]);
-        // The blank line's CRLF may be the one that begins the end-line: an empty body is written with or
-        // without a CRLF of its own.
+        // The blank line's CRLF may be the one that begins the end-line: an empty body is written
+        // with or without a CRLF of its own.
         match end_line::find(input, start - 2, transaction) {
             Found::End {
                 at: data_end,
@@ -234,7 +238,8 @@ struct Body {
     end_line: [u8; HELD_BYTES_MAX],
     /// Length of the transaction id in `end_line`.
     transaction_bytes: u8,
-    /// Octets of `end_line` that the input so far ends in, and that were not given out for this reason.
+    /// Octets of `end_line` that the input so far ends in, and that were not given out for this
+    /// reason.
     matched: u8,
     /// Of these, octets that were given out: 2 where the blank line's CRLF serves as the first two.
     given: u8,

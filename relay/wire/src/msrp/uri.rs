@@ -1,13 +1,14 @@
 //! MSRP URIs and paths. RFC 4975, 6 and 9; RFC 7977, 5.2.1.
 //!
-//! A parsed URI has only characters that the grammar allows, so what [`Uri::write`] makes of it can't smuggle
-//! a line end or a second URI into a head. Not here: resolving or connecting.
+//! A parsed URI has only characters that the grammar allows, so what [`Uri::write`] makes of it
+//! can't smuggle a line end or a second URI into a head. Not here: resolving or connecting.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::head::is_token;
-use super::writer::Out;
+use super::writer::decimal;
+use crate::out::Out;
 
 /// Not an MSRP URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +16,8 @@ pub struct NotUri;
 
 /// A parsed URI: `msrp[s]://[userinfo@]host[:port][/session-id];transport[;parameters]`.
 ///
-/// Equality is that of RFC 4975, 6.1: userinfo and parameters do not count, the case of the session-id does.
-/// `msrp://…;wss` and `msrps://…;wss` equal `msrps://…;ws`.
+/// Equality is that of RFC 4975, 6.1: userinfo and parameters do not count, the case of the
+/// session-id does. `msrp://…;wss` and `msrps://…;wss` equal `msrps://…;ws`.
 #[derive(Clone, Copy)]
 pub struct Uri<'a> {
     /// The scheme is `msrps`.
@@ -123,7 +124,7 @@ impl<'a> Uri<'a> {
         if let Some(port) = self.port {
             piece(b":");
             let mut digits = [0; 20];
-            piece(super::writer::decimal(port.into(), &mut digits));
+            piece(decimal(port.into(), &mut digits));
         }
         if let Some(session_id) = self.session_id {
             piece(b"/");
@@ -248,7 +249,8 @@ fn is_unreserved(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"-._~".contains(&octet)
 }
 
-/// A character of `reg-name` (and, with `:`, of userinfo) in RFC 3986, but for `;`, which ends both here.
+/// A character of `reg-name` (and, with `:`, of userinfo) in RFC 3986, but for `;`, which ends both
+/// here.
 fn is_name(octet: u8) -> bool {
     is_unreserved(octet) || b"%!$&'()*+,=".contains(&octet)
 }

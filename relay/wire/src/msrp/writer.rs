@@ -1,12 +1,13 @@
 //! Writes MSRP messages into the caller's buffer. RFC 4975, 7.1 and 7.2.
 //!
-//! Every function returns the octets written, or `None` if `out` is too small; what is in `out` then is of
-//! no use. What is passed in must have no CR or LF in it: paths come from parsed URIs, comments from us,
-//! transaction and message ids from a [`Head`](super::Head) without fault.
+//! Every function returns the octets written, or `None` if `out` is too small; what is in `out`
+//! then is of no use. What is passed in must have no CR or LF in it: paths come from parsed URIs,
+//! comments from us, transaction and message ids from a [`Head`](super::Head) without fault.
 
 use super::head::{ByteRange, FailureReport};
 use super::reader::Continuation;
 use super::status;
+use crate::out::Out;
 
 /// What follows the transaction id in a start line.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +37,8 @@ pub struct Send<'a> {
     pub failure_report: FailureReport,
     /// Written if true.
     pub success_report: bool,
-    /// Content-Type and body; `None` writes a bodiless SEND. The body must not contain the end-line.
+    /// Content-Type and body; `None` writes a bodiless SEND. The body must not contain the
+    /// end-line.
     pub content: Option<(&'a [u8], &'a [u8])>,
     /// The flag of the end-line.
     pub continuation: Continuation,
@@ -183,8 +185,8 @@ pub fn send(out: &mut [u8], send: &Send<'_>) -> Option<usize> {
     out.written()
 }
 
-/// Turns random octets into as many letters and digits, for a transaction id or Message-ID (16 to 32 of
-/// them; each carries some 5.9 random bits). The randomness is the caller's.
+/// Turns random octets into as many letters and digits, for a transaction id or Message-ID (16 to
+/// 32 of them; each carries some 5.9 random bits). The randomness is the caller's.
 pub fn identifier(out: &mut [u8], random: &[u8]) -> Option<usize> {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let out = out.get_mut(..random.len())?;
@@ -194,39 +196,7 @@ pub fn identifier(out: &mut [u8], random: &[u8]) -> Option<usize> {
     Some(random.len())
 }
 
-/// Appends to a buffer, and remembers whether all of it found room.
-pub(crate) struct Out<'a> {
-    buffer: &'a mut [u8],
-    written: usize,
-    overflowed: bool,
-}
-
-impl<'a> Out<'a> {
-    pub(crate) fn new(buffer: &'a mut [u8]) -> Out<'a> {
-        Out {
-            buffer,
-            written: 0,
-            overflowed: false,
-        }
-    }
-
-    pub(crate) fn push(&mut self, octets: &[u8]) {
-        match self
-            .buffer
-            .get_mut(self.written..self.written + octets.len())
-        {
-            Some(room) if !self.overflowed => {
-                room.copy_from_slice(octets);
-                self.written += octets.len();
-            }
-            _ => self.overflowed = true,
-        }
-    }
-
-    pub(crate) fn written(self) -> Option<usize> {
-        (!self.overflowed).then_some(self.written)
-    }
-
+impl Out<'_> {
     /// A name that ends in `: `, its value, CRLF.
     fn header(&mut self, name: &[u8], value: &[u8]) {
         debug_assert!(
@@ -255,12 +225,6 @@ impl<'a> Out<'a> {
         self.push(b"\r\n");
         self.header(b"To-Path: ", to);
         self.header(b"From-Path: ", from);
-    }
-
-    pub(crate) fn status(&mut self, status: u16) {
-        debug_assert!((100..1000).contains(&status));
-        let digit = |value: u16| b'0' + (value % 10) as u8;
-        self.push(&[digit(status / 100), digit(status / 10), digit(status)]);
     }
 
     fn number(&mut self, number: u64) {
@@ -349,8 +313,10 @@ mod tests {
         };
         assert_eq!(
             written(|out| super::report(out, &report)),
-            "MSRP t1d4 REPORT\r\nTo-Path: msrp://b.example:2/t;tcp\r\nFrom-Path: msrp://a.example:1/s;tcp\r\n\
-             Message-ID: Mbig00001\r\nByte-Range: 1-2048/*\r\nStatus: 000 481 Far leg lost\r\n-------t1d4$\r\n"
+            "MSRP t1d4 REPORT\r\nTo-Path: msrp://b.example:2/t;tcp\r\n\
+             From-Path: msrp://a.example:1/s;tcp\r\n\
+             Message-ID: Mbig00001\r\nByte-Range: 1-2048/*\r\nStatus: 000 481 Far leg lost\r\n\
+             -------t1d4$\r\n"
         );
     }
 
@@ -358,7 +324,8 @@ mod tests {
     fn a_bodiless_send_has_no_blank_line() {
         assert_eq!(
             written(|out| bodiless_send(out, b"t1d4", TO, FROM, b"Mess")),
-            "MSRP t1d4 SEND\r\nTo-Path: msrp://b.example:2/t;tcp\r\nFrom-Path: msrp://a.example:1/s;tcp\r\n\
+            "MSRP t1d4 SEND\r\nTo-Path: msrp://b.example:2/t;tcp\r\n\
+             From-Path: msrp://a.example:1/s;tcp\r\n\
              Message-ID: Mess\r\n-------t1d4$\r\n"
         );
     }
@@ -382,9 +349,11 @@ mod tests {
         };
         assert_eq!(
             written(|out| super::send(out, &send)),
-            "MSRP t1d4 SEND\r\nTo-Path: msrp://b.example:2/t;tcp\r\nFrom-Path: msrp://a.example:1/s;tcp\r\n\
-             Message-ID: Mess\r\nByte-Range: 1-*/18446744073709551615\r\nFailure-Report: partial\r\n\
-             Success-Report: yes\r\nContent-Type: text/plain\r\n\r\nhi\r\n-------t1d4+\r\n"
+            "MSRP t1d4 SEND\r\nTo-Path: msrp://b.example:2/t;tcp\r\n\
+             From-Path: msrp://a.example:1/s;tcp\r\n\
+             Message-ID: Mess\r\nByte-Range: 1-*/18446744073709551615\r\n\
+             Failure-Report: partial\r\nSuccess-Report: yes\r\nContent-Type: text/plain\r\n\r\n\
+             hi\r\n-------t1d4+\r\n"
         );
     }
 

@@ -1,7 +1,7 @@
 //! WebSocket frames, the server's side: reads masked frames, writes unmasked ones. RFC 6455, 5.
 //!
-//! Strict: what a browser would never send closes the connection. Frame boundaries mean nothing to what is
-//! above; message boundaries do. Not here: what to answer, and the handshake (`upgrade`).
+//! Strict: what a browser would never send closes the connection. Frame boundaries mean nothing to
+//! what is above; message boundaries do. Not here: what to answer, and the handshake (`upgrade`).
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ pub use super::header::{Opcode, header_bytes, write_header};
 use super::mask::unmask;
 use super::utf8::Utf8;
 use crate::limits::{CONTROL_BYTES_MAX, FRAME_HEADER_BYTES_MAX};
-use crate::msrp::writer::Out;
+use crate::out::Out;
 
 /// Why a connection is closed, as told in a close frame. RFC 6455, 7.4.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +123,8 @@ const HEADER_DUE: State = State::Header {
 };
 
 impl FrameReader {
-    /// Messages of more than `message_bytes_max` octets are refused with [`CloseCode::TooBig`], as soon as a
-    /// frame header announces it.
+    /// Messages of more than `message_bytes_max` octets are refused with [`CloseCode::TooBig`], as
+    /// soon as a frame header announces it.
     pub fn new(message_bytes_max: u64) -> FrameReader {
         FrameReader {
             message_bytes_max,
@@ -133,8 +133,8 @@ impl FrameReader {
         }
     }
 
-    /// Reads on in `input`, from `at`, and unmasks what it reads; every octet is to be presented once. The
-    /// error is the code to close with.
+    /// Reads on in `input`, from `at`, and unmasks what it reads; every octet is to be presented
+    /// once. The error is the code to close with.
     pub fn read(&mut self, input: &mut [u8], at: usize) -> Result<Frame, CloseCode> {
         debug_assert!(at <= input.len());
         let mut at = at.min(input.len());
@@ -166,7 +166,8 @@ impl FrameReader {
         self.message.is_none() && matches!(self.state, State::Header { len: 0, .. })
     }
 
-    /// Takes a whole header and says how many octets of it were in `input`; else keeps what is there.
+    /// Takes a whole header and says how many octets of it were in `input`; else keeps what is
+    /// there.
     fn read_header(&mut self, input: &[u8]) -> Result<Option<usize>, CloseCode> {
         let State::Header { octets, len } = &mut self.state else {
             return Ok(Some(0));

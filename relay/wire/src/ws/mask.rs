@@ -1,7 +1,7 @@
 //! The mask on a client's payload. RFC 6455, 5.3.
 
-/// Removes (or puts on) the mask, in place. `phase` counts the payload octets before these; only its value
-/// modulo 4 matters.
+/// Removes (or puts on) the mask, in place. `phase` counts the payload octets before these; only
+/// its value modulo 4 matters.
 pub fn unmask(octets: &mut [u8], mask: [u8; 4], phase: usize) {
     let mut mask = mask;
     mask.rotate_left(phase % 4);

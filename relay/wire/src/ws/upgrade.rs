@@ -8,7 +8,7 @@ use memchr::memmem;
 use sha1::{Digest as _, Sha1};
 
 use crate::limits::{UPGRADE_BYTES_MAX, UPGRADE_HEADERS_MAX};
-use crate::msrp::writer::Out;
+use crate::out::Out;
 
 /// Octets of a Sec-WebSocket-Key: 16 random ones in base64.
 const KEY_BYTES: usize = 24;
@@ -69,13 +69,14 @@ impl std::fmt::Debug for Request<'_> {
 }
 
 impl<'a> Request<'a> {
-    /// Parses the request at the start of `input`; with it come the octets it takes. `None`: not all here.
+    /// Parses the request at the start of `input`; with it come the octets it takes. `None`: not
+    /// all here.
     pub fn parse(input: &'a [u8]) -> Result<Option<(Request<'a>, usize)>, Refusal> {
         Request::parse_growing(input, &mut 0)
     }
 
-    /// As [`parse`](Request::parse) for input that grows: `scanned` starts at 0 and remembers how far the
-    /// end of the request has been looked for, so that feeding octet by octet is linear.
+    /// As [`parse`](Request::parse) for input that grows: `scanned` starts at 0 and remembers how
+    /// far the end of the request has been looked for, so that feeding octet by octet is linear.
     pub fn parse_growing(
         input: &'a [u8],
         scanned: &mut usize,
@@ -333,8 +334,9 @@ mod tests {
     use super::*;
 
     /// The sample of RFC 7977, 4.1.
-    const SAMPLE: &str = "GET / HTTP/1.1\r\nHost: a.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://www.example.com\r\n\
+    const SAMPLE: &str = "GET / HTTP/1.1\r\nHost: a.example.com\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Origin: http://www.example.com\r\n\
         Sec-WebSocket-Protocol: msrp\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
     fn refusal_of(text: &str) -> Refusal {
@@ -359,7 +361,8 @@ mod tests {
         assert_eq!(
             str::from_utf8(&out[..bytes]).unwrap(),
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: msrp\r\n\r\n"
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+             Sec-WebSocket-Protocol: msrp\r\n\r\n"
         );
         for room in 0..bytes {
             assert_eq!(accept(&mut out[..room], request.key, b"msrp"), None);

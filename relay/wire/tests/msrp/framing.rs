@@ -1,4 +1,5 @@
-//! What the shared samples can't say: the end of a WebSocket message, and what is told while a chunk is open.
+//! What the shared samples can't say: the end of a WebSocket message, and what is told while a
+//! chunk is open.
 
 use wire::limits::HELD_BYTES_MAX;
 use wire::msrp::{Continuation, Malformed, Part, Read, Reader};
@@ -152,7 +153,8 @@ fn nothing_is_read_ahead_of_what_is_given_out() {
 fn the_longest_end_line_fits_into_what_can_be_held() {
     let transaction = "a".repeat(64);
     let stream = format!(
-        "MSRP {transaction} SEND\r\nTo-Path: x\r\nFrom-Path: y\r\nContent-Type: a/b\r\n\r\nbody\r\n-------{transaction}$\r"
+        "MSRP {transaction} SEND\r\nTo-Path: x\r\nFrom-Path: y\r\n\
+         Content-Type: a/b\r\n\r\nbody\r\n-------{transaction}$\r"
     );
     let mut reader = Reader::new();
     let Ok(Read::Part(part)) = reader.read(stream.as_bytes(), 0) else {

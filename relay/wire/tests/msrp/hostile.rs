@@ -1,14 +1,18 @@
-//! Streams that are as hard to frame as can be: bodies full of almost end-lines, heads full of mistakes.
+//! Streams that are as hard to frame as can be: bodies full of almost end-lines, heads full of
+//! mistakes.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// What a body is made of: pieces that an end-line is made of too, whole and half ones, other messages.
+/// What a body is made of: pieces that an end-line is made of too, whole and half ones, other
+/// messages.
 fn body_piece(transaction: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let end_line = format!("\r\n-------{transaction}$\r\n").into_bytes();
     prop_oneof![
-        3 => select(vec!["\r", "\n", "\r\n", "-", "-------", "\r\n-------", "$", "+", "#", "$\r", "$\r\n", "\0"])
+        3 => select(vec!["\r", "\n", "\r\n", "-", "-------", "\r\n-------"])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        3 => select(vec!["$", "+", "#", "$\r", "$\r\n", "\0"])
             .prop_map(|text| text.as_bytes().to_vec()),
         2 => Just(transaction.as_bytes().to_vec()),
         4 => any::<Index>().prop_map(move |end| end_line[..end.index(end_line.len())].to_vec()),

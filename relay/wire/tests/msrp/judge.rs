@@ -1,5 +1,5 @@
-//! The plain way to read MSRP: all octets are there, everything is searched from its start, and speed does
-//! not matter. It shares no code with the reader, only the types of the outcome.
+//! The plain way to read MSRP: all octets are there, everything is searched from its start, and
+//! speed does not matter. It shares no code with the reader, only the types of the outcome.
 
 use wire::limits::*;
 use wire::msrp::{ByteRange, FailureReport, Fault, Kind, Malformed, Method, ReportStatus};
@@ -64,7 +64,8 @@ pub fn judge(mut stream: &[u8]) -> (Vec<Message>, Ending) {
             Some((at, *flag))
         });
         let Some((at, flag)) = found else {
-            // Where the body will end is open: what may yet be an end-line is compared by the caller.
+            // Where the body will end is open: what may yet be an end-line is compared by the
+            // caller.
             message.body = stream[start..].to_vec();
             message.raw = stream.to_vec();
             messages.push(message);
@@ -198,7 +199,8 @@ fn head(stream: &[u8]) -> Result<Option<(Message, FlagAndAfter)>, Malformed> {
     Ok(Some((message, flag)))
 }
 
-/// Fills in what the headers say; returns their names in lower case, those of unreadable lines left out.
+/// Fills in what the headers say; returns their names in lower case, those of unreadable lines left
+/// out.
 fn headers(
     lines: &[(&[u8], usize)],
     message: &mut Message,

@@ -1,4 +1,5 @@
-//! The MSRP reader against samples, against a naive judge, and under every way of cutting its input.
+//! The MSRP reader against samples, against a naive judge, and under every way of cutting its
+//! input.
 
 mod drive;
 mod framing;

@@ -1,5 +1,5 @@
-//! One chunk from a browser to a handset, its answer, and what is said when the handset is lost: written and
-//! read with this crate as a relay would.
+//! One chunk from a browser to a handset, its answer, and what is said when the handset is lost:
+//! written and read with this crate as a relay would.
 
 use wire::msrp::writer::{self, Report, Start};
 use wire::msrp::{ByteRange, Continuation, Kind, Method, Part, Read, Reader, Uri, uri};

@@ -1,4 +1,5 @@
-//! The WebSocket server's side against a naive judge, and against tungstenite, which shares no code with us.
+//! The WebSocket server's side against a naive judge, and against tungstenite, which shares no code
+//! with us.
 
 mod client;
 mod frames;

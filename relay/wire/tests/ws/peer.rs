@@ -1,4 +1,5 @@
-//! tungstenite as the browser: it opens, sends, receives and closes; our side is the server in its stream.
+//! tungstenite as the browser: it opens, sends, receives and closes; our side is the server in its
+//! stream.
 
 use std::io::{self, Read, Write};
 
