@@ -224,11 +224,18 @@ impl Failure {
                         line: at,
                         column,
                         function: inner,
-                        message: other.to_string(),
+                        message: message(&other),
                     };
                 }
             }
         }
+    }
+}
+
+fn message(error: &EvalAltResult) -> String {
+    match error {
+        EvalAltResult::ErrorTerminated(why, _) => why.to_string(),
+        _ => error.to_string(),
     }
 }
 

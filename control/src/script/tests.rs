@@ -321,6 +321,7 @@ fn a_run_that_takes_too_long_is_cut_off() {
     let run = web_run("p", "FROM_APP/start/request", json!({}));
     let error = scripts.run(&run).unwrap_err();
     assert_eq!(error.fault, Fault::Limit);
+    assert_eq!(error.message, "longer than 50 ms");
     // The next run starts with a clock of its own.
     let text = "fn from_app_start_request(context) {}";
     let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
@@ -684,5 +685,64 @@ fn addresses_become_what_frames_write() {
             .log;
         let said = log.first().map_or("", |line| line.text.as_str());
         assert_eq!(said.trim_matches('"'), expected, "{address}");
+    }
+}
+
+/// The text of the first block of this language after the heading.
+fn block<'a>(page: &'a str, heading: &str, language: &str) -> &'a str {
+    let (_, rest) = page.split_once(heading).unwrap();
+    let (_, rest) = rest.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+#[test]
+fn the_worked_example_of_the_scripting_page_works() {
+    let page = include_str!("../../../docs/scripting.md");
+    let heading = "## A worked example";
+    let script = format!(
+        "{}\n{}",
+        include_str!("../../packages/chat/chat.rhai"),
+        block(page, heading, "rhai")
+    );
+    let test = block(page, heading, "json");
+    let sources = vec![library(), shipped("chat", &script, Some(test))];
+    let scripts = Scripts::load(sources, environment()).unwrap_or_else(|error| panic!("{error}"));
+    let handlers = &scripts.criteria()[0].1;
+    assert!(handlers.contains(&"from_app_start_request_at_kiosk".to_string()));
+}
+
+#[test]
+fn the_scripting_page_names_every_limit_as_it_is() {
+    let page = include_str!("../../../docs/scripting.md");
+    for (what, value) in [
+        ("steps", limits::OPERATIONS_MAX as usize),
+        ("ms", limits::RUN_MS_MAX as usize),
+        ("calls deep", limits::CALL_LEVELS_MAX),
+        ("variables", limits::VARIABLES_MAX),
+        ("functions", limits::FUNCTIONS_MAX),
+        ("KiB of text", limits::STRING_BYTES_MAX / 1024),
+        ("elements", limits::ARRAY_MAX),
+        ("messages", limits::OUTBOUND_MAX),
+        ("KiB of body", limits::CONTENT_BYTES_MAX / 1024),
+        ("KiB of frame", limits::FRAME_BYTES_MAX / 1024),
+        ("header fields", limits::HEADERS_MAX),
+        ("KiB per value", limits::VALUE_BYTES_MAX / 1024),
+        ("KiB per entry", limits::STORE_ENTRY_BYTES_MAX / 1024),
+        ("KiB per store", limits::STORE_BYTES_MAX / 1024),
+        ("lines", limits::LOG_LINES_MAX),
+        ("KiB of script", limits::SOURCE_BYTES_MAX / 1024),
+        ("packages", limits::PACKAGES_MAX),
+    ] {
+        let digits = value.to_string();
+        let grouped = match digits.len() {
+            5.. => format!(
+                "{} {}",
+                &digits[..digits.len() - 3],
+                &digits[digits.len() - 3..]
+            ),
+            _ => digits,
+        };
+        let expected = format!("{grouped} {what}");
+        assert!(page.contains(&expected), "{expected}");
     }
 }
