@@ -1,4 +1,4 @@
-//! What goes over the network between Causeway and its peers: MSRP (RFC 4975), WebSocket (RFC 6455).
+//! What goes over the network to and from peers: MSRP (RFC 4975) and WebSocket (RFC 6455).
 //!
 //! ```text
 //! octets ▶ ws::upgrade (once) ▶ ws::frame (unmasked in place) ▶ msrp::reader ▶ parts of chunks
