@@ -8,8 +8,8 @@
 //! ControlEnd.counters ◀ read ── └ counters of shard 0 ┘ ◀ write─ ShardEnd.counters
 //! ```
 //!
-//! - `attach`, `listener`, `rights`: the socket. The relay makes a region for each control that attaches and passes it on;
-//!   `eventfd`: the bells that wake a sleeping side.
+//! - `attach`, `listener`, `rights`: the socket. The relay makes a region for each control that
+//!   attaches and passes it on; `eventfd`: the bells that wake a sleeping side.
 //! - `region`: the memory; `layout`: where what lies in it; `ends`: the halves of it a program holds.
 //! - `queue`: one writer, one reader, 2 KiB slots; a side that sleeps is woken, one that runs is not.
 //! - `command`, `event`: what is said; `record`: how it lies in a slot; `counter`: what is counted.
@@ -18,23 +18,24 @@
 //! checked, then used; whatever it writes, this side ends with a value or an error. Nothing here knows
 //! MSRP, SIP or a ring. `docs/link.md` is the page for whoever has to debug it.
 
-// This crate is one of the two places for unsafe code: mapped memory, descriptors.
-#![allow(unsafe_code)]
-
 mod attach;
 mod command;
 mod counter;
 mod ends;
 mod event;
+#[allow(unsafe_code)] // descriptors from the kernel
 mod eventfd;
 mod in_process;
 mod layout;
 mod listener;
 #[cfg(all(test, loom))]
+#[allow(unsafe_code)] // the checker's cells
 mod model;
 mod queue;
 mod record;
+#[allow(unsafe_code)] // mapped memory
 mod region;
+#[allow(unsafe_code)] // control messages, descriptors from the kernel
 mod rights;
 
 pub use attach::{Attachment, Woken, hung_up};
