@@ -1,6 +1,7 @@
 //! Load generator and simulated handsets for Causeway.
 
 mod handset;
+mod load;
 mod msrp;
 
 use std::process::ExitCode;
@@ -19,10 +20,13 @@ struct Program {
 enum Job {
     /// Play a handset: SIP and MSRP over TCP.
     Handset(handset::Arguments),
+    /// Offer a relay a load, check every octet, measure.
+    Media(load::Arguments),
 }
 
 fn main() -> ExitCode {
     match Program::parse().job {
         Job::Handset(arguments) => handset::main(arguments),
+        Job::Media(arguments) => load::main(arguments),
     }
 }

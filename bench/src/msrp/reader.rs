@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn awkward_bodies_survive_every_split() {
-        let bodies: [&[u8]; 12] = [
+        let bodies: [&[u8]; 13] = [
             b"",
             b"\0",
             b"\r",
@@ -352,7 +352,8 @@ mod tests {
             b"\r\n-------tid1x",
             b"\r\n-------tid1$x",
             b"\r\n-------tid1$\rx\r\n-------tid1",
-            b"-------tid1$",
+            b"-------tid1",
+            b"x-------tid1$",
             b"\r\n-------other$\r\nMSRP tid1 SEND\r\n\r\n",
             b"\r\n\r\n-------tid1\r\n-------tid1",
             b"a\r\r\n\r\n-",

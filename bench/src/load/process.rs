@@ -1,0 +1,179 @@
+//! The relay's process: starting it, and what the kernel says it has used.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long the relay may take to be ready.
+const READY: Duration = Duration::from_secs(15);
+
+/// A relay that was started here. It is killed when this is dropped.
+pub struct Started {
+    child: Child,
+    folder: PathBuf,
+    /// Where it serves.
+    pub socket: PathBuf,
+}
+
+impl Started {
+    /// Starts `program` and waits until it says that it is ready.
+    pub fn start(program: &Path, cores: &[usize], ports: &str) -> Result<Started, String> {
+        let mut octets = [0; 8];
+        getrandom::fill(&mut octets).map_err(|error| error.to_string())?;
+        let folder = format!("causeway-bench-{:016x}", u64::from_ne_bytes(octets));
+        let folder = std::env::temp_dir().join(folder);
+        fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let socket = folder.join("relay.sock");
+        let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
+        let child = Command::new(program)
+            .arg("--socket")
+            .arg(&socket)
+            .args(["--cores", &cores.join(",")])
+            .args([
+                "--address",
+                "127.0.0.1",
+                "--advertise",
+                "127.0.0.1",
+                "--ports",
+                ports,
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("can't start {}: {error}", program.display()));
+        let child = child.inspect_err(|_| drop(fs::remove_dir(&folder)))?;
+        let mut started = Started {
+            child,
+            folder,
+            socket,
+        };
+        started.wait_ready()?;
+        Ok(started)
+    }
+
+    fn wait_ready(&mut self) -> Result<(), String> {
+        let Some(stdout) = self.child.stdout.take() else {
+            return Ok(());
+        };
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // When nobody waits any more the lines are only to be taken off the pipe.
+                let _ = tell.send(line);
+            }
+        });
+        loop {
+            match told.recv_timeout(READY) {
+                Ok(line) if line.contains("ready") => return Ok(()),
+                Ok(_) => {}
+                Err(_) => {
+                    return Err(
+                        "the relay did not become ready; what it wrote above says why, and \
+                                `causeway-relay --check` says what this machine lacks"
+                            .to_owned(),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A process on this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Process(u32);
+
+impl Process {
+    /// This one.
+    pub fn own() -> Process {
+        Process(std::process::id())
+    }
+
+    /// The one at the other end of a Unix socket.
+    pub fn at_other_end(socket: &UnixStream) -> Result<Process, String> {
+        let unknown = |error: std::io::Error| format!("the relay's process is not known: {error}");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        let runtime = runtime.map_err(unknown)?;
+        let _inside = runtime.enter();
+        let copy = socket.try_clone().map_err(unknown)?;
+        // Both descriptors share their flags: the relay link's user expects it blocking again.
+        copy.set_nonblocking(true).map_err(unknown)?;
+        let asked = tokio::net::UnixStream::from_std(copy).and_then(|copy| copy.peer_cred());
+        socket.set_nonblocking(false).map_err(unknown)?;
+        let pid = asked
+            .map_err(unknown)?
+            .pid()
+            .and_then(|pid| u32::try_from(pid).ok());
+        pid.map(Process)
+            .ok_or_else(|| "the relay's process is not known".to_owned())
+    }
+
+    /// Nanoseconds on a core so far, of all threads whose name begins with `name`.
+    pub fn cpu_ns(self, name: &str) -> Result<u64, String> {
+        let folder = format!("/proc/{}/task", self.0);
+        let gone = |error: std::io::Error| format!("{folder}: {error}");
+        let mut total = 0;
+        for task in fs::read_dir(&folder).map_err(gone)?.flatten() {
+            let read = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            if read("comm").starts_with(name) {
+                total += run_time(&read("schedstat")).unwrap_or(0);
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// The first word of `schedstat`: nanoseconds on a core.
+fn run_time(schedstat: &str) -> Option<u64> {
+    schedstat.split(' ').next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_end_of_a_socket_pair_is_this_process() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        assert_eq!(Process::at_other_end(&one).unwrap().0, std::process::id());
+    }
+
+    #[test]
+    fn time_on_a_core_is_counted_for_threads_of_that_name_only() {
+        assert_eq!(run_time("123456 7 8\n"), Some(123_456));
+        assert_eq!(run_time(""), None);
+        assert!(Process::own().cpu_ns("").unwrap() > 0);
+        assert_eq!(Process::own().cpu_ns("no thread is called so").unwrap(), 0);
+    }
+
+    #[test]
+    fn a_program_that_is_no_relay_is_told_apart() {
+        let why = Started::start(Path::new("/bin/false"), &[0], "1-2")
+            .err()
+            .unwrap();
+        assert!(why.contains("--check"), "{why}");
+        let why = Started::start(Path::new("/nowhere/relay"), &[0], "1-2")
+            .err()
+            .unwrap();
+        assert!(why.contains("/nowhere/relay"), "{why}");
+    }
+}

@@ -1,0 +1,326 @@
+//! The little control that a load needs: makes sessions, hears what becomes of them, ends them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use link::{
+    Attachment, Cause, Command, Counter, Event, Leg, Record, SessionCounts, SessionId, Transport,
+    Woken,
+};
+
+use super::settings::Load;
+
+/// How long the relay may take to answer all of a kind.
+const ANSWERS: Duration = Duration::from_secs(30);
+/// The deadline for binding a leg.
+const BINDING_MS: u32 = 60_000;
+
+/// One leg, as the generator needs to know it.
+#[derive(Debug, Clone)]
+pub struct LegPlan {
+    /// How it travels.
+    pub transport: Transport,
+    /// Where to connect to.
+    pub address: SocketAddr,
+    /// The WebSocket resource; empty for TCP.
+    pub resource: String,
+    /// The relay's URI.
+    pub relay_uri: String,
+    /// Ours.
+    pub own_uri: String,
+}
+
+/// One session.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// From 0.
+    pub index: u32,
+    /// Leg A, leg B.
+    pub legs: [LegPlan; 2],
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Closed {
+    /// Why.
+    pub cause: Cause,
+    /// What the relay counted.
+    pub counts: SessionCounts,
+}
+
+#[derive(Default)]
+struct Session {
+    created: Option<[(String, String); 2]>,
+    legs_up: [bool; 2],
+    closed: Option<Closed>,
+}
+
+/// An attachment to the relay, with the sessions that were made through it.
+pub struct Stub {
+    attachment: Attachment,
+    sessions: Vec<Session>,
+    /// The id of the session with index 0.
+    first: u64,
+    refused: Option<String>,
+}
+
+impl Stub {
+    /// Attaches. Errors say what to do.
+    pub fn attach(socket: &Path) -> Result<Stub, String> {
+        let attachment = Attachment::connect(socket).map_err(|error| error.to_string())?;
+        let mut octets = [0; 4];
+        getrandom::fill(&mut octets).map_err(|error| error.to_string())?;
+        // Ids of a run before this one, which the relay may remember, are other ones.
+        let first = u64::from(u32::from_ne_bytes(octets)) << 32;
+        Ok(Stub {
+            attachment,
+            sessions: Vec::new(),
+            first,
+            refused: None,
+        })
+    }
+
+    /// Shards of the relay.
+    pub fn shards(&self) -> usize {
+        self.attachment.shards.len()
+    }
+
+    /// The socket to the relay, by which its process can be known.
+    pub fn socket(&self) -> &std::os::unix::net::UnixStream {
+        &self.attachment.socket
+    }
+
+    /// Makes the sessions of a load.
+    pub fn create(&mut self, load: &Load) -> Result<Vec<Plan>, String> {
+        let transports = load.legs.transports();
+        self.sessions = (0..load.sessions).map(|_| Session::default()).collect();
+        for index in 0..load.sessions {
+            let session = SessionId(self.first + u64::from(index));
+            let command = Command::Create {
+                session,
+                legs: transports,
+                deadline_ms: BINDING_MS,
+            };
+            self.push(index, &command)?;
+        }
+        self.wait_until("make the sessions", |session| session.created.is_some())?;
+        let mut plans = Vec::new();
+        for index in 0..load.sessions {
+            let created = self.sessions[index as usize].created.take();
+            let created = created.ok_or("a session vanished")?;
+            let plan = plan(index, transports, &created)?;
+            for (leg, its) in [Leg::A, Leg::B].into_iter().zip(&plan.legs) {
+                let session = SessionId(self.first + u64::from(index));
+                let path = its.own_uri.as_bytes();
+                self.push(
+                    index,
+                    &Command::SetPeer {
+                        session,
+                        leg,
+                        path,
+                        connect: None,
+                    },
+                )?;
+            }
+            plans.push(plan);
+        }
+        Ok(plans)
+    }
+
+    /// Waits until the relay has told that every leg is bound.
+    pub fn wait_bound(&mut self) -> Result<(), String> {
+        self.wait_until("bind all legs", |session| session.legs_up == [true, true])
+    }
+
+    /// Ends all sessions and gives how each ended.
+    pub fn delete(&mut self) -> Result<Vec<Closed>, String> {
+        for index in 0..self.sessions.len() as u32 {
+            let session = SessionId(self.first + u64::from(index));
+            self.push(index, &Command::Delete { session })?;
+        }
+        self.wait_until("end the sessions", |session| session.closed.is_some())?;
+        Ok(self
+            .sessions
+            .iter()
+            .filter_map(|session| session.closed)
+            .collect())
+    }
+
+    /// Hears what the relay has to say; an error if a session ended by itself.
+    pub fn listen(&mut self, timeout: Duration) -> Result<(), String> {
+        self.hear()?;
+        self.wait(timeout)?;
+        self.hear()?;
+        let closed = self
+            .sessions
+            .iter()
+            .position(|session| session.closed.is_some());
+        match closed.map(|index| (index, self.sessions[index].closed)) {
+            Some((index, Some(Closed { cause, .. }))) => Err(format!(
+                "the relay ended session {index} by itself: {cause:?}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The sum of a counter over all shards.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        let shards = self.attachment.shards.iter();
+        shards
+            .map(|shard| shard.counters.snapshot()[counter.index()])
+            .sum()
+    }
+
+    fn push(&mut self, index: u32, command: &Command<'_>) -> Result<(), String> {
+        let mut record = Record::default();
+        command
+            .encode(&mut record)
+            .map_err(|error| format!("a command: {error:?}"))?;
+        let shard = index as usize % self.attachment.shards.len();
+        let until = Instant::now() + ANSWERS;
+        while let Err(full) = self.attachment.shards[shard].commands.push(&record) {
+            if Instant::now() > until {
+                return Err(format!("the relay takes no commands: {full:?}"));
+            }
+            self.hear()?;
+            self.wait(Duration::from_millis(10))?;
+        }
+        self.hear()
+    }
+
+    fn wait_until(&mut self, what: &str, done: impl Fn(&Session) -> bool) -> Result<(), String> {
+        let until = Instant::now() + ANSWERS;
+        loop {
+            self.hear()?;
+            if let Some(refused) = self.refused.take() {
+                return Err(refused);
+            }
+            let missing = self
+                .sessions
+                .iter()
+                .filter(|session| !done(session))
+                .count();
+            if missing == 0 {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                let all = self.sessions.len();
+                return Err(format!(
+                    "the relay did not {what}: {missing} of {all} are missing"
+                ));
+            }
+            self.wait(Duration::from_millis(100))?;
+        }
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<(), String> {
+        match self
+            .attachment
+            .wait(Some(timeout))
+            .map_err(|error| error.to_string())?
+        {
+            Woken::Ready | Woken::TimedOut => Ok(()),
+            Woken::HungUp => {
+                Err("the relay hung up: it died, or another control attached to it".to_owned())
+            }
+        }
+    }
+
+    /// Takes all events that wait.
+    fn hear(&mut self) -> Result<(), String> {
+        let mut record = Record::default();
+        for shard in &mut self.attachment.shards {
+            while shard
+                .events
+                .pop(&mut record)
+                .map_err(|error| format!("{error:?}"))?
+            {
+                let event = Event::decode(&record).map_err(|error| format!("{error:?}"))?;
+                let (first, sessions) = (self.first, &mut self.sessions);
+                match event {
+                    Event::Created { session, legs } => {
+                        if let Some(session) = of(sessions, first, session) {
+                            let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+                            session.created =
+                                Some(legs.map(|leg| (text(leg.path), text(leg.resource))));
+                        }
+                    }
+                    Event::Refused { session, reason } => {
+                        if of(sessions, first, session).is_some() {
+                            self.refused = Some(explain(reason));
+                        }
+                    }
+                    Event::LegUp { session, leg, .. } => {
+                        if let Some(session) = of(sessions, first, session) {
+                            session.legs_up[usize::from(leg == Leg::B)] = true;
+                        }
+                    }
+                    Event::Closed {
+                        session,
+                        cause,
+                        counts,
+                    } => {
+                        if let Some(session) = of(sessions, first, session) {
+                            session.closed = Some(Closed { cause, counts });
+                        }
+                    }
+                    Event::LegDown { .. } | Event::Listed { .. } | Event::ListEnd { .. } => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The session with this id, if it is one of this run.
+fn of(sessions: &mut [Session], first: u64, id: SessionId) -> Option<&mut Session> {
+    sessions.get_mut(usize::try_from(id.0.wrapping_sub(first)).ok()?)
+}
+
+fn explain(reason: link::Refusal) -> String {
+    use link::Refusal;
+    let advice = match reason {
+        Refusal::NoPorts => "give the relay more ports, or load it with fewer sessions",
+        Refusal::NoSessions | Refusal::NoMemory => "load it with fewer sessions",
+        Refusal::TransportUnknown => "choose other --legs",
+        Refusal::Draining => "it is being drained; start another",
+        _ => "this is a mistake of the generator or of the relay",
+    };
+    format!("the relay refused a session ({reason:?}): {advice}")
+}
+
+fn plan(
+    index: u32,
+    transports: [Transport; 2],
+    created: &[(String, String); 2],
+) -> Result<Plan, String> {
+    let leg = |number: usize| {
+        let (relay_uri, resource) = &created[number];
+        let authority = relay_uri
+            .split("://")
+            .nth(1)
+            .and_then(|rest| rest.split('/').next());
+        let address = authority.and_then(|authority| authority.parse().ok());
+        let address =
+            address.ok_or_else(|| format!("the relay's URI {relay_uri} has no address"))?;
+        let own_uri = match transports[number] {
+            Transport::Ws | Transport::Wss => {
+                format!("msrp://b{index:06}.invalid:2855/load{index:08}{number};ws")
+            }
+            Transport::Tcp | Transport::Tls => {
+                format!("msrp://127.0.0.1:2855/load{index:08}{number};tcp")
+            }
+        };
+        let (resource, relay_uri) = (resource.clone(), relay_uri.clone());
+        Ok(LegPlan {
+            transport: transports[number],
+            address,
+            resource,
+            relay_uri,
+            own_uri,
+        })
+    };
+    let legs = [leg(0).map_err(|e: String| e)?, leg(1)?];
+    Ok(Plan { index, legs })
+}
