@@ -52,8 +52,8 @@ pub const COMMANDS_PER_TURN: usize = 64;
 /// An upgrade request of a browser may be as long as this.
 pub const UPGRADE_BYTES_MAX: usize = wire::limits::UPGRADE_BYTES_MAX;
 
-/// Requests of one session and direction that may wait for their response. At the bound the
-/// sender is no longer read: it has not waited for a thousand answers.
+/// Requests of one session and direction that are remembered for their response. More are passed
+/// on without being remembered.
 pub const PENDING_PER_DIRECTION_MAX: u32 = 1024;
 
 /// A request whose response has not come by then is forgotten; its sender counts the same 30 s

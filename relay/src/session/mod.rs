@@ -70,16 +70,14 @@ pub enum Verdict {
     },
     /// Discard it without a word.
     Discard,
-    /// Do not read on: the other leg is not up, a path is not known yet, or too many requests of
-    /// this leg wait for their response. Ask again when that has changed.
+    /// Do not read on: the other leg is not up, or a path is not known yet. Ask again when that has
+    /// changed.
     Wait,
-    /// Do not read on: a pool of the shard is dry. Ask again when something was given back.
-    Dry,
 }
 
 impl Sessions {
     /// Decides about a message from the peer of `leg`, given its head and the head's octets.
-    /// [`Verdict::Wait`] and [`Verdict::Dry`] change nothing; every other verdict sets the leg's [`Flow`].
+    /// [`Verdict::Wait`] changes nothing; every other verdict sets the leg's [`Flow`].
     pub fn route(
         &mut self,
         session: u32,
@@ -96,7 +94,7 @@ impl Sessions {
             Kind::Response(_) => self.route_response(session, leg, head, octets, scratch),
         };
         let flow = match verdict {
-            Verdict::Wait | Verdict::Dry => return verdict,
+            Verdict::Wait => return verdict,
             Verdict::Forward { .. } => Flow::Forwarding {
                 what: forwarded(head.kind),
             },
@@ -162,17 +160,8 @@ impl Sessions {
             Method::Auth | Method::Nickname | Method::Other => true,
         };
         let transaction = head.transaction.of(octets);
-        if expects {
-            if self.pending.contains(index, leg, transaction) {
-                return self.answer(index, leg, head, octets, status::BAD_REQUEST, scratch);
-            }
-            let waiting = session.pending.counts[leg.index()];
-            if waiting >= PENDING_PER_DIRECTION_MAX {
-                return Verdict::Wait;
-            }
-            if self.pending.is_full() {
-                return Verdict::Dry;
-            }
+        if expects && self.pending.contains(index, leg, transaction) {
+            return self.answer(index, leg, head, octets, status::BAD_REQUEST, scratch);
         }
         let start = writer::Start::AsReceived(head.subject.of(octets));
         let (to, from) = (self.texts.get(destination), theirs.local.uri(&self.texts));
@@ -181,28 +170,56 @@ impl Sessions {
             return Verdict::Discard;
         };
         if expects {
-            // From-Path is nearly always what the peer's session description said.
             let known = self.texts.get(remote) == from_path;
-            let from_path = if known {
-                None
-            } else {
-                self.texts.put(from_path)
-            };
-            if !known && from_path.is_none() {
-                return Verdict::Dry;
-            }
             let is_send = method == Method::Send;
-            let request = Request {
-                session: index,
-                from: leg,
-                is_send,
-                from_path,
-            };
-            let mut list = self[index].pending;
-            self.pending.insert(&mut list, request, transaction, now);
-            self[index].pending = list;
+            self.remember(index, leg, is_send, transaction, (!known).then_some(from_path), now);
         }
         Verdict::Forward { prefix }
+    }
+
+    /// Remembers a request for its response. At the bounds it is not remembered but counted: a
+    /// response that no request is found for then goes back by the path that is known. Not to read
+    /// on instead would not do: responses stand in line behind requests, and two legs that waited
+    /// for each other's would wait for ever.
+    fn remember(
+        &mut self,
+        index: u32,
+        leg: Leg,
+        is_send: bool,
+        transaction: &[u8],
+        from_path: Option<&[u8]>,
+        now: u64,
+    ) {
+        let waiting = self[index].pending.counts[leg.index()];
+        let is_full = self.pending.is_full() || waiting >= PENDING_PER_DIRECTION_MAX;
+        // From-Path is nearly always what the peer's session description said, and not kept.
+        let kept = match from_path {
+            Some(path) if !is_full => self.texts.put(path).map(Some),
+            Some(_) => None,
+            None => Some(None),
+        };
+        match kept {
+            Some(from_path) if !is_full => {
+                let request = Request { session: index, from: leg, is_send, from_path };
+                let mut list = self[index].pending;
+                self.pending.insert(&mut list, request, transaction, now);
+                self[index].pending = list;
+            }
+            _ => self[index].legs[leg.index()].unremembered += 1,
+        }
+    }
+
+    /// The request that a response from the other leg answers.
+    fn recall(&mut self, index: u32, asker: Leg, transaction: &[u8]) -> Option<Request> {
+        let mut list = self[index].pending;
+        let found = self.pending.take(&mut list, index, asker, transaction);
+        self[index].pending = list;
+        if found.is_some() {
+            return found;
+        }
+        let unremembered = &mut self[index].legs[asker.index()].unremembered;
+        *unremembered = unremembered.checked_sub(1)?;
+        Some(Request { session: index, from: asker, is_send: true, from_path: None })
     }
 
     fn route_response(
@@ -220,11 +237,9 @@ impl Sessions {
         if head.fault.is_some() || !paths::is_only(to_us, local) {
             return Verdict::Discard;
         }
-        let mut list = self[index].pending;
-        let Some(request) = self.pending.take(&mut list, index, asker, transaction) else {
+        let Some(request) = self.recall(index, asker, transaction) else {
             return Verdict::Discard;
         };
-        self[index].pending = list;
         let back = &self[index].legs[asker.index()];
         let from_path = match request.from_path.or(back.remote) {
             Some(text) => self.texts.get(text),
@@ -285,8 +300,7 @@ impl Sessions {
 
     /// Forgets requests whose response has not come in time. RFC 4975, 7.1.1: their senders count
     /// the same 30 s, so nobody needs to be told.
-    pub fn expire_pending(&mut self, now: u64) -> u64 {
-        let mut expired = 0;
+    pub fn expire_pending(&mut self, now: u64) {
         while let Some(session) = self.pending.expired(now) {
             let mut list = self[session].pending;
             let request = self.pending.take_oldest(&mut list);
@@ -294,9 +308,7 @@ impl Sessions {
             if let Some(text) = request.from_path {
                 self.texts.free(text);
             }
-            expired += 1;
         }
-        expired
     }
 
     /// The session's life is over: what it held is given back. Its slot stays until control has

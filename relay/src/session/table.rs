@@ -43,6 +43,8 @@ pub struct LegSlot {
     pub peer: Option<SocketAddr>,
     /// What becomes of the chunk that its peer is sending.
     pub flow: Flow,
+    /// Requests of its peer that were passed on without being remembered, for want of room.
+    pub unremembered: u32,
 }
 
 impl LegSlot {

@@ -127,6 +127,7 @@ impl<R: Ring> Shard<R> {
             listener: Some(number),
             peer: None,
             flow: Flow::Between,
+            unremembered: 0,
         })
     }
 

@@ -147,7 +147,7 @@ pub struct Connection {
     pub said_goodbye: bool,
     /// Operations under way whose last completion has not come.
     pub operations: u8,
-    /// Its input cannot be read on until the other leg, a path or a response has come.
+    /// Its input cannot be read on until the other leg or a path has come.
     pub waiting: bool,
     /// It is in the list of those with something to send.
     pub listed_to_send: bool,

@@ -19,7 +19,7 @@ use crate::session::{self, Flow, Forwarded, Verdict};
 pub(super) enum Delivery {
     /// It is dealt with.
     Done,
-    /// Not yet, until the other leg, a path or a response has come: the same octets again.
+    /// Not yet, until the other leg or a path has come: the same octets again.
     Wait,
     /// Not yet, until something was given back to a pool: the same octets again.
     Dry,
@@ -40,9 +40,9 @@ impl<R: Ring> Shard<R> {
             match self.open_chunk(slot, region, part, head) {
                 Opened::Forward(prefix) => return self.pass_on(slot, region, part, prefix),
                 Opened::Discard => {}
-                Opened::NotYet(delivery) => {
+                Opened::NotYet => {
                     self.connections[slot].reader = reader_before;
-                    return delivery;
+                    return Delivery::Wait;
                 }
                 Opened::Gone => return Delivery::Gone,
             }
@@ -80,8 +80,7 @@ impl<R: Ring> Shard<R> {
                 Opened::Discard
             }
             Verdict::Discard => Opened::Discard,
-            Verdict::Wait => Opened::NotYet(Delivery::Wait),
-            Verdict::Dry => Opened::NotYet(Delivery::Dry),
+            Verdict::Wait => Opened::NotYet,
         }
     }
 
@@ -133,17 +132,6 @@ impl<R: Ring> Shard<R> {
             self.emit(out, region, part, prefix);
             self.count_part(leg, what, part);
             self.press_back(slot, out);
-        }
-        if let (
-            Some(asker),
-            Flow::Forwarding {
-                what: Forwarded::Response,
-            },
-        ) = (out, flow)
-        {
-            // The asker may have been waiting for fewer of its requests to be open, or others for
-            // the place of this one.
-            self.wake(asker);
         }
         region.start += part.span.end as u32;
         self.connections[slot].message_over =
@@ -262,8 +250,8 @@ enum Opened {
     Forward(usize),
     /// It goes nowhere.
     Discard,
-    /// It cannot be passed on yet, for this reason.
-    NotYet(Delivery),
+    /// Nobody is there to take it yet.
+    NotYet,
     /// The connection ends.
     Gone,
 }

@@ -165,9 +165,7 @@ impl<R: Ring> Shard<R> {
             self.metrics.add(Counter::Timeouts, 1);
             self.timer_fired(owner);
         }
-        if self.sessions.expire_pending(now) > 0 {
-            self.relieved = true;
-        }
+        self.sessions.expire_pending(now);
         self.retry();
         self.send_all();
         self.settle_arena();

@@ -24,7 +24,7 @@ enum Progress {
     Again,
     /// Something is wanting in a pool; try when something was given back.
     Park,
-    /// The other leg, a path or a response is wanting; try when woken.
+    /// The other leg or a path is wanting; try when woken.
     Wait,
     /// The connection is not read any more.
     Gone,
