@@ -187,7 +187,7 @@ impl SipFactory {
         Ok(SipMessage::draft(&self.0, view))
     }
 
-    /// From the user to whom the frame names, else to the other party of the subsession.
+    /// From the user to the other party of the subsession; without one, to whom the frame names.
     fn request_to_peer(&self, method: &str) -> Checked<SipMessage> {
         let run = &self.0.run;
         let named = match &run.message {

@@ -128,8 +128,13 @@ impl WebFactory {
         }
         let mut header = header;
         if let Some(subsession) = &self.0.run.subsession {
-            header.insert("initiator".into(), subsession.initiator.clone().into());
-            header.insert("target".into(), subsession.target.clone().into());
+            let parties = [
+                ("initiator", &subsession.initiator),
+                ("target", &subsession.target),
+            ];
+            for (key, party) in parties.into_iter().filter(|(_, party)| !party.is_empty()) {
+                header.insert(key.into(), party.clone().into());
+            }
         }
         Ok(WebMessage {
             shared: self.0.clone(),
