@@ -25,8 +25,16 @@ pub struct Chunk {
 impl Chunk {
     /// The octets.
     pub fn write(&self) -> Vec<u8> {
-        let Chunk { transaction, subject, to, from, headers, .. } = self;
-        let head = format!("MSRP {transaction} {subject}\r\nTo-Path: {to}\r\nFrom-Path: {from}\r\n");
+        let Chunk {
+            transaction,
+            subject,
+            to,
+            from,
+            headers,
+            ..
+        } = self;
+        let head =
+            format!("MSRP {transaction} {subject}\r\nTo-Path: {to}\r\nFrom-Path: {from}\r\n");
         let mut octets = head.into_bytes();
         octets.extend(headers.as_bytes());
         if let Some(body) = &self.body {
@@ -40,7 +48,8 @@ impl Chunk {
 
     /// Whether it is a response.
     pub fn is_response(&self) -> bool {
-        self.subject.starts_with(|first: char| first.is_ascii_digit())
+        self.subject
+            .starts_with(|first: char| first.is_ascii_digit())
     }
 
     /// The value of a header, if it is there.
@@ -66,13 +75,19 @@ impl Chunk {
     /// Takes the first whole message off the front of a stream. `None`: it is not all there.
     pub fn take(stream: &mut Vec<u8>) -> Option<Chunk> {
         let find = |needle: &[u8], from: usize| {
-            let place = stream[from..].windows(needle.len()).position(|here| here == needle);
+            let place = stream[from..]
+                .windows(needle.len())
+                .position(|here| here == needle);
             place.map(|place| from + place)
         };
         let line = find(b"\r\n", 0)?;
         let first = std::str::from_utf8(&stream[..line]).expect("a start line is text");
         let mut words = first.splitn(3, ' ');
-        assert_eq!(words.next(), Some("MSRP"), "a message begins with MSRP: {first}");
+        assert_eq!(
+            words.next(),
+            Some("MSRP"),
+            "a message begins with MSRP: {first}"
+        );
         let transaction = words.next().expect("a transaction id").to_owned();
         let subject = words.next().expect("a method or status").to_owned();
 
@@ -83,7 +98,10 @@ impl Chunk {
                 let place = find(dashes.as_bytes(), at)?;
                 let after = place + dashes.len();
                 let tail = stream.get(after..after + 3)?;
-                if stream[..place].ends_with(b"\r\n") && b"$+#".contains(&tail[0]) && tail[1..] == *b"\r\n" {
+                if stream[..place].ends_with(b"\r\n")
+                    && b"$+#".contains(&tail[0])
+                    && tail[1..] == *b"\r\n"
+                {
                     return Some((place, char::from(tail[0]), after + 3));
                 }
                 at = place + 1;
@@ -105,13 +123,24 @@ impl Chunk {
         let mut lines = head.split_inclusive("\r\n");
         let value = |line: Option<&str>, name: &str| {
             let line = line.expect("a path line");
-            line.strip_prefix(name).unwrap_or_else(|| panic!("{name} expected: {line}")).trim().to_owned()
+            line.strip_prefix(name)
+                .unwrap_or_else(|| panic!("{name} expected: {line}"))
+                .trim()
+                .to_owned()
         };
         let to = value(lines.next(), "To-Path:");
         let from = value(lines.next(), "From-Path:");
         let headers = lines.collect();
         stream.drain(..end);
-        Some(Chunk { transaction, subject, to, from, headers, body, flag })
+        Some(Chunk {
+            transaction,
+            subject,
+            to,
+            from,
+            headers,
+            body,
+            flag,
+        })
     }
 }
 
@@ -121,6 +150,8 @@ pub struct Frames {
     stream: Vec<u8>,
     message: Vec<u8>,
     upgraded: bool,
+    /// The server knows no such resource.
+    pub refused: bool,
 }
 
 impl Frames {
@@ -141,7 +172,11 @@ impl Frames {
         let mut opcode = 2;
         loop {
             let left = message.len() - at;
-            let take = if chance.percent(50) { left } else { chance.below(left as u64 + 1) as usize };
+            let take = if chance.percent(50) {
+                left
+            } else {
+                chance.below(left as u64 + 1) as usize
+            };
             // Now and then the end comes as an empty frame of its own.
             let fin = take == left && (left == 0 || !chance.percent(10));
             frame(&mut octets, opcode, fin, &message[at..at + take], chance);
@@ -172,7 +207,14 @@ impl Frames {
                 return messages;
             };
             let head = String::from_utf8_lossy(&self.stream[..end]).into_owned();
-            assert!(head.starts_with("HTTP/1.1 101 "), "the upgrade is refused: {head}");
+            if head.starts_with("HTTP/1.1 404 ") {
+                self.refused = true;
+                return messages;
+            }
+            assert!(
+                head.starts_with("HTTP/1.1 101 "),
+                "the upgrade is refused: {head}"
+            );
             assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
             self.stream.drain(..end + 4);
             self.upgraded = true;
@@ -181,7 +223,11 @@ impl Frames {
             self.stream.drain(..bytes);
             match opcode {
                 0 | 2 => {
-                    assert_eq!(opcode == 2, self.message.is_empty(), "fragments are in order");
+                    assert_eq!(
+                        opcode == 2,
+                        self.message.is_empty(),
+                        "fragments are in order"
+                    );
                     self.message.extend(payload);
                     if fin {
                         messages.push(std::mem::take(&mut self.message));
@@ -200,8 +246,14 @@ impl Frames {
         assert_eq!(first & 0x70, 0, "no reserved bits");
         assert_eq!(second & 0x80, 0, "a server does not mask");
         let (length, at) = match second {
-            126 => (u16::from_be_bytes(self.stream.get(2..4)?.try_into().ok()?) as usize, 4),
-            127 => (u64::from_be_bytes(self.stream.get(2..10)?.try_into().ok()?) as usize, 10),
+            126 => (
+                u16::from_be_bytes(self.stream.get(2..4)?.try_into().ok()?) as usize,
+                4,
+            ),
+            127 => (
+                u64::from_be_bytes(self.stream.get(2..10)?.try_into().ok()?) as usize,
+                10,
+            ),
             short => (short as usize, 2),
         };
         let payload = self.stream.get(at..at + length)?.to_vec();
@@ -230,5 +282,10 @@ fn frame(out: &mut Vec<u8>, opcode: u8, fin: bool, payload: &[u8], chance: &mut 
     let mut mask = [0; 4];
     chance.fill(&mut mask);
     out.extend(mask);
-    out.extend(payload.iter().enumerate().map(|(place, octet)| octet ^ mask[place % 4]));
+    out.extend(
+        payload
+            .iter()
+            .enumerate()
+            .map(|(place, octet)| octet ^ mask[place % 4]),
+    );
 }

@@ -77,7 +77,10 @@ impl FakeRing {
 
     /// A peer connects to a port of the shard. `None`: refused.
     pub fn dial(&mut self, port: u16) -> Option<usize> {
-        let listening = self.listening.values_mut().find(|listening| listening.port == port)?;
+        let listening = self
+            .listening
+            .values_mut()
+            .find(|listening| listening.port == port)?;
         let link = self.links.len();
         self.links.push(Link::default());
         listening.backlog.push_back(link);
@@ -91,7 +94,10 @@ impl FakeRing {
 
     /// Links by which the shard has connected to this address.
     pub fn connected_to(&mut self, address: SocketAddr) -> Vec<usize> {
-        self.reachable.get_mut(&address).map(std::mem::take).unwrap_or_default()
+        self.reachable
+            .get_mut(&address)
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// The peer sends.
@@ -139,7 +145,12 @@ impl FakeRing {
     }
 
     fn complete(&mut self, token: Token, result: Result<u32, i32>, more: bool) {
-        self.completions.push_back(Completion { token, result, buffer: None, more });
+        self.completions.push_back(Completion {
+            token,
+            result,
+            buffer: None,
+            more,
+        });
     }
 
     fn link_of(&mut self, token: Token) -> &mut Link {
@@ -171,7 +182,10 @@ impl FakeRing {
                 false
             }
             Waiting::Close => {
-                let link = self.slots.remove(&token.slot).expect("an open slot is closed");
+                let link = self
+                    .slots
+                    .remove(&token.slot)
+                    .expect("an open slot is closed");
                 self.links[link].closed = true;
                 self.complete(token, Ok(0), false);
                 false
@@ -184,7 +198,9 @@ impl FakeRing {
             self.complete(token, Err(libc::EINVAL), false);
             return false;
         };
-        let Some(link) = listening.backlog.pop_front() else { return true };
+        let Some(link) = listening.backlog.pop_front() else {
+            return true;
+        };
         listening.accepted_from = Some(SocketAddr::from(([127, 0, 0, 1], 40_000 + link as u16)));
         let former = self.slots.insert(token.slot, link);
         assert!(former.is_none(), "slot {} is in use", token.slot);
@@ -232,13 +248,26 @@ impl FakeRing {
             return false;
         };
         let waiting = self.link_of(token).to_shard.len().min(DATA_BYTES);
-        let bytes = if self.kind { waiting } else { self.chance.piece(waiting) };
+        let bytes = if self.kind {
+            waiting
+        } else {
+            self.chance.piece(waiting)
+        };
         let octets: Vec<u8> = self.link_of(token).to_shard.drain(..bytes).collect();
         let start = HEADROOM_BYTES as u32;
-        let span = Span { slot: buffer.into(), start, bytes: bytes as u32 };
+        let span = Span {
+            slot: buffer.into(),
+            start,
+            bytes: bytes as u32,
+        };
         self.memory.octets_mut(span).copy_from_slice(&octets);
         let (result, buffer) = (Ok(bytes as u32), Some(buffer));
-        self.completions.push_back(Completion { token, result, buffer, more });
+        self.completions.push_back(Completion {
+            token,
+            result,
+            buffer,
+            more,
+        });
         more
     }
 
@@ -254,11 +283,21 @@ impl FakeRing {
         if link.stalled {
             return true;
         }
-        let mut left = if self.kind { all } else { self.chance.piece(all) };
+        let mut left = if self.kind {
+            all
+        } else {
+            self.chance.piece(all)
+        };
         self.complete(token, Ok(left as u32), false);
         for span in spans {
             let taken = left.min(span.bytes as usize);
-            let octets = self.memory.octets(Span { bytes: taken as u32, ..*span }).to_vec();
+            let octets = self
+                .memory
+                .octets(Span {
+                    bytes: taken as u32,
+                    ..*span
+                })
+                .to_vec();
             self.link_of(token).to_peer.extend(octets);
             left -= taken;
         }
@@ -271,14 +310,21 @@ impl Ring for FakeRing {
         if !self.kind && self.chance.percent(5) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        let listening = Listening { port, backlog: VecDeque::new(), accepted_from: None };
+        let listening = Listening {
+            port,
+            backlog: VecDeque::new(),
+            accepted_from: None,
+        };
         let former = self.listening.insert(listener, listening);
         assert!(former.is_none(), "listener {listener} is open already");
         Ok(())
     }
 
     fn unlisten(&mut self, listener: u32) {
-        let listening = self.listening.remove(&listener).expect("an open listener is closed");
+        let listening = self
+            .listening
+            .remove(&listener)
+            .expect("an open listener is closed");
         for link in listening.backlog {
             self.links[link].reset = true;
         }
@@ -307,7 +353,12 @@ impl Ring for FakeRing {
     fn send(&mut self, spans: &[Span], token: Token) {
         let doubled = self.waiting.iter().any(|(other, _)| *other == token);
         assert!(!doubled, "one send per connection");
-        self.waiting.push((token, Waiting::Send { spans: spans.to_vec() }));
+        self.waiting.push((
+            token,
+            Waiting::Send {
+                spans: spans.to_vec(),
+            },
+        ));
     }
 
     fn shutdown(&mut self, token: Token) {
@@ -315,13 +366,20 @@ impl Ring for FakeRing {
     }
 
     fn close(&mut self, token: Token) {
-        let busy = self.waiting.iter().any(|(other, _)| other.slot == token.slot);
+        let busy = self
+            .waiting
+            .iter()
+            .any(|(other, _)| other.slot == token.slot);
         assert!(!busy, "a slot is closed while operations are under way");
         self.waiting.push((token, Waiting::Close));
     }
 
     fn cancel(&mut self, token: Token) {
-        if let Some(place) = self.waiting.iter().position(|(waiting, _)| *waiting == token) {
+        if let Some(place) = self
+            .waiting
+            .iter()
+            .position(|(waiting, _)| *waiting == token)
+        {
             let (_, waiting) = self.waiting.remove(place);
             if let Waiting::Connect { .. } = waiting {
                 // The descriptor is there all the same, and is to be closed.
@@ -334,7 +392,10 @@ impl Ring for FakeRing {
     }
 
     fn provide(&mut self, buffer: u16) {
-        assert!(!self.buffers.contains(&buffer), "buffer {buffer} is given back twice");
+        assert!(
+            !self.buffers.contains(&buffer),
+            "buffer {buffer} is given back twice"
+        );
         self.buffers.push_back(buffer);
     }
 
@@ -360,4 +421,3 @@ impl Ring for FakeRing {
         self.enters
     }
 }
-

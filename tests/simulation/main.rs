@@ -12,7 +12,11 @@ use world::{Plan, World};
 const SEEDS: u64 = 256;
 
 fn seeds() -> std::ops::Range<u64> {
-    let read = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let read = |name| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().expect("a number"))
+    };
     match (read("SEED"), read("SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
         (None, Some(seeds)) => 0..seeds,
@@ -33,7 +37,13 @@ fn for_each_seed(name: &str, test: impl Fn(u64) + std::panic::RefUnwindSafe) {
 #[test]
 fn what_is_sent_arrives_once_in_order_and_unchanged() {
     for_each_seed("kind", |seed| {
-        let mut world = World::new(seed, Plan { leaves: false, exclusive_ports: seed % 2 == 0 });
+        let mut world = World::new(
+            seed,
+            Plan {
+                leaves: false,
+                exclusive_ports: seed % 2 == 0,
+            },
+        );
         world.run_until_quiet();
         world.check_complete();
         world.end_everything();
@@ -44,7 +54,13 @@ fn what_is_sent_arrives_once_in_order_and_unchanged() {
 #[test]
 fn peers_may_leave_at_any_point_and_nothing_stays_behind() {
     for_each_seed("leaving", |seed| {
-        let mut world = World::new(seed, Plan { leaves: true, exclusive_ports: seed % 2 == 0 });
+        let mut world = World::new(
+            seed,
+            Plan {
+                leaves: true,
+                exclusive_ports: seed % 2 == 0,
+            },
+        );
         world.run_until_quiet();
         world.check_prefixes();
         world.end_everything();
@@ -56,12 +72,23 @@ fn peers_may_leave_at_any_point_and_nothing_stays_behind() {
 #[test]
 fn a_seed_repeats_a_run_exactly() {
     let run = |seed| {
-        let mut world = World::new(seed, Plan { leaves: true, exclusive_ports: false });
+        let mut world = World::new(
+            seed,
+            Plan {
+                leaves: true,
+                exclusive_ports: false,
+            },
+        );
         world.run_until_quiet();
         world.end_everything();
         let metrics = world.shard.metrics();
-        [Counter::Turns, Counter::Completions, Counter::OctetsSent, Counter::OctetsReceived]
-            .map(|counter| metrics.get(counter))
+        [
+            Counter::Turns,
+            Counter::Completions,
+            Counter::OctetsSent,
+            Counter::OctetsReceived,
+        ]
+        .map(|counter| metrics.get(counter))
     };
     assert_eq!(run(7), run(7));
     assert_ne!(run(7), run(8));

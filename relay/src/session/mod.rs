@@ -27,6 +27,9 @@ pub use texts::{Text, Texts};
 use crate::limits::{PENDING_PER_DIRECTION_MAX, PREFIX_BYTES_MAX};
 use pending::Request;
 
+/// How transaction ids of requests of our own begin. What they are answered goes to nobody.
+pub const OWN_TRANSACTION: &[u8] = b"rly.";
+
 /// What becomes of the chunk that a leg's peer is sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
@@ -172,7 +175,14 @@ impl Sessions {
         if expects {
             let known = self.texts.get(remote) == from_path;
             let is_send = method == Method::Send;
-            self.remember(index, leg, is_send, transaction, (!known).then_some(from_path), now);
+            self.remember(
+                index,
+                leg,
+                is_send,
+                transaction,
+                (!known).then_some(from_path),
+                now,
+            );
         }
         Verdict::Forward { prefix }
     }
@@ -200,7 +210,12 @@ impl Sessions {
         };
         match kept {
             Some(from_path) if !is_full => {
-                let request = Request { session: index, from: leg, is_send, from_path };
+                let request = Request {
+                    session: index,
+                    from: leg,
+                    is_send,
+                    from_path,
+                };
                 let mut list = self[index].pending;
                 self.pending.insert(&mut list, request, transaction, now);
                 self[index].pending = list;
@@ -217,9 +232,17 @@ impl Sessions {
         if found.is_some() {
             return found;
         }
+        if transaction.starts_with(OWN_TRANSACTION) {
+            return None;
+        }
         let unremembered = &mut self[index].legs[asker.index()].unremembered;
         *unremembered = unremembered.checked_sub(1)?;
-        Some(Request { session: index, from: asker, is_send: true, from_path: None })
+        Some(Request {
+            session: index,
+            from: asker,
+            is_send: true,
+            from_path: None,
+        })
     }
 
     fn route_response(

@@ -14,7 +14,7 @@ use super::listeners::Kind;
 use crate::buffers::Queue;
 use crate::limits::{CONNECTING_FOR, DRAINING_FOR, UNBOUND_FOR};
 use crate::ring::{Op, Ring};
-use crate::session::LegStage;
+use crate::session::{LegStage, OWN_TRANSACTION};
 
 impl<R: Ring> Shard<R> {
     /// An accept has completed.
@@ -128,8 +128,10 @@ impl<R: Ring> Shard<R> {
     fn greet(&mut self, slot: u32, session: u32, leg: Leg) {
         let mut random = [0; 32];
         (self.random)(&mut random);
-        let (mut transaction, mut message) = ([0; 16], [0; 16]);
-        writer::identifier(&mut transaction, &random[..16]);
+        let (mut transaction, mut message) = ([0; 20], [0; 16]);
+        let (own, rest) = transaction.split_at_mut(OWN_TRANSACTION.len());
+        own.copy_from_slice(OWN_TRANSACTION);
+        writer::identifier(rest, &random[..16]);
         writer::identifier(&mut message, &random[16..]);
         let texts = self.sessions.texts();
         let ours = self.sessions[session].leg(leg);

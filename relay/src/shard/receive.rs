@@ -78,7 +78,7 @@ impl<R: Ring> Shard<R> {
                 return self.after_operation(slot);
             }
             Err(libc::ECANCELED) => {}
-            Err(_) => return self.broken(slot, Cause::Reset),
+            Err(_) => self.broken(slot, Cause::Reset),
         }
         self.after_operation(slot);
         self.receive_if_wanted(slot);
