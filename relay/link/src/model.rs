@@ -189,7 +189,7 @@ fn model_a_full_queue_loses_nothing_and_wakes_its_writer() {
 
 #[test]
 fn model_slots_are_used_again_without_a_race() {
-    check(3, || run(2, 0, 4, loud));
+    check(3, || run(1, 0, 3, loud));
 }
 
 #[test]
