@@ -123,32 +123,11 @@ impl Sip {
         }
     }
 
-    fn dialog_of(&self, incoming: &Incoming) -> Option<DialogId> {
+    pub(super) fn dialog_of(&self, incoming: &Incoming) -> Option<DialogId> {
         let Head { from, to, .. } = &incoming.head;
         let call_id = incoming.message.call_id();
         self.dialogs
             .find(call_id, to.tag()?, from.tag().unwrap_or(""))
-    }
-
-    /// The ACK of a 2xx: ours, or of a call that goes through the proxy.
-    fn on_ack(&mut self, mut incoming: Incoming, now: Millis, out: &mut Vec<Action>) {
-        let Some(id) = self.dialog_of(&incoming) else {
-            return self.forward_ack(&mut incoming, out);
-        };
-        let Some(dialog) = self.dialogs.of_mut(id) else {
-            return;
-        };
-        let cseq = incoming.head.cseq;
-        if dialog
-            .answer
-            .take_if(|answer| answer.cseq == cseq)
-            .is_none()
-        {
-            return;
-        }
-        self.rearm_dialog(id);
-        out.push(Action::Event(Event::Acked { dialog: id }));
-        self.send_held_bye(id, now, out);
     }
 
     /// RFC 3261, 9.2.
@@ -171,107 +150,6 @@ impl Sip {
             Some(ServerOwner::Proxy(client)) => self.cancel_client(client, now, out),
             Some(ServerOwner::Own) | None => {}
         }
-    }
-
-    /// A request in a dialog of ours. RFC 3261, 12.2.2.
-    fn on_dialog_request(
-        &mut self,
-        incoming: Incoming,
-        id: DialogId,
-        now: Millis,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(dialog) = self.dialogs.of(id) else {
-            return;
-        };
-        let Head {
-            cseq, ref method, ..
-        } = incoming.head;
-        let later = [("Retry-After", "2")];
-        match method {
-            Method::Bye if dialog.phase == Phase::Leaving => {
-                // Two BYEs have crossed.
-                let server = self.open_server(&incoming, ServerOwner::Own, now);
-                return self.answer_plainly(server, 200, now, out);
-            }
-            _ if dialog.phase == Phase::Leaving => {
-                return self.refuse(&incoming, 481, None, &[], out);
-            }
-            _ if dialog.remote_cseq.is_some_and(|last| cseq <= last) => {
-                return self.refuse(&incoming, 500, Some("CSeq is out of order"), &[], out);
-            }
-            Method::Invite if dialog.their_invite.is_some() || dialog.answer.is_some() => {
-                return self.refuse(&incoming, 500, None, &later, out);
-            }
-            Method::Invite if dialog.our_invite.is_some() => {
-                return self.refuse(&incoming, 491, None, &[], out);
-            }
-            Method::Bye => {}
-            Method::Info | Method::Message | Method::Options if dialog.phase == Phase::Early => {
-                return self.refuse(&incoming, 500, None, &later, out);
-            }
-            Method::Invite | Method::Info | Method::Message | Method::Options => {}
-            _ => return self.refuse_method(&incoming, out),
-        }
-        if self.refuse_extensions(&incoming, out) {
-            return;
-        }
-        if *method == Method::Bye {
-            return self.on_bye(incoming, id, now, out);
-        }
-        let invite = *method == Method::Invite;
-        let server = self.open_server(&incoming, ServerOwner::Gateway(Some(id)), now);
-        if let Some(dialog) = self.dialogs.of_mut(id) {
-            dialog.remote_cseq = Some(cseq);
-            dialog.source = Some(incoming.flow);
-            if invite {
-                dialog.their_invite = Some(server);
-                let contact = incoming.message.header_values("Contact").next();
-                if let Some(target) = contact.and_then(sip_uri_of) {
-                    dialog.target = target.to_string();
-                }
-            }
-        }
-        if invite {
-            self.answer_plainly(server, 100, now, out);
-        }
-        let message = incoming.message;
-        out.push(Action::Event(Event::Request {
-            server,
-            dialog: Some(id),
-            message,
-        }));
-    }
-
-    /// RFC 3261, 15.1.2.
-    fn on_bye(&mut self, incoming: Incoming, id: DialogId, now: Millis, out: &mut Vec<Action>) {
-        let Some(dialog) = self.dialogs.of_mut(id) else {
-            return;
-        };
-        dialog.remote_cseq = Some(incoming.head.cseq);
-        dialog.answer = None;
-        let (early, held) = (dialog.phase == Phase::Early, dialog.held_bye.is_some());
-        let invite = dialog.their_invite;
-        if !early && !held {
-            dialog.phase = Phase::Leaving;
-        }
-        self.rearm_dialog(id);
-        if let Some(invite) = invite {
-            self.refuse_invite(invite, 487, now, out);
-        }
-        if early || held {
-            // The gateway knows that it is over, or has said so itself.
-            let server = self.open_server(&incoming, ServerOwner::Own, now);
-            self.answer_plainly(server, 200, now, out);
-            return self.send_held_bye(id, now, out);
-        }
-        let server = self.open_server(&incoming, ServerOwner::Gateway(Some(id)), now);
-        let message = incoming.message;
-        out.push(Action::Event(Event::Request {
-            server,
-            dialog: Some(id),
-            message,
-        }));
     }
 
     /// A request for us or for a user of our domain.
@@ -489,7 +367,7 @@ impl Sip {
     }
 
     /// 501 for a method nobody knows, 405 for one that is not for here.
-    fn refuse_method(&self, incoming: &Incoming, out: &mut Vec<Action>) {
+    pub(super) fn refuse_method(&self, incoming: &Incoming, out: &mut Vec<Action>) {
         let code = if matches!(incoming.head.method, Method::Other(_)) {
             501
         } else {
@@ -499,7 +377,7 @@ impl Sip {
     }
 
     /// 420 if something is required that we don't do, which is every extension so far.
-    fn refuse_extensions(&self, incoming: &Incoming, out: &mut Vec<Action>) -> bool {
+    pub(super) fn refuse_extensions(&self, incoming: &Incoming, out: &mut Vec<Action>) -> bool {
         self.refuse_required(incoming, "Require", out)
     }
 

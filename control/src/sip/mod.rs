@@ -19,20 +19,30 @@ mod api;
 mod compose;
 mod dialog;
 mod framer;
+mod in_dialog;
 mod incoming;
 mod machine;
 mod message;
 mod method;
 mod outgoing;
+#[cfg(test)]
+mod properties;
 mod proxy;
 mod random;
 mod reader;
 mod registrar;
 mod responses;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod text;
+mod timeouts;
 mod timers;
+#[cfg(test)]
+mod torture;
 mod transaction;
 mod uri;
 mod via;

@@ -1,17 +1,20 @@
 //! What the gateway asks for: requests and answers.
 
 use super::api::{
-    Action, ClientId, DialogId, Flow, Millis, OutRequest, OutResponse, Refused, Sent, ServerId,
-    SipTransport,
+    Action, ClientId, DialogId, Event, Failure, Flow, Millis, OutRequest, OutResponse, Refused,
+    Sent, ServerId, SipTransport,
 };
 use super::compose::{add_content, caller_address, contact, response, sip_uri};
 use super::dialog::{Answer, Dialog, Phase};
 use super::incoming::user_of;
 use super::machine::{Sip, bare_request};
-use super::message::Message;
+use super::message::{Message, StartLine};
 use super::method::Method;
 use super::responses::next_hop;
 use super::tables::{ClientOwner, ServerOwner, Target, reach};
+
+use super::text::is_token;
+use super::uri::{Uri, escape_user};
 
 impl Sip {
     /// Requests for `user` (the user part: `alice`) of our domain go to the gateway from now on.
@@ -117,7 +120,7 @@ impl Sip {
 
     /// Where a request outside of dialogs goes, and with which URI.
     fn resolve(&self, asked: &str) -> Result<(String, Target), Refused> {
-        if super::uri::Uri::parse(asked).is_err() {
+        if Uri::parse(asked).is_err() {
             return Err(Refused::Malformed("the Request-URI"));
         }
         let uri = sip_uri(asked)
@@ -233,8 +236,8 @@ impl Sip {
             .is_err()
         {
             // The way to the peer was lost meanwhile.
-            let cause = super::api::Failure::Transport;
-            out.push(Action::Event(super::api::Event::Failed { client, cause }));
+            let cause = Failure::Transport;
+            out.push(Action::Event(Event::Failed { client, cause }));
             self.drop_dialog(id);
         }
     }
@@ -255,7 +258,7 @@ impl Sip {
             ..
         } = request;
         if let Method::Other(name) = method
-            && !super::text::is_token(name)
+            && !is_token(name)
         {
             return Err(Refused::Malformed("the method"));
         }
@@ -306,7 +309,7 @@ impl Sip {
             if reason.chars().any(char::is_control) {
                 return Err(Refused::Malformed("the reason"));
             }
-            message.start = super::message::StartLine::Response {
+            message.start = StartLine::Response {
                 code: *code,
                 reason: reason.clone(),
             };
@@ -373,5 +376,5 @@ impl Sip {
 
 /// A user's name as the tables have it.
 fn user_key(user: &str) -> String {
-    user_of(&format!("sip:{user}@localhost")).unwrap_or_else(|| super::uri::escape_user(user))
+    user_of(&format!("sip:{user}@localhost")).unwrap_or_else(|| escape_user(user))
 }

@@ -1,13 +1,14 @@
 //! Answers to our requests: they find their transaction, then whoever asked. RFC 3261, 13.2.2, 17.1.
 
+use super::address::Address;
 use super::api::{Action, ClientId, DialogId, EndCause, Event, Failure, Flow, Millis};
-use super::compose::{companion, sip_uri_of};
+use super::compose::{companion, sip_uri, sip_uri_of};
 use super::dialog::{Ack, Dialog, Phase};
 use super::machine::Sip;
 use super::message::Message;
 use super::method::Method;
 use super::reader::Head;
-use super::tables::{Cancel, ClientOwner, client_key, reach};
+use super::tables::{Cancel, ClientOwner, Target, client_key, reach};
 use super::transaction::client::Step;
 use super::uri::Host;
 use super::via::COOKIE;
@@ -277,9 +278,9 @@ impl Sip {
 }
 
 /// Where a request of a dialog goes: its first Route, else its URI.
-pub(super) fn next_hop(request: &Message, source: Option<Flow>) -> Option<super::tables::Target> {
+pub(super) fn next_hop(request: &Message, source: Option<Flow>) -> Option<Target> {
     let route = request.header_values("Route").next().and_then(sip_uri_of);
-    let uri = route.or_else(|| super::compose::sip_uri(request.request_uri()))?;
+    let uri = route.or_else(|| sip_uri(request.request_uri()))?;
     reach(&uri, source)
 }
 
@@ -296,9 +297,7 @@ fn learn(dialog: &mut Dialog, response: &Message, flow: Flow, otherwise: Option<
 }
 
 fn local_tag(request: &Message) -> String {
-    let from = request
-        .header("From")
-        .and_then(|v| super::address::Address::parse(v).ok());
+    let from = request.header("From").and_then(|v| Address::parse(v).ok());
     from.and_then(|from| from.tag().map(str::to_owned))
         .unwrap_or_default()
 }
@@ -306,9 +305,7 @@ fn local_tag(request: &Message) -> String {
 /// A dialog with a branch of a fork we did not ask for, to be ended at once.
 fn stranger(request: &Message, local_tag: &str) -> Dialog {
     let bare = |name: &str| {
-        let address = request
-            .header(name)
-            .and_then(|v| super::address::Address::parse(v).ok());
+        let address = request.header(name).and_then(|v| Address::parse(v).ok());
         address
             .map(|address| address.without_tag().to_string())
             .unwrap_or_default()
