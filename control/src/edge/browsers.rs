@@ -1,0 +1,255 @@
+//! The browsers' WebSockets: the handshake, and one task per socket between it and the gateway.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::mpsc;
+
+use super::core::{Input, ToBrowser};
+use crate::config::Application;
+use crate::jsonrtc::SocketId;
+use crate::limits::{MESSAGE_BYTES_MAX, SOCKET_QUEUE_MAX, SOCKETS_MAX};
+
+/// The subprotocols we speak; they are one.
+const PROTOCOLS: [&str; 2] = ["webrtc.oracle.com", "jsonrtc"];
+/// How long a browser may take to take one message off our hands.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What every handshake needs.
+pub struct Browsers {
+    applications: BTreeMap<String, Application>,
+    gateway: mpsc::Sender<Input>,
+    last: AtomicU64,
+    open: AtomicUsize,
+}
+
+impl Browsers {
+    /// Browsers of these applications, for this gateway.
+    pub fn new(
+        applications: BTreeMap<String, Application>,
+        gateway: mpsc::Sender<Input>,
+    ) -> Arc<Browsers> {
+        let (last, open) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Arc::new(Browsers {
+            applications,
+            gateway,
+            last,
+            open,
+        })
+    }
+}
+
+/// `GET /ws/webrtc/{application}`
+pub async fn handshake(
+    State(browsers): State<Arc<Browsers>>,
+    Path(application): Path<String>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let Some(profile) = browsers.applications.get(&application) else {
+        return (StatusCode::NOT_FOUND, "no such application\n").into_response();
+    };
+    if !is_allowed(profile, &headers) {
+        tracing::info!(application, "a page of a foreign origin was refused");
+        return (StatusCode::FORBIDDEN, "this origin is not allowed\n").into_response();
+    }
+    let Some(protocol) = chosen_protocol(&headers) else {
+        let text = "offer the WebSocket subprotocol webrtc.oracle.com or jsonrtc\n";
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    };
+    if browsers.open.load(Ordering::Relaxed) >= SOCKETS_MAX {
+        let retry = [(header::RETRY_AFTER, "10")];
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            retry,
+            "too many browsers\n",
+        )
+            .into_response();
+    }
+    let place = Place::take(&browsers);
+    upgrade
+        .protocols([protocol])
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX)
+        .on_upgrade(move |socket| async move {
+            serve(socket, place, application, remote).await;
+        })
+}
+
+/// One of the sockets we have room for; gives its room back at its end, however that comes.
+struct Place {
+    browsers: Arc<Browsers>,
+    socket: SocketId,
+}
+
+impl Place {
+    fn take(browsers: &Arc<Browsers>) -> Place {
+        browsers.open.fetch_add(1, Ordering::Relaxed);
+        let socket = SocketId(browsers.last.fetch_add(1, Ordering::Relaxed) + 1);
+        Place {
+            browsers: Arc::clone(browsers),
+            socket,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.browsers.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether the page may open a socket. Only browsers say where a page is from; others are let through.
+fn is_allowed(application: &Application, headers: &HeaderMap) -> bool {
+    let Some(origins) = &application.origins else {
+        return true;
+    };
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let origin = origin.to_str().map(str::to_ascii_lowercase);
+    origin.is_ok_and(|origin| origins.contains(&origin))
+}
+
+/// The first subprotocol offered that we speak.
+fn chosen_protocol(headers: &HeaderMap) -> Option<&'static str> {
+    let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let texts = offers.iter().filter_map(|offer| offer.to_str().ok());
+    let mut names = texts.flat_map(|text| text.split(',').map(str::trim));
+    names.find_map(|name| PROTOCOLS.into_iter().find(|known| *known == name))
+}
+
+async fn serve(mut browser: WebSocket, place: Place, application: String, remote: SocketAddr) {
+    let (socket, gateway) = (place.socket, place.browsers.gateway.clone());
+    let (to_browser, mut outgoing) = mpsc::channel(SOCKET_QUEUE_MAX);
+    let opened = Input::Opened {
+        socket,
+        application,
+        remote,
+        to_browser,
+    };
+    if gateway.send(opened).await.is_err() {
+        return;
+    }
+    let code = loop {
+        tokio::select! {
+            message = browser.recv() => {
+                let input = match message {
+                    Some(Ok(Message::Text(text))) => Input::Text { socket, text: text.to_string() },
+                    Some(Ok(Message::Binary(_))) => Input::Binary(socket),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => Input::Alive(socket),
+                    Some(Ok(Message::Close(frame))) => break frame.map(|frame| frame.code),
+                    Some(Err(error)) if is_too_large(&error) => Input::TooLarge(socket),
+                    Some(Err(_)) | None => break None,
+                };
+                let is_last = matches!(input, Input::TooLarge(_));
+                if gateway.send(input).await.is_err() {
+                    break None;
+                }
+                if is_last {
+                    // Nothing more can be read; the gateway says how to close.
+                    while let Some(message) = outgoing.recv().await {
+                        if !send(&mut browser, message).await {
+                            break;
+                        }
+                    }
+                    break None;
+                }
+            }
+            message = outgoing.recv() => match message {
+                Some(message) => {
+                    if !send(&mut browser, message).await {
+                        break None;
+                    }
+                }
+                None => break None,
+            },
+        }
+    };
+    // The gateway may have ended before its browsers.
+    let _ = gateway.send(Input::Closed { socket, code }).await;
+}
+
+/// Sends one message. Whether there can be another.
+async fn send(browser: &mut WebSocket, message: ToBrowser) -> bool {
+    match message {
+        ToBrowser::Text(text) => {
+            let sent = tokio::time::timeout(SEND_TIMEOUT, browser.send(Message::Text(text.into())));
+            matches!(sent.await, Ok(Ok(())))
+        }
+        ToBrowser::Close { code, reason } => {
+            let frame = CloseFrame {
+                code,
+                reason: reason.into(),
+            };
+            let sent = browser.send(Message::Close(Some(frame)));
+            // Whether it arrives or not, this was the last one.
+            let _ = tokio::time::timeout(SEND_TIMEOUT, sent).await;
+            false
+        }
+    }
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(tungstenite::Error::Capacity(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offering(protocols: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for protocol in protocols {
+            headers.append(header::SEC_WEBSOCKET_PROTOCOL, protocol.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn the_first_subprotocol_offered_that_we_speak_is_chosen() {
+        assert_eq!(
+            chosen_protocol(&offering(&["jsonrtc, webrtc.oracle.com"])),
+            Some("jsonrtc")
+        );
+        assert_eq!(
+            chosen_protocol(&offering(&["x", "webrtc.oracle.com,jsonrtc"])),
+            Some("webrtc.oracle.com")
+        );
+        assert_eq!(chosen_protocol(&offering(&["msrp"])), None);
+        assert_eq!(chosen_protocol(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_foreign_origin_is_refused_where_origins_are_listed() {
+        let from = |origin: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            headers
+        };
+        let listed = Application {
+            origins: Some(vec!["https://app.example.com".into()]),
+            packages: None,
+        };
+        assert!(is_allowed(&listed, &from("https://APP.example.com")));
+        assert!(!is_allowed(
+            &listed,
+            &from("https://app.example.com.evil.example")
+        ));
+        assert!(!is_allowed(&listed, &from("null")));
+        assert!(is_allowed(&listed, &HeaderMap::new()));
+        assert!(is_allowed(
+            &Application::default(),
+            &from("https://anywhere.example")
+        ));
+    }
+}

@@ -1,0 +1,307 @@
+//! The one task that owns the gateway and the SIP sockets: it takes one input after the other, and carries
+//! out what comes of each before it takes the next.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use link::Record;
+use tokio::sync::{mpsc, oneshot};
+
+use super::sip_peers::SipPeers;
+use crate::gateway::{Action, Gateway, Net, Resolve, Turn};
+use crate::jsonrtc::{SocketId, close};
+use crate::limits::Millis;
+use crate::metrics::{Counters, Gauges};
+use crate::sip::{ClientId, DialogId, OutRequest, OutResponse, Refused, Sent, ServerId};
+
+/// What other tasks tell the gateway.
+pub enum Input {
+    /// A browser opened a socket; what it is sent goes to `to_browser`.
+    Opened {
+        /// Its number.
+        socket: SocketId,
+        /// The application it came to, which exists.
+        application: String,
+        /// Where the browser is.
+        remote: SocketAddr,
+        /// Its queue. When it is full the browser is too slow, and the socket is closed.
+        to_browser: mpsc::Sender<ToBrowser>,
+    },
+    /// A text came.
+    Text {
+        /// On which socket.
+        socket: SocketId,
+        /// The text.
+        text: String,
+    },
+    /// A binary message came.
+    Binary(SocketId),
+    /// A message over the limit came.
+    TooLarge(SocketId),
+    /// A ping or pong came.
+    Alive(SocketId),
+    /// A socket was closed, with this code if there was one.
+    Closed {
+        /// Which.
+        socket: SocketId,
+        /// The code of the browser's close frame.
+        code: Option<u16>,
+    },
+    /// A relay is attached.
+    RelayAttached {
+        /// How many shards it has.
+        shards: usize,
+        /// Where commands go: shard and record.
+        commands: mpsc::Sender<(usize, Box<Record>)>,
+    },
+    /// The relay is gone.
+    RelayLost,
+    /// The relay told something.
+    RelayEvent {
+        /// The shard that did.
+        shard: usize,
+        /// An encoded [`link::Event`].
+        record: Box<Record>,
+    },
+    /// A name was looked up.
+    Resolved {
+        /// Which.
+        resolve: Resolve,
+        /// What was found.
+        address: Option<SocketAddr>,
+    },
+    /// Somebody wants the numbers.
+    Numbers(oneshot::Sender<(Counters, Gauges)>),
+    /// The program ends: tell every peer, then say so.
+    Stop(oneshot::Sender<()>),
+}
+
+/// What a browser's socket is to do.
+pub enum ToBrowser {
+    /// Send a text.
+    Text(String),
+    /// Close.
+    Close {
+        /// The WebSocket's close code.
+        code: u16,
+        /// The reason.
+        reason: &'static str,
+    },
+}
+
+impl Net for SipPeers {
+    fn request(&mut self, dialog: Option<DialogId>, request: OutRequest) -> Result<Sent, Refused> {
+        SipPeers::request(self, dialog, request)
+    }
+
+    fn respond(&mut self, server: ServerId, response: OutResponse) -> Result<(), Refused> {
+        SipPeers::respond(self, server, response)
+    }
+
+    fn ack(&mut self, dialog: DialogId) {
+        SipPeers::ack(self, dialog);
+    }
+
+    fn cancel(&mut self, client: ClientId) {
+        SipPeers::cancel(self, client);
+    }
+
+    fn add_local(&mut self, user: &str) {
+        SipPeers::add_local(self, user);
+    }
+
+    fn remove_local(&mut self, user: &str) {
+        SipPeers::remove_local(self, user);
+    }
+}
+
+/// The gateway with everything its actions need.
+pub struct Core {
+    gateway: Gateway,
+    peers: SipPeers,
+    started: Instant,
+    browsers: HashMap<SocketId, mpsc::Sender<ToBrowser>>,
+    relay: Option<mpsc::Sender<(usize, Box<Record>)>>,
+    /// For the answers of look-ups.
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Core {
+    /// Puts the gateway and the SIP sockets together. `inputs` leads to the receiver that
+    /// [`Core::run`] gets.
+    pub fn new(gateway: Gateway, peers: SipPeers, inputs: mpsc::Sender<Input>) -> Core {
+        Core {
+            gateway,
+            peers,
+            started: Instant::now(),
+            browsers: HashMap::new(),
+            relay: None,
+            inputs,
+        }
+    }
+
+    /// Takes inputs until it is told to stop.
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        loop {
+            let deadline = self.gateway.deadline();
+            let started = self.started;
+            let due = async {
+                match deadline {
+                    Some(at) => {
+                        let at = started + Duration::from_millis(at);
+                        tokio::time::sleep_until(at.into()).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = self.peers.event() => {
+                    self.turn(|gateway, turn| gateway.sip(event, turn));
+                }
+                Some(input) = inputs.recv() => {
+                    if let Some(stopped) = self.take(input) {
+                        // Nobody may be waiting any more.
+                        let _ = stopped.send(());
+                        return;
+                    }
+                }
+                () = due => self.turn(|gateway, turn| gateway.timeout(turn)),
+            }
+        }
+    }
+
+    /// Takes one input. Returns whom to tell if it was the last one.
+    fn take(&mut self, input: Input) -> Option<oneshot::Sender<()>> {
+        match input {
+            Input::Opened {
+                socket,
+                application,
+                remote,
+                to_browser,
+            } => {
+                self.browsers.insert(socket, to_browser);
+                self.turn(|gateway, turn| {
+                    gateway.socket_opened(socket, &application, remote, turn);
+                });
+            }
+            Input::Text { socket, text } => {
+                self.turn(|gateway, turn| gateway.socket_text(socket, &text, turn));
+            }
+            Input::Binary(socket) => {
+                self.turn(|gateway, turn| gateway.socket_binary(socket, turn));
+            }
+            Input::TooLarge(socket) => {
+                self.turn(|gateway, turn| gateway.socket_too_large(socket, turn));
+            }
+            Input::Alive(socket) => {
+                let now = self.now();
+                self.gateway.socket_alive(socket, now);
+            }
+            Input::Closed { socket, code } => {
+                self.browsers.remove(&socket);
+                self.turn(|gateway, turn| gateway.socket_closed(socket, code, turn));
+            }
+            Input::RelayAttached { shards, commands } => {
+                self.relay = Some(commands);
+                self.turn(|gateway, turn| gateway.relay_attached(shards, turn));
+            }
+            Input::RelayLost => self.lose_relay(),
+            Input::RelayEvent { shard, record } => match link::Event::decode(&record) {
+                Ok(event) => self.turn(|gateway, turn| gateway.relay_event(shard, &event, turn)),
+                Err(error) => {
+                    tracing::error!(shard, "the relay broke the link's protocol: {error}")
+                }
+            },
+            Input::Resolved { resolve, address } => {
+                self.turn(|gateway, turn| gateway.resolved(&resolve, address, turn));
+            }
+            Input::Numbers(asker) => {
+                // Whoever asked may have gone.
+                let _ = asker.send((self.gateway.counters().clone(), self.gateway.gauges()));
+            }
+            Input::Stop(stopped) => {
+                self.turn(|gateway, turn| gateway.shut_down(turn));
+                return Some(stopped);
+            }
+        }
+        None
+    }
+
+    fn now(&self) -> Millis {
+        self.started.elapsed().as_millis() as Millis
+    }
+
+    /// One call of the gateway, then everything it wants done.
+    fn turn(&mut self, call: impl FnOnce(&mut Gateway, &mut Turn<'_>)) {
+        let mut out = Vec::new();
+        let now = self.now();
+        call(
+            &mut self.gateway,
+            &mut Turn {
+                now,
+                net: &mut self.peers,
+                out: &mut out,
+            },
+        );
+        for action in out {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Text { socket, text } => {
+                let queue = self.browsers.get(&socket);
+                if queue.is_some_and(|queue| queue.try_send(ToBrowser::Text(text)).is_err()) {
+                    self.lose_browser(socket);
+                }
+            }
+            Action::Close {
+                socket,
+                code,
+                reason,
+            } => {
+                if let Some(queue) = self.browsers.remove(&socket) {
+                    // A full queue closes the socket all the same, when its last sender is dropped here.
+                    let _ = queue.try_send(ToBrowser::Close { code, reason });
+                }
+            }
+            Action::Relay { shard, record } => {
+                let sent = self
+                    .relay
+                    .as_ref()
+                    .map(|relay| relay.try_send((shard, record)));
+                if let Some(Err(mpsc::error::TrySendError::Full(_))) = sent {
+                    tracing::error!("the relay takes no commands: it is given up");
+                    self.lose_relay();
+                }
+            }
+            Action::Resolve(resolve) => {
+                let inputs = self.inputs.clone();
+                tokio::spawn(async move {
+                    let found =
+                        tokio::net::lookup_host((resolve.host.as_str(), resolve.port)).await;
+                    let address = found.ok().and_then(|mut found| found.next());
+                    // The gateway outlives its look-ups, or nobody cares.
+                    let _ = inputs.send(Input::Resolved { resolve, address }).await;
+                });
+            }
+        }
+    }
+
+    /// A browser that does not take what it is sent: its socket goes, its session may come back.
+    fn lose_browser(&mut self, socket: SocketId) {
+        if let Some(queue) = self.browsers.remove(&socket) {
+            let (code, reason) = (close::IDLE, "the browser is too slow");
+            let _ = queue.try_send(ToBrowser::Close { code, reason });
+            self.turn(|gateway, turn| gateway.socket_closed(socket, None, turn));
+        }
+    }
+
+    fn lose_relay(&mut self) {
+        if self.relay.take().is_some() {
+            self.turn(|gateway, turn| gateway.relay_lost(turn));
+        }
+    }
+}
