@@ -140,7 +140,7 @@ async fn bind(mut stream: TcpStream, slots: Slots) -> io::Result<()> {
         let Some(Event::Head(head)) = event else {
             continue;
         };
-        let session = session_id(head.to_last()).unwrap_or("");
+        let session = session_id(head.target()).unwrap_or("");
         let status = match claim(&slots, session) {
             Ok(chat) => {
                 let _ = chat.send(Bound { stream, read });

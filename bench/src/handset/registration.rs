@@ -105,7 +105,7 @@ impl Agent {
         let aor = self.settings.aor.to_string();
         match &self.registration.state {
             State::TakenBack { client } if client == key => {
-                if !response.is_some_and(|response| response.status() < Some(200)) {
+                if response.is_none_or(|response| response.status() >= Some(200)) {
                     self.registration.state = State::None;
                     self.tell(Event::Unregistered { aor });
                 }

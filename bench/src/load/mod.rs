@@ -15,6 +15,8 @@ mod report;
 mod session;
 mod settings;
 mod stub;
+#[cfg(test)]
+mod tests;
 mod traffic;
 
 use std::io::{IsTerminal, Write};

@@ -114,12 +114,12 @@ impl<'a> Head<'a> {
     }
 
     /// The first URI of `From-Path`: where the response to a SEND goes. RFC 4975, 7.2.
-    pub fn from_first(&self) -> &'a str {
+    pub fn previous_hop(self) -> &'a str {
         self.from_path.split(' ').next().unwrap_or("")
     }
 
     /// The last URI of `To-Path`: the session that is meant.
-    pub fn to_last(&self) -> &'a str {
+    pub fn target(self) -> &'a str {
         self.to_path.rsplit(' ').next().unwrap_or("")
     }
 }
@@ -206,7 +206,7 @@ mod tests {
         );
         assert_eq!(head.failure_report, FailureReport::No);
         assert!(head.success_report);
-        assert_eq!(head.from_first(), "msrp://r.example:2/x;tcp");
+        assert_eq!(head.previous_hop(), "msrp://r.example:2/x;tcp");
     }
 
     #[test]

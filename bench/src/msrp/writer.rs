@@ -80,7 +80,7 @@ impl Answer {
     /// To the request with this head.
     pub fn to(request: &Head<'_>) -> Answer {
         let to = match request.kind {
-            Kind::Request("SEND") => request.from_first(),
+            Kind::Request("SEND") => request.previous_hop(),
             _ => request.from_path,
         };
         Answer {

@@ -59,11 +59,6 @@ impl Uri {
             parameters: parameters.to_owned(),
         })
     }
-
-    /// The value of a parameter, empty when it has none.
-    pub fn parameter(&self, name: &str) -> Option<&str> {
-        parameter(&self.parameters, name)
-    }
 }
 
 impl fmt::Display for Uri {
@@ -164,8 +159,8 @@ mod tests {
         }
         let uri = Uri::parse("sip:bob@[::1]:5070;transport=tcp;lr").unwrap();
         assert_eq!((uri.host.as_str(), uri.port), ("::1", Some(5070)));
-        assert_eq!(uri.parameter("transport"), Some("tcp"));
-        assert_eq!(uri.parameter("lr"), Some(""));
+        assert_eq!(parameter(&uri.parameters, "transport"), Some("tcp"));
+        assert_eq!(parameter(&uri.parameters, "lr"), Some(""));
         assert_eq!(
             Uri::parse("alice@localhost").unwrap().to_string(),
             "sip:alice@localhost"
