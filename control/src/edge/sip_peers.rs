@@ -529,9 +529,11 @@ mod tests {
 
     async fn call(transport: &str, body: usize) {
         let mut gateway = peers("localhost", "alice", 1).await;
-        let mut phone = peers("phone.invalid", "bob", 2).await;
-        phone.request(None, register(&gateway, transport)).unwrap();
-        let Event::Response { message, .. } = next(&mut phone, &mut gateway).await else {
+        let mut handset = peers("handset.invalid", "bob", 2).await;
+        handset
+            .request(None, register(&gateway, transport))
+            .unwrap();
+        let Event::Response { message, .. } = next(&mut handset, &mut gateway).await else {
             panic!();
         };
         assert_eq!((message.code(), gateway.held().bindings), (200, 1));
@@ -544,37 +546,41 @@ mod tests {
             server,
             dialog: Some(theirs),
             message,
-        } = next(&mut phone, &mut gateway).await
+        } = next(&mut handset, &mut gateway).await
         else {
             panic!();
         };
         assert_eq!(message.body.len(), body);
-        phone.respond(server, OutResponse::new(200)).unwrap();
-        let answer = next(&mut gateway, &mut phone).await;
+        handset.respond(server, OutResponse::new(200)).unwrap();
+        let answer = next(&mut gateway, &mut handset).await;
         assert!(matches!(answer, Event::Response { client, .. } if client == sent.client));
         gateway.ack(sent.dialog.unwrap());
         assert_eq!(
-            next(&mut phone, &mut gateway).await,
+            next(&mut handset, &mut gateway).await,
             Event::Acked { dialog: theirs }
         );
-        phone
+        handset
             .request(Some(theirs), OutRequest::in_dialog(Method::Bye))
             .unwrap();
-        let Event::Request { server, dialog, .. } = next(&mut gateway, &mut phone).await else {
+        let Event::Request { server, dialog, .. } = next(&mut gateway, &mut handset).await else {
             panic!();
         };
         assert_eq!(dialog, sent.dialog);
         gateway.respond(server, OutResponse::new(200)).unwrap();
-        let Event::Response { message, .. } = next(&mut phone, &mut gateway).await else {
+        let Event::Response { message, .. } = next(&mut handset, &mut gateway).await else {
             panic!();
         };
         assert_eq!(
-            (message.code(), gateway.held().dialogs, phone.held().dialogs),
+            (
+                message.code(),
+                gateway.held().dialogs,
+                handset.held().dialogs
+            ),
             (200, 0, 0)
         );
         let streams = usize::from(transport.ends_with("tcp") || body > 1300);
         assert_eq!(
-            (gateway.connections(), phone.connections()),
+            (gateway.connections(), handset.connections()),
             (streams, streams)
         );
     }
@@ -597,14 +603,14 @@ mod tests {
     #[tokio::test]
     async fn a_large_invite_goes_over_udp_where_nobody_listens_on_tcp() {
         let mut gateway = peers("localhost", "alice", 1).await;
-        let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let to = format!("sip:bob@{}", phone.local_addr().unwrap());
+        let handset = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let to = format!("sip:bob@{}", handset.local_addr().unwrap());
         let mut invite = OutRequest::new(Method::Invite, "sip:alice@localhost", &to);
         invite.content = Some(("application/sdp".to_owned(), vec![b'x'; 5000]));
         gateway.request(None, invite).unwrap();
         let mut datagram = vec![0; 65_535];
         let length = tokio::select! {
-            received = phone.recv_from(&mut datagram) => received.unwrap().0,
+            received = handset.recv_from(&mut datagram) => received.unwrap().0,
             event = gateway.event() => panic!("{event:?}"),
         };
         let text = String::from_utf8_lossy(&datagram[..length]);

@@ -32,7 +32,8 @@ impl Sip {
     /// Outside a dialog it goes to: a local user, through our own address; else the newest binding of
     /// the Request-URI's user, if the domain is ours; else the URI's numeric host and port. More than
     /// 1300 bytes go over TCP, unless the URI says UDP, and over UDP after all if nobody listens there.
-    /// A BYE while our 2xx waits for its ACK goes out when that has come, or not in time.
+    /// A BYE while our 2xx waits for its ACK goes out when that has come, or not in time. A BYE that is
+    /// refused as [`Refused::Unresolvable`] has ended its dialog all the same.
     pub fn request(
         &mut self,
         dialog: Option<DialogId>,
@@ -181,7 +182,13 @@ impl Sip {
             return Err(Refused::Pending);
         }
         let mut message = dialog.request(request.method.clone(), dialog.local_cseq + 1);
-        let target = next_hop(&message, dialog.source).ok_or(Refused::Unresolvable)?;
+        let Some(target) = next_hop(&message, dialog.source) else {
+            if bye {
+                // Nobody is left to be told.
+                self.drop_dialog(id);
+            }
+            return Err(Refused::Unresolvable);
+        };
         let user = dialog.contact_user.clone();
         let (waits, their_invite) = (dialog.answer.is_some(), dialog.their_invite);
         self.finish(&mut message, user.as_deref(), target.flow, &request)?;

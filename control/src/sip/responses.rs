@@ -277,11 +277,13 @@ impl Sip {
     }
 }
 
-/// Where a request of a dialog goes: its first Route, else its URI.
+/// Where a request of a dialog goes: its first Route, else its URI; and if that names no place we can
+/// send to, back to where the peer's messages come from.
 pub(super) fn next_hop(request: &Message, source: Option<Flow>) -> Option<Target> {
     let route = request.header_values("Route").next().and_then(sip_uri_of);
-    let uri = route.or_else(|| sip_uri(request.request_uri()))?;
-    reach(&uri, source)
+    let uri = route.or_else(|| sip_uri(request.request_uri()));
+    let back = source.map(|flow| Target { flow, fixed: true });
+    uri.and_then(|uri| reach(&uri, source)).or(back)
 }
 
 /// What a 2xx teaches about where the peer is.

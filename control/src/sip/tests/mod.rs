@@ -500,3 +500,34 @@ fn answers_of_a_lost_connection_go_to_where_the_peer_listens() {
     };
     assert_eq!(out.sent[0].0, listens);
 }
+
+#[test]
+fn a_bye_to_a_peer_that_names_no_reachable_place_goes_back_its_way_or_ends_the_dialog() {
+    for (contact, flow) in [
+        ("sips:bob@10.0.0.2", udp(BOB)),
+        ("sip:bob@x.invalid", tcp(BOB, 1)),
+    ] {
+        let mut sip = gateway();
+        let text = request("INVITE", ALICE, "i", 1, "")
+            .replace("sip:bob@10.0.0.2>", &format!("{contact}>"));
+        let out = receive(&mut sip, flow, &text);
+        let [Event::Request { server, dialog, .. }] = out.events[..] else {
+            panic!("{out:?}");
+        };
+        let out = respond(&mut sip, server, 200);
+        let to = format!("To: {}\r\n", out.sent[0].1.header("To").unwrap());
+        receive(&mut sip, flow, &request("ACK", ALICE, "a", 1, &to));
+        if flow.connection.is_some() {
+            sip.flow_lost(flow, NOW, &mut Vec::new());
+            let bye = OutRequest::in_dialog(Method::Bye);
+            assert_eq!(
+                sip.request(dialog, bye, NOW, &mut Vec::new()),
+                Err(Refused::Unresolvable)
+            );
+            assert_eq!(sip.held().dialogs, 0);
+        } else {
+            let (_, out) = ask(&mut sip, dialog, OutRequest::in_dialog(Method::Bye));
+            assert_eq!((out.sent[0].0, out.lines()), (flow, vec!["BYE".to_owned()]));
+        }
+    }
+}
