@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -102,6 +103,13 @@ export class Program {
   /** @param {string} command  A line for the program's standard input. */
   write(command) {
     this.child.stdin.write(`${command}\n`);
+  }
+
+  /** The processes that this one has started and that still run. */
+  async children() {
+    const threads = `/proc/${this.child.pid}/task`;
+    const lists = (await readdir(threads)).map((thread) => readFile(join(threads, thread, 'children'), 'utf8'));
+    return (await Promise.all(lists)).join(' ').split(' ').filter(Boolean).map(Number);
   }
 
   /** Asks the program to end and waits until it has. Returns its exit code, or the signal's name. */
