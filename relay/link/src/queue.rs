@@ -285,8 +285,9 @@ impl<P: Place> Receiver<P> {
 
 /// Wakes the side whose flag is up, and takes the flag down, so that it is woken once.
 ///
-/// The flag is only ever written by who rings the bell right after: a plain swap could put a 0 over
-/// nothing, and a side that has meanwhile gone to sleep again would have no bell coming.
+/// Whoever takes the flag down rings: no 0 is ever stored without a ring behind it. (A plain swap would
+/// store one over a 0. That seems harmless by the order of read-modify-writes, but the model checker
+/// does not follow that order and finds a sleeper; this way there is nothing to argue about.)
 fn wake<P: Place>(place: &P, flag: Word, wake: fn(&P)) {
     if place.load(flag, Ordering::Relaxed) != 0 && place.take(flag) {
         wake(place);
