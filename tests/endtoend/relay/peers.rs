@@ -38,7 +38,8 @@ fn large_octets(at: usize, bytes: usize) -> Vec<u8> {
 }
 
 fn chunk(id: &str, from: &str, to: &str, headers: &str, body: &[u8], flag: char) -> Chunk {
-    let headers = format!("Message-ID: m{id}\r\n{headers}Content-Type: application/octet-stream\r\n");
+    let headers =
+        format!("Message-ID: m{id}\r\n{headers}Content-Type: application/octet-stream\r\n");
     Chunk {
         transaction: id.into(),
         subject: "SEND".into(),
@@ -59,7 +60,10 @@ fn connect(port: u16) -> Option<TcpStream> {
 }
 
 /// The large message as chunks: head, where its body lies, and flag, one after the other.
-fn large_chunks(bytes: usize, chunk_bytes: usize) -> impl Iterator<Item = (String, usize, usize, char)> {
+fn large_chunks(
+    bytes: usize,
+    chunk_bytes: usize,
+) -> impl Iterator<Item = (String, usize, usize, char)> {
     (0..bytes.div_ceil(chunk_bytes)).map(move |number| {
         let at = number * chunk_bytes;
         let length = chunk_bytes.min(bytes - at);
@@ -88,17 +92,26 @@ impl Page {
         let url = format!("ws://127.0.0.1:{}{}", leg.port(), leg.resource);
         let mut request = url.into_client_request().expect("a URL");
         let protocol = "msrp".parse().expect("a header value");
-        request.headers_mut().insert("Sec-WebSocket-Protocol", protocol);
-        let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+        request
+            .headers_mut()
+            .insert("Sec-WebSocket-Protocol", protocol);
+        let config = WebSocketConfig::default()
+            .max_message_size(None)
+            .max_frame_size(None);
         let opened = tungstenite::client::client_with_config(request, stream, Some(config));
         let (socket, response) = opened.ok()?;
         assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "msrp");
-        Some(Page { socket, relay: leg.path.clone() })
+        Some(Page {
+            socket,
+            relay: leg.path.clone(),
+        })
     }
 
     pub fn send(&mut self, id: &str, body: &[u8], headers: &str) {
         let chunk = chunk(id, A_PATH, &self.relay, headers, body, '$');
-        self.socket.send(Message::Binary(chunk.write().into())).expect("the relay reads");
+        self.socket
+            .send(Message::Binary(chunk.write().into()))
+            .expect("the relay reads");
     }
 
     pub fn hear(&mut self) -> Chunk {
@@ -148,7 +161,9 @@ impl Page {
                 let headers = large_headers(at, bytes);
                 let body = large_octets(at, length);
                 let chunk = chunk(&id, A_PATH, &self.relay, &headers, &body, flag);
-                self.socket.send(Message::Binary(chunk.write().into())).expect("it is read");
+                self.socket
+                    .send(Message::Binary(chunk.write().into()))
+                    .expect("it is read");
             }
             self
         })
@@ -157,9 +172,19 @@ impl Page {
 
 /// Where a chunk's body lies in a whole message, and where its octets end.
 fn large_body(octets: &[u8]) -> (std::ops::Range<usize>, usize) {
-    let blank = octets.windows(4).position(|four| four == b"\r\n\r\n").expect("a blank line") + 4;
-    let line = octets.iter().position(|octet| *octet == b'\r').expect("a start line");
-    let id = octets[..line].split(|octet| *octet == b' ').nth(1).expect("a transaction id");
+    let blank = octets
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .expect("a blank line")
+        + 4;
+    let line = octets
+        .iter()
+        .position(|octet| *octet == b'\r')
+        .expect("a start line");
+    let id = octets[..line]
+        .split(|octet| *octet == b' ')
+        .nth(1)
+        .expect("a transaction id");
     let tail = b"\r\n-------".len() + id.len() + b"$\r\n".len();
     (blank..octets.len() - tail, octets.len())
 }
@@ -181,7 +206,21 @@ impl Handset {
 
     pub fn connect(leg: &MadeLeg) -> Handset {
         let stream = connect(leg.port()).expect("the relay listens");
-        Handset { stream, relay: leg.path.clone(), heard: Vec::new() }
+        Handset {
+            stream,
+            relay: leg.path.clone(),
+            heard: Vec::new(),
+        }
+    }
+
+    /// The relay has connected to it.
+    pub fn accepted(stream: TcpStream, leg: &MadeLeg) -> Handset {
+        stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+        Handset {
+            stream,
+            relay: leg.path.clone(),
+            heard: Vec::new(),
+        }
     }
 
     pub fn greet(&mut self) {
@@ -194,7 +233,9 @@ impl Handset {
     }
 
     pub fn say(&mut self, chunk: &Chunk) {
-        self.stream.write_all(&chunk.write()).expect("the relay reads");
+        self.stream
+            .write_all(&chunk.write())
+            .expect("the relay reads");
     }
 
     pub fn send(&mut self, id: &str, body: &[u8], headers: &str) {
@@ -246,7 +287,10 @@ impl Handset {
             // large message hold no end-line.
             let end = format!("\r\n-------{id}");
             loop {
-                let found = self.heard.windows(end.len()).position(|here| here == end.as_bytes());
+                let found = self
+                    .heard
+                    .windows(end.len())
+                    .position(|here| here == end.as_bytes());
                 let sure = found.unwrap_or(self.heard.len().saturating_sub(end.len()));
                 hash.update(&self.heard[..sure]);
                 heard += sure;
@@ -270,7 +314,10 @@ impl Handset {
                 let headers = large_headers(at, bytes);
                 let whole = chunk(&id, B_PATH, &self.relay, &headers, b"", flag).write();
                 // The chunk is written around its body, which is made piece by piece.
-                let blank = whole.windows(4).position(|four| four == b"\r\n\r\n").expect("blank");
+                let blank = whole
+                    .windows(4)
+                    .position(|four| four == b"\r\n\r\n")
+                    .expect("blank");
                 let (head, tail) = whole.split_at(blank + 4);
                 self.stream.write_all(head).expect("the relay reads");
                 let mut done = 0;
