@@ -56,10 +56,12 @@ const CONTROL: Table = Table {
     source: "control/src",
     rows: &[
         ("main", &["edge", "config"]),
+        // Feeds and empties what is below, and reads packages from a folder.
         (
             "edge",
             &[
-                "gateway", "admin", "jsonrtc", "sip", "link", "config", "limits", "metrics",
+                "gateway", "admin", "jsonrtc", "sip", "script", "packages", "link", "config",
+                "limits", "metrics", "random", "timers",
             ],
         ),
         (

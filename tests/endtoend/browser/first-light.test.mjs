@@ -20,11 +20,21 @@ let browser;
 let handsets;
 
 /** Starts the whole system on free ports. */
-async function startSystem() {
-  const dev = new Program('causeway', ['dev', '--http', '127.0.0.1:0', '--sip', '127.0.0.1:0', '--no-handsets']);
+async function startSystem(...options) {
+  const dev = new Program('causeway', ['dev', '--http', '127.0.0.1:0', '--sip', '127.0.0.1:0', ...options]);
   const [page] = await dev.line(/https?:\/\/[^\s/]+\/demo\//);
   const [, sip] = await dev.line(/sip.*?(127\.0\.0\.1:\d+)/i);
   return { dev, page, sip };
+}
+
+/** Ends the system, which leaves nothing behind. */
+async function stopSystem() {
+  const children = await system.dev.children();
+  assert.notDeepEqual(children, [], 'the relay is a child of causeway dev');
+  assert.equal(await system.dev.stop(), 0, 'causeway dev ends in good order');
+  for (const pid of children) {
+    assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, `process ${pid} outlived causeway dev`);
+  }
 }
 
 /** A registered handset of `name`, with more of its options. */
@@ -65,22 +75,14 @@ async function shows(page, text) {
   await page.getByTestId('messages').getByText(text).first().waitFor();
 }
 
-describe('a browser and a handset', () => {
-  before(async () => {
-    system = await startSystem();
-    browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS });
-  });
+before(async () => {
+  browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS });
+});
+after(() => browser?.close());
 
-  after(async () => {
-    await browser?.close();
-    if (!system) return;
-    const children = await system.dev.children();
-    assert.notDeepEqual(children, [], 'the relay is a child of causeway dev');
-    assert.equal(await system.dev.stop(), 0, 'causeway dev ends in good order');
-    for (const pid of children) {
-      assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, `process ${pid} outlived causeway dev`);
-    }
-  });
+describe('a browser and a handset', () => {
+  before(async () => { system = await startSystem('--no-handsets'); });
+  after(stopSystem);
 
   beforeEach(() => { handsets = []; });
   afterEach(() => Promise.all(handsets.map((handset) => handset.stop())));
@@ -98,13 +100,13 @@ describe('a browser and a handset', () => {
     bob.write('say Hello from the handset');
     await shows(page, 'Hello from the handset');
     await bob.line(/^delivered /);
-    await send(page, 'Grüße, 你好 🌉');
-    await bob.line(/^message from .*: Grüße, 你好 🌉$/);
-
     if (process.env.SCREENSHOT) {
       await page.setViewportSize({ width: 1000, height: 640 });
       await page.screenshot({ path: process.env.SCREENSHOT });
     }
+    await send(page, 'Grüße, 你好 🌉');
+    await bob.line(/^message from .*: Grüße, 你好 🌉$/);
+
     bob.write('bye');
     await bob.line(/^ended/);
     await chatIs(page, 'The chat has ended');
@@ -149,4 +151,21 @@ describe('a browser and a handset', () => {
     assert.deepEqual(errors, []);
     await context.close();
   });
+});
+
+test('as a newcomer starts it, bob repeats what he is told and carol says hello', async () => {
+  system = await startSystem();
+  try {
+    const { page, errors, context } = await login('alice');
+    await page.getByTestId('contact-bob').click();
+    await chatIs(page, 'Connected');
+    await send(page, 'Is there an echo?');
+    await page.locator('[data-testid=message][data-direction=in]', { hasText: 'Is there an echo?' }).waitFor();
+    await page.getByTestId('contact-carol').click();
+    await shows(page, 'Hello, this is carol.');
+    assert.deepEqual(errors, []);
+    await context.close();
+  } finally {
+    await stopSystem();
+  }
 });
