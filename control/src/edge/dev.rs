@@ -197,16 +197,20 @@ impl System {
         self.relay.iter_mut().chain(&mut self.handsets)
     }
 
-    /// Ends every part: first control, which says good-bye to all, then the handsets, then the relay.
+    /// Ends every part: first the handsets, which take leave of control, then control, which says
+    /// good-bye to all browsers, then the relay.
     async fn end(mut self) {
-        if let Some(server) = self.server.take() {
-            server.stop().await;
-        }
         for handset in &mut self.handsets {
             handset.say("quit").await;
         }
-        for process in self.handsets.iter_mut().chain(&mut self.relay) {
-            process.end().await;
+        for handset in &mut self.handsets {
+            handset.leave().await;
+        }
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+        if let Some(relay) = &mut self.relay {
+            relay.end().await;
         }
     }
 }
@@ -292,6 +296,16 @@ impl Process {
             // It may be gone already.
             let _ = stdin.write_all(format!("{line}\n").as_bytes()).await;
             let _ = stdin.flush().await;
+        }
+    }
+
+    /// Waits until it ends, as it was told to; makes it end if it does not.
+    async fn leave(&mut self) {
+        if tokio::time::timeout(END_TIMEOUT, self.child.wait())
+            .await
+            .is_err()
+        {
+            self.end().await;
         }
     }
 

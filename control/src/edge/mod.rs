@@ -85,7 +85,11 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::Listen { listener, address, error } => {
+            StartError::Listen {
+                listener,
+                address,
+                error,
+            } => {
                 let setting = listener.setting();
                 match error.kind() {
                     io::ErrorKind::AddrInUse => write!(
@@ -132,8 +136,11 @@ pub fn load_packages(config: &Config) -> Result<crate::script::Scripts, StartErr
         Some(folder) => packages::read(folder).map_err(StartError::Packages)?,
         None => Vec::new(),
     };
-    let constants =
-        config.constants.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let constants = config
+        .constants
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .collect();
     let started = Instant::now();
     let clock = Box::new(move || started.elapsed().as_millis() as u64);
     load_scripts(&files, constants, clock).map_err(StartError::Scripts)
@@ -155,9 +162,13 @@ impl Server {
         let mut random = Random::new(fill);
         let mut peers = PeersSettings::new(config.sip, &config.domain);
         peers.advertised = config.sip_advertise;
-        let peers = SipPeers::bind(peers, random.seed()).await.map_err(|error| {
-            StartError::Listen { listener: Listener::Sip, address: config.sip, error }
-        })?;
+        let peers = SipPeers::bind(peers, random.seed())
+            .await
+            .map_err(|error| StartError::Listen {
+                listener: Listener::Sip,
+                address: config.sip,
+                error,
+            })?;
         let (http_address, sip_address) = (address_of(&http, config.http), peers.address());
 
         let (inputs, input) = mpsc::channel(GATEWAY_QUEUE_MAX);
@@ -165,12 +176,22 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(Core::new(gateway, peers, inputs.clone()).run(input));
         let counters = RelayCounters::default();
-        tasks.spawn(relay_link::run(config.relay.clone(), inputs.clone(), counters.clone()));
+        tasks.spawn(relay_link::run(
+            config.relay.clone(),
+            inputs.clone(),
+            counters.clone(),
+        ));
 
-        let pages = http::Pages { demo: config.demo, folder: config.sdk_folder.clone() };
+        let pages = http::Pages {
+            demo: config.demo,
+            folder: config.sdk_folder.clone(),
+        };
         let browsers = browsers::Browsers::new(config.applications.clone(), inputs.clone());
         let mut routes = http::router(browsers, pages);
-        let operator = admin::router(admin::Numbers { gateway: inputs.clone(), relay: counters });
+        let operator = admin::router(admin::Numbers {
+            gateway: inputs.clone(),
+            relay: counters,
+        });
         if shares {
             routes = routes.merge(operator.clone());
         }
@@ -179,7 +200,13 @@ impl Server {
         if let Some(admin) = admin {
             tasks.spawn(serve(admin, operator, stopping));
         }
-        Ok(Server { http: http_address, sip: sip_address, inputs, stop, tasks })
+        Ok(Server {
+            http: http_address,
+            sip: sip_address,
+            inputs,
+            stop,
+            tasks,
+        })
     }
 
     /// Waits until a task ends, which none should.
@@ -205,7 +232,11 @@ impl Server {
 
 async fn listen(listener: Listener, address: SocketAddr) -> Result<TcpListener, StartError> {
     let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| StartError::Listen { listener, address, error })
+    bound.map_err(|error| StartError::Listen {
+        listener,
+        address,
+        error,
+    })
 }
 
 fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
@@ -218,7 +249,9 @@ async fn serve(listener: TcpListener, routes: Router, mut stopping: watch::Recei
         // An error means that the server was dropped: that is an end too.
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    let served = axum::serve(listener, service).with_graceful_shutdown(stopped).await;
+    let served = axum::serve(listener, service)
+        .with_graceful_shutdown(stopped)
+        .await;
     if let Err(error) = served {
         tracing::error!("the HTTP listener failed: {error}");
     }
