@@ -52,6 +52,8 @@ struct Peer {
     /// Sent, and to be found at the other end: what stands after the paths.
     said: Vec<Chunk>,
     heard: Vec<Chunk>,
+    /// What the relay itself has told it: that something it sent will not arrive.
+    signals: Vec<Chunk>,
     /// Its own bodiless SEND, the answer to which is not forwarded.
     greeting: Option<String>,
     greeting_answered: bool,
@@ -141,6 +143,7 @@ impl World {
             to_say: Vec::new(),
             said: Vec::new(),
             heard: Vec::new(),
+            signals: Vec::new(),
             greeting: None,
             greeting_answered: false,
             gone: false,
@@ -450,6 +453,14 @@ impl World {
                 peer.greeting_answered = true;
                 continue;
             }
+            if chunk.subject.starts_with("481 ")
+                || chunk.subject.starts_with("408 ")
+                || chunk.subject == "REPORT"
+            {
+                // No peer of ours says such a thing.
+                peer.signals.push(chunk);
+                continue;
+            }
             let answers = chunk.subject == "SEND" && chunk.header("Failure-Report").is_none();
             if answers && chunk.flag != '#' {
                 peer.to_say.insert(0, chunk.response("200 OK"));
@@ -489,6 +500,7 @@ impl World {
                 );
             }
             for peer in &talk.peers {
+                assert_eq!(outline(&peer.signals), [""; 0], "nothing has failed");
                 assert!(
                     peer.greeting.is_none() || peer.greeting_answered,
                     "greetings are answered"
@@ -497,9 +509,43 @@ impl World {
         }
     }
 
+    /// What the relay said of failures is right: one signal for what was said and not answered, and
+    /// none that was not asked for.
+    fn check_signals(&self) {
+        for peer in self.sessions.iter().flat_map(|talk| &talk.peers) {
+            let mut told = Vec::new();
+            for signal in &peer.signals {
+                let of_message = |chunk: &&Chunk| match signal.is_response() {
+                    true => chunk.transaction == signal.transaction,
+                    false => chunk.header("Message-ID") == signal.header("Message-ID"),
+                };
+                let said = peer
+                    .said
+                    .iter()
+                    .filter(|chunk| !chunk.is_response())
+                    .find(of_message);
+                let said = said.unwrap_or_else(|| panic!("{} is of nothing said", signal.subject));
+                assert_ne!(said.header("Failure-Report"), Some("no"), "not asked for");
+                let answered =
+                    |chunk: &Chunk| chunk.is_response() && chunk.transaction == signal.transaction;
+                assert!(!peer.heard.iter().any(answered), "answered and failed");
+                let what = match signal.is_response() {
+                    true => signal.transaction.clone(),
+                    false => {
+                        assert_eq!(signal.header("Status"), Some("000 481 Session Does Not Exist"));
+                        said.header("Message-ID").unwrap_or_default().to_owned()
+                    }
+                };
+                assert!(!told.contains(&what), "{what} is told twice");
+                told.push(what);
+            }
+        }
+    }
+
     /// What a peer heard is the beginning of what the other said, unchanged but for the paths; the
     /// last of it may have been cut off, and then says so.
     pub fn check_prefixes(&mut self) {
+        self.check_signals();
         for talk in &self.sessions {
             for side in 0..2 {
                 let (said, heard) = (&talk.peers[side].said, &talk.peers[1 - side].heard);

@@ -11,6 +11,7 @@
 //! it. Time comes in as milliseconds of the shard's clock. `L(X)` is our own URI toward leg X,
 //! `R(X)` the path of its peer (RFC 4975, 8.2).
 
+mod failure;
 mod paths;
 mod pending;
 mod table;
@@ -19,6 +20,7 @@ mod texts;
 use link::{Cause, Leg};
 use wire::msrp::{FailureReport, Head, Kind, Method, Part, status, uri, writer};
 
+pub use failure::{OpenMessage, code_of};
 pub use paths::{LocalPath, slot_of_token};
 pub use pending::OfSession;
 pub use table::{LegSlot, LegStage, Session, Sessions, Settings};
@@ -151,6 +153,9 @@ impl Sessions {
             return self.answer(index, leg, head, octets, code, scratch);
         }
 
+        if let Some(code) = session.failing {
+            return self.answer(index, leg, head, octets, code, scratch);
+        }
         let LegStage::Up(_) = theirs.stage else {
             return Verdict::Wait;
         };
@@ -174,16 +179,15 @@ impl Sessions {
         };
         if expects {
             let known = self.texts.get(remote) == from_path;
-            let is_send = method == Method::Send;
-            self.remember(
-                index,
-                leg,
-                is_send,
+            let asked = Asked {
+                is_send: method == Method::Send,
                 transaction,
-                (!known).then_some(from_path),
-                now,
-            );
+                from_path: (!known).then_some(from_path),
+                message: self.marks.of(head.message_id.map(|field| field.of(octets))),
+            };
+            self.remember(index, leg, &asked, now);
         }
+        self.open_message(index, leg, head, octets);
         Verdict::Forward { prefix }
     }
 
@@ -191,19 +195,11 @@ impl Sessions {
     /// response that no request is found for then goes back by the path that is known. Not to read
     /// on instead would not do: responses stand in line behind requests, and two legs that waited
     /// for each other's would wait for ever.
-    fn remember(
-        &mut self,
-        index: u32,
-        leg: Leg,
-        is_send: bool,
-        transaction: &[u8],
-        from_path: Option<&[u8]>,
-        now: u64,
-    ) {
+    fn remember(&mut self, index: u32, leg: Leg, asked: &Asked<'_>, now: u64) {
         let waiting = self[index].pending.counts[leg.index()];
         let is_full = self.pending.is_full() || waiting >= PENDING_PER_DIRECTION_MAX;
         // From-Path is nearly always what the peer's session description said, and not kept.
-        let kept = match from_path {
+        let kept = match asked.from_path {
             Some(path) if !is_full => self.texts.put(path).map(Some),
             Some(_) => None,
             None => Some(None),
@@ -213,11 +209,13 @@ impl Sessions {
                 let request = Request {
                     session: index,
                     from: leg,
-                    is_send,
+                    is_send: asked.is_send,
                     from_path,
+                    message: asked.message,
                 };
                 let mut list = self[index].pending;
-                self.pending.insert(&mut list, request, transaction, now);
+                self.pending
+                    .insert(&mut list, request, asked.transaction, now);
                 self[index].pending = list;
             }
             _ => self[index].legs[leg.index()].unremembered += 1,
@@ -242,6 +240,7 @@ impl Sessions {
             from: asker,
             is_send: true,
             from_path: None,
+            message: 0,
         })
     }
 
@@ -316,8 +315,16 @@ impl Sessions {
                 }
             }
         }
+        let from = &mut session.legs[leg.index()];
+        if from.flow
+            == (Flow::Forwarding {
+                what: Forwarded::Send,
+            })
+        {
+            OpenMessage::passed(&mut from.open_message, part.body, part.end);
+        }
         if part.end.is_some() {
-            session.legs[leg.index()].flow = Flow::Between;
+            from.flow = Flow::Between;
         }
     }
 
@@ -338,7 +345,7 @@ impl Sessions {
     /// been told.
     pub fn end(&mut self, index: u32, cause: Cause) {
         let mut list = self[index].pending;
-        while let Some(request) = self.pending.take_any(&mut list) {
+        while let Some((request, _)) = self.pending.take_any(&mut list) {
             if let Some(text) = request.from_path {
                 self.texts.free(text);
             }
@@ -347,6 +354,16 @@ impl Sessions {
         self.release_texts(index);
         self[index].closed = Some(cause);
     }
+}
+
+/// A request that is passed on and will be answered.
+struct Asked<'a> {
+    is_send: bool,
+    transaction: &'a [u8],
+    /// From-Path, if it is not the one that is known.
+    from_path: Option<&'a [u8]>,
+    /// Mark of the message that it carries a chunk of.
+    message: u64,
 }
 
 /// The response to a request, from our URI `local`; `Discard` if the request wants none.

@@ -26,6 +26,22 @@ pub struct Request {
     pub is_send: bool,
     /// From-Path as received, if it is not the leg's known path.
     pub from_path: Option<Text>,
+    /// Mark of the message that it carries a chunk of; 0 for none.
+    pub message: u64,
+}
+
+/// The transaction id of a request that is no longer waited for.
+#[derive(Clone, Copy)]
+pub struct Transaction {
+    octets: [u8; TRANSACTION_BYTES_MAX],
+    bytes: u8,
+}
+
+impl Transaction {
+    /// The octets.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.octets[..self.bytes as usize]
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -191,8 +207,13 @@ impl Pending {
     }
 
     /// Takes any request of the session out, for its end.
-    pub fn take_any(&mut self, list: &mut OfSession) -> Option<Request> {
-        (list.first != NONE).then(|| self.remove(list, list.first))
+    pub fn take_any(&mut self, list: &mut OfSession) -> Option<(Request, Transaction)> {
+        let entry = self.entries.get(list.first as usize)?;
+        let transaction = Transaction {
+            octets: entry.transaction,
+            bytes: entry.transaction_bytes,
+        };
+        Some((self.remove(list, list.first), transaction))
     }
 
     /// The session of the request that has waited longest, if it has waited too long.
@@ -263,6 +284,7 @@ mod tests {
             from,
             is_send: true,
             from_path: None,
+            message: 0,
         }
     }
 

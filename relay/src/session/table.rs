@@ -8,6 +8,7 @@ use link::{Cause, Leg, Refusal, SessionCounts, SessionId, Transport};
 use wire::msrp::uri;
 
 use super::Flow;
+use super::failure::{Marks, OpenMessage};
 use super::paths::{self, LocalPath};
 use super::pending::{OfSession, Pending};
 use super::texts::{Text, Texts};
@@ -43,6 +44,8 @@ pub struct LegSlot {
     pub peer: Option<SocketAddr>,
     /// What becomes of the chunk that its peer is sending.
     pub flow: Flow,
+    /// The message that its peer is sending in several chunks.
+    pub open_message: Option<OpenMessage>,
     /// Requests of its peer that were passed on without being remembered, for want of room.
     pub unremembered: u32,
 }
@@ -73,6 +76,11 @@ pub struct Session {
     pub pending: OfSession,
     /// What has gone through.
     pub counts: SessionCounts,
+    /// A leg has failed, or signalling has ended it: what still comes is answered with this, if
+    /// with anything.
+    pub failing: Option<u16>,
+    /// The end has begun.
+    pub ending: bool,
     /// Why it ended, once it has. The slot then only waits for control to hear of it.
     pub closed: Option<Cause>,
 }
@@ -106,6 +114,7 @@ pub struct Sessions {
     by_id: HashMap<u64, u32>,
     pub(super) texts: Texts,
     pub(super) pending: Pending,
+    pub(super) marks: Marks,
 }
 
 impl Sessions {
@@ -120,6 +129,7 @@ impl Sessions {
             by_id: HashMap::with_capacity(2 * capacity as usize),
             texts: Texts::new(4 * capacity, capacity / 4 + 16),
             pending: Pending::new(settings.pending),
+            marks: Marks::default(),
         }
     }
 
@@ -181,6 +191,8 @@ impl Sessions {
             legs,
             pending: OfSession::NONE,
             counts: SessionCounts::default(),
+            failing: None,
+            ending: false,
             closed: None,
         };
         let slot = match self.free.pop() {

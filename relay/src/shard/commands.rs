@@ -46,7 +46,7 @@ impl<R: Ring> Shard<R> {
                 .map_err(|reason| (session, reason)),
             Command::Delete { session } => {
                 if let Some(slot) = self.sessions.find(session) {
-                    self.end_session(slot, link::Cause::Deleted);
+                    self.end_session(slot, None, link::Cause::Deleted);
                 }
                 Ok(())
             }
@@ -127,6 +127,7 @@ impl<R: Ring> Shard<R> {
             listener: Some(number),
             peer: None,
             flow: Flow::Between,
+            open_message: None,
             unremembered: 0,
         })
     }

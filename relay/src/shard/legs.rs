@@ -14,7 +14,7 @@ use super::listeners::Kind;
 use crate::buffers::Queue;
 use crate::limits::{CONNECTING_FOR, DRAINING_FOR, UNBOUND_FOR};
 use crate::ring::{Op, Ring};
-use crate::session::{LegStage, OWN_TRANSACTION};
+use crate::session::{self, LegStage, OWN_TRANSACTION};
 
 impl<R: Ring> Shard<R> {
     /// An accept has completed.
@@ -181,7 +181,7 @@ impl<R: Ring> Shard<R> {
 
     fn leg_down(&mut self, session: u32, leg: Leg, cause: Cause) {
         self.reports.leg_down(session, leg, cause);
-        self.end_session(session, cause);
+        self.end_session(session, Some(leg), cause);
     }
 
     /// Nobody has bound the leg in time.
@@ -192,12 +192,16 @@ impl<R: Ring> Shard<R> {
 
     /// Ends a session: open chunks are cut off in form, both legs drained, its ports and paths
     /// given back. Control is told, and until it has heard, the slot is kept.
-    pub(super) fn end_session(&mut self, session: u32, cause: Cause) {
-        if self.sessions[session].closed.is_some() {
+    pub(super) fn end_session(&mut self, session: u32, failed: Option<Leg>, cause: Cause) {
+        if std::mem::replace(&mut self.sessions[session].ending, true) {
             return;
         }
+        self.sessions[session].failing = session::code_of(cause);
         for leg in Leg::ALL {
             self.cut_chunk(session, leg);
+        }
+        if let Some(failed) = failed {
+            self.tell_of_failure(session, failed.other());
         }
         for leg in Leg::ALL {
             self.timers.clear(self.timer_of_leg(session, leg));
@@ -215,6 +219,39 @@ impl<R: Ring> Shard<R> {
         self.sessions.end(session, cause);
         self.metrics.add(Counter::SessionsClosed, 1);
         self.reports.closed(session);
+    }
+
+    /// Tells the peer of a leg that the other one has failed: each SEND of its that is open, those
+    /// included that have been waiting to be read.
+    fn tell_of_failure(&mut self, session: u32, leg: Leg) {
+        let Some(code) = self.sessions[session].failing else {
+            return;
+        };
+        let Some(slot) = self.sessions[session].leg(leg).connection() else {
+            return;
+        };
+        while self.has_room() && self.connections[slot].is_read() {
+            let mut random = [0; 16];
+            (self.random)(&mut random);
+            let scratch = &mut self.scratch;
+            let signal = self
+                .sessions
+                .next_signal(session, leg, code, &random, scratch);
+            let Some(bytes) = signal else { break };
+            // A report is a request of ours, and so is its transaction id.
+            let is_report = self.scratch[b"MSRP ".len()..].starts_with(OWN_TRANSACTION);
+            let counter = if is_report {
+                Counter::ReportsMade
+            } else {
+                Counter::ResponsesMade
+            };
+            self.metrics.add(counter, 1);
+            self.write_own(slot, bytes);
+        }
+        if self.connections[slot].waiting {
+            self.connections[slot].waiting = false;
+            self.read(slot);
+        }
     }
 
     /// If a chunk from `leg`'s peer is under way to the other leg, ends it there with `#`: an open
