@@ -66,6 +66,19 @@ pub const UNBOUND_FOR: Duration = Duration::from_secs(30);
 /// A connection of ours must be made by then.
 pub const CONNECTING_FOR: Duration = Duration::from_secs(30);
 
+/// A peer that takes no octet for this long while some wait for it has failed.
+pub const STALLED_FOR: Duration = Duration::from_secs(30);
+
+/// A browser that has not been heard of for this long is pinged, and each time again
+/// (RFC 7977, 6).
+pub const PING_EVERY: Duration = Duration::from_secs(25);
+
+/// Pings without an answer of any kind after which a browser is gone.
+pub const PINGS_UNANSWERED_MAX: u8 = 2;
+
+/// An idle TCP peer is probed after this long, as long again, and then gone.
+pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(120);
+
 /// What is queued when a leg ends gets this long to go out.
 pub const DRAINING_FOR: Duration = Duration::from_secs(1);
 

@@ -70,6 +70,24 @@ fn peers_may_leave_at_any_point_and_nothing_stays_behind() {
 }
 
 #[test]
+fn a_browser_that_falls_silent_is_noticed_and_its_session_ends() {
+    for_each_seed("silent", |seed| {
+        let mut world = World::new(
+            seed,
+            Plan {
+                leaves: false,
+                exclusive_ports: false,
+            },
+        );
+        world.run_until_quiet();
+        world.fall_silent();
+        world.check_browsers_are_missed();
+        world.end_everything();
+        world.check_nothing_left();
+    });
+}
+
+#[test]
 fn a_seed_repeats_a_run_exactly() {
     let run = |seed| {
         let mut world = World::new(

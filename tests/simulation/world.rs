@@ -532,7 +532,10 @@ impl World {
                 let what = match signal.is_response() {
                     true => signal.transaction.clone(),
                     false => {
-                        assert_eq!(signal.header("Status"), Some("000 481 Session Does Not Exist"));
+                        assert_eq!(
+                            signal.header("Status"),
+                            Some("000 481 Session Does Not Exist")
+                        );
                         said.header("Message-ID").unwrap_or_default().to_owned()
                     }
                 };
@@ -577,6 +580,38 @@ impl World {
                     }
                 }
             }
+        }
+    }
+
+    /// No peer reads or writes any more, and nobody says so; two minutes pass.
+    pub fn fall_silent(&mut self) {
+        self.plan.leaves = true;
+        for talk in &mut self.sessions {
+            for peer in &mut talk.peers {
+                peer.gone = true;
+                if let Some(link) = peer.link {
+                    self.shard.ring().peer_stalls(link, true);
+                }
+            }
+        }
+        for _ in 0..24 {
+            self.now += 5_000;
+            for _ in 0..20 {
+                self.shard.work(self.now);
+                self.events();
+                self.shard.enter(None).expect("a fake ring enters always");
+            }
+        }
+    }
+
+    /// A session with a browser ends when the browser is not heard of any more.
+    pub fn check_browsers_are_missed(&mut self) {
+        for talk in &self.sessions {
+            let has_browser = talk
+                .peers
+                .iter()
+                .any(|peer| peer.transport == Transport::Ws);
+            assert_eq!(talk.closed, has_browser, "{:?}", talk.id);
         }
     }
 

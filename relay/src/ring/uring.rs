@@ -15,13 +15,15 @@ use io_uring::types::{
     BufRingEntry, CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec,
 };
 use io_uring::{IoUring, cqueue, opcode, squeue};
-use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, TcpKeepalive, Type};
 
 use super::memory::{Mapping, Memory};
 use super::probe::Features;
 use super::{Completion, Op, Ring, Token};
 use crate::buffers::Span;
-use crate::limits::{ACCEPT_BACKLOG, DATA_BYTES, HEADROOM_BYTES, SEND_SPANS_MAX, SUBMISSIONS};
+use crate::limits::{
+    ACCEPT_BACKLOG, DATA_BYTES, HEADROOM_BYTES, KEEPALIVE_AFTER, SEND_SPANS_MAX, SUBMISSIONS,
+};
 
 /// The one group of receive buffers.
 const GROUP: u16 = 0;
@@ -364,8 +366,13 @@ fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
     // Blocking on purpose: the ring waits by itself, and takes a non-blocking socket at its word.
     let kind = Type::STREAM.cloexec();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
-    // Accepted connections inherit the option from their listener.
+    // Accepted connections inherit these options from their listener.
     socket.set_tcp_nodelay(true)?;
+    let probes = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_AFTER / 4)
+        .with_retries(4);
+    socket.set_tcp_keepalive(&probes)?;
     Ok(socket)
 }
 

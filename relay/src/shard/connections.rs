@@ -137,6 +137,12 @@ pub struct Connection {
     pub own: Queue,
     /// A chunk toward this peer has begun and not ended.
     pub out_open: bool,
+    /// When the peer last took something, or began to be given something.
+    pub took_at: u64,
+    /// When the peer was last heard of.
+    pub heard_at: u64,
+    /// Pings since then.
+    pub pings: u8,
     /// Whether octets are being received.
     pub receiving: Receiving,
     /// Reading stopped because the other leg is slow.
@@ -176,6 +182,9 @@ impl Connection {
             sending: 0,
             own: Queue::EMPTY,
             out_open: false,
+            took_at: 0,
+            heard_at: 0,
+            pings: 0,
             receiving: Receiving::Off,
             paused: false,
             ended_by_peer: false,

@@ -12,7 +12,9 @@ use super::Shard;
 use super::connections::{Receiving, Stage};
 use super::listeners::Kind;
 use crate::buffers::Queue;
-use crate::limits::{CONNECTING_FOR, DRAINING_FOR, UNBOUND_FOR};
+use crate::limits::{
+    CONNECTING_FOR, DRAINING_FOR, PING_EVERY, PINGS_UNANSWERED_MAX, STALLED_FOR, UNBOUND_FOR,
+};
 use crate::ring::{Op, Ring};
 use crate::session::{self, LegStage, OWN_TRANSACTION};
 
@@ -149,6 +151,8 @@ impl<R: Ring> Shard<R> {
         self.connections[slot].owner = Some((session, leg));
         self.timers.clear(slot);
         self.timers.clear(self.timer_of_leg(session, leg));
+        self.connections[slot].heard_at = self.now;
+        self.look_after(slot);
         self.stop_waiting(session, leg);
         let state = self.sessions[session].leg_mut(leg);
         state.stage = LegStage::Up(slot);
@@ -347,9 +351,52 @@ impl<R: Ring> Shard<R> {
             }
             Stage::Upgrading | Stage::Unbound => self.drain(slot, None),
             Stage::Draining | Stage::Ended => self.close(slot),
-            Stage::Accepting(_) | Stage::Open | Stage::Closing => {
+            Stage::Open => self.look_after(slot),
+            Stage::Accepting(_) | Stage::Closing => {
                 debug_assert!(false, "no deadline is set in this stage");
             }
+        }
+    }
+
+    /// Looks whether an open connection's peer is still there: it takes what it is sent, and a
+    /// browser answers pings. A pause of ours is not held against a peer that we do not read.
+    fn look_after(&mut self, slot: u32) {
+        let connection = &self.connections[slot];
+        let (stalled, ping) = (
+            STALLED_FOR.as_millis() as u64,
+            PING_EVERY.as_millis() as u64,
+        );
+        let mut next = None;
+        if connection.sending > 0 {
+            if self.now >= connection.took_at + stalled {
+                self.metrics.add(Counter::LegsStalled, 1);
+                return self.broken(slot, Cause::Stalled);
+            }
+            next = Some(connection.took_at + stalled);
+        }
+        if connection.transport.is_websocket() {
+            let is_read = connection.receiving == Receiving::On;
+            let due = connection.heard_at + ping * (1 + u64::from(connection.pings));
+            if is_read && self.now >= due {
+                if connection.pings >= PINGS_UNANSWERED_MAX {
+                    self.metrics.add(Counter::LegsStalled, 1);
+                    return self.broken(slot, Cause::Stalled);
+                }
+                if self.has_room() {
+                    let bytes = frame::ping(&mut self.scratch[..], b"").unwrap_or(0);
+                    self.write_between_frames(slot, bytes);
+                    self.connections[slot].pings += 1;
+                }
+            }
+            let due = if self.now >= due {
+                self.now + ping
+            } else {
+                due
+            };
+            next = Some(next.map_or(due, |other| other.min(due)));
+        }
+        if let Some(next) = next {
+            self.timers.set(slot, next);
         }
     }
 

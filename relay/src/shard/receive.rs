@@ -44,6 +44,8 @@ impl<R: Ring> Shard<R> {
             }
             return;
         };
+        connection.heard_at = self.now;
+        connection.pings = 0;
         if !completion.more {
             connection.receiving = Receiving::Off;
             connection.operations -= 1;

@@ -5,7 +5,7 @@ use link::{Cause, Counter};
 use super::Shard;
 use super::connections::{Receiving, Stage};
 use crate::buffers::Span;
-use crate::limits::{SEND_SPANS_MAX, SLOT_BYTES};
+use crate::limits::{SEND_SPANS_MAX, SLOT_BYTES, STALLED_FOR};
 use crate::ring::{Op, Ring};
 
 impl<R: Ring> Shard<R> {
@@ -105,6 +105,11 @@ impl<R: Ring> Shard<R> {
         }
         connection.sending = number as u32;
         connection.operations += 1;
+        connection.took_at = self.now;
+        if connection.stage == Stage::Open && !self.timers.is_set(slot) {
+            self.timers
+                .set(slot, self.now + STALLED_FOR.as_millis() as u64);
+        }
         let token = self.connections.token(Op::Send, slot);
         self.ring.send(&spans[..number], token);
     }

@@ -32,6 +32,11 @@ impl Timers {
         self.heap.first().map(|owner| self.due[*owner as usize])
     }
 
+    /// Whether the owner's timer is set.
+    pub fn is_set(&self, owner: u32) -> bool {
+        (self.place.get(owner as usize)).is_some_and(|place| *place != ABSENT)
+    }
+
     /// Sets the owner's timer, or moves it.
     pub fn set(&mut self, owner: u32, due: u64) {
         assert!(owner < self.owners, "{owner} owns no timer");
