@@ -37,8 +37,9 @@ pub const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Requests of one subsession that wait for their answer, per side.
 pub const PENDING_REQUESTS_MAX: usize = 8;
 
-/// Texts that wait for one slow browser socket; then the socket is closed and the session resumes.
-pub const SOCKET_QUEUE_MAX: usize = 256;
+/// Texts that wait for one slow browser socket; then the socket is closed and the session resumes. A resume
+/// sends all that was kept at once.
+pub const SOCKET_QUEUE_MAX: usize = KEPT_FRAMES_MAX + 256;
 /// Sockets that are open at once, joined to a session or not.
 pub const SOCKETS_MAX: usize = 20_000;
 /// Inputs that wait for the gateway; then their sources wait.
@@ -60,6 +61,10 @@ pub const RELAY_RETRY_MS: Millis = 1_000;
 const _: () = assert!(
     KEPT_BYTES_MAX >= 4 * MESSAGE_BYTES_MAX,
     "a few large frames must fit"
+);
+const _: () = assert!(
+    SOCKET_QUEUE_MAX > KEPT_FRAMES_MAX,
+    "a resume fits in the queue"
 );
 const _: () = assert!(EXTENSION_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(

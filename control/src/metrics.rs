@@ -61,6 +61,10 @@ numbers! {
     RelayShards, "relay_shards", "Shards of the attached relay, 0 while none is attached.";
     Farewells, "farewells", "Dialogs that are to end as soon as the peer has acknowledged.";
     Timers, "timers", "Deadlines that are set.";
+    SipTransactions, "sip_transactions", "SIP requests, of ours and of peers, that are not forgotten yet.";
+    SipDialogs, "sip_dialogs", "SIP dialogs, early ones too.";
+    SipBindings, "sip_bindings", "Contacts that are registered.";
+    SipConnections, "sip_connections", "SIP connections over TCP.";
 }
 
 /// A value for every [`Counter`].

@@ -1,8 +1,11 @@
 //! Randomness for the pure parts: it comes in, like time, and tests put in what they like.
 
+/// Fills a slice with random bytes.
+type Fill = Box<dyn FnMut(&mut [u8]) + Send>;
+
 /// A source of random bytes.
 pub struct Random {
-    fill: Box<dyn FnMut(&mut [u8]) + Send>,
+    fill: Fill,
 }
 
 impl Random {

@@ -1,6 +1,7 @@
 //! The browsers' WebSockets: the handshake, and one task per socket between it and the gateway.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,13 +15,15 @@ use tokio::sync::mpsc;
 
 use super::core::{Input, ToBrowser};
 use crate::config::Application;
-use crate::jsonrtc::SocketId;
+use crate::jsonrtc::{SocketId, close};
 use crate::limits::{MESSAGE_BYTES_MAX, SOCKET_QUEUE_MAX, SOCKETS_MAX};
 
 /// The subprotocols we speak; they are one.
 const PROTOCOLS: [&str; 2] = ["webrtc.oracle.com", "jsonrtc"];
 /// How long a browser may take to take one message off our hands.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a browser may take to agree to a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What every handshake needs.
 pub struct Browsers {
@@ -28,21 +31,26 @@ pub struct Browsers {
     gateway: mpsc::Sender<Input>,
     last: AtomicU64,
     open: AtomicUsize,
+    /// Gone when the last socket is, and the last handshake.
+    _alive: mpsc::Sender<Infallible>,
 }
 
 impl Browsers {
-    /// Browsers of these applications, for this gateway.
+    /// Browsers of these applications, for this gateway. The receiver ends when no browser is left, and
+    /// none can come any more.
     pub fn new(
         applications: BTreeMap<String, Application>,
         gateway: mpsc::Sender<Input>,
-    ) -> Arc<Browsers> {
-        let (last, open) = (AtomicU64::new(0), AtomicUsize::new(0));
-        Arc::new(Browsers {
+    ) -> (Arc<Browsers>, mpsc::Receiver<Infallible>) {
+        let (alive, last_gone) = mpsc::channel(1);
+        let browsers = Browsers {
             applications,
             gateway,
-            last,
-            open,
-        })
+            last: AtomicU64::new(0),
+            open: AtomicUsize::new(0),
+            _alive: alive,
+        };
+        (Arc::new(browsers), last_gone)
     }
 }
 
@@ -77,8 +85,9 @@ pub async fn handshake(
     let place = Place::take(&browsers);
     upgrade
         .protocols([protocol])
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .max_frame_size(MESSAGE_BYTES_MAX)
+        // More than we take: what is a little too large is read, and its sender gets to see why not.
+        .max_message_size(2 * MESSAGE_BYTES_MAX)
+        .max_frame_size(2 * MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| async move {
             serve(socket, place, application, remote).await;
         })
@@ -143,24 +152,22 @@ async fn serve(mut browser: WebSocket, place: Place, application: String, remote
         tokio::select! {
             message = browser.recv() => {
                 let input = match message {
+                    Some(Ok(Message::Text(text))) if text.len() > MESSAGE_BYTES_MAX => {
+                        Input::TooLarge(socket)
+                    }
                     Some(Ok(Message::Text(text))) => Input::Text { socket, text: text.to_string() },
                     Some(Ok(Message::Binary(_))) => Input::Binary(socket),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => Input::Alive(socket),
                     Some(Ok(Message::Close(frame))) => break frame.map(|frame| frame.code),
-                    Some(Err(error)) if is_too_large(&error) => Input::TooLarge(socket),
+                    Some(Err(error)) if is_too_large(&error) => {
+                        // The rest of it can't be told from new messages: say why, and end.
+                        let (code, reason) = (close::TOO_LARGE, "the message is too large");
+                        send(&mut browser, ToBrowser::Close { code, reason }).await;
+                        break None;
+                    }
                     Some(Err(_)) | None => break None,
                 };
-                let is_last = matches!(input, Input::TooLarge(_));
                 if gateway.send(input).await.is_err() {
-                    break None;
-                }
-                if is_last {
-                    // Nothing more can be read; the gateway says how to close.
-                    while let Some(message) = outgoing.recv().await {
-                        if !send(&mut browser, message).await {
-                            break;
-                        }
-                    }
                     break None;
                 }
             }
@@ -190,9 +197,14 @@ async fn send(browser: &mut WebSocket, message: ToBrowser) -> bool {
                 code,
                 reason: reason.into(),
             };
-            let sent = browser.send(Message::Close(Some(frame)));
+            let closed = async {
+                browser.send(Message::Close(Some(frame))).await?;
+                // Unread octets would make the kernel reset the connection, and the frame be lost.
+                while let Some(Ok(_)) = browser.recv().await {}
+                Ok::<(), axum::Error>(())
+            };
             // Whether it arrives or not, this was the last one.
-            let _ = tokio::time::timeout(SEND_TIMEOUT, sent).await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
             false
         }
     }

@@ -10,10 +10,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::sip_peers::SipPeers;
 use crate::gateway::{Action, Gateway, Net, Resolve, Turn};
-use crate::jsonrtc::{SocketId, close};
+use crate::jsonrtc::SocketId;
 use crate::limits::Millis;
-use crate::metrics::{Counters, Gauges};
+use crate::metrics::{Counters, Gauge, Gauges};
 use crate::sip::{ClientId, DialogId, OutRequest, OutResponse, Refused, Sent, ServerId};
+
+/// How long peers have to confirm that we end.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What other tasks tell the gateway.
 pub enum Input {
@@ -161,6 +164,7 @@ impl Core {
                 }
                 Some(input) = inputs.recv() => {
                     if let Some(stopped) = self.take(input) {
+                        self.linger().await;
                         // Nobody may be waiting any more.
                         let _ = stopped.send(());
                         return;
@@ -169,6 +173,27 @@ impl Core {
                 () = due => self.turn(|gateway, turn| gateway.timeout(turn)),
             }
         }
+    }
+
+    /// Lets peers confirm that their dialogs are over, for a moment.
+    async fn linger(&mut self) {
+        let last = Instant::now() + LINGER;
+        while self.peers.held().dialogs > 0 {
+            let event = tokio::time::timeout_at(last.into(), self.peers.event()).await;
+            if event.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Control's own numbers.
+    fn numbers(&self) -> (Counters, Gauges) {
+        let (mut gauges, held) = (self.gateway.gauges(), self.peers.held());
+        gauges.set(Gauge::SipTransactions, held.clients + held.servers);
+        gauges.set(Gauge::SipDialogs, held.dialogs);
+        gauges.set(Gauge::SipBindings, held.bindings);
+        gauges.set(Gauge::SipConnections, self.peers.connections());
+        (self.gateway.counters().clone(), gauges)
     }
 
     /// Takes one input. Returns whom to tell if it was the last one.
@@ -218,7 +243,7 @@ impl Core {
             }
             Input::Numbers(asker) => {
                 // Whoever asked may have gone.
-                let _ = asker.send((self.gateway.counters().clone(), self.gateway.gauges()));
+                let _ = asker.send(self.numbers());
             }
             Input::Stop(stopped) => {
                 self.turn(|gateway, turn| gateway.shut_down(turn));
@@ -253,7 +278,9 @@ impl Core {
         match action {
             Action::Text { socket, text } => {
                 let queue = self.browsers.get(&socket);
-                if queue.is_some_and(|queue| queue.try_send(ToBrowser::Text(text)).is_err()) {
+                let sent = queue.map(|queue| queue.try_send(ToBrowser::Text(text)));
+                // A closed queue is no news: how the socket was closed is on its way here.
+                if let Some(Err(mpsc::error::TrySendError::Full(_))) = sent {
                     self.lose_browser(socket);
                 }
             }
@@ -263,7 +290,7 @@ impl Core {
                 reason,
             } => {
                 if let Some(queue) = self.browsers.remove(&socket) {
-                    // A full queue closes the socket all the same, when its last sender is dropped here.
+                    // A full queue ends all the same: this was its only sender.
                     let _ = queue.try_send(ToBrowser::Close { code, reason });
                 }
             }
@@ -292,9 +319,9 @@ impl Core {
 
     /// A browser that does not take what it is sent: its socket goes, its session may come back.
     fn lose_browser(&mut self, socket: SocketId) {
-        if let Some(queue) = self.browsers.remove(&socket) {
-            let (code, reason) = (close::IDLE, "the browser is too slow");
-            let _ = queue.try_send(ToBrowser::Close { code, reason });
+        // Its task sends what is queued, and ends with the queue.
+        if self.browsers.remove(&socket).is_some() {
+            tracing::info!(socket = socket.0, "a browser is too slow");
             self.turn(|gateway, turn| gateway.socket_closed(socket, None, turn));
         }
     }

@@ -17,8 +17,11 @@ mod http;
 mod packages;
 mod relay_link;
 pub mod sip_peers;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -124,6 +127,7 @@ pub struct Server {
     pub sip: SocketAddr,
     inputs: mpsc::Sender<Input>,
     stop: watch::Sender<bool>,
+    browsers_gone: mpsc::Receiver<Infallible>,
     tasks: JoinSet<()>,
 }
 
@@ -186,7 +190,8 @@ impl Server {
             demo: config.demo,
             folder: config.sdk_folder.clone(),
         };
-        let browsers = browsers::Browsers::new(config.applications.clone(), inputs.clone());
+        let (browsers, browsers_gone) =
+            browsers::Browsers::new(config.applications.clone(), inputs.clone());
         let mut routes = http::router(browsers, pages);
         let operator = admin::router(admin::Numbers {
             gateway: inputs.clone(),
@@ -205,6 +210,7 @@ impl Server {
             sip: sip_address,
             inputs,
             stop,
+            browsers_gone,
             tasks,
         })
     }
@@ -226,6 +232,8 @@ impl Server {
         let _ = tokio::time::timeout(STOP_TIMEOUT, told).await;
         // Nobody listens any more if all servers have ended.
         let _ = self.stop.send(true);
+        // The gateway has let go of its browsers: each ends when it was sent what was queued.
+        let _ = tokio::time::timeout(STOP_TIMEOUT, self.browsers_gone.recv()).await;
         self.tasks.shutdown().await;
     }
 }

@@ -7,6 +7,7 @@ use super::run::Ran;
 use super::{Gateway, Seat, Turn, views};
 use crate::jsonrtc::{
     Control, Event, Frame, Kind, Login, Members, MessageState, REGISTER, SessionKey, SocketId,
+    Welcome,
 };
 use crate::limits::REQUEST_MS;
 use crate::metrics::Counter;
@@ -75,11 +76,15 @@ impl Gateway {
             Some(web) if web.kind == WebKind::Response => {
                 let mut payload = web.payload;
                 self.describe(application, &mut payload);
-                let id = self.random.uuid();
-                let (now, out) = (turn.now, &mut self.web);
-                let accepted =
-                    self.browsers
-                        .accept(socket, id, &user, web.header, Some(payload), now, out);
+                let welcome = Welcome {
+                    id: self.random.uuid(),
+                    user,
+                    header: web.header,
+                    payload: Some(payload),
+                };
+                let accepted = self
+                    .browsers
+                    .accept(socket, welcome, turn.now, &mut self.web);
                 if let Some(session) = accepted {
                     self.counters.add(Counter::SessionsStarted);
                     turn.net.add_local(&local);

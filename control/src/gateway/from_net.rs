@@ -57,13 +57,12 @@ impl Gateway {
                 return self.answer(server, 500, turn);
             }
         };
-        let shown = |text: &str| {
-            Identity::read(text, &self.settings.domain).map(|identity| identity.shown())
-        };
-        let (Ok(user), Ok(peer)) = (shown(message.request_uri()), shown(&message.from_uri()))
-        else {
+        let read = |text: &str| Identity::read(text, &self.settings.domain);
+        let (Ok(user), Ok(peer)) = (read(message.request_uri()), read(&message.from_uri())) else {
             return self.answer(server, 400, turn);
         };
+        // SIP knows it for one of our users, also where it was called by our address.
+        let (user, peer) = (user.at(&self.settings.domain).shown(), peer.shown());
         let sessions = self.sessions_for(&user, &package);
         let application = sessions
             .first()
@@ -223,17 +222,16 @@ impl Gateway {
             // The invitation is over, whether or not the script said so.
             (Some(_), 300..) => self.end(id, &why, turn),
             (Some(_), 200..) if failed => self.end(id, &Why::script_failed(), turn),
-            (None, 200..) if failed => {
-                if self
-                    .bridges
-                    .get(&id)
-                    .is_some_and(|bridge| bridge.line == Line::Idle)
-                {
-                    self.end(id, &Why::script_failed(), turn);
-                }
+            (None, 200..) if failed && self.is_idle(id) => {
+                self.end(id, &Why::script_failed(), turn);
             }
             _ => {}
         }
+    }
+
+    /// Whether a bridge has no dialog: it lives from single requests.
+    fn is_idle(&self, id: BridgeId) -> bool {
+        (self.bridges.get(&id)).is_some_and(|bridge| bridge.line == Line::Idle)
     }
 
     fn request_failed(&mut self, client: ClientId, cause: Failure, turn: &mut Turn<'_>) {

@@ -12,7 +12,7 @@ mod browsers;
 mod frame;
 mod session;
 
-pub use browsers::{Action, Browsers, Event, Limits, Login};
+pub use browsers::{Action, Browsers, Event, Limits, Login, Welcome};
 pub use frame::{
     Control, Frame, Kind, Members, MessageState, REGISTER, SYSTEM_HEADERS, Unreadable,
     is_package_name,

@@ -103,6 +103,18 @@ impl Identity {
         }
     }
 
+    /// The user of `domain` with the same user part; a number stays what it is.
+    pub fn at(self, domain: &str) -> Identity {
+        match self {
+            Identity::Sip { user, secure, .. } => Identity::Sip {
+                user,
+                domain: domain.to_ascii_lowercase(),
+                secure,
+            },
+            Identity::Tel { .. } => self,
+        }
+    }
+
     /// The user part, if it is a user of `domain`.
     pub fn user_of(&self, domain: &str) -> Option<&str> {
         match self {
@@ -214,6 +226,12 @@ mod tests {
         ] {
             assert_eq!(shown(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_user_called_by_our_address_is_a_user_of_our_domain() {
+        let identity = Identity::read("sip:alice@127.0.0.1:5060", "localhost").unwrap();
+        assert_eq!(identity.at("localhost").shown(), "alice@localhost");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::world::{BROWSER_SDP, Told, World, handset_sdp, request};
 use crate::jsonrtc::{Frame, Kind, MessageState, SocketId};
-use crate::sip::{DialogId, EndCause, Event, Method, OutResponse, ServerId};
+use crate::sip::{DialogId, EndCause, Event, Method, OutResponse, ServerId, StartLine};
 
 const INVITE: ServerId = ServerId(100);
 const DIALOG: DialogId = DialogId(100);
@@ -284,6 +284,28 @@ fn a_user_without_a_browser_is_not_available() {
     let mut world = World::new();
     invite(&mut world, "");
     assert_eq!(world.response().1.code, 480);
+    world.finish();
+}
+
+#[test]
+fn a_user_called_by_our_address_is_found() {
+    let mut world = World::new();
+    let alice = world.browser(1, "alice");
+    world.frame(alice);
+    let mut message = request(Method::Invite, "bob", "alice", false, &handset_sdp(""));
+    if let StartLine::Request { uri, .. } = &mut message.start {
+        *uri = "sip:alice@127.0.0.1:5060".into();
+    }
+    let dialog = Some(DIALOG);
+    world.sip(Event::Request {
+        server: INVITE,
+        dialog,
+        message,
+    });
+    let session = world.relay_makes();
+    assert_eq!(world.frame(alice).action(), "start");
+    world.sip(Event::Cancelled { server: INVITE });
+    world.relay_deletes(session);
     world.finish();
 }
 

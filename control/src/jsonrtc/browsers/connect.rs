@@ -14,20 +14,36 @@ enum Resumed {
     Fresh,
 }
 
+/// A session as the gateway grants it.
+#[derive(Clone, Debug)]
+pub struct Welcome {
+    /// Its id and secret: new, and nobody can guess it.
+    pub id: String,
+    /// Its user, as clients see it.
+    pub user: String,
+    /// Further headers of the response.
+    pub header: Members,
+    /// The response's payload.
+    pub payload: Option<Members>,
+}
+
 impl Browsers {
     /// Makes the session a `connect` asked for. `None` if the socket is gone, or over a limit; then the
-    /// browser was told. `id` is the session's secret: new, and nobody can guess it.
+    /// browser was told.
     pub fn accept(
         &mut self,
         socket: SocketId,
-        id: String,
-        user: &str,
-        mut header: Members,
-        payload: Option<Members>,
+        welcome: Welcome,
         now: Millis,
         out: &mut Vec<Action>,
     ) -> Option<SessionKey> {
-        let own = self.by_user.get(user).map_or(0, Vec::len);
+        let Welcome {
+            id,
+            user,
+            mut header,
+            payload,
+        } = welcome;
+        let own = self.by_user.get(&user).map_or(0, Vec::len);
         if own >= self.limits.sessions_per_user || self.sessions.len() >= self.limits.sessions {
             self.refuse(socket, 503, "too many sessions", out);
             return None;
@@ -45,7 +61,7 @@ impl Browsers {
         };
         let application = known.application.clone();
         known.stage = Stage::Joined(key);
-        let session = Session::new(id.clone(), user.to_owned(), application, received, state);
+        let session = Session::new(id.clone(), user.clone(), application, received, state);
         for (name, value) in session.register_header() {
             header.insert(name, value);
         }
@@ -55,7 +71,7 @@ impl Browsers {
         control.message_state = Some(MessageState::Final);
         self.sessions.insert(key, session);
         self.by_id.insert(id, key);
-        self.by_user.entry(user.to_owned()).or_default().push(key);
+        self.by_user.entry(user).or_default().push(key);
         self.timers.set(Timer::Opening(socket), None);
         self.send(
             key,

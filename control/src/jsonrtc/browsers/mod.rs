@@ -2,6 +2,8 @@
 
 mod connect;
 
+pub use connect::Welcome;
+
 use std::collections::HashMap;
 
 use super::frame::{Control, Frame, Kind, Members, REGISTER, Unreadable};

@@ -16,6 +16,15 @@ fn browsers() -> Browsers {
     Browsers::new(limits)
 }
 
+fn welcome(id: &str, user: &str) -> Welcome {
+    Welcome {
+        id: id.into(),
+        user: user.into(),
+        header: Members::new(),
+        payload: None,
+    }
+}
+
 /// Opens a socket, connects, and accepts under the wanted name.
 fn connected(
     browsers: &mut Browsers,
@@ -40,7 +49,7 @@ fn connected(
         ("demo", Some(name))
     );
     let id = format!("id-{}", socket.0);
-    let key = browsers.accept(socket, id, name, Members::new(), None, 0, &mut out);
+    let key = browsers.accept(socket, welcome(&id, name), 0, &mut out);
     (key, out)
 }
 
@@ -307,15 +316,7 @@ fn a_resume_of_nothing_is_a_first_connect_that_counts_as_one() {
     assert_eq!(events(&out), 1);
     out.clear();
     let key = browsers
-        .accept(
-            ONE,
-            "new".into(),
-            "alice",
-            Members::new(),
-            None,
-            0,
-            &mut out,
-        )
+        .accept(ONE, welcome("new", "alice"), 0, &mut out)
         .unwrap();
     let answer = &texts(&out)[0];
     assert_ne!(answer.control.session_id.as_deref(), Some("gone"));
