@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::{Listener, Server, StartError};
 use crate::config::{Application, Config, Limits};
@@ -219,6 +219,8 @@ impl System {
 struct Process {
     name: &'static str,
     child: Child,
+    /// Apart from `child`: waiting for a child closes what it still has of its stdin.
+    stdin: Option<ChildStdin>,
     lines: Option<Lines<BufReader<ChildStdout>>>,
 }
 
@@ -247,7 +249,13 @@ impl Process {
             .stdout
             .take()
             .map(|stdout| BufReader::new(stdout).lines());
-        Ok(Process { name, child, lines })
+        let stdin = child.stdin.take();
+        Ok(Process {
+            name,
+            child,
+            stdin,
+            lines,
+        })
     }
 
     /// Waits for a line on its stdout that has this word.
@@ -292,7 +300,7 @@ impl Process {
 
     /// A line on its stdin.
     async fn say(&mut self, line: &str) {
-        if let Some(stdin) = &mut self.child.stdin {
+        if let Some(stdin) = &mut self.stdin {
             // It may be gone already.
             let _ = stdin.write_all(format!("{line}\n").as_bytes()).await;
             let _ = stdin.flush().await;
@@ -329,7 +337,7 @@ impl Process {
 /// Becomes `program`, after having asked the kernel to end it when our parent does. For children only:
 /// `causeway leash PARENT PROGRAM ARGUMENT…`. Returns only if that is not possible.
 pub fn leash(parent: i32, program: &Path, arguments: &[std::ffi::OsString]) -> io::Error {
-    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::TERM)) {
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
         return error.into();
     }
     if rustix::process::getppid() != Pid::from_raw(parent) {

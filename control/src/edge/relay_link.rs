@@ -60,7 +60,11 @@ pub async fn run(path: PathBuf, gateway: mpsc::Sender<Input>, counters: RelayCou
                 let ended = serve(attachment, &gateway, &counters).await;
                 counters.set(Vec::new());
                 match ended {
-                    Ok(()) => tracing::warn!("the relay is gone; waiting for it to come back"),
+                    Ok(Gone::Relay) => {
+                        tracing::warn!("the relay is gone; waiting for it to come back");
+                    }
+                    // It ends, or has given the relay up and said so.
+                    Ok(Gone::Gateway) => {}
                     Err(error) => tracing::error!("the link to the relay failed: {error}"),
                 }
                 if gateway.send(Input::RelayLost).await.is_err() {
@@ -115,12 +119,18 @@ fn corrupt() -> io::Error {
     )
 }
 
+/// Who ended an attachment.
+enum Gone {
+    Relay,
+    Gateway,
+}
+
 /// Serves one attachment until the relay hangs up, or the gateway does.
 async fn serve(
     attachment: Attachment,
     gateway: &mpsc::Sender<Input>,
     counters: &RelayCounters,
-) -> io::Result<()> {
+) -> io::Result<Gone> {
     let Attachment {
         shards,
         ready,
@@ -149,7 +159,7 @@ async fn serve(
         commands: to_shards,
     };
     if gateway.send(attached).await.is_err() {
-        return Ok(());
+        return Ok(Gone::Gateway);
     }
     let mut hung_up = false;
     loop {
@@ -163,7 +173,7 @@ async fn serve(
         }
         if hung_up {
             // What it had said before was heard.
-            return Ok(());
+            return Ok(Gone::Relay);
         }
         let mut all_sleep = true;
         for shard in &mut ends {
@@ -188,7 +198,7 @@ async fn serve(
                         }
                     }
                     // The gateway has given this relay up.
-                    None => return Ok(()),
+                    None => return Ok(Gone::Gateway),
                 },
             }
         }

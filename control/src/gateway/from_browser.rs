@@ -95,7 +95,7 @@ impl Gateway {
                         ..Seat::default()
                     };
                     self.seats.insert(session, seat);
-                    tracing::info!(session = session.0, application, "a session started");
+                    tracing::debug!(session = session.0, application, "a session started");
                 }
             }
             Some(web) => {
@@ -190,7 +190,7 @@ impl Gateway {
         {
             turn.net.remove_local(&local);
         }
-        tracing::info!(session = session.0, "a session ended");
+        tracing::debug!(session = session.0, "a session ended");
     }
 
     fn frame(&mut self, session: SessionKey, frame: Frame, turn: &mut Turn<'_>) {
