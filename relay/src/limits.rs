@@ -33,9 +33,22 @@ pub const FRAME_HEADER_BYTES_MAX: usize = 10;
 /// read can always be passed on.
 pub const ARENA_RESERVE: usize = PREFIX_BYTES_MAX + 1024;
 
+/// Pieces for each receive buffer: one set aside for when it is an input, the rest for what is
+/// made of it, which are many when messages are small.
+pub const PIECES_PER_BUFFER: u32 = 8;
+
 /// Pieces that handling one part may append to queues at most: frame header with held octets,
 /// prefix, rest, and one answer of our own.
-pub const PIECES_RESERVE: usize = 6;
+pub const PIECES_RESERVE: u32 = 6;
+
+/// A piece up to this length is packed with others when too much memory is held for a slow leg.
+pub const PACKED_PIECE_BYTES_MAX: u32 = SLOT_BYTES as u32 / 4;
+
+/// Pieces that may wait for one leg. Past it its source is not read, however small they are.
+pub const PIECES_PER_LEG_MAX: u32 = 256;
+
+/// Pieces set aside for what ends connections in form: frames that say good-bye, ends of chunks.
+pub const FAREWELL_PIECES: u32 = 64;
 
 /// Spans that one send gathers at most. More waits for the next send.
 pub const SEND_SPANS_MAX: usize = 32;
@@ -59,6 +72,18 @@ pub const PENDING_PER_DIRECTION_MAX: u32 = 1024;
 /// A request whose response has not come by then is forgotten; its sender counts the same 30 s
 /// (RFC 4975, 7.1.1).
 pub const PENDING_FOR: Duration = Duration::from_secs(30);
+
+/// A chunk or a head that has begun must go on by then; else it is cut off, so that it does not
+/// keep from the other peer what it is owed.
+pub const HALF_DONE_FOR: Duration = Duration::from_secs(30);
+
+/// A peer that has ended its direction while what it sent waits for the other leg is waited with
+/// for so long.
+pub const FAREWELL_FOR: Duration = Duration::from_secs(30);
+
+/// An accept that failed, most likely because the machine is short of something, is tried again
+/// after this long.
+pub const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// A connection that has been accepted must say by then whom it is for (RFC 4976, 6.1).
 pub const UNBOUND_FOR: Duration = Duration::from_secs(30);

@@ -40,8 +40,8 @@ fn what_is_sent_arrives_once_in_order_and_unchanged() {
         let mut world = World::new(
             seed,
             Plan {
-                leaves: false,
                 exclusive_ports: seed % 2 == 0,
+                ..Plan::QUIET
             },
         );
         world.run_until_quiet();
@@ -59,6 +59,7 @@ fn peers_may_leave_at_any_point_and_nothing_stays_behind() {
             Plan {
                 leaves: true,
                 exclusive_ports: seed % 2 == 0,
+                deaf: 0,
             },
         );
         world.run_until_quiet();
@@ -70,15 +71,26 @@ fn peers_may_leave_at_any_point_and_nothing_stays_behind() {
 }
 
 #[test]
-fn a_browser_that_falls_silent_is_noticed_and_its_session_ends() {
-    for_each_seed("silent", |seed| {
+fn peers_that_do_not_read_stop_nobody_else() {
+    for_each_seed("deaf", |seed| {
         let mut world = World::new(
             seed,
             Plan {
-                leaves: false,
-                exclusive_ports: false,
+                deaf: 4,
+                ..Plan::QUIET
             },
         );
+        world.run_until_quiet();
+        world.check_complete();
+        world.end_everything();
+        world.check_nothing_left();
+    });
+}
+
+#[test]
+fn a_browser_that_falls_silent_is_noticed_and_its_session_ends() {
+    for_each_seed("silent", |seed| {
+        let mut world = World::new(seed, Plan::QUIET);
         world.run_until_quiet();
         world.fall_silent();
         world.check_browsers_are_missed();
@@ -94,7 +106,7 @@ fn a_seed_repeats_a_run_exactly() {
             seed,
             Plan {
                 leaves: true,
-                exclusive_ports: false,
+                ..Plan::QUIET
             },
         );
         world.run_until_quiet();

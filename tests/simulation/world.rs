@@ -15,6 +15,17 @@ pub struct Plan {
     pub leaves: bool,
     /// Each leg has a port of its own.
     pub exclusive_ports: bool,
+    /// So many sessions more, whose peers connect, send, and never read.
+    pub deaf: u64,
+}
+
+impl Plan {
+    /// Nothing happens but talk.
+    pub const QUIET: Plan = Plan {
+        leaves: false,
+        exclusive_ports: false,
+        deaf: 0,
+    };
 }
 
 const BUFFERS: u16 = 32;
@@ -59,6 +70,7 @@ struct Peer {
     greeting_answered: bool,
     gone: bool,
     stalls: bool,
+    deaf: bool,
 }
 
 impl World {
@@ -70,7 +82,8 @@ impl World {
             ports: (20000..20040).collect(),
             ports_exclusive: plan.exclusive_ports,
             buffers: BUFFERS,
-            blocks: 12 + chance.below(8) as u32,
+            // Now and then too few, so that running dry is a normal state of this world.
+            blocks: 12 * (1 + plan.deaf as u32) + chance.below(8) as u32,
             connections: 64,
             sessions: 16,
             pending: 4 + chance.below(60) as u32,
@@ -89,8 +102,14 @@ impl World {
             now: 1000,
             sessions: Vec::new(),
         };
-        for number in 0..1 + world.chance.below(3) {
+        let deaf = world.plan.deaf;
+        for number in 0..deaf + 1 + world.chance.below(3) {
             world.create(number);
+            if number < deaf {
+                for peer in &mut world.sessions[number as usize].peers {
+                    peer.deaf = true;
+                }
+            }
         }
         world
     }
@@ -147,6 +166,7 @@ impl World {
             greeting: None,
             greeting_answered: false,
             gone: false,
+            deaf: false,
             stalls: self.plan.leaves && self.chance.percent(10),
         }
     }
@@ -357,6 +377,9 @@ impl World {
             let stalled = self.chance.percent(50);
             self.shard.ring().peer_stalls(link, stalled);
         }
+        if peer.deaf {
+            self.shard.ring().peer_stalls(link, true);
+        }
         self.peer_hears(index, side, link);
         self.peer_says(index, side, link);
     }
@@ -489,7 +512,7 @@ impl World {
     pub fn check_complete(&mut self) {
         self.check_prefixes();
         let state = self.state();
-        for talk in &self.sessions {
+        for talk in self.sessions.iter().skip(self.plan.deaf as usize) {
             for side in 0..2 {
                 let (said, heard) = (&talk.peers[side].said, &talk.peers[1 - side].heard);
                 assert!(talk.peers[side].to_say.is_empty());

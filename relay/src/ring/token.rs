@@ -47,7 +47,7 @@ pub struct Token {
     pub op: Op,
     /// Which use of the slot asked.
     pub generation: u16,
-    /// Connection slot, or listener for [`Op::Cancel`] of an accept.
+    /// Connection slot.
     pub slot: u32,
 }
 

@@ -378,9 +378,12 @@ fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
 
 /// Binds the calling thread to one core.
 pub fn pin_to_core(core: usize) -> io::Result<()> {
+    if core >= libc::CPU_SETSIZE as usize {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     // SAFETY: all zeroes is the empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is ours, and a core out of its range is ignored.
+    // SAFETY: the set is ours, and the core is within its range.
     unsafe { libc::CPU_SET(core, &mut set) };
     // SAFETY: the set is ours and of the size stated; 0 names the calling thread.
     let outcome = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };

@@ -108,6 +108,9 @@ impl Sessions {
         let mut list = self[index].pending;
         while let Some((request, transaction)) = self.pending.take_any(&mut list) {
             self[index].pending = list;
+            for leg in &mut self[index].legs {
+                leg.open_request = None;
+            }
             let back = &self[index].legs[leg.index()];
             let from_path = request.from_path.or(back.remote);
             let mut response = None;

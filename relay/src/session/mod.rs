@@ -89,12 +89,11 @@ impl Sessions {
         leg: Leg,
         head: &Head,
         octets: &[u8],
-        now: u64,
         scratch: &mut Scratch,
     ) -> Verdict {
         let verdict = match head.kind {
             Kind::Request(method) => {
-                self.route_request(session, leg, method, head, octets, now, scratch)
+                self.route_request(session, leg, method, head, octets, scratch)
             }
             Kind::Response(_) => self.route_response(session, leg, head, octets, scratch),
         };
@@ -113,7 +112,6 @@ impl Sessions {
         verdict
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what a request is judged by")]
     fn route_request(
         &mut self,
         index: u32,
@@ -121,7 +119,6 @@ impl Sessions {
         method: Method,
         head: &Head,
         octets: &[u8],
-        now: u64,
         scratch: &mut Scratch,
     ) -> Verdict {
         let session = &self[index];
@@ -185,7 +182,7 @@ impl Sessions {
                 from_path: (!known).then_some(from_path),
                 message: self.marks.of(head.message_id.map(|field| field.of(octets))),
             };
-            self.remember(index, leg, &asked, now);
+            self.remember(index, leg, &asked);
         }
         self.open_message(index, leg, head, octets);
         Verdict::Forward { prefix }
@@ -195,7 +192,7 @@ impl Sessions {
     /// response that no request is found for then goes back by the path that is known. Not to read
     /// on instead would not do: responses stand in line behind requests, and two legs that waited
     /// for each other's would wait for ever.
-    fn remember(&mut self, index: u32, leg: Leg, asked: &Asked<'_>, now: u64) {
+    fn remember(&mut self, index: u32, leg: Leg, asked: &Asked<'_>) {
         let waiting = self[index].pending.counts[leg.index()];
         let is_full = self.pending.is_full() || waiting >= PENDING_PER_DIRECTION_MAX;
         // From-Path is nearly always what the peer's session description said, and not kept.
@@ -214,9 +211,9 @@ impl Sessions {
                     message: asked.message,
                 };
                 let mut list = self[index].pending;
-                self.pending
-                    .insert(&mut list, request, asked.transaction, now);
+                let number = self.pending.insert(&mut list, request, asked.transaction);
                 self[index].pending = list;
+                self[index].legs[leg.index()].open_request = Some(number);
             }
             _ => self[index].legs[leg.index()].unremembered += 1,
         }
@@ -227,8 +224,13 @@ impl Sessions {
         let mut list = self[index].pending;
         let found = self.pending.take(&mut list, index, asker, transaction);
         self[index].pending = list;
-        if found.is_some() {
-            return found;
+        if let Some((request, number)) = found {
+            let open = &mut self[index].legs[asker.index()].open_request;
+            if *open == Some(number) {
+                // Answered before all of it has come.
+                *open = None;
+            }
+            return Some(request);
         }
         if transaction.starts_with(OWN_TRANSACTION) {
             return None;
@@ -298,7 +300,12 @@ impl Sessions {
     }
 
     /// A part of the open chunk went by: counts it, and closes the flow if the chunk ends.
-    pub fn passed(&mut self, session: u32, leg: Leg, part: &Part) {
+    pub fn passed(&mut self, session: u32, leg: Leg, part: &Part, now: u64) {
+        if part.end.is_some()
+            && let Some(request) = self[session].legs[leg.index()].open_request.take()
+        {
+            self.pending.age(request, now);
+        }
         let session = &mut self[session];
         let counts = &mut session.counts;
         if let Flow::Forwarding { what } = session.legs[leg.index()].flow {
@@ -387,7 +394,9 @@ pub fn answer_from(
         },
         Method::Auth | Method::Nickname | Method::Other => false,
     };
-    if unwanted || from_path.is_empty() {
+    // What is not a path is not repeated, above all not a line end in it.
+    let are_uris = |path| uri::path(path).all(|uri| uri.is_ok());
+    if unwanted || from_path.is_empty() || !are_uris(from_path) || !are_uris(local) {
         return Verdict::Discard;
     }
     let to = if method == Method::Send {

@@ -54,6 +54,8 @@ struct Entry {
     next: u32,
     in_session: Links,
     in_line: Links,
+    /// Its last octet has gone by: it is in the line of those that expire.
+    ages: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -147,7 +149,9 @@ impl Pending {
     }
 
     /// Remembers a request. The caller has looked whether there is room, and for its double.
-    pub fn insert(&mut self, list: &mut OfSession, request: Request, transaction: &[u8], now: u64) {
+    /// It does not age until [`Pending::age`]: the thirty seconds run from the request's last octet,
+    /// and a large chunk may take longer than that.
+    pub fn insert(&mut self, list: &mut OfSession, request: Request, transaction: &[u8]) -> u32 {
         assert!(
             self.used < self.capacity,
             "room for pending requests is looked for first"
@@ -159,16 +163,14 @@ impl Pending {
             request,
             transaction: octets,
             transaction_bytes: transaction.len() as u8,
-            expires: now + PENDING_FOR.as_millis() as u64,
+            expires: u64::MAX,
             next: self.buckets[bucket],
             in_session: Links {
                 before: NONE,
                 after: list.first,
             },
-            in_line: Links {
-                before: self.line_last,
-                after: NONE,
-            },
+            in_line: UNLINKED,
+            ages: false,
         };
         let index = if self.free == NONE {
             self.entries.push(entry);
@@ -186,24 +188,39 @@ impl Pending {
         }
         list.first = index;
         list.counts[request.from.index()] += 1;
-        match self.line_last {
+        index
+    }
+
+    /// The request's last octet has been passed on.
+    pub fn age(&mut self, index: u32, now: u64) {
+        let last = self.line_last;
+        let entry = &mut self.entries[index as usize];
+        debug_assert!(!entry.ages, "a request has one last octet");
+        entry.ages = true;
+        entry.expires = now + PENDING_FOR.as_millis() as u64;
+        entry.in_line = Links {
+            before: last,
+            after: NONE,
+        };
+        match last {
             NONE => self.line_first = index,
             last => self.entries[last as usize].in_line.after = index,
         }
         self.line_last = index;
     }
 
-    /// Takes the request out that a response from leg `from.other()` answers.
+    /// Takes the request out that a response from leg `from.other()` answers; with it comes the
+    /// number that [`Pending::insert`] gave it.
     pub fn take(
         &mut self,
         list: &mut OfSession,
         session: u32,
         from: Leg,
         transaction: &[u8],
-    ) -> Option<Request> {
+    ) -> Option<(Request, u32)> {
         let bucket = self.bucket(session, from, transaction);
         let index = self.find(bucket, session, from, transaction)?;
-        Some(self.remove(list, index))
+        Some((self.remove(list, index), index))
     }
 
     /// Takes any request of the session out, for its end.
@@ -257,6 +274,18 @@ impl Pending {
                 .before = entry.in_session.before;
         }
         list.counts[entry.request.from.index()] -= 1;
+        if entry.ages {
+            self.leave_line(&entry);
+        }
+        let freed = &mut self.entries[index as usize];
+        freed.next = self.free;
+        (freed.in_session, freed.in_line) = (UNLINKED, UNLINKED);
+        self.free = index;
+        self.used -= 1;
+        entry.request
+    }
+
+    fn leave_line(&mut self, entry: &Entry) {
         match entry.in_line.before {
             NONE => self.line_first = entry.in_line.after,
             before => self.entries[before as usize].in_line.after = entry.in_line.after,
@@ -265,12 +294,6 @@ impl Pending {
             NONE => self.line_last = entry.in_line.before,
             after => self.entries[after as usize].in_line.before = entry.in_line.before,
         }
-        let freed = &mut self.entries[index as usize];
-        freed.next = self.free;
-        (freed.in_session, freed.in_line) = (UNLINKED, UNLINKED);
-        self.free = index;
-        self.used -= 1;
-        entry.request
     }
 }
 
@@ -292,9 +315,9 @@ mod tests {
     fn a_response_finds_the_request_of_its_own_direction() {
         let mut pending = Pending::new(4);
         let mut list = OfSession::NONE;
-        pending.insert(&mut list, request(1, Leg::A), b"same", 0);
-        pending.insert(&mut list, request(1, Leg::B), b"same", 0);
-        let found = pending.take(&mut list, 1, Leg::B, b"same").unwrap();
+        pending.insert(&mut list, request(1, Leg::A), b"same");
+        pending.insert(&mut list, request(1, Leg::B), b"same");
+        let (found, _) = pending.take(&mut list, 1, Leg::B, b"same").unwrap();
         assert_eq!(found.from, Leg::B);
         assert!(pending.take(&mut list, 1, Leg::B, b"same").is_none());
         assert!(pending.contains(1, Leg::A, b"same"));
@@ -302,16 +325,23 @@ mod tests {
     }
 
     #[test]
-    fn requests_expire_in_their_order_after_thirty_seconds() {
+    fn requests_expire_thirty_seconds_after_their_last_octet() {
         let mut pending = Pending::new(4);
         let mut lists = [OfSession::NONE; 2];
-        pending.insert(&mut lists[0], request(0, Leg::A), b"first", 5);
-        pending.insert(&mut lists[1], request(1, Leg::A), b"second", 9);
+        let flowing = pending.insert(&mut lists[0], request(0, Leg::B), b"flowing");
+        let first = pending.insert(&mut lists[0], request(0, Leg::A), b"first");
+        let second = pending.insert(&mut lists[1], request(1, Leg::A), b"second");
+        pending.age(first, 5);
+        pending.age(second, 9);
         assert_eq!(pending.deadline(), Some(30_005));
         assert_eq!(pending.expired(30_004), None);
         assert_eq!(pending.expired(30_005), Some(0));
         pending.take_oldest(&mut lists[0]);
         assert_eq!(pending.deadline(), Some(30_009));
+        pending.take_oldest(&mut lists[1]);
+        assert_eq!(pending.deadline(), None, "what still flows does not age");
+        pending.age(flowing, 100_000);
+        assert_eq!(pending.deadline(), Some(130_000));
     }
 
     #[test]
@@ -327,7 +357,10 @@ mod tests {
             } else {
                 let leg = if round % 2 == 0 { Leg::A } else { Leg::B };
                 let list = &mut lists[session as usize];
-                pending.insert(list, request(session, leg), &transaction, round as u64);
+                let index = pending.insert(list, request(session, leg), &transaction);
+                if round % 3 > 0 {
+                    pending.age(index, round as u64);
+                }
             }
         }
         for list in &mut lists {

@@ -44,6 +44,8 @@ pub struct LegSlot {
     pub peer: Option<SocketAddr>,
     /// What becomes of the chunk that its peer is sending.
     pub flow: Flow,
+    /// The remembered request whose last octet has not come yet.
+    pub open_request: Option<u32>,
     /// The message that its peer is sending in several chunks.
     pub open_message: Option<OpenMessage>,
     /// Requests of its peer that were passed on without being remembered, for want of room.
@@ -311,6 +313,15 @@ impl Sessions {
         self.owner(slot, |leg| {
             paths::is_only(to_path, leg.local.uri(&self.texts))
         })
+    }
+
+    /// Whether a From-Path may be that of a leg's peer: it ends as the peer's path does, if that is
+    /// known already.
+    pub fn is_from_peer(&self, slot: u32, leg: Leg, from_path: &[u8]) -> bool {
+        match self[slot].leg(leg).remote {
+            Some(remote) => paths::ends_alike(from_path, self.texts.get(remote)),
+            None => true,
+        }
     }
 
     fn owner(&self, slot: u32, is_it: impl Fn(&LegSlot) -> bool) -> Option<(u32, Leg)> {

@@ -127,6 +127,7 @@ impl<R: Ring> Shard<R> {
             listener: Some(number),
             peer: None,
             flow: Flow::Between,
+            open_request: None,
             open_message: None,
             unremembered: 0,
         })
@@ -182,6 +183,10 @@ impl<R: Ring> Shard<R> {
         connect: Option<std::net::SocketAddr>,
     ) -> Result<(), Refusal> {
         let slot = self.live(id)?;
+        let state = self.sessions[slot].leg(leg);
+        if connect.is_some() && (state.transport != Transport::Tcp || !state.is_waiting()) {
+            return Err(Refusal::ConnectImpossible);
+        }
         self.sessions.set_remote(slot, leg, path)?;
         // Messages of either leg may have been waiting for the path.
         for leg in Leg::ALL {
@@ -190,10 +195,6 @@ impl<R: Ring> Shard<R> {
             }
         }
         let Some(peer) = connect else { return Ok(()) };
-        let state = self.sessions[slot].leg(leg);
-        if state.transport != Transport::Tcp || !state.is_waiting() {
-            return Err(Refusal::ConnectImpossible);
-        }
         if !self.connect_leg(slot, leg, peer) {
             return Err(Refusal::NoMemory);
         }

@@ -145,8 +145,11 @@ pub struct Connection {
     pub pings: u8,
     /// Whether octets are being received.
     pub receiving: Receiving,
-    /// Reading stopped because the other leg is slow.
+    /// Nothing is received or read because too much waits for a slow leg: the other one, or this
+    /// one, which has us answer.
     pub paused: bool,
+    /// Nothing is received because too much of what was waits to be read.
+    pub full: bool,
     /// The peer has ended its direction.
     pub ended_by_peer: bool,
     /// A WebSocket close frame of ours is on its way.
@@ -157,6 +160,8 @@ pub struct Connection {
     pub waiting: bool,
     /// It is in the list of those with something to send.
     pub listed_to_send: bool,
+    /// It is in the list of those that found no receive buffer.
+    pub listed_starved: bool,
     /// It is in the list of those that could not be read on for want of something.
     pub listed_parked: bool,
 }
@@ -187,11 +192,13 @@ impl Connection {
             pings: 0,
             receiving: Receiving::Off,
             paused: false,
+            full: false,
             ended_by_peer: false,
             said_goodbye: false,
             operations: 0,
             waiting: false,
             listed_to_send: false,
+            listed_starved: false,
             listed_parked: false,
         }
     }
@@ -233,6 +240,11 @@ impl Connections {
             free: Vec::with_capacity(capacity as usize),
             capacity,
         }
+    }
+
+    /// How many there may still be.
+    pub fn free(&self) -> u32 {
+        self.capacity - self.len()
     }
 
     /// How many there are, reserved slots included.

@@ -6,7 +6,7 @@
 //! slot), else apart, in the arena, and the send gathers both.
 
 use link::{Counter, Leg};
-use wire::msrp::{Head, Part, Reader, status};
+use wire::msrp::{Head, Kind, Part, Reader, status};
 
 use super::Shard;
 use super::connections::{Region, Stage};
@@ -68,7 +68,7 @@ impl<R: Ring> Shard<R> {
         let octets = self.memory.octets(octets);
         let verdict = self
             .sessions
-            .route(session, leg, head, octets, self.now, &mut self.scratch);
+            .route(session, leg, head, octets, &mut self.scratch);
         match verdict {
             Verdict::Forward { prefix } => Opened::Forward(prefix),
             Verdict::Answer { response } => {
@@ -90,8 +90,11 @@ impl<R: Ring> Shard<R> {
         let Some((session, leg)) = self.sessions.by_to_path(to_path) else {
             return Err(status::NO_SESSION);
         };
+        let is_request = matches!(head.kind, Kind::Request(_)) && head.fault.is_none();
+        let from_path = head.from_path.of(self.memory.octets(octets));
         let found = self.sessions[session].leg(leg);
-        if found.transport != link::Transport::Tcp {
+        let is_ours = found.transport == link::Transport::Tcp && is_request;
+        if !is_ours || !self.sessions.is_from_peer(session, leg, from_path) {
             return Err(status::NO_SESSION);
         }
         if !found.is_waiting() {
@@ -136,7 +139,7 @@ impl<R: Ring> Shard<R> {
         region.start += part.span.end as u32;
         self.connections[slot].message_over =
             part.end.is_some() && self.connections[slot].transport.is_websocket();
-        self.sessions.passed(session, leg, part);
+        self.sessions.passed(session, leg, part, self.now);
         Delivery::Done
     }
 

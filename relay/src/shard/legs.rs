@@ -13,7 +13,8 @@ use super::connections::{Receiving, Stage};
 use super::listeners::Kind;
 use crate::buffers::Queue;
 use crate::limits::{
-    CONNECTING_FOR, DRAINING_FOR, PING_EVERY, PINGS_UNANSWERED_MAX, STALLED_FOR, UNBOUND_FOR,
+    ACCEPT_AGAIN_AFTER, CONNECTING_FOR, DRAINING_FOR, HALF_DONE_FOR, PING_EVERY,
+    PINGS_UNANSWERED_MAX, STALLED_FOR, UNBOUND_FOR,
 };
 use crate::ring::{Op, Ring};
 use crate::session::{self, LegStage, OWN_TRANSACTION};
@@ -56,8 +57,13 @@ impl<R: Ring> Shard<R> {
             self.attend(number);
         } else {
             // Most likely the machine is short of something: not at once again.
-            self.unattended.push(number);
+            self.later_attend(number);
         }
+    }
+
+    fn later_attend(&mut self, number: u32) {
+        self.attend_at = self.now + ACCEPT_AGAIN_AFTER.as_millis() as u64;
+        self.unattended.push_back(number);
     }
 
     /// Begins an accept on a listener that has none.
@@ -68,8 +74,11 @@ impl<R: Ring> Shard<R> {
         if listener.closing || listener.accepting.is_some() {
             return;
         }
-        let Some(slot) = self.connections.open(Stage::Accepting(number)) else {
-            return self.unattended.push(number);
+        // A quarter of the connections is left for those that we make ourselves.
+        let is_room = self.connections.free() > self.settings.connections / 4;
+        let slot = is_room.then(|| self.connections.open(Stage::Accepting(number)));
+        let Some(slot) = slot.flatten() else {
+            return self.later_attend(number);
         };
         listener.accepting = Some(slot);
         self.connections[slot].operations += 1;
@@ -135,6 +144,10 @@ impl<R: Ring> Shard<R> {
         own.copy_from_slice(OWN_TRANSACTION);
         writer::identifier(rest, &random[..16]);
         writer::identifier(&mut message, &random[16..]);
+        if !self.has_room() {
+            // Without it the peer would never speak: better that the leg fails than that it waits.
+            return self.broken(slot, Cause::NoMemory);
+        }
         let texts = self.sessions.texts();
         let ours = self.sessions[session].leg(leg);
         let Some(remote) = ours.remote else { return };
@@ -207,6 +220,10 @@ impl<R: Ring> Shard<R> {
         if let Some(failed) = failed {
             self.tell_of_failure(session, failed.other());
         }
+        let code = match cause {
+            Cause::Deleted => CloseCode::Normal,
+            _ => CloseCode::GoingAway,
+        };
         for leg in Leg::ALL {
             self.timers.clear(self.timer_of_leg(session, leg));
             self.stop_waiting(session, leg);
@@ -214,7 +231,7 @@ impl<R: Ring> Shard<R> {
             match std::mem::replace(&mut state.stage, LegStage::Down) {
                 LegStage::Up(slot) => {
                     self.metrics.subtract(Counter::LegsUp, 1);
-                    self.drain(slot, Some(CloseCode::GoingAway));
+                    self.drain(slot, Some(code));
                 }
                 LegStage::Connecting(slot) => self.close(slot),
                 LegStage::Waiting | LegStage::Down => {}
@@ -268,6 +285,11 @@ impl<R: Ring> Shard<R> {
             return;
         };
         if !self.connections[out].out_open || !self.connections[out].is_written() {
+            return;
+        }
+        if self.connections[out].said_goodbye {
+            // RFC 6455, 5.5.1: no data follows a close frame.
+            self.connections[out].out_open = false;
             return;
         }
         let reader = &self.connections[source].reader;
@@ -358,44 +380,61 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    /// Looks whether an open connection's peer is still there: it takes what it is sent, and a
-    /// browser answers pings. A pause of ours is not held against a peer that we do not read.
+    /// Has an open connection looked after in a while, if it is not going to be anyway.
+    pub(super) fn look_after_later(&mut self, slot: u32) {
+        if !self.timers.is_set(slot) {
+            let later = STALLED_FOR.min(HALF_DONE_FOR).as_millis() as u64;
+            self.timers.set(slot, self.now + later);
+        }
+    }
+
+    /// Looks whether an open connection's peer is still there: it takes what it is sent, goes on
+    /// with what it has begun, and a browser answers pings. While we do not read a peer, its
+    /// silence is not held against it.
     fn look_after(&mut self, slot: u32) {
-        let connection = &self.connections[slot];
         let (stalled, ping) = (
             STALLED_FOR.as_millis() as u64,
             PING_EVERY.as_millis() as u64,
         );
-        let mut next = None;
+        let half_done = HALF_DONE_FOR.as_millis() as u64;
+        let connection = &self.connections[slot];
+        if connection.ended_by_peer {
+            return self.ended(slot, Cause::PeerClosed);
+        }
+        let mut next = u64::MAX;
         if connection.sending > 0 {
             if self.now >= connection.took_at + stalled {
                 self.metrics.add(Counter::LegsStalled, 1);
                 return self.broken(slot, Cause::Stalled);
             }
-            next = Some(connection.took_at + stalled);
+            next = connection.took_at + stalled;
         }
-        if connection.transport.is_websocket() {
-            let is_read = connection.receiving == Receiving::On;
-            let due = connection.heard_at + ping * (1 + u64::from(connection.pings));
-            if is_read && self.now >= due {
-                if connection.pings >= PINGS_UNANSWERED_MAX {
+        let is_read = connection.receiving == Receiving::On && !connection.waiting;
+        let is_half_done = connection.carry.is_some() || !connection.reader.is_between_chunks();
+        if is_half_done && is_read {
+            if self.now >= connection.heard_at + half_done {
+                return self.ended(slot, Cause::Stalled);
+            }
+            next = next.min(connection.heard_at + half_done);
+        }
+        if self.connections[slot].transport.is_websocket() {
+            let connection = &self.connections[slot];
+            let mut due = connection.heard_at + ping * (1 + u64::from(connection.pings));
+            if self.now >= due {
+                if is_read && connection.pings >= PINGS_UNANSWERED_MAX {
                     self.metrics.add(Counter::LegsStalled, 1);
                     return self.broken(slot, Cause::Stalled);
                 }
-                if self.has_room() {
+                if is_read && self.has_room() {
                     let bytes = frame::ping(&mut self.scratch[..], b"").unwrap_or(0);
                     self.write_between_frames(slot, bytes);
                     self.connections[slot].pings += 1;
                 }
+                due = self.now + ping;
             }
-            let due = if self.now >= due {
-                self.now + ping
-            } else {
-                due
-            };
-            next = Some(next.map_or(due, |other| other.min(due)));
+            next = next.min(due);
         }
-        if let Some(next) = next {
+        if next < u64::MAX {
             self.timers.set(slot, next);
         }
     }

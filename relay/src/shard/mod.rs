@@ -8,12 +8,14 @@
 //! - `commands`: what control asks for; `events`: what control is told, and never lost.
 //! - `listeners`, `connections`, `timers`: tables.
 //! - `legs`: how legs and sessions come up and end.
-//! - `receive`: octets in, to parts of chunks; `forward`: parts out, under new paths; `send`.
+//! - `receive`: octets in, to parts of chunks; `forward`: parts out, under new paths; `send`;
+//!   `flow`: what waits for a slow leg, and how much of it.
 //! - `run`: the thread around it all.
 
 mod commands;
 mod connections;
 mod events;
+mod flow;
 mod forward;
 mod legs;
 mod listeners;
@@ -22,6 +24,7 @@ mod run;
 mod send;
 mod timers;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -32,7 +35,9 @@ pub use events::Told;
 pub use run::{Inbox, Start, run};
 
 use crate::buffers::{Pieces, Pool, Released, Span};
-use crate::limits::{ARENA_RESERVE, PIECES_RESERVE, PREFIX_BYTES_MAX, SLOT_BYTES};
+use crate::limits::{
+    ARENA_RESERVE, FAREWELL_PIECES, PIECES_PER_BUFFER, PIECES_RESERVE, PREFIX_BYTES_MAX, SLOT_BYTES,
+};
 use crate::metrics::Metrics;
 use crate::ring::{Completion, Memory, Op, Ring};
 use crate::session::{self, Sessions};
@@ -102,7 +107,9 @@ pub struct Shard<R: Ring> {
     /// Connections whose receive ended for want of buffers.
     starved: Vec<u32>,
     /// Listeners that could not begin an accept.
-    unattended: Vec<u32>,
+    unattended: VecDeque<u32>,
+    /// When they are tried again.
+    attend_at: u64,
     scratch: Box<session::Scratch>,
     random: Random,
     settings: Settings,
@@ -121,7 +128,7 @@ impl<R: Ring> Shard<R> {
     /// its first [`Settings::buffers`].
     pub fn new(settings: Settings, ring: R, memory: Memory, random: Random) -> Shard<R> {
         let connections = settings.connections;
-        let pieces = 4 * u32::from(settings.buffers) + 4 * settings.blocks;
+        let pieces = PIECES_PER_BUFFER * (u32::from(settings.buffers) + settings.blocks);
         let listeners = Listeners::new(&settings.ports);
         Shard {
             ring,
@@ -130,7 +137,8 @@ impl<R: Ring> Shard<R> {
             pieces: Pieces::new(pieces),
             arena: None,
             connections: Connections::new(connections),
-            unattended: Vec::with_capacity(listeners.capacity() as usize),
+            unattended: VecDeque::with_capacity(listeners.capacity() as usize),
+            attend_at: 0,
             listeners,
             sessions: Sessions::new(session::Settings {
                 sessions: settings.sessions,
@@ -141,7 +149,7 @@ impl<R: Ring> Shard<R> {
             to_send: Vec::with_capacity(connections as usize),
             parked: Vec::with_capacity(connections as usize),
             parked_before: Vec::with_capacity(connections as usize),
-            starved: Vec::with_capacity(2 * connections as usize),
+            starved: Vec::with_capacity(connections as usize),
             scratch: Box::new([0; PREFIX_BYTES_MAX]),
             random,
             settings,
@@ -182,7 +190,7 @@ impl<R: Ring> Shard<R> {
             return Some(self.now);
         }
         let pending = self.sessions.pending_deadline();
-        let retry = (!self.unattended.is_empty()).then_some(self.now + 100);
+        let retry = (!self.unattended.is_empty()).then_some(self.attend_at);
         [self.timers.next(), pending, retry]
             .into_iter()
             .flatten()
@@ -273,9 +281,11 @@ impl<R: Ring> Shard<R> {
 
     /// Lets those go on that waited for room, buffers, a leg or a path.
     fn retry(&mut self) {
-        for _ in 0..self.unattended.len() {
-            if let Some(listener) = self.unattended.pop() {
-                self.attend(listener);
+        if self.now >= self.attend_at {
+            for _ in 0..self.unattended.len() {
+                if let Some(listener) = self.unattended.pop_front() {
+                    self.attend(listener);
+                }
             }
         }
         if !self.relieved {
@@ -294,7 +304,10 @@ impl<R: Ring> Shard<R> {
             if !buffers_free {
                 break;
             }
-            if let Some(slot) = self.starved.pop() {
+            if let Some(slot) = self.starved.pop()
+                && let Some(connection) = self.connections.get_mut(slot)
+            {
+                connection.listed_starved = false;
                 self.receive_if_wanted(slot);
             }
         }
@@ -306,7 +319,14 @@ impl<R: Ring> Shard<R> {
             Some(arena) => SLOT_BYTES - arena.used as usize >= ARENA_RESERVE,
             None => false,
         };
-        (arena || self.pool.blocks_free() > 0) && self.pieces.free() as usize >= PIECES_RESERVE
+        (arena || self.pool.blocks_free() > 0)
+            && self.pieces.free() >= self.pieces_set_aside() + PIECES_RESERVE
+    }
+
+    /// Pieces that only inputs and farewells may use: there is one for each receive buffer, so that
+    /// what has been received can always be remembered.
+    fn pieces_set_aside(&self) -> u32 {
+        u32::from(self.settings.buffers) + FAREWELL_PIECES
     }
 
     /// Room for octets of our own, with a holder for the caller. `None`: all blocks are held.
@@ -370,7 +390,7 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.get_mut(slot) else {
             return;
         };
-        let reads = connection.is_read() && !connection.paused;
+        let reads = connection.is_read() && !connection.paused && !connection.full;
         let discards = matches!(connection.stage, Stage::Draining | Stage::Ended);
         if connection.receiving == Receiving::Off
             && !connection.ended_by_peer

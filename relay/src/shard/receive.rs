@@ -12,7 +12,7 @@ use super::Shard;
 use super::connections::{Carry, Plain, Receiving, Region, Stage};
 use super::forward::Delivery;
 use crate::buffers::Span;
-use crate::limits::{DATA_BYTES, HEADROOM_BYTES, SLOT_BYTES, UPGRADE_BYTES_MAX};
+use crate::limits::{DATA_BYTES, FAREWELL_FOR, HEADROOM_BYTES, UPGRADE_BYTES_MAX};
 use crate::ring::{Completion, Ring};
 use crate::transport::{Inbound, Upgrade};
 
@@ -26,6 +26,8 @@ enum Progress {
     Park,
     /// The other leg or a path is wanting; try when woken.
     Wait,
+    /// Too much waits for a slow leg; it goes on when that has taken half of it.
+    Held,
     /// The connection is not read any more.
     Gone,
 }
@@ -74,7 +76,9 @@ impl<R: Ring> Shard<R> {
             }
             Err(libc::ENOBUFS) => {
                 self.metrics.add(Counter::ReceivesNoBuffer, 1);
-                self.starved.push(slot);
+                if !std::mem::replace(&mut connection.listed_starved, true) {
+                    self.starved.push(slot);
+                }
                 // If buffers have come back meanwhile, the next look finds them.
                 self.relieved = true;
                 return self.after_operation(slot);
@@ -88,18 +92,12 @@ impl<R: Ring> Shard<R> {
 
     fn input(&mut self, slot: u32, span: Span) {
         let connection = &mut self.connections[slot];
-        if !connection.is_read() || self.pieces.free() == 0 {
-            // Not wanted any more; or, past all limits, no room to remember it: the pieces are
-            // four for each buffer, so that does not come to pass.
-            debug_assert!(!connection.is_read(), "there are pieces for all buffers");
+        if !connection.is_read() {
             return self.release(span.slot);
         }
         let is_first = connection.inputs.is_empty();
         self.pieces.push(&mut connection.inputs, span);
-        let held = u64::from(connection.inputs.pieces()) * SLOT_BYTES as u64;
-        if held > u64::from(self.settings.flow_bytes) {
-            self.pause(slot);
-        }
+        self.bound_input(slot);
         let connection = &mut self.connections[slot];
         if is_first {
             connection.at = span.start;
@@ -111,7 +109,13 @@ impl<R: Ring> Shard<R> {
     /// The peer has ended its direction: once all it sent is read, the leg is down.
     fn end_of_input(&mut self, slot: u32) {
         match self.connections[slot].stage {
-            Stage::Upgrading | Stage::Unbound | Stage::Open => self.read(slot),
+            Stage::Upgrading | Stage::Unbound | Stage::Open => {
+                self.read(slot);
+                if self.connections[slot].waiting {
+                    let leave = self.now + FAREWELL_FOR.as_millis() as u64;
+                    self.timers.set(slot, leave);
+                }
+            }
             Stage::Ended => self.close(slot),
             Stage::Accepting(_) | Stage::Connecting | Stage::Draining | Stage::Closing => {}
         }
@@ -121,7 +125,7 @@ impl<R: Ring> Shard<R> {
     pub(super) fn read(&mut self, slot: u32) {
         loop {
             let connection = &mut self.connections[slot];
-            if !connection.is_read() {
+            if !connection.is_read() || connection.paused {
                 return;
             }
             let Some(input) = self.pieces.first(&connection.inputs) else {
@@ -139,13 +143,13 @@ impl<R: Ring> Shard<R> {
                     self.connections[slot].waiting = true;
                     return;
                 }
-                Progress::Gone => return,
+                Progress::Held | Progress::Gone => return,
             }
         }
         if self.connections[slot].ended_by_peer {
             self.ended(slot, Cause::PeerClosed);
-        } else {
-            self.go_on_reading(slot);
+        } else if std::mem::take(&mut self.connections[slot].full) {
+            self.receive_if_wanted(slot);
         }
     }
 
@@ -196,8 +200,8 @@ impl<R: Ring> Shard<R> {
                 connection.scanned = scanned;
                 connection.at += taken;
                 if connection.carry.is_none() {
-                    let Some(block) = self.pool.take_block() else {
-                        connection.at -= taken;
+                    let Some(block) = self.block_for_carry(slot) else {
+                        self.connections[slot].at -= taken;
                         return Progress::Park;
                     };
                     let mut carry = Carry {
@@ -245,6 +249,9 @@ impl<R: Ring> Shard<R> {
                 return Progress::Park;
             }
             let connection = &mut self.connections[slot];
+            if connection.paused {
+                return Progress::Held;
+            }
             if connection.plain.is_some() || connection.joined.is_some() {
                 match self.read_plain(slot, input.slot) {
                     Delivery::Done => continue,
@@ -276,6 +283,7 @@ impl<R: Ring> Shard<R> {
                     connection.at += next as u32;
                     let pong = frame::pong(&mut self.scratch[..], payload.as_slice()).unwrap_or(0);
                     self.write_between_frames(slot, pong);
+                    self.press_back(slot, slot);
                 }
                 Ok(Inbound::Close(code)) => {
                     let echo = frame::close_echo(&mut self.scratch[..], code).unwrap_or(0);
@@ -480,7 +488,7 @@ impl<R: Ring> Shard<R> {
                 bytes: keep,
             });
         } else {
-            let Some(block) = self.pool.take_block() else {
+            let Some(block) = self.block_for_carry(slot) else {
                 return Delivery::Dry;
             };
             let mut carry = Carry {
@@ -492,6 +500,22 @@ impl<R: Ring> Shard<R> {
         }
         region.start = region.end;
         Delivery::Done
+    }
+
+    /// A block for an unfinished head. Heads may not use up what the arena needs, which is for all;
+    /// strangers, who have not said yet whom they are for, get less than those that are bound.
+    fn block_for_carry(&mut self, slot: u32) -> Option<u32> {
+        let share = match self.connections[slot].owner {
+            Some(_) => self.settings.blocks / 4,
+            None => self.settings.blocks / 2,
+        };
+        if self.pool.blocks_free() <= share {
+            return None;
+        }
+        if self.connections[slot].stage == Stage::Open {
+            self.look_after_later(slot);
+        }
+        self.pool.take_block()
     }
 
     fn deliver_last(

@@ -104,7 +104,10 @@ pub fn run(start: Start, ready: impl FnOnce()) -> io::Result<()> {
         if commands_wait {
             wait = Some(Duration::ZERO);
         }
+        // While no command may be taken, commands that wait are no reason to stay awake: control
+        // rings when it has read what it was told.
         if let Some(end) = &mut end
+            && shard.takes_commands()
             && !end.commands.sleep()
         {
             wait = Some(Duration::ZERO);

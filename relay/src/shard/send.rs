@@ -3,9 +3,9 @@
 use link::{Cause, Counter};
 
 use super::Shard;
-use super::connections::{Receiving, Stage};
+use super::connections::Stage;
 use crate::buffers::Span;
-use crate::limits::{SEND_SPANS_MAX, SLOT_BYTES, STALLED_FOR};
+use crate::limits::SEND_SPANS_MAX;
 use crate::ring::{Op, Ring};
 
 impl<R: Ring> Shard<R> {
@@ -14,6 +14,10 @@ impl<R: Ring> Shard<R> {
     pub(super) fn queue(&mut self, slot: u32, span: Span) {
         let connection = &mut self.connections[slot];
         if !connection.is_written() {
+            return self.release(span.slot);
+        }
+        if self.pieces.free() <= u32::from(self.settings.buffers) {
+            // Parts of chunks come with room made sure of; this is a farewell too many.
             return self.release(span.slot);
         }
         let last = self.pieces.last_mut(&connection.out, connection.sending);
@@ -55,10 +59,16 @@ impl<R: Ring> Shard<R> {
         before.copy_from_slice(framing);
         after.copy_from_slice(&self.scratch[..bytes]);
         let connection = &mut self.connections[slot];
-        if connection.out_open && connection.is_written() {
+        let has_piece = self.pieces.free() > u32::from(self.settings.buffers);
+        if !connection.is_written() || !has_piece {
+            self.release(span.slot);
+        } else if connection.out_open {
             self.pieces.push(&mut connection.own, span);
         } else {
             self.queue(slot, span);
+        }
+        if self.connections[slot].is_read() {
+            self.press_back(slot, slot);
         }
     }
 
@@ -106,9 +116,8 @@ impl<R: Ring> Shard<R> {
         connection.sending = number as u32;
         connection.operations += 1;
         connection.took_at = self.now;
-        if connection.stage == Stage::Open && !self.timers.is_set(slot) {
-            self.timers
-                .set(slot, self.now + STALLED_FOR.as_millis() as u64);
+        if connection.stage == Stage::Open {
+            self.look_after_later(slot);
         }
         let token = self.connections.token(Op::Send, slot);
         self.ring.send(&spans[..number], token);
@@ -144,89 +153,6 @@ impl<R: Ring> Shard<R> {
             self.release(first.slot);
         }
         self.want_send(slot);
-        self.relieve_source(slot);
-    }
-
-    /// Memory held by what waits for this connection's peer: each slot once, as far as its spans
-    /// follow each other.
-    fn held_for(&self, slot: u32) -> u64 {
-        let mut slots = 0;
-        let mut last = u32::MAX;
-        for span in self.pieces.iter(&self.connections[slot].out) {
-            // Arena blocks are shared by all, and small: what they hold is counted by the octet.
-            if span.slot != last && span.slot < u32::from(self.settings.buffers) {
-                slots += 1;
-            }
-            last = span.slot;
-        }
-        slots * SLOT_BYTES as u64
-    }
-
-    fn is_over(&self, slot: u32, limit: u64) -> bool {
-        // The cheap test first: a span is at most a slot, and mostly there are few.
-        let out = &self.connections[slot].out;
-        u64::from(out.pieces()) * SLOT_BYTES as u64 > limit
-            && (out.pieces() > 1024 || self.held_for(slot) > limit)
-    }
-
-    /// Stops receiving from `source` if too much waits for `out` to take it.
-    pub(super) fn press_back(&mut self, source: u32, out: u32) {
-        if self.connections[source].paused || !self.is_over(out, self.settings.flow_bytes.into()) {
-            return;
-        }
-        self.pause(source);
-    }
-
-    /// Receives nothing more on a connection for the moment.
-    pub(super) fn pause(&mut self, slot: u32) {
-        if !std::mem::replace(&mut self.connections[slot].paused, true) {
-            self.metrics.add(Counter::Pauses, 1);
-            self.metrics.add(Counter::Paused, 1);
-            self.stop_receiving(slot);
-        }
-    }
-
-    /// Goes on receiving on a paused connection if what it brought has been read, and half of what
-    /// waited for the other leg has gone.
-    pub(super) fn go_on_reading(&mut self, slot: u32) {
-        let connection = &self.connections[slot];
-        if !connection.paused || !connection.inputs.is_empty() {
-            return;
-        }
-        if let Some((session, leg)) = connection.owner
-            && let Some(out) = self.sessions[session].leg(leg.other()).connection()
-            && self.is_over(out, u64::from(self.settings.flow_bytes / 2))
-        {
-            return;
-        }
-        self.unpause(slot);
-        self.receive_if_wanted(slot);
-    }
-
-    /// Lets the other leg go on if enough has gone out here.
-    fn relieve_source(&mut self, slot: u32) {
-        let Some((session, leg)) = self.connections[slot].owner else {
-            return;
-        };
-        let Some(source) = self.sessions[session].leg(leg.other()).connection() else {
-            return;
-        };
-        self.go_on_reading(source);
-    }
-
-    pub(super) fn unpause(&mut self, slot: u32) {
-        let connection = &mut self.connections[slot];
-        if std::mem::take(&mut connection.paused) {
-            self.metrics.subtract(Counter::Paused, 1);
-        }
-    }
-
-    pub(super) fn stop_receiving(&mut self, slot: u32) {
-        let connection = &mut self.connections[slot];
-        if connection.receiving == Receiving::On {
-            connection.receiving = Receiving::Cancelling;
-            let token = self.connections.token(Op::Receive, slot);
-            self.ring.cancel(token);
-        }
+        self.relieve_sources(slot);
     }
 }

@@ -1,0 +1,166 @@
+//! How much may wait for a slow leg, and what happens past that.
+//!
+//! What is bounded is memory that is held, not octets in it: a small message that waits in a
+//! receive buffer of its own costs the whole buffer. So before its source is paused, what waits in
+//! small pieces is packed together, which is the one copy of bodies that the relay makes.
+//!
+//! The bound of a leg is `flow_bytes`, but never more than a quarter of what is free: the fewer
+//! buffers are left, the less each slow leg may hold, and so however many are slow, some are
+//! always left for the others.
+
+use link::Counter;
+
+use super::Shard;
+use super::connections::Receiving;
+use crate::buffers::{Queue, Span};
+use crate::limits::{PACKED_PIECE_BYTES_MAX, PIECES_PER_LEG_MAX, SLOT_BYTES};
+use crate::ring::{Op, Ring};
+
+impl<R: Ring> Shard<R> {
+    /// What may be held for one leg now, in octets of memory.
+    fn flow_limit(&self) -> u64 {
+        let free = u32::from(self.settings.buffers) - self.pool.buffers_held();
+        let quarter = u64::from(free) * SLOT_BYTES as u64 / 4;
+        quarter.min(self.settings.flow_bytes.into())
+    }
+
+    fn is_buffer(&self, span: &Span) -> bool {
+        span.slot < u32::from(self.settings.buffers)
+    }
+
+    /// Memory held by spans: each receive buffer once, as far as its spans follow each other;
+    /// blocks are packed, so what they hold is counted by the octet.
+    fn held_by(&self, queue: &Queue) -> u64 {
+        let mut held = 0;
+        let mut last = u32::MAX;
+        for span in self.pieces.iter(queue) {
+            if !self.is_buffer(&span) {
+                held += u64::from(span.bytes);
+            } else if span.slot != last {
+                held += SLOT_BYTES as u64;
+            }
+            last = span.slot;
+        }
+        held
+    }
+
+    /// Whether more waits for a connection's peer than may; what we say ourselves counts too.
+    fn is_over(&self, slot: u32, share: u64) -> bool {
+        let connection = &self.connections[slot];
+        let pieces = connection.out.pieces() + connection.own.pieces();
+        let limit = self.flow_limit() / share;
+        // The cheap test first: a span is at most a slot, and mostly there are few.
+        pieces > PIECES_PER_LEG_MAX / share as u32
+            || u64::from(pieces) * SLOT_BYTES as u64 > limit
+                && self.held_by(&connection.out) + self.held_by(&connection.own) > limit
+    }
+
+    /// Stops receiving from `source`, and reading what it has sent, if too much waits for `out` to
+    /// take it. They are the same where it is we who answer.
+    pub(super) fn press_back(&mut self, source: u32, out: u32) {
+        if self.connections[source].paused || !self.is_over(out, 1) {
+            return;
+        }
+        self.pack(out);
+        if self.is_over(out, 1) {
+            self.connections[source].paused = true;
+            self.metrics.add(Counter::Pauses, 1);
+            self.metrics.add(Counter::Paused, 1);
+            self.stop_receiving(source);
+        }
+    }
+
+    /// Stops receiving on a connection of which too much waits to be read.
+    pub(super) fn bound_input(&mut self, slot: u32) {
+        let connection = &self.connections[slot];
+        let held = u64::from(connection.inputs.pieces()) * SLOT_BYTES as u64;
+        if !connection.full && held > self.flow_limit() {
+            self.connections[slot].full = true;
+            self.stop_receiving(slot);
+        }
+    }
+
+    /// Half of what may wait for this connection's peer has gone: those go on that were paused for
+    /// its sake, the other leg's connection and itself.
+    pub(super) fn relieve_sources(&mut self, slot: u32) {
+        self.go_on_reading(slot);
+        let Some(connection) = self.connections.get_mut(slot) else {
+            return;
+        };
+        let Some((session, leg)) = connection.owner else {
+            return;
+        };
+        if let Some(source) = self.sessions[session].leg(leg.other()).connection() {
+            self.go_on_reading(source);
+        }
+    }
+
+    fn go_on_reading(&mut self, slot: u32) {
+        if !self.connections[slot].paused || self.is_over(slot, 2) {
+            return;
+        }
+        if let Some((session, leg)) = self.connections[slot].owner
+            && let Some(out) = self.sessions[session].leg(leg.other()).connection()
+            && self.is_over(out, 2)
+        {
+            return;
+        }
+        self.unpause(slot);
+        self.read(slot);
+        self.receive_if_wanted(slot);
+    }
+
+    pub(super) fn unpause(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        if std::mem::take(&mut connection.paused) {
+            self.metrics.subtract(Counter::Paused, 1);
+        }
+    }
+
+    pub(super) fn stop_receiving(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        if connection.receiving == Receiving::On {
+            connection.receiving = Receiving::Cancelling;
+            let token = self.connections.token(Op::Receive, slot);
+            self.ring.cancel(token);
+        }
+    }
+
+    /// Moves small pieces that wait for `slot`'s peer out of the receive buffers that they hold,
+    /// as long as a quarter of the blocks stays free for heads.
+    fn pack(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        let sending = connection.sending;
+        let mut before = std::mem::replace(&mut connection.out, Queue::EMPTY);
+        let mut after = Queue::EMPTY;
+        for place in 0..before.pieces() {
+            let Some(span) = self.pieces.pop(&mut before) else {
+                break;
+            };
+            let is_small = span.bytes <= PACKED_PIECE_BYTES_MAX && self.is_buffer(&span);
+            let has_blocks = self.pool.blocks_free() > self.settings.blocks / 4;
+            // What is being sent must stay where it is.
+            let packed = if place >= sending && is_small && has_blocks {
+                self.arena(span.bytes as usize)
+            } else {
+                None
+            };
+            let Some(packed) = packed else {
+                self.pieces.push(&mut after, span);
+                continue;
+            };
+            self.memory.copy(span, packed);
+            self.metrics.add(Counter::Copies, 1);
+            self.metrics.add(Counter::OctetsCopied, span.bytes.into());
+            self.release(span.slot);
+            let last = self.pieces.last_mut(&after, sending);
+            if last.is_some_and(|last| last.slot == packed.slot && last.end() == packed.start) {
+                self.pieces.grow_last(&mut after, packed.bytes);
+                self.release(packed.slot);
+            } else {
+                self.pieces.push(&mut after, packed);
+            }
+        }
+        self.connections[slot].out = after;
+    }
+}
