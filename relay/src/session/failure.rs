@@ -11,7 +11,8 @@ use link::{Cause, Leg};
 use wire::limits::MESSAGE_ID_BYTES_MAX;
 use wire::msrp::{ByteRange, Continuation, FailureReport, Head, Kind, Method, status, uri, writer};
 
-use super::{OWN_TRANSACTION, Scratch, Sessions};
+use super::pending::{Request, Transaction};
+use super::{Flow, OWN_TRANSACTION, Scratch, Sessions};
 
 /// The message that a leg's peer is sending in several chunks.
 #[derive(Clone, Copy, Debug)]
@@ -111,21 +112,9 @@ impl Sessions {
             for leg in &mut self[index].legs {
                 leg.open_request = None;
             }
-            let back = &self[index].legs[leg.index()];
-            let from_path = request.from_path.or(back.remote);
-            let mut response = None;
-            if request.from == leg
-                && request.is_send
-                && let Some(text) = from_path
-            {
-                let to = uri::first(self.texts.get(text));
-                let from = back.local.uri(&self.texts);
-                response = writer::response(scratch, transaction.as_slice(), code, to, from);
-            }
-            if let Some(text) = request.from_path {
-                self.texts.free(text);
-            }
-            if response.is_some() {
+            let is_theirs = request.from == leg && request.is_send;
+            let response = self.write_response(&request, &transaction, code, scratch);
+            if is_theirs && response.is_some() {
                 // One signal is enough for a message.
                 let open = &mut self[index].legs[leg.index()].open_message;
                 if open.is_some_and(|open| open.mark == request.message) {
@@ -140,6 +129,48 @@ impl Sessions {
             return None;
         }
         self.write_report(index, leg, code, &message, random, scratch)
+    }
+
+    /// The chunk that `leg`'s peer is sending goes no further: what still comes of it is discarded.
+    /// The response that says so, if one is wanted, is written into the scratch.
+    pub fn refuse_open_chunk(
+        &mut self,
+        index: u32,
+        leg: Leg,
+        code: u16,
+        scratch: &mut Scratch,
+    ) -> Option<usize> {
+        let from = &mut self[index].legs[leg.index()];
+        from.flow = Flow::Discarding;
+        from.open_message = None;
+        let number = from.open_request.take()?;
+        let mut list = self[index].pending;
+        let (request, transaction) = self.pending.take_number(&mut list, number);
+        self[index].pending = list;
+        self.write_response(&request, &transaction, code, scratch)
+    }
+
+    /// Answers a request that is no longer waited for, and lets go of its path.
+    fn write_response(
+        &mut self,
+        request: &Request,
+        transaction: &Transaction,
+        code: u16,
+        scratch: &mut Scratch,
+    ) -> Option<usize> {
+        let back = &self[request.session].legs[request.from.index()];
+        let path = self.texts.get(request.from_path.or(back.remote)?);
+        let to = if request.is_send {
+            uri::first(path)
+        } else {
+            path
+        };
+        let from = back.local.uri(&self.texts);
+        let response = writer::response(scratch, transaction.as_slice(), code, to, from);
+        if let Some(text) = request.from_path {
+            self.texts.free(text);
+        }
+        response
     }
 
     fn write_report(

@@ -225,12 +225,17 @@ impl Pending {
 
     /// Takes any request of the session out, for its end.
     pub fn take_any(&mut self, list: &mut OfSession) -> Option<(Request, Transaction)> {
-        let entry = self.entries.get(list.first as usize)?;
+        (list.first != NONE).then(|| self.take_number(list, list.first))
+    }
+
+    /// Takes the request of this number out.
+    pub fn take_number(&mut self, list: &mut OfSession, number: u32) -> (Request, Transaction) {
+        let entry = &self.entries[number as usize];
         let transaction = Transaction {
             octets: entry.transaction,
             bytes: entry.transaction_bytes,
         };
-        Some((self.remove(list, list.first), transaction))
+        (self.remove(list, number), transaction)
     }
 
     /// The session of the request that has waited longest, if it has waited too long.

@@ -137,6 +137,8 @@ pub struct Connection {
     pub own: Queue,
     /// A chunk toward this peer has begun and not ended.
     pub out_open: bool,
+    /// Octets of that chunk so far, as they are framed.
+    pub out_bytes: u64,
     /// When the peer last took something, or began to be given something.
     pub took_at: u64,
     /// When the peer was last heard of.
@@ -187,6 +189,7 @@ impl Connection {
             sending: 0,
             own: Queue::EMPTY,
             out_open: false,
+            out_bytes: 0,
             took_at: 0,
             heard_at: 0,
             pings: 0,

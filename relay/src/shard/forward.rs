@@ -57,6 +57,10 @@ impl<R: Ring> Shard<R> {
             start: region.start + part.span.start as u32,
             bytes: head.bytes.into(),
         };
+        let head = &Head {
+            fault: head.fault.or(part.body_fault),
+            ..*head
+        };
         if self.connections[slot].stage == Stage::Unbound
             && let Err(code) = self.bind(slot, head, octets)
         {
@@ -134,6 +138,9 @@ impl<R: Ring> Shard<R> {
         if let (Flow::Forwarding { what }, Some(out)) = (flow, out) {
             self.emit(out, region, part, prefix);
             self.count_part(leg, what, part);
+            if let Some(code) = self.too_much(out, part) {
+                self.cut_open_chunk(slot, session, leg, code);
+            }
             self.press_back(slot, out);
         }
         region.start += part.span.end as u32;
@@ -141,6 +148,33 @@ impl<R: Ring> Shard<R> {
             part.end.is_some() && self.connections[slot].transport.is_websocket();
         self.sessions.passed(session, leg, part, self.now);
         Delivery::Done
+    }
+
+    /// Whether an open chunk has become longer than it may: a WebSocket's peer takes whole messages
+    /// into its memory, and only a SEND may be long (RFC 4975, 7.1).
+    fn too_much(&self, out: u32, part: &Part) -> Option<u16> {
+        if part.end.is_some() {
+            return None;
+        }
+        if part.body_fault.is_some() {
+            return Some(status::BAD_REQUEST);
+        }
+        let connection = &self.connections[out];
+        let ceiling = self.settings.message_bytes_max;
+        let is_over = connection.transport.is_websocket() && connection.out_bytes > ceiling;
+        is_over.then_some(status::STOP)
+    }
+
+    /// Ends the chunk that a leg's peer is sending where it is: with `#` on the other leg, with a
+    /// response on this one; what still comes of it goes nowhere.
+    pub(super) fn cut_open_chunk(&mut self, slot: u32, session: u32, leg: Leg, code: u16) {
+        self.cut_chunk(session, leg);
+        let scratch = &mut self.scratch;
+        if let Some(bytes) = self.sessions.refuse_open_chunk(session, leg, code, scratch) {
+            self.metrics.add(Counter::RequestsRefused, 1);
+            self.metrics.add(Counter::ResponsesMade, 1);
+            self.write_own(slot, bytes);
+        }
     }
 
     fn count_part(&mut self, leg: Leg, what: Forwarded, part: &Part) {
@@ -234,6 +268,11 @@ impl<R: Ring> Shard<R> {
         region.floor = end;
         let connection = &mut self.connections[out];
         connection.out_open = !last;
+        connection.out_bytes = if first {
+            bytes
+        } else {
+            connection.out_bytes + bytes
+        };
         if last {
             self.own_turn(out);
         }

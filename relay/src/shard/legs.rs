@@ -5,7 +5,7 @@
 //! way its slot is free only when no operation is under way in it any more.
 
 use link::{Cause, Counter, Leg, Transport};
-use wire::msrp::{Continuation, writer};
+use wire::msrp::{Continuation, status, writer};
 use wire::ws::{CloseCode, frame};
 
 use super::Shard;
@@ -17,7 +17,7 @@ use crate::limits::{
     PINGS_UNANSWERED_MAX, STALLED_FOR, UNBOUND_FOR,
 };
 use crate::ring::{Op, Ring};
-use crate::session::{self, LegStage, OWN_TRANSACTION};
+use crate::session::{self, Flow, LegStage, OWN_TRANSACTION};
 
 impl<R: Ring> Shard<R> {
     /// An accept has completed.
@@ -277,7 +277,7 @@ impl<R: Ring> Shard<R> {
 
     /// If a chunk from `leg`'s peer is under way to the other leg, ends it there with `#`: an open
     /// chunk never stays open on a living connection.
-    fn cut_chunk(&mut self, session: u32, leg: Leg) {
+    pub(super) fn cut_chunk(&mut self, session: u32, leg: Leg) {
         let Some(out) = self.sessions[session].leg(leg.other()).connection() else {
             return;
         };
@@ -413,7 +413,7 @@ impl<R: Ring> Shard<R> {
         let is_half_done = connection.carry.is_some() || !connection.reader.is_between_chunks();
         if is_half_done && is_read {
             if self.now >= connection.heard_at + half_done {
-                return self.ended(slot, Cause::Stalled);
+                return self.half_done(slot);
             }
             next = next.min(connection.heard_at + half_done);
         }
@@ -436,6 +436,27 @@ impl<R: Ring> Shard<R> {
         }
         if next < u64::MAX {
             self.timers.set(slot, next);
+        }
+    }
+
+    /// The peer has begun something and gone silent. A chunk under way is cut off, so that the other
+    /// peer is not kept waiting for what it is owed; with a head half sent, or silent once more, the
+    /// leg is over.
+    fn half_done(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        connection.heard_at = self.now;
+        let flow = connection
+            .owner
+            .map(|(session, leg)| self.sessions[session].leg(leg).flow);
+        match (connection.owner, flow) {
+            (Some((session, leg)), Some(Flow::Forwarding { .. })) => {
+                self.cut_open_chunk(slot, session, leg, status::TIMEOUT);
+                self.look_after_later(slot);
+            }
+            _ => {
+                self.metrics.add(Counter::LegsStalled, 1);
+                self.ended(slot, Cause::Stalled);
+            }
         }
     }
 
