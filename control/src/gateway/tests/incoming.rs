@@ -248,6 +248,46 @@ fn all_browsers_of_a_user_ring_and_the_first_final_answer_wins() {
 }
 
 #[test]
+fn a_final_answer_is_final_whatever_code_the_browser_writes() {
+    let mut world = World::new();
+    let (one, other) = (world.browser(1, "alice"), world.browser(2, "alice"));
+    world.frame(one);
+    world.frame(other);
+    invite(&mut world, "");
+    let session = world.relay_makes();
+    let (start_one, start) = (world.frame(one), world.frame(other));
+    let mut answer = |state: &str, code: u32, sdp| {
+        let header = json!({"action": "start", "response_code": code});
+        let (id, correlation) = (subsession(&start), start.control.correlation_id.as_deref());
+        world.send_with(
+            other,
+            "response",
+            "chat",
+            &id,
+            header,
+            sdp,
+            correlation,
+            Some(state),
+        );
+    };
+    // A provisional answer is not the last one: the final one still counts.
+    answer("subsequent", 200, None);
+    answer("final", 180, Some(BROWSER_SDP));
+    assert_eq!(world.response().1.code, 180);
+    assert_eq!(world.response().1.code, 200);
+    let shutdown = world.frame(one);
+    assert_eq!(shutdown.action(), "shutdown");
+    assert_eq!(subsession(&shutdown), subsession(&start_one));
+    world.sip(Event::Acked { dialog: DIALOG });
+    assert_eq!(world.frame(other).action(), "complete");
+    let (cause, dialog) = (EndCause::Bye, DIALOG);
+    world.sip(Event::Ended { dialog, cause });
+    assert_eq!(world.frame(other).action(), "shutdown");
+    world.relay_deletes(session);
+    world.finish();
+}
+
+#[test]
 fn a_busy_device_leaves_the_others_ringing_and_a_decline_does_not() {
     let mut world = World::new();
     let (one, other) = (world.browser(1, "alice"), world.browser(2, "alice"));

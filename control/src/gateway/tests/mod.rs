@@ -3,4 +3,5 @@
 mod incoming;
 mod outgoing;
 mod sessions;
+mod walk;
 mod world;
