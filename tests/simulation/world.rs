@@ -82,8 +82,8 @@ impl World {
             ports: (20000..20040).collect(),
             ports_exclusive: plan.exclusive_ports,
             buffers: BUFFERS,
-            // Now and then too few, so that running dry is a normal state of this world.
-            blocks: 12 * (1 + plan.deaf as u32) + chance.below(8) as u32,
+            // Where peers may fail anyway there are too few now and then: strangers are turned away.
+            blocks: if plan.leaves { 12 } else { 64 } + chance.below(8) as u32,
             connections: 64,
             sessions: 16,
             pending: 4 + chance.below(60) as u32,

@@ -10,20 +10,12 @@ use std::time::{Duration, Instant};
 pub struct EventFd(File);
 
 impl EventFd {
-    /// One for a ring: a read of it waits inside the ring. (With `O_NONBLOCK` the ring would answer
-    /// `EAGAIN` at once.)
-    pub(crate) fn for_ring() -> io::Result<EventFd> {
-        EventFd::new(0)
-    }
-
-    /// One for epoll: reads and writes never block.
-    pub(crate) fn for_epoll() -> io::Result<EventFd> {
-        EventFd::new(libc::EFD_NONBLOCK)
-    }
-
-    fn new(flags: libc::c_int) -> io::Result<EventFd> {
+    /// Reads and writes of it never block, whoever else holds a duplicate and does what with it. A
+    /// listener waits by polling, in a ring too: two rings close together may leave one completion
+    /// of the poll for which there is nothing to read any more.
+    pub(crate) fn new() -> io::Result<EventFd> {
         // SAFETY: no pointer is passed; the kernel checks the flags.
-        let fd = unsafe { libc::eventfd(0, flags | libc::EFD_CLOEXEC) };
+        let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }

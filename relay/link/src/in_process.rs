@@ -32,13 +32,13 @@ pub fn in_process(shards: usize, slots: u32) -> io::Result<InProcess> {
     };
     let (region, memory) = Region::create(shape)?;
     let bells = (0..shards)
-        .map(|_| EventFd::for_ring().map(Arc::new))
+        .map(|_| EventFd::new().map(Arc::new))
         .collect::<io::Result<Vec<Arc<EventFd>>>>()?;
     let wakers = bells
         .iter()
         .map(|bell| bell.try_clone())
         .collect::<io::Result<_>>()?;
-    let ready = EventFd::for_epoll()?;
+    let ready = EventFd::new()?;
     let control_bell = Arc::new(ready.try_clone()?);
     Ok(InProcess {
         shards: shard_ends(&Arc::new(region), &control_bell, &bells),

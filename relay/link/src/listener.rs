@@ -121,7 +121,7 @@ impl Listener {
         let socket = listen(path, options.group_may_attach)
             .map_err(|error| explain(error, format!("can't open the socket {}", path.display())))?;
         let made = fs::symlink_metadata(path)?;
-        let bells = iter::repeat_with(|| EventFd::for_ring().map(Arc::new));
+        let bells = iter::repeat_with(|| EventFd::new().map(Arc::new));
         Ok(Listener {
             socket,
             path: path.to_owned(),
@@ -134,7 +134,7 @@ impl Listener {
 
     /// The bell of each shard: readable when a command queue whose receiver sleeps got a command, or a
     /// full event queue got room. The same bells for every control that attaches, so a shard can wait for
-    /// its bell from the start. Blocking: made to be read inside a ring.
+    /// its bell from the start. Non-blocking: to be polled, inside a ring or outside.
     ///
     /// # Errors
     /// No descriptor is free.
@@ -184,7 +184,7 @@ impl Listener {
     /// A new region: our ends, and what the caller gets: memory, its bell, the shards' bells.
     fn offer(&self, shape: Shape) -> io::Result<(Vec<ShardEnd>, Vec<OwnedFd>)> {
         let (region, memory) = Region::create(shape)?;
-        let control = Arc::new(EventFd::for_epoll()?);
+        let control = Arc::new(EventFd::new()?);
         let mut rights = vec![memory, control.try_clone()?.into()];
         for bell in &self.bells {
             rights.push(bell.try_clone()?.into());

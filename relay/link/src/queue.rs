@@ -484,8 +484,9 @@ mod tests {
                     _ => drop(receiver.pop(&mut record)),
                 }
             }
-            // However it ended, a loop over `pop` ends.
-            for _ in 0..=4 {
+            // However it ended, a loop over `pop` ends: what was seen to wait before the last lie,
+            // and as much again as there are slots.
+            for _ in 0..=8 {
                 if receiver.pop(&mut record) != Ok(true) {
                     return Ok(());
                 }

@@ -107,7 +107,7 @@ impl Sessions {
         scratch: &mut Scratch,
     ) -> Option<usize> {
         let mut list = self[index].pending;
-        while let Some((request, transaction)) = self.pending.take_any(&mut list) {
+        while let Some((request, transaction)) = self.pending.take_first(&mut list) {
             self[index].pending = list;
             for leg in &mut self[index].legs {
                 leg.open_request = None;
@@ -189,7 +189,8 @@ impl Sessions {
         writer::identifier(rest, random)?;
         let range = ByteRange {
             start: message.start,
-            end: Some(message.start + message.octets - 1),
+            // A peer may have begun at the end of all numbers.
+            end: message.start.checked_add(message.octets - 1),
             total: message.total,
         };
         let report = writer::Report {

@@ -197,7 +197,7 @@ impl Sessions {
         let is_full = self.pending.is_full() || waiting >= PENDING_PER_DIRECTION_MAX;
         // From-Path is nearly always what the peer's session description said, and not kept.
         let kept = match asked.from_path {
-            Some(path) if !is_full => self.texts.put(path).map(Some),
+            Some(path) if !is_full && self.texts.has_spare() => self.texts.put(path).map(Some),
             Some(_) => None,
             None => Some(None),
         };
@@ -352,7 +352,7 @@ impl Sessions {
     /// been told.
     pub fn end(&mut self, index: u32, cause: Cause) {
         let mut list = self[index].pending;
-        while let Some((request, _)) = self.pending.take_any(&mut list) {
+        while let Some((request, _)) = self.pending.take_first(&mut list) {
             if let Some(text) = request.from_path {
                 self.texts.free(text);
             }

@@ -69,10 +69,11 @@ const UNLINKED: Links = Links {
     after: NONE,
 };
 
-/// The entries of one session: head of the list, and how many per direction.
+/// The entries of one session, in the order in which they came, and how many per direction.
 #[derive(Clone, Copy, Debug)]
 pub struct OfSession {
     first: u32,
+    last: u32,
     /// Requests that came from leg A and from leg B.
     pub counts: [u32; 2],
 }
@@ -81,6 +82,7 @@ impl OfSession {
     /// A session nothing waits for.
     pub const NONE: OfSession = OfSession {
         first: NONE,
+        last: NONE,
         counts: [0; 2],
     };
 }
@@ -166,8 +168,8 @@ impl Pending {
             expires: u64::MAX,
             next: self.buckets[bucket],
             in_session: Links {
-                before: NONE,
-                after: list.first,
+                before: list.last,
+                after: NONE,
             },
             in_line: UNLINKED,
             ages: false,
@@ -183,10 +185,11 @@ impl Pending {
         };
         self.used += 1;
         self.buckets[bucket] = index;
-        if list.first != NONE {
-            self.entries[list.first as usize].in_session.before = index;
+        match list.last {
+            NONE => list.first = index,
+            last => self.entries[last as usize].in_session.after = index,
         }
-        list.first = index;
+        list.last = index;
         list.counts[request.from.index()] += 1;
         index
     }
@@ -223,8 +226,8 @@ impl Pending {
         Some((self.remove(list, index), index))
     }
 
-    /// Takes any request of the session out, for its end.
-    pub fn take_any(&mut self, list: &mut OfSession) -> Option<(Request, Transaction)> {
+    /// Takes the session's first request out, for its end.
+    pub fn take_first(&mut self, list: &mut OfSession) -> Option<(Request, Transaction)> {
         (list.first != NONE).then(|| self.take_number(list, list.first))
     }
 
@@ -273,10 +276,9 @@ impl Pending {
             NONE => list.first = entry.in_session.after,
             before => self.entries[before as usize].in_session.after = entry.in_session.after,
         }
-        if entry.in_session.after != NONE {
-            self.entries[entry.in_session.after as usize]
-                .in_session
-                .before = entry.in_session.before;
+        match entry.in_session.after {
+            NONE => list.last = entry.in_session.before,
+            after => self.entries[after as usize].in_session.before = entry.in_session.before,
         }
         list.counts[entry.request.from.index()] -= 1;
         if entry.ages {
@@ -357,7 +359,7 @@ mod tests {
             let session = round % 3;
             let transaction = round.to_be_bytes();
             if pending.is_full() || round % 7 == 0 {
-                while pending.take_any(&mut lists[session as usize]).is_some() {}
+                while pending.take_first(&mut lists[session as usize]).is_some() {}
                 assert_eq!(lists[session as usize].counts, [0, 0]);
             } else {
                 let leg = if round % 2 == 0 { Leg::A } else { Leg::B };
@@ -369,7 +371,7 @@ mod tests {
             }
         }
         for list in &mut lists {
-            while pending.take_any(list).is_some() {}
+            while pending.take_first(list).is_some() {}
         }
         assert_eq!((pending.len(), pending.deadline()), (0, None));
     }

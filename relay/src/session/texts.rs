@@ -123,6 +123,12 @@ impl Texts {
         cells.free.push(text.cell);
     }
 
+    /// Whether a quarter of the small cells is free, so that what can do without need not take one
+    /// from a session.
+    pub fn has_spare(&self) -> bool {
+        self.small.used() <= self.small.capacity / 4 * 3
+    }
+
     /// Cells in use.
     pub fn used(&self) -> u32 {
         self.small.used() + self.large.used()

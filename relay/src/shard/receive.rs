@@ -46,8 +46,10 @@ impl<R: Ring> Shard<R> {
             }
             return;
         };
-        connection.heard_at = self.now;
-        connection.pings = 0;
+        if completion.result.is_ok() {
+            connection.heard_at = self.now;
+            connection.pings = 0;
+        }
         if !completion.more {
             connection.receiving = Receiving::Off;
             connection.operations -= 1;
@@ -201,8 +203,9 @@ impl<R: Ring> Shard<R> {
                 connection.at += taken;
                 if connection.carry.is_none() {
                     let Some(block) = self.block_for_carry(slot) else {
-                        self.connections[slot].at -= taken;
-                        return Progress::Park;
+                        // Strangers do not wait for room: they would fill it with waiting.
+                        self.drain(slot, None);
+                        return Progress::Gone;
                     };
                     let mut carry = Carry {
                         slot: block,
@@ -489,7 +492,11 @@ impl<R: Ring> Shard<R> {
             });
         } else {
             let Some(block) = self.block_for_carry(slot) else {
-                return Delivery::Dry;
+                if self.connections[slot].owner.is_some() {
+                    return Delivery::Dry;
+                }
+                self.drain(slot, None);
+                return Delivery::Gone;
             };
             let mut carry = Carry {
                 slot: block,
