@@ -32,6 +32,7 @@ async function stopSystem() {
   const children = await system.dev.children();
   assert.notDeepEqual(children, [], 'the relay is a child of causeway dev');
   assert.equal(await system.dev.stop(), 0, 'causeway dev ends in good order');
+  assert.doesNotMatch(system.dev.lines.join('\n'), /WARN|ERROR/, 'and has nothing to complain of');
   for (const pid of children) {
     assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, `process ${pid} outlived causeway dev`);
   }
