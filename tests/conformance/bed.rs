@@ -1,0 +1,586 @@
+//! What the tests lie on: one shard on a kind ring, sessions, and peers that say and hear exactly
+//! what the test writes.
+//!
+//! A test writes messages line by line, with `L(A)`, `R(A)`, `L(B)`, `R(B)` for the relay's URI
+//! toward a leg and the path of the leg's peer. What a peer hears is read back the same way, so that
+//! a whole message can be compared.
+
+use std::net::{IpAddr, SocketAddr};
+
+use link::{Cause, Command, Counter, Event, Leg, Record, Refusal, SessionCounts, SessionId};
+use relay::ring::Memory;
+use relay::shard::{Settings, Shard};
+use tests::chance::Chance;
+use tests::fake_ring::FakeRing;
+
+use crate::websocket_client::{Frame, Received, frame};
+
+pub use link::Leg::{A, B};
+pub use link::Transport::{self, Tcp, Ws};
+
+/// A leg waits this long for its peer, unless the test says otherwise.
+pub const LEG_MS: u32 = 30_000;
+
+/// Names a session, in the order of their making.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session(pub usize);
+
+/// Names a peer: whoever is, or might be, connected to the shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(usize);
+
+/// What control was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Created,
+    Refused(Refusal),
+    Up(Leg),
+    Down(Leg, Cause),
+    Closed(Cause),
+}
+
+struct OfSession {
+    id: SessionId,
+    transports: [Transport; 2],
+    /// `L(A)` and `L(B)`.
+    local: [String; 2],
+    resource: [String; 2],
+    /// `R(A)` and `R(B)`.
+    remote: [String; 2],
+    told: Vec<Told>,
+    counts: Option<SessionCounts>,
+}
+
+struct OfPeer {
+    session: usize,
+    link: usize,
+    websocket: Option<Received>,
+    heard: Vec<u8>,
+}
+
+/// The shard, and all that is around it.
+pub struct Bed {
+    pub shard: Shard<FakeRing>,
+    now: u64,
+    sessions: Vec<OfSession>,
+    peers: Vec<OfPeer>,
+}
+
+/// Lines as they are sent: each with its CRLF.
+pub fn lines(lines: &[&str]) -> String {
+    lines.iter().map(|line| format!("{line}\r\n")).collect()
+}
+
+/// The request that opens a WebSocket at `resource`; the key is that of RFC 6455, 1.3.
+pub fn upgrade_request(resource: &str) -> String {
+    lines(&[
+        &format!("GET {resource} HTTP/1.1"),
+        "Host: relay.invalid",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Protocol: msrp",
+        "",
+    ])
+}
+
+/// An MSRP message but for its paths, which depend on who says or hears it.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub transaction: &'static str,
+    /// Method, or status and comment.
+    pub subject: &'static str,
+    /// Lines after the paths.
+    pub headers: Vec<&'static str>,
+    /// What follows the blank line, if there is one.
+    pub body: Option<String>,
+    pub flag: char,
+}
+
+impl Message {
+    /// A SEND of some text, whose response is wanted.
+    pub fn send(transaction: &'static str, body: &str) -> Message {
+        Message {
+            transaction,
+            subject: "SEND",
+            headers: vec!["Message-ID: Mx77f0a1c2", "Content-Type: text/plain"],
+            body: Some(body.into()),
+            flag: '$',
+        }
+    }
+
+    /// A message without body.
+    pub fn bodiless(
+        transaction: &'static str,
+        subject: &'static str,
+        headers: &[&'static str],
+    ) -> Message {
+        Message {
+            transaction,
+            subject,
+            headers: headers.to_vec(),
+            body: None,
+            flag: '$',
+        }
+    }
+
+    /// The same with one header more, before all others.
+    pub fn with(mut self, header: &'static str) -> Message {
+        self.headers.insert(0, header);
+        self
+    }
+
+    /// The same with another flag.
+    pub fn flagged(mut self, flag: char) -> Message {
+        self.flag = flag;
+        self
+    }
+
+    /// As a peer says it that stops before the end-line.
+    pub fn begun_by(&self, leg: Leg) -> String {
+        let said = self.by(leg);
+        let end = format!("\r\n-------{}{}\r\n", self.transaction, self.flag);
+        said.strip_suffix(&end).expect("it has a body").to_owned()
+    }
+
+    /// The response to it.
+    pub fn answer(&self, status: &'static str) -> Message {
+        Message::bodiless(self.transaction, status, &[])
+    }
+
+    /// As the peer of a leg says it to the relay.
+    pub fn by(&self, leg: Leg) -> String {
+        match leg {
+            Leg::A => self.between("L(A)", "R(A)"),
+            Leg::B => self.between("L(B)", "R(B)"),
+        }
+    }
+
+    /// As the peer of a leg hears it from the relay.
+    pub fn to(&self, leg: Leg) -> String {
+        match leg {
+            Leg::A => self.between("R(A)", "L(A)"),
+            Leg::B => self.between("R(B)", "L(B)"),
+        }
+    }
+
+    /// With these paths.
+    pub fn between(&self, to: &str, from: &str) -> String {
+        let Message {
+            transaction,
+            subject,
+            headers,
+            body,
+            flag,
+        } = self;
+        let body = body.as_ref().map(|body| format!("\r\n{body}\r\n"));
+        format!(
+            "MSRP {transaction} {subject}\r\nTo-Path: {to}\r\nFrom-Path: {from}\r\n{}{}\
+             -------{transaction}{flag}\r\n",
+            lines(headers),
+            body.unwrap_or_default(),
+        )
+    }
+}
+
+/// A session of these transports with both peers connected and nothing more to be heard.
+pub fn talk(a: Transport, b: Transport) -> (Bed, Peer, Peer) {
+    let mut bed = Bed::new();
+    let session = bed.session(a, b);
+    let (a, b) = bed.both_come(session);
+    (bed, a, b)
+}
+
+impl Bed {
+    /// A shard without sessions.
+    pub fn new() -> Bed {
+        Bed::with(|_| {})
+    }
+
+    /// A shard without sessions, and with settings of its own.
+    pub fn with(change: impl FnOnce(&mut Settings)) -> Bed {
+        let mut settings = Settings {
+            address: IpAddr::from([127, 0, 0, 1]),
+            host: "relay.invalid".into(),
+            ports: (20000..20040).collect(),
+            ports_exclusive: false,
+            buffers: 64,
+            blocks: 64,
+            connections: 256,
+            sessions: 32,
+            pending: 4096,
+            flow_bytes: 256 << 10,
+            message_bytes_max: 1 << 20,
+        };
+        change(&mut settings);
+        let memory = Memory::new(settings.slots()).expect("memory");
+        let mut ring = FakeRing::new(1, memory.clone(), settings.buffers);
+        ring.kind = true;
+        let mut chance = Chance::new(2);
+        let random = Box::new(move |octets: &mut [u8]| chance.fill(octets));
+        Bed {
+            shard: Shard::new(settings, ring, memory, random),
+            now: 1_000_000,
+            sessions: Vec::new(),
+            peers: Vec::new(),
+        }
+    }
+
+    /// A session whose legs wait, with the paths of both peers told.
+    pub fn session(&mut self, a: Transport, b: Transport) -> Session {
+        let session = self.create(a, b, LEG_MS);
+        for leg in Leg::ALL {
+            let path = self.sessions[session.0].remote[leg.index()].clone();
+            self.set_peer(session, leg, &path, None);
+        }
+        session
+    }
+
+    /// A session whose legs wait, and nothing more.
+    pub fn create(&mut self, a: Transport, b: Transport, deadline_ms: u32) -> Session {
+        let number = self.sessions.len();
+        let id = SessionId(number as u64);
+        let kind = |transport| if transport == Ws { "ws" } else { "tcp" };
+        self.sessions.push(OfSession {
+            id,
+            transports: [a, b],
+            local: [String::new(), String::new()],
+            resource: [String::new(), String::new()],
+            remote: [
+                format!("msrp://q7w3e9.invalid:2855/browser{number};{}", kind(a)),
+                format!("msrp://198.51.100.7:20000/handset{number};{}", kind(b)),
+            ],
+            told: Vec::new(),
+            counts: None,
+        });
+        self.command(&Command::Create {
+            session: id,
+            legs: [a, b],
+            deadline_ms,
+        });
+        self.settle();
+        Session(number)
+    }
+
+    /// Tells the relay the path of a leg's peer; `R(...)` stands for it from now on.
+    pub fn set_peer(
+        &mut self,
+        session: Session,
+        leg: Leg,
+        path: &str,
+        connect: Option<SocketAddr>,
+    ) {
+        self.sessions[session.0].remote[leg.index()] = path.into();
+        let session = self.sessions[session.0].id;
+        self.command(&Command::SetPeer {
+            session,
+            leg,
+            path: path.as_bytes(),
+            connect,
+        });
+        self.settle();
+    }
+
+    /// Ends the session, as signalling does.
+    pub fn delete(&mut self, session: Session) {
+        let session = self.sessions[session.0].id;
+        self.command(&Command::Delete { session });
+        self.settle();
+    }
+
+    /// Any other command about a session.
+    pub fn command_of(&mut self, session: Session, make: impl Fn(SessionId) -> Command<'static>) {
+        let command = make(self.sessions[session.0].id);
+        self.command(&command);
+        self.settle();
+    }
+
+    fn command(&mut self, command: &Command<'_>) {
+        let mut record = Record::new();
+        command.encode(&mut record).expect("a command fits");
+        let command = Command::decode(&record).expect("what was encoded");
+        self.shard.command(&command, self.now);
+        self.take_events();
+    }
+
+    /// The relay's URI toward a leg: `L(...)`.
+    pub fn local(&self, session: Session, leg: Leg) -> &str {
+        &self.sessions[session.0].local[leg.index()]
+    }
+
+    /// The resource path at which a WebSocket leg waits; empty for TCP.
+    pub fn resource(&self, session: Session, leg: Leg) -> &str {
+        &self.sessions[session.0].resource[leg.index()]
+    }
+
+    /// The port at which a leg waits.
+    pub fn port(&self, session: Session, leg: Leg) -> u16 {
+        let uri = self.local(session, leg);
+        let behind_host = uri.split(':').nth(2).expect("a port");
+        let digits = behind_host.split('/').next().expect("digits");
+        digits.parse().expect("a port")
+    }
+
+    /// Opens a TCP connection to the port of a leg. `None`: nobody listens.
+    pub fn dials(&mut self, session: Session, leg: Leg) -> Option<Peer> {
+        let port = self.port(session, leg);
+        self.dials_port(session, port)
+    }
+
+    /// Opens a TCP connection to any port; the URIs of `session` are named as such.
+    pub fn dials_port(&mut self, session: Session, port: u16) -> Option<Peer> {
+        let link = self.shard.ring().dial(port)?;
+        self.settle();
+        Some(self.add_peer(session, link))
+    }
+
+    /// A listener of the test's, to which the relay may connect.
+    pub fn listens(&mut self, address: SocketAddr) {
+        self.shard.ring().answer_at(address);
+    }
+
+    /// The connection that the relay has made to such a listener.
+    pub fn is_dialled(&mut self, session: Session, address: SocketAddr) -> Option<Peer> {
+        let link = self.shard.ring().connected_to(address).pop()?;
+        Some(self.add_peer(session, link))
+    }
+
+    fn add_peer(&mut self, session: Session, link: usize) -> Peer {
+        self.peers.push(OfPeer {
+            session: session.0,
+            link,
+            websocket: None,
+            heard: Vec::new(),
+        });
+        Peer(self.peers.len() - 1)
+    }
+
+    /// The peer of a leg connects as it should: by an upgrade, or by a bodiless SEND that is
+    /// answered with 200.
+    pub fn comes(&mut self, session: Session, leg: Leg) -> Peer {
+        let peer = self.dials(session, leg).expect("the leg waits");
+        match self.sessions[session.0].transports[leg.index()] {
+            Ws => {
+                let resource = self.resource(session, leg).to_owned();
+                let answer = self.upgrades(peer, &resource);
+                assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+            }
+            _ => {
+                let greeting = Message::bodiless("bind1234", "SEND", &["Message-ID: bind1"]);
+                self.says(peer, &greeting.by(leg));
+                let answer = self.hears(peer);
+                assert!(answer.starts_with("MSRP bind1234 200 OK\r\n"), "{answer}");
+            }
+        }
+        peer
+    }
+
+    /// Both peers of a session connect.
+    pub fn both_come(&mut self, session: Session) -> (Peer, Peer) {
+        let peers = (self.comes(session, Leg::A), self.comes(session, Leg::B));
+        self.told(session);
+        peers
+    }
+
+    /// Sends an upgrade request for a resource and returns what is answered; with a 101 the peer
+    /// speaks WebSocket from now on.
+    pub fn upgrades(&mut self, peer: Peer, resource: &str) -> String {
+        self.asks(peer, &upgrade_request(resource))
+    }
+
+    /// Sends an HTTP request and returns the head of the answer.
+    pub fn asks(&mut self, peer: Peer, request: &str) -> String {
+        self.says_octets(peer, request.as_bytes());
+        let answer = String::from_utf8(self.hears_octets(peer)).expect("an HTTP head is text");
+        if answer.starts_with("HTTP/1.1 101 ") {
+            self.peers[peer.0].websocket = Some(Received::default());
+        }
+        answer
+    }
+
+    /// Says a message as it stands, but for the names of URIs: on a WebSocket in one binary message
+    /// of its own.
+    pub fn says(&mut self, peer: Peer, message: &str) {
+        let octets = self.with_uris(peer, message).into_bytes();
+        match self.peers[peer.0].websocket {
+            Some(_) => self.says_octets(peer, &frame(2, true, &octets)),
+            None => self.says_octets(peer, &octets),
+        }
+    }
+
+    /// Whether the peer's connection has become a WebSocket.
+    pub fn speaks_websocket(&self, peer: Peer) -> bool {
+        self.peers[peer.0].websocket.is_some()
+    }
+
+    /// The message with URIs for their names.
+    pub fn with_uris(&self, peer: Peer, message: &str) -> String {
+        let session = &self.sessions[self.peers[peer.0].session];
+        message
+            .replace("L(A)", &session.local[0])
+            .replace("R(A)", &session.remote[0])
+            .replace("L(B)", &session.local[1])
+            .replace("R(B)", &session.remote[1])
+    }
+
+    /// Sends octets as they are.
+    pub fn says_octets(&mut self, peer: Peer, octets: &[u8]) {
+        let link = self.peers[peer.0].link;
+        self.shard.ring().peer_sends(link, octets);
+        self.settle();
+    }
+
+    /// What has come since it was last asked: on a WebSocket the payloads of data frames, one after
+    /// the other; with names for URIs.
+    pub fn hears(&mut self, peer: Peer) -> String {
+        let octets = self.hears_octets(peer);
+        let mut text = String::from_utf8(octets).expect("what is heard is text");
+        let session = &self.sessions[self.peers[peer.0].session];
+        for (name, uri) in [
+            ("L(A)", &session.local[0]),
+            ("R(A)", &session.remote[0]),
+            ("L(B)", &session.local[1]),
+            ("R(B)", &session.remote[1]),
+        ] {
+            text = text.replace(uri.as_str(), name);
+        }
+        text
+    }
+
+    /// The same as octets, URIs and all.
+    pub fn hears_octets(&mut self, peer: Peer) -> Vec<u8> {
+        self.listen_in(peer);
+        std::mem::take(&mut self.peers[peer.0].heard)
+    }
+
+    /// The frames that have come since it was last asked.
+    pub fn hears_frames(&mut self, peer: Peer) -> Vec<Frame> {
+        self.listen_in(peer);
+        self.peers[peer.0].heard.clear();
+        let websocket = self.peers[peer.0].websocket.as_mut();
+        std::mem::take(&mut websocket.expect("a WebSocket").frames)
+    }
+
+    /// The code of the close frame that has come, if one has.
+    pub fn close_code(&mut self, peer: Peer) -> Option<u16> {
+        let frames = self.hears_frames(peer);
+        let close = frames.iter().find(|frame| frame.opcode == 8)?;
+        Some(u16::from_be_bytes([close.payload[0], close.payload[1]]))
+    }
+
+    fn listen_in(&mut self, peer: Peer) {
+        let peer = &mut self.peers[peer.0];
+        let octets = self.shard.ring().peer_reads(peer.link);
+        match &mut peer.websocket {
+            Some(websocket) => peer.heard.extend(websocket.read(&octets)),
+            None => peer.heard.extend(octets),
+        }
+    }
+
+    /// Whether the relay has ended its direction of the connection.
+    pub fn is_ended(&mut self, peer: Peer) -> bool {
+        let link = self.peers[peer.0].link;
+        self.shard.ring().ended_by_shard(link)
+    }
+
+    /// The peer ends its direction.
+    pub fn leaves(&mut self, peer: Peer) {
+        let link = self.peers[peer.0].link;
+        self.shard.ring().peer_ends(link);
+        self.settle();
+    }
+
+    /// The peer is gone at once.
+    pub fn breaks(&mut self, peer: Peer) {
+        let link = self.peers[peer.0].link;
+        self.shard.ring().peer_resets(link);
+        self.settle();
+    }
+
+    /// The peer takes nothing more, or goes on taking.
+    pub fn stalls(&mut self, peer: Peer, stalled: bool) {
+        let link = self.peers[peer.0].link;
+        self.shard.ring().peer_stalls(link, stalled);
+        self.settle();
+    }
+
+    /// What control was told of a session since it was last asked.
+    pub fn told(&mut self, session: Session) -> Vec<Told> {
+        std::mem::take(&mut self.sessions[session.0].told)
+    }
+
+    /// What went through a session, once it is closed.
+    pub fn counts(&self, session: Session) -> Option<SessionCounts> {
+        self.sessions[session.0].counts
+    }
+
+    /// One of the shard's counters.
+    pub fn counter(&mut self, counter: Counter) -> u64 {
+        self.shard.metrics().get(counter)
+    }
+
+    /// Time goes by, and what is due on the way is done when it is due.
+    pub fn waits(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while let Some(due) = self.shard.deadline().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.settle();
+        }
+        self.now = until;
+        self.settle();
+    }
+
+    /// Turns until nothing moves any more.
+    pub fn settle(&mut self) {
+        let mut quiet = 0;
+        for _ in 0..100_000 {
+            let before = self.counter(Counter::Completions);
+            self.shard.work(self.now);
+            self.take_events();
+            self.shard.enter(None).expect("a fake ring always enters");
+            let moved = self.counter(Counter::Completions) != before;
+            quiet = if moved { 0 } else { quiet + 1 };
+            if quiet > 2 {
+                return;
+            }
+        }
+        panic!("the shard does not come to rest");
+    }
+
+    fn take_events(&mut self) {
+        let mut record = Record::new();
+        while let Some(handed) = self.shard.next_event(&mut record) {
+            let event = Event::decode(&record).expect("an event");
+            let (id, told) = match event {
+                Event::Created { session, legs } => {
+                    let of_session = &mut self.sessions[session.0 as usize];
+                    for (side, leg) in legs.into_iter().enumerate() {
+                        let text = |octets| String::from_utf8_lossy(octets).into_owned();
+                        of_session.local[side] = text(leg.path);
+                        of_session.resource[side] = text(leg.resource);
+                    }
+                    (session, Told::Created)
+                }
+                Event::Refused { session, reason } => (session, Told::Refused(reason)),
+                Event::LegUp { session, leg, .. } => (session, Told::Up(leg)),
+                Event::LegDown {
+                    session,
+                    leg,
+                    cause,
+                } => (session, Told::Down(leg, cause)),
+                Event::Closed {
+                    session,
+                    cause,
+                    counts,
+                } => {
+                    self.sessions[session.0 as usize].counts = Some(counts);
+                    (session, Told::Closed(cause))
+                }
+                Event::Listed { .. } | Event::ListEnd { .. } => unreachable!("nobody asked"),
+            };
+            self.sessions[id.0 as usize].told.push(told);
+            self.shard.told(handed);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The rules of MSRP, of MSRP over WebSocket and of the patent, each with a test of its own that is
+//! named after it. `docs/conformance.md` lists the rules in our words; `table` holds it to the tests.
+//!
+//! One shard is driven over the fake ring, peers say and hear exact octets: see `bed`.
+
+mod answers;
+mod bed;
+mod binding;
+mod ending;
+mod failures;
+mod flow;
+mod framing;
+mod grammar;
+mod hostile;
+mod paths;
+mod resource;
+mod table;
+mod websocket;
+mod websocket_client;
