@@ -40,6 +40,26 @@ fn k1_a_leg_is_listened_for_before_control_hears_of_it() {
 }
 
 #[test]
+fn k1_each_leg_may_have_a_port_of_its_own() {
+    let mut bed = Bed::with(|settings| settings.ports_exclusive = true);
+    let (one, two) = (bed.session(Ws, Tcp), bed.session(Ws, Tcp));
+    let legs = [(one, A), (one, B), (two, A), (two, B)];
+    let ports: HashSet<u16> = legs
+        .iter()
+        .map(|(session, leg)| bed.port(*session, *leg))
+        .collect();
+    assert_eq!(ports.len(), 4);
+    let (a, b) = bed.both_come(one);
+    assert!(
+        bed.dials(one, A).is_none(),
+        "nobody else is waited for there"
+    );
+    let message = Message::send("t4Kz81Qm", "hello");
+    bed.says(a, &message.by(A));
+    assert_eq!(bed.hears(b), message.to(B));
+}
+
+#[test]
 fn k2_the_active_side_connects_and_the_passive_side_waits() {
     let (mut bed, session, _) = connected();
     assert_eq!(bed.told(session), [Told::Created, Told::Up(B)]);
