@@ -359,3 +359,19 @@ fn g10_a_message_may_be_sent_again() {
         assert_eq!(bed.hears(a), message.answer("200 OK").to(A));
     }
 }
+
+#[test]
+fn f13_a_message_that_has_failed_stays_failed() {
+    let mut bed = Bed::with(|settings| settings.message_bytes_max = 10_000);
+    let session = bed.session(Ws, Tcp);
+    let (a, b) = bed.both_come(session);
+    let long = Message::send("t4Kz81Qm", &"x".repeat(40_000)).flagged('+');
+    bed.says(b, &long.by(B)[..35_000]);
+    bed.says(b, &long.by(B)[35_000..]);
+    assert_eq!(bed.hears(b), long.answer("413 Stop Sending Message").to(B));
+    bed.hears(a);
+    let more = Message::send("more1234", "more of the same");
+    bed.says(b, &more.by(B));
+    assert_eq!(bed.hears(b), more.answer("413 Stop Sending Message").to(B));
+    assert_eq!(bed.hears(a), "");
+}

@@ -3,6 +3,7 @@
 use link::{Cause, Counter};
 
 use crate::bed::*;
+use crate::websocket_client::frame;
 
 #[test]
 fn i1_a_long_chunk_with_a_fixed_end_is_passed_on() {
@@ -177,4 +178,17 @@ fn j4_a_chunk_without_a_range_is_good() {
 fn j5_a_range_that_makes_no_sense_is_the_endpoints_affair() {
     passes("Byte-Range: 9-5/7", "hello");
     passes("Byte-Range: 1-9/5", "hello");
+}
+
+#[test]
+fn i3_pongs_do_not_keep_a_chunk_open_that_stands_still() {
+    let (mut bed, a, b) = talk(Ws, Tcp);
+    let message = Message::send("t4Kz81Qm", "0123456789");
+    let begun = bed.with_uris(a, &message.begun_by(A)).into_bytes();
+    bed.says_octets(a, &frame(2, false, &begun));
+    for _ in 0..12 {
+        bed.waits(10_000);
+        bed.says_octets(a, &frame(10, true, b""));
+    }
+    assert_eq!(bed.hears(b), message.flagged('#').to(B));
 }

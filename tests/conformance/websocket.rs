@@ -269,14 +269,30 @@ fn l11_a_browser_may_keep_alive_with_bodiless_sends() {
 }
 
 #[test]
-fn l12_a_message_over_the_ceiling_is_1009() {
-    let mut bed = Bed::with(|settings| settings.message_bytes_max = 10_000);
+fn l12_a_message_over_the_ceiling_gets_413_and_1009() {
+    let small = |settings: &mut relay::shard::Settings| settings.message_bytes_max = 10_000;
+    // Announced at once: nothing of it is understood.
+    let mut bed = Bed::with(small);
     let session = bed.session(Ws, Tcp);
     let (a, _) = bed.both_come(session);
     let long = Message::send("t4Kz81Qm", &"x".repeat(20_000));
-    bed.says(a, &long.by(A));
+    let octets = bed.with_uris(a, &long.by(A)).into_bytes();
+    bed.says_octets(a, &frame(2, true, &octets));
     assert_eq!(bed.close_code(a), Some(1009));
+
+    // In fragments: its head was.
+    let mut bed = Bed::with(small);
+    let session = bed.session(Ws, Tcp);
+    let (a, b) = bed.both_come(session);
+    bed.says_octets(a, &frame(2, false, &octets_of(&bed, a, &long)[..5_000]));
+    bed.says_octets(a, &frame(0, true, &octets_of(&bed, a, &long)[5_000..]));
+    assert!(bed.hears(b).ends_with("\r\n-------t4Kz81Qm#\r\n"));
+    assert_eq!(bed.hears(a), long.answer("413 Stop Sending Message").to(A));
     assert!(bed.is_ended(a));
+}
+
+fn octets_of(bed: &Bed, peer: Peer, message: &Message) -> Vec<u8> {
+    bed.with_uris(peer, &message.by(A)).into_bytes()
 }
 
 #[test]
@@ -291,7 +307,8 @@ fn l12_toward_a_browser_a_chunk_over_the_ceiling_is_stopped() {
     assert!(heard.ends_with("\r\n-------t4Kz81Qm#\r\n"), "{heard}");
     // The rest goes nowhere, and the session goes on.
     bed.says(b, &long.by(B)[15_000..]);
-    let next = Message::send("next1234", "and on");
+    let mut next = Message::send("next1234", "and on");
+    next.headers[0] = "Message-ID: another1";
     bed.says(b, &next.by(B));
     assert_eq!(bed.hears(a), next.to(A));
     assert_eq!(bed.hears(b), "");

@@ -3,6 +3,7 @@
 //!
 //! `SEED=17 cargo test -p tests --test simulation` replays one seed, `SEEDS=100000` runs so many.
 
+mod checks;
 mod world;
 
 use link::Counter;

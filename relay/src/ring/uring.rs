@@ -396,36 +396,3 @@ pub fn pin_to_core(core: usize) -> io::Result<()> {
         Err(io::Error::last_os_error())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_rings_of_the_bell_close_together_do_not_block_the_shard() {
-        let (done, told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let folder = std::env::temp_dir().join(format!("causeway-bell-{}", std::process::id()));
-            std::fs::create_dir_all(&folder).unwrap();
-            let listener = link::Listener::bind(folder.join("relay.sock"), 1).unwrap();
-            let bell = listener.shard_wakers().unwrap().remove(0);
-            let memory = Memory::new(16).unwrap();
-            let mut ring = Uring::new(&memory, 16, 4, 1, Features::FLOOR).unwrap();
-            ring.watch(bell.try_clone().unwrap().into()).unwrap();
-            bell.ring();
-            ring.turn(Some(Duration::from_millis(100))).unwrap();
-            bell.ring(); // before the first completion has been looked at
-            for _ in 0..3 {
-                while let Some(completion) = ring.completion() {
-                    assert_eq!(completion.token.op, Op::Wake);
-                }
-                ring.turn(Some(Duration::from_millis(10))).unwrap();
-            }
-            drop(listener);
-            std::fs::remove_dir_all(&folder).unwrap();
-            done.send(()).unwrap();
-        });
-        told.recv_timeout(Duration::from_secs(10))
-            .expect("the shard's thread is blocked in a read");
-    }
-}

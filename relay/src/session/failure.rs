@@ -131,6 +131,19 @@ impl Sessions {
         self.write_report(index, leg, code, &message, random, scratch)
     }
 
+    /// What a chunk of a message that has failed is answered; RFC 4975, 10.5.
+    pub(super) fn failed_before(
+        &self,
+        index: u32,
+        leg: Leg,
+        head: &Head,
+        octets: &[u8],
+    ) -> Option<u16> {
+        let (mark, code) = self[index].legs[leg.index()].failed_message?;
+        let id = head.message_id.map(|field| field.of(octets));
+        (self.marks.of(id) == mark).then_some(code)
+    }
+
     /// The chunk that `leg`'s peer is sending goes no further: what still comes of it is discarded.
     /// The response that says so, if one is wanted, is written into the scratch.
     pub fn refuse_open_chunk(
@@ -142,7 +155,8 @@ impl Sessions {
     ) -> Option<usize> {
         let from = &mut self[index].legs[leg.index()];
         from.flow = Flow::Discarding;
-        from.open_message = None;
+        let failed = from.open_message.take();
+        from.failed_message = failed.map(|message| (message.mark, code));
         let number = from.open_request.take()?;
         let mut list = self[index].pending;
         let (request, transaction) = self.pending.take_number(&mut list, number);

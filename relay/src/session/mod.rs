@@ -143,6 +143,8 @@ impl Sessions {
             Some(status::OK)
         } else if method == Method::Auth {
             Some(status::UNKNOWN_METHOD)
+        } else if method == Method::Send {
+            self.failed_before(index, leg, head, octets)
         } else {
             None
         };

@@ -48,6 +48,8 @@ pub struct LegSlot {
     pub open_request: Option<u32>,
     /// The message that its peer is sending in several chunks.
     pub open_message: Option<OpenMessage>,
+    /// The message that has failed last, by its mark, and what its chunks are answered.
+    pub failed_message: Option<(u64, u16)>,
     /// Requests of its peer that were passed on without being remembered, for want of room.
     pub unremembered: u32,
 }

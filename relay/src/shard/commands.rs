@@ -129,6 +129,7 @@ impl<R: Ring> Shard<R> {
             flow: Flow::Between,
             open_request: None,
             open_message: None,
+            failed_message: None,
             unremembered: 0,
         })
     }

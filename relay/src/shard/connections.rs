@@ -141,6 +141,8 @@ pub struct Connection {
     pub out_bytes: u64,
     /// When the peer last took something, or began to be given something.
     pub took_at: u64,
+    /// When the peer last went on with what it had begun to say; pongs are not part of it.
+    pub went_on_at: u64,
     /// When the peer was last heard of.
     pub heard_at: u64,
     /// Pings since then.
@@ -192,6 +194,7 @@ impl Connection {
             out_bytes: 0,
             took_at: 0,
             heard_at: 0,
+            went_on_at: 0,
             pings: 0,
             receiving: Receiving::Off,
             paused: false,

@@ -175,6 +175,11 @@ impl<R: Ring> Shard<R> {
             self.metrics.add(Counter::ResponsesMade, 1);
             self.write_own(slot, bytes);
         }
+        let out = self.sessions[session].leg(leg.other()).connection();
+        if out.is_some_and(|out| self.connections[out].out_open) {
+            // No room was left to end it in form; nothing else may follow it there.
+            self.ended(slot, link::Cause::NoMemory);
+        }
     }
 
     fn count_part(&mut self, leg: Leg, what: Forwarded, part: &Part) {

@@ -398,7 +398,7 @@ impl<R: Ring> Shard<R> {
         );
         let half_done = HALF_DONE_FOR.as_millis() as u64;
         let connection = &self.connections[slot];
-        if connection.ended_by_peer {
+        if connection.ended_by_peer && connection.waiting {
             return self.ended(slot, Cause::PeerClosed);
         }
         let mut next = u64::MAX;
@@ -412,10 +412,10 @@ impl<R: Ring> Shard<R> {
         let is_read = connection.receiving == Receiving::On && !connection.waiting;
         let is_half_done = connection.carry.is_some() || !connection.reader.is_between_chunks();
         if is_half_done && is_read {
-            if self.now >= connection.heard_at + half_done {
+            if self.now >= connection.went_on_at + half_done {
                 return self.half_done(slot);
             }
-            next = next.min(connection.heard_at + half_done);
+            next = next.min(connection.went_on_at + half_done);
         }
         if self.connections[slot].transport.is_websocket() {
             let connection = &self.connections[slot];
@@ -444,7 +444,7 @@ impl<R: Ring> Shard<R> {
     /// leg is over.
     fn half_done(&mut self, slot: u32) {
         let connection = &mut self.connections[slot];
-        connection.heard_at = self.now;
+        connection.went_on_at = self.now;
         let flow = connection
             .owner
             .map(|(session, leg)| self.sessions[session].leg(leg).flow);

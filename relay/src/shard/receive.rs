@@ -5,7 +5,7 @@
 //! nothing more is received on its connection.
 
 use link::{Cause, Counter};
-use wire::msrp::{Part, Read};
+use wire::msrp::{Part, Read, status};
 use wire::ws::{CloseCode, frame};
 
 use super::Shard;
@@ -14,6 +14,7 @@ use super::forward::Delivery;
 use crate::buffers::Span;
 use crate::limits::{DATA_BYTES, FAREWELL_FOR, HEADROOM_BYTES, UPGRADE_BYTES_MAX};
 use crate::ring::{Completion, Ring};
+use crate::session::Flow;
 use crate::transport::{Inbound, Upgrade};
 
 /// How far reading has come.
@@ -446,6 +447,7 @@ impl<R: Ring> Shard<R> {
             bytes: region.end - region.start,
         };
         let connection = &mut self.connections[slot];
+        connection.went_on_at = self.now;
         let reader_before = connection.reader.clone();
         match connection.reader.read(self.memory.octets(octets), 0) {
             Ok(Read::Part(part)) => self.deliver(slot, region, &part, reader_before),
@@ -542,12 +544,30 @@ impl<R: Ring> Shard<R> {
     /// The peer broke MSRP or WebSocket: a WebSocket is told so, and the leg is down.
     pub(super) fn malformed(&mut self, slot: u32, code: CloseCode) -> Delivery {
         self.metrics.add(Counter::Malformed, 1);
+        let is_too_big = code == CloseCode::TooBig;
+        if is_too_big
+            && let Some((session, leg)) = self.connections[slot].owner
+            && matches!(
+                self.sessions[session].leg(leg).flow,
+                Flow::Forwarding { .. }
+            )
+        {
+            // It is told so in MSRP first: its message is too large, which is no fault of form.
+            self.cut_open_chunk(slot, session, leg, status::STOP);
+        }
         if self.connections[slot].transport.is_websocket() && self.has_room() {
             let close = frame::close(&mut self.scratch[..], code, "").unwrap_or(0);
             self.write_between_frames(slot, close);
             self.connections[slot].said_goodbye = true;
         }
-        self.ended(slot, Cause::ProtocolError);
+        self.ended(
+            slot,
+            if is_too_big {
+                Cause::TooLarge
+            } else {
+                Cause::ProtocolError
+            },
+        );
         Delivery::Gone
     }
 }

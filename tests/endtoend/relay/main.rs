@@ -1,6 +1,7 @@
 //! The built relay on the real kernel: browser-side clients by an independent WebSocket library,
 //! handset-side clients plainly from RFC 4975, and a control attached by the link.
 
+mod bell;
 mod peers;
 
 use std::net::{Ipv4Addr, TcpListener};
