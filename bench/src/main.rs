@@ -1,5 +1,7 @@
-//! Load generator and simulated handsets for Causeway.
+//! Load generator, comparisons and simulated handsets for Causeway.
 
+mod byte_relay;
+mod compare;
 mod handset;
 mod load;
 mod msrp;
@@ -22,11 +24,17 @@ enum Job {
     Handset(handset::Arguments),
     /// Offer a relay a load, check every octet, measure.
     Media(load::Arguments),
+    /// Offer the same load to a byte relay, to Causeway, to HAProxy, in turns.
+    Compare(compare::Arguments),
+    /// Forward octets: the floor that relays are compared with.
+    ByteRelay(byte_relay::Arguments),
 }
 
 fn main() -> ExitCode {
     match Program::parse().job {
         Job::Handset(arguments) => handset::main(arguments),
         Job::Media(arguments) => load::main(arguments),
+        Job::Compare(arguments) => compare::main(arguments),
+        Job::ByteRelay(arguments) => byte_relay::main(&arguments),
     }
 }

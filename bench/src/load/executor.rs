@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
-use glommio::net::TcpStream;
+use glommio::net::{TcpListener, TcpStream};
 use glommio::timer::sleep;
 use glommio::{LocalExecutorBuilder, Placement};
 use hdrhistogram::Histogram;
@@ -20,12 +20,15 @@ use super::framing::{Framing, WebSocket, upgrade_answer, upgrade_request};
 use super::session::{Connection, Session};
 use super::settings::Load;
 use super::stub::{LegPlan, Plan};
+use super::through::{self, Meeting};
 use super::traffic::Pattern;
 
 /// Sessions that connect at a time, on one thread.
 const CONNECTING: usize = 32;
 /// How long binding all sessions may take.
 const BINDING: Duration = Duration::from_secs(30);
+/// How long a forwarder may take to make a connection of its own.
+const MEETING: Duration = Duration::from_secs(10);
 /// How long messages on their way may take to arrive once no more are sent.
 const DRAINING: Duration = Duration::from_secs(10);
 /// How long the relay may take to close deleted sessions.
@@ -168,15 +171,23 @@ impl Tally {
     }
 }
 
+/// How the sessions of a thread come about.
+pub enum Route {
+    /// A relay has made these; both legs connect to it.
+    Link(Vec<Plan>),
+    /// A forwarder makes a connection to the thread for each that the thread makes to it.
+    Through(Arc<Meeting>),
+}
+
 /// One thread.
 pub struct Executor(glommio::ExecutorJoinHandle<Result<Tally, String>>);
 
 impl Executor {
-    /// Starts thread number `number` on `core`, with these sessions.
+    /// Starts thread number `number` on `core`; its sessions come by `route`.
     pub fn start(
         number: usize,
         core: usize,
-        plans: Vec<Plan>,
+        route: Route,
         load: Load,
         shared: Arc<Shared>,
     ) -> Result<Executor, String> {
@@ -185,7 +196,7 @@ impl Executor {
             .io_memory(64 << 10)
             .preempt_timer(Duration::from_millis(1))
             .spawn(move || async move {
-                let result = run(number, &plans, &load, &shared).await;
+                let result = run(number, &route, &load, &shared).await;
                 shared.ended.fetch_add(1, Ordering::AcqRel);
                 result
             })
@@ -205,12 +216,21 @@ impl Executor {
 
 async fn run(
     number: usize,
-    plans: &[Plan],
+    route: &Route,
     load: &Load,
     shared: &Arc<Shared>,
 ) -> Result<Tally, String> {
     let tally = Rc::new(RefCell::new(Tally::new(number)));
-    let sessions = connect_all(plans, load, shared, &tally).await?;
+    let crew = Crew {
+        load,
+        pattern: Pattern::new(load.size),
+        shared,
+        tally: &tally,
+    };
+    let sessions = match route {
+        Route::Link(plans) => connect_all(plans, &crew).await?,
+        Route::Through(meeting) => connect_through(meeting, &crew).await?,
+    };
     let all = sessions.len();
     let is_bound = || tally.borrow().bound == all || tally.borrow().faults.total() > 0;
     if !wait(shared, BINDING, is_bound).await? || tally.borrow().bound < all {
@@ -252,14 +272,33 @@ async fn run(
     Ok(counted)
 }
 
-/// Makes all connections and gives each session its task.
-async fn connect_all(
-    plans: &[Plan],
-    load: &Load,
-    shared: &Arc<Shared>,
-    tally: &Rc<RefCell<Tally>>,
-) -> Result<Vec<Rc<RefCell<Session>>>, String> {
-    let pattern = Pattern::new(load.size);
+/// What every session of a thread gets.
+struct Crew<'a> {
+    load: &'a Load,
+    pattern: Pattern,
+    shared: &'a Arc<Shared>,
+    tally: &'a Rc<RefCell<Tally>>,
+}
+
+impl Crew<'_> {
+    /// Makes a session of two connections and gives it its task.
+    fn begin(&self, plan: &Plan, connections: [Connection; 2]) -> Rc<RefCell<Session>> {
+        let (shared, tally) = (self.shared.clone(), self.tally.clone());
+        let (load, pattern) = (self.load, &self.pattern);
+        let session = Session::new(plan, connections, load, pattern, shared, tally.clone());
+        let session = Rc::new(RefCell::new(session));
+        let driven = session.clone();
+        let task = glommio::spawn_local(async move {
+            std::future::poll_fn(|cx| driven.borrow_mut().poll(cx)).await;
+            tally.borrow_mut().ended += 1;
+        });
+        task.detach();
+        session
+    }
+}
+
+/// Makes the connections of planned sessions.
+async fn connect_all(plans: &[Plan], crew: &Crew<'_>) -> Result<Vec<Rc<RefCell<Session>>>, String> {
     let mut sessions = Vec::with_capacity(plans.len());
     for batch in plans.chunks(CONNECTING) {
         let connecting = batch.iter().cloned().map(|plan| {
@@ -270,17 +309,40 @@ async fn connect_all(
         });
         let connecting: Vec<_> = connecting.collect();
         for (plan, connecting) in batch.iter().zip(connecting) {
-            let connections = connecting.await?;
-            let (shared, tally) = (shared.clone(), tally.clone());
-            let session = Session::new(plan, connections, load, &pattern, shared, tally.clone());
-            let session = Rc::new(RefCell::new(session));
-            sessions.push(session.clone());
-            let driven = glommio::spawn_local(async move {
-                std::future::poll_fn(|cx| session.borrow_mut().poll(cx)).await;
-                tally.borrow_mut().ended += 1;
-            });
-            driven.detach();
+            sessions.push(crew.begin(plan, connecting.await?));
         }
+    }
+    Ok(sessions)
+}
+
+/// Makes the connections of sessions through a forwarder, one session after the other: the
+/// connection that arrives at the back is then that of the one that was made to the front.
+async fn connect_through(
+    meeting: &Meeting,
+    crew: &Crew<'_>,
+) -> Result<Vec<Rc<RefCell<Session>>>, String> {
+    let failed = |what: &str, why: &dyn std::fmt::Display| format!("{what}: {why}");
+    let listener = TcpListener::bind("127.0.0.1:0");
+    let listener = listener.map_err(|error| failed("can't listen", &error))?;
+    let back = listener.local_addr();
+    let back = back.map_err(|error| failed("can't listen", &error))?;
+    let front = meeting.offer_back(back);
+    if !wait(crew.shared, BINDING, || front.get().is_some()).await? {
+        return Err("the relay did not start".to_owned());
+    }
+    let front = *front.get().ok_or("the relay did not start")?;
+    let mut sessions = Vec::with_capacity(crew.load.sessions as usize);
+    for index in 0..crew.load.sessions {
+        let plan = through::plan(index, front, back);
+        let a = connect(&plan.legs[0]).await?;
+        let accepting = async { listener.accept().await };
+        let stream = glommio::timer::timeout(MEETING, accepting).await;
+        let stream =
+            stream.map_err(|error| failed("the relay made no connection of its own", &error))?;
+        let nodelay = stream.set_nodelay(true);
+        nodelay.map_err(|error| failed("can't set up a connection", &error))?;
+        let framing = Framing::Tcp;
+        sessions.push(crew.begin(&plan, [a, Connection { stream, framing }]));
     }
     Ok(sessions)
 }

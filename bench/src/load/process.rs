@@ -1,7 +1,8 @@
-//! The relay's process: starting it, and what the kernel says it has used.
+//! The relay's process: starting it, stopping it, and what the kernel says it has used.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,16 +13,16 @@ use std::time::Duration;
 const READY: Duration = Duration::from_secs(15);
 
 /// A relay that was started here. It is killed when this is dropped.
-pub struct Started {
+pub struct Relaying {
     child: Child,
     folder: PathBuf,
     /// Where it serves.
     pub socket: PathBuf,
 }
 
-impl Started {
+impl Relaying {
     /// Starts `program` and waits until it says that it is ready.
-    pub fn start(program: &Path, cores: &[usize], ports: &str) -> Result<Started, String> {
+    pub fn start(program: &Path, cores: &[usize], ports: &str) -> Result<Relaying, String> {
         let mut octets = [0; 8];
         getrandom::fill(&mut octets).map_err(|error| error.to_string())?;
         let folder = format!("causeway-bench-{:016x}", u64::from_ne_bytes(octets));
@@ -46,7 +47,7 @@ impl Started {
             .spawn()
             .map_err(|error| format!("can't start {}: {error}", program.display()));
         let child = child.inspect_err(|_| drop(fs::remove_dir(&folder)))?;
-        let mut started = Started {
+        let mut started = Relaying {
             child,
             folder,
             socket,
@@ -87,12 +88,39 @@ impl Started {
     }
 }
 
-impl Drop for Started {
+impl Drop for Relaying {
     fn drop(&mut self) {
         // It may have ended by itself; then there is nothing to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A forwarder that was started elsewhere. It is killed when this is dropped.
+pub struct Forwarder {
+    child: Child,
+    /// Where it listens.
+    pub front: SocketAddr,
+}
+
+impl Forwarder {
+    /// It runs and listens there.
+    pub fn new(child: Child, front: SocketAddr) -> Forwarder {
+        Forwarder { child, front }
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -142,6 +170,41 @@ impl Process {
     }
 }
 
+/// How long a core has done something, and how long it has been there, in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoreTime {
+    busy: u64,
+    all: u64,
+}
+
+impl CoreTime {
+    /// Which part of the time between two readings something ran on the core.
+    pub fn load((before, after): (&CoreTime, &CoreTime)) -> f64 {
+        let all = after.all.saturating_sub(before.all).max(1);
+        after.busy.saturating_sub(before.busy) as f64 / all as f64
+    }
+}
+
+/// The times of all cores. Empty when the kernel does not say.
+pub fn core_times() -> Vec<CoreTime> {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    text.lines().filter_map(core_time).collect()
+}
+
+/// A line of `/proc/stat` about one core: the fourth and fifth number are those of its idling.
+fn core_time(line: &str) -> Option<CoreTime> {
+    let mut words = line.split_whitespace();
+    words.next()?.strip_prefix("cpu")?.parse::<usize>().ok()?;
+    // What guests used is counted within the first two, too.
+    let ticks: Vec<u64> = words.take(8).map_while(|word| word.parse().ok()).collect();
+    let all = ticks.iter().sum();
+    let idle: u64 = ticks.iter().skip(3).take(2).sum();
+    Some(CoreTime {
+        busy: all - idle,
+        all,
+    })
+}
+
 /// The first word of `schedstat`: nanoseconds on a core.
 fn run_time(schedstat: &str) -> Option<u64> {
     schedstat.split(' ').next()?.trim().parse().ok()
@@ -166,12 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn the_load_of_a_core_is_all_that_is_not_idle() {
+        assert_eq!(core_time("cpu  10 0 0 5 0 0 0 0 0 0"), None);
+        assert_eq!(core_time("intr 10"), None);
+        let before = core_time("cpu1 10 0 5 100 20 0 1 2 0 0").unwrap();
+        assert_eq!((before.busy, before.all), (18, 138));
+        let after = core_time("cpu1 20 0 10 180 20 0 3 5 0 0").unwrap();
+        assert_eq!(CoreTime::load((&before, &after)), 0.2);
+        assert!(!core_times().is_empty());
+    }
+
+    #[test]
     fn a_program_that_is_no_relay_is_told_apart() {
-        let why = Started::start(Path::new("/bin/false"), &[0], "1-2")
+        let why = Relaying::start(Path::new("/bin/false"), &[0], "1-2")
             .err()
             .unwrap();
         assert!(why.contains("--check"), "{why}");
-        let why = Started::start(Path::new("/nowhere/relay"), &[0], "1-2")
+        let why = Relaying::start(Path::new("/nowhere/relay"), &[0], "1-2")
             .err()
             .unwrap();
         assert!(why.contains("/nowhere/relay"), "{why}");

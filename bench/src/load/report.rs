@@ -9,7 +9,7 @@ use super::checker::Faults;
 use super::settings::Load;
 
 /// What was offered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Offered {
     /// Sessions.
     pub sessions: u32,
@@ -39,7 +39,7 @@ impl From<&Load> for Offered {
 }
 
 /// Latencies in microseconds, from handing a message to the kernel's socket to having it whole.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Latency {
     /// Half were faster.
     pub p50: f64,
@@ -63,8 +63,23 @@ impl From<&Histogram<u64>> for Latency {
     }
 }
 
+/// What the relay counted.
+#[derive(Debug, Clone, Serialize)]
+pub struct Counted {
+    /// `io_uring_enter` calls of the relay a message.
+    pub enters_per_message: f64,
+    /// Sends of the relay a message.
+    pub sends_per_message: f64,
+    /// Heap allocations by the relay's shards.
+    pub relay_allocations: u64,
+    /// Most receive buffers the relay ever held, of how many, since it was started.
+    pub relay_buffers_held_max: u64,
+    /// Receive buffers the relay has.
+    pub relay_buffers: u64,
+}
+
 /// The result of a run. Numbers are those of the measured part, unless they say otherwise.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// What was offered.
     pub offered: Offered,
@@ -76,22 +91,17 @@ pub struct Report {
     pub rate: f64,
     /// How long they took.
     pub latency_us: Latency,
-    /// Time of the relay's shards on their cores, microseconds a message.
+    /// Time of the relay on its cores, microseconds a message.
     pub relay_cpu_us_per_message: f64,
-    /// Part of their cores that the relay's shards used, 1 is all.
+    /// Part of its cores that the relay used, 1 is all.
     pub relay_load: f64,
     /// Part of its cores that the generator used, 1 is all.
     pub generator_load: f64,
-    /// `io_uring_enter` calls of the relay a message.
-    pub enters_per_message: f64,
-    /// Sends of the relay a message.
-    pub sends_per_message: f64,
-    /// Heap allocations by the relay's shards.
-    pub relay_allocations: u64,
-    /// Most receive buffers the relay ever held, of how many, since it was started.
-    pub relay_buffers_held_max: u64,
-    /// Receive buffers the relay has.
-    pub relay_buffers: u64,
+    /// Part of each of the machine's cores that anything used, 1 is all.
+    pub cores_load: Vec<f64>,
+    /// What the relay counted, if it has a link to ask by.
+    #[serde(flatten)]
+    pub counted: Option<Counted>,
     /// Messages sent in the whole run.
     pub sent: u64,
     /// Messages that arrived in the whole run.
@@ -138,16 +148,18 @@ impl fmt::Display for Report {
             self.relay_cpu_us_per_message,
             self.relay_load * 100.0
         )?;
-        writeln!(
-            f,
-            "            {:.2} enters and {:.2} sends a message, {} allocations, {} of {} buffers \
-             held at most",
-            self.enters_per_message,
-            self.sends_per_message,
-            self.relay_allocations,
-            self.relay_buffers_held_max,
-            self.relay_buffers
-        )?;
+        if let Some(counted) = &self.counted {
+            writeln!(
+                f,
+                "            {:.2} enters and {:.2} sends a message, {} allocations, {} of {} \
+                 buffers held at most",
+                counted.enters_per_message,
+                counted.sends_per_message,
+                counted.relay_allocations,
+                counted.relay_buffers_held_max,
+                counted.relay_buffers
+            )?;
+        }
         writeln!(
             f,
             "generator   cores {:.0} % busy",

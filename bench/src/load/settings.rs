@@ -186,9 +186,9 @@ pub struct Load {
     pub responses: bool,
 }
 
-/// What the command line means.
+/// One load and how it is offered.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct Offer {
     /// What is offered.
     pub load: Load,
     /// What is measured.
@@ -197,12 +197,19 @@ pub struct Settings {
     pub warm_up: Duration,
     /// The generator's cores.
     pub cores: Vec<usize>,
+    /// Whether there is a progress line.
+    pub progress: bool,
+}
+
+/// What the command line means.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What is offered.
+    pub offer: Offer,
     /// Who is put under load.
     pub relay: Relay,
     /// Where the result is written.
     pub json: Option<PathBuf>,
-    /// Whether there is a progress line.
-    pub progress: bool,
 }
 
 /// What is wrong with the command line.
@@ -276,31 +283,35 @@ impl Arguments {
             return Err(Wrong::Core(core));
         }
         Ok(Settings {
-            load: Load {
-                sessions: self.sessions,
-                in_flight: self.in_flight,
-                size: self.size,
-                legs: self.legs,
-                direction: self.direction,
-                responses: self.responses == Switch::On,
+            offer: Offer {
+                load: Load {
+                    sessions: self.sessions,
+                    in_flight: self.in_flight,
+                    size: self.size,
+                    legs: self.legs,
+                    direction: self.direction,
+                    responses: self.responses == Switch::On,
+                },
+                duration: seconds(self.duration, 0.1).ok_or(Wrong::Time("--duration"))?,
+                warm_up: seconds(self.warm_up, 0.0).ok_or(Wrong::Time("--warm-up"))?,
+                cores: own_cores,
+                progress: !self.quiet,
             },
-            duration: seconds(self.duration, 0.1).ok_or(Wrong::Time("--duration"))?,
-            warm_up: seconds(self.warm_up, 0.0).ok_or(Wrong::Time("--warm-up"))?,
-            cores: own_cores,
             relay,
             json: self.json,
-            progress: !self.quiet,
         })
     }
 }
 
-fn seconds(value: f64, least: f64) -> Option<Duration> {
+/// A time that was typed, if it is in bounds.
+pub fn seconds(value: f64, least: f64) -> Option<Duration> {
     (least..=86_400.0)
         .contains(&value)
         .then(|| Duration::from_secs_f64(value))
 }
 
-fn beside_this_program() -> PathBuf {
+/// Where the relay is when both were built together.
+pub fn beside_this_program() -> PathBuf {
     let here = std::env::current_exe().unwrap_or_default();
     here.with_file_name("causeway-relay")
 }
@@ -326,12 +337,15 @@ mod tests {
     fn defaults_are_the_browsers_way() {
         let settings = check(&[]).unwrap();
         assert_eq!(
-            settings.load.legs.transports(),
+            settings.offer.load.legs.transports(),
             [Transport::Ws, Transport::Tcp]
         );
-        assert_eq!(settings.load.direction.senders(), [0]);
-        assert_eq!((settings.load.size, settings.load.responses), (300, false));
-        assert_eq!(settings.cores, [1]);
+        assert_eq!(settings.offer.load.direction.senders(), [0]);
+        assert_eq!(
+            (settings.offer.load.size, settings.offer.load.responses),
+            (300, false)
+        );
+        assert_eq!(settings.offer.cores, [1]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use link::Transport;
 
-use super::executor::{Executor, Phase, Shared, Tally};
+use super::executor::{Executor, Phase, Route, Shared, Tally};
 use super::settings::{Direction, Legs, Load};
 use super::stub::{LegPlan, Plan};
 
@@ -119,7 +119,7 @@ fn run(harm: Harm) -> Tally {
     std::thread::scope(|scope| {
         let seen = shared.clone();
         scope.spawn(move || relay(&listener, harm, &|| seen.phase() >= Phase::Close));
-        let executor = Executor::start(0, 0, plans, load, shared.clone()).unwrap();
+        let executor = Executor::start(0, 0, Route::Link(plans), load, shared.clone()).unwrap();
         wait(|| shared.bound.load(Ordering::Acquire) == 1);
         shared.set_phase(Phase::Measure);
         wait(|| shared.total() >= 100);

@@ -1,0 +1,56 @@
+//! `causeway-bench compare`: the same load through several relays, in turns.
+//!
+//! ```text
+//! settings ▶ turns: load × round × relay ▶ load::run, load::run_through ▶ table, JSON
+//! ```
+//! What counts is the time that the kernel says a relay's process has spent on its core for each
+//! message, and its ratio to that of the byte relay in the same round: it holds on a machine that
+//! is not quiet. Relays take turns within a round, and who begins moves on by one each round. Not
+//! here: WebSocket and TLS, which a byte relay does not end; open load.
+
+mod forwarders;
+mod machine;
+mod settings;
+mod table;
+mod turns;
+
+use std::process::ExitCode;
+
+use forwarders::Folder;
+use machine::{Machine, load_average};
+pub use settings::Arguments;
+use settings::Settings;
+use table::Comparison;
+use turns::Turns;
+
+/// Compares.
+pub fn main(arguments: Arguments) -> ExitCode {
+    let cores = crate::load::machine_cores();
+    match arguments
+        .check(cores)
+        .and_then(|settings| compare(&settings, cores))
+    {
+        Ok(comparison) if comparison.is_good() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("causeway-bench compare: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn compare(settings: &Settings, cores: usize) -> Result<Comparison, String> {
+    let folder = Folder::new()?;
+    let mut machine = Machine::look(cores, &settings.program);
+    let turns = Turns::new(settings, folder.path(), machine.haproxy.is_some());
+    let done = turns.take_all();
+    machine.load_after = load_average();
+    let comparison = Comparison::new(settings, machine, turns.absent(), done);
+    println!("{comparison}");
+    if let Some(path) = &settings.json {
+        let json = serde_json::to_string_pretty(&comparison).map_err(|error| error.to_string())?;
+        let written = std::fs::write(path, json + "\n");
+        written.map_err(|error| format!("can't write {}: {error}", path.display()))?;
+    }
+    Ok(comparison)
+}

@@ -1,0 +1,402 @@
+//! The result of a comparison: for people and for programs.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::machine::Machine;
+use super::settings::{Case, Relay, Settings};
+use super::turns::{Absent, Outcome, Turn};
+use crate::load::Report;
+
+/// A goal holds within this part of it: runs differ by as much.
+const TOLERANCE: f64 = 0.05;
+
+/// The whole result.
+#[derive(Debug, Serialize)]
+pub struct Comparison {
+    /// Where it ran.
+    pub machine: Machine,
+    /// Seconds that were measured in each turn.
+    pub seconds: f64,
+    /// Turns of each relay with each load.
+    pub rounds: u32,
+    /// The core of the relays.
+    pub relay_core: usize,
+    /// The core of the generator.
+    pub generator_core: usize,
+    /// Who took no part.
+    pub absent: Vec<Absent>,
+    /// The table.
+    pub rows: Vec<Row>,
+    /// What it was made from.
+    pub turns: Vec<Turn>,
+}
+
+/// One relay under one load. Each figure is the median of its rounds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The load.
+    pub load: Case,
+    /// The relay.
+    pub relay: Relay,
+    /// Turns that gave figures.
+    pub turns: usize,
+    /// Why the last turn that gave none did not.
+    pub failure: Option<String>,
+    /// Faults in all turns.
+    pub faults: u64,
+    /// Microseconds of the relay's process on a core for a message.
+    pub cpu_us: f64,
+    /// That to the byte relay's in the same round.
+    pub ratio: Option<Spread>,
+    /// The ratio it should have, if one is set.
+    pub goal: Option<f64>,
+    /// Messages a second.
+    pub rate: f64,
+    /// Microseconds from sending to having a message whole: half were faster.
+    pub latency_p50_us: f64,
+    /// 99 of 100 were faster.
+    pub latency_p99_us: f64,
+    /// Part of its core that the relay used.
+    pub relay_load: f64,
+    /// Part of that core that others used.
+    pub others_load: f64,
+    /// Part of its core that the generator used.
+    pub generator_load: f64,
+}
+
+/// The middle of some figures, and how far they go.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// The middle one.
+    pub median: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Comparison {
+    /// Sums up the turns.
+    pub fn new(
+        settings: &Settings,
+        machine: Machine,
+        absent: Vec<Absent>,
+        turns: Vec<Turn>,
+    ) -> Comparison {
+        let mut rows: Vec<Row> = Vec::new();
+        for &load in &settings.cases {
+            for &relay in &settings.relays {
+                if absent.iter().all(|absent| absent.relay != relay) {
+                    rows.push(Row::new(load, relay, settings.relay_core, &turns));
+                }
+            }
+        }
+        Comparison {
+            machine,
+            seconds: settings.duration.as_secs_f64(),
+            rounds: settings.rounds,
+            relay_core: settings.relay_core,
+            generator_core: settings.core,
+            absent,
+            rows,
+            turns,
+        }
+    }
+
+    /// Whether every turn gave figures and every message arrived as it should.
+    pub fn is_good(&self) -> bool {
+        let is_good = |row: &Row| row.failure.is_none() && row.faults == 0;
+        self.rows.iter().all(is_good)
+    }
+}
+
+impl Row {
+    fn new(load: Case, relay: Relay, relay_core: usize, turns: &[Turn]) -> Row {
+        let of = |relay: Relay| {
+            let turns = turns.iter();
+            turns.filter(move |turn| turn.load == load && turn.relay == relay)
+        };
+        let reports: Vec<&Report> = of(relay).filter_map(report).collect();
+        let failure = of(relay).rev().find_map(|turn| match &turn.outcome {
+            Outcome::Failure(why) => Some(why.clone()),
+            Outcome::Report(_) => None,
+        });
+        let middle = |figure: &dyn Fn(&Report) -> f64| {
+            let figures = reports.iter().map(|report| figure(report));
+            spread(figures.collect()).map_or(f64::NAN, |spread| spread.median)
+        };
+        let ratios = of(relay).filter_map(|turn| {
+            let floor = of(Relay::Bytes).find(|floor| floor.round == turn.round)?;
+            let (own, floor) = (report(turn)?, report(floor)?);
+            Some(own.relay_cpu_us_per_message / floor.relay_cpu_us_per_message)
+        });
+        let others = |report: &Report| {
+            let all = report.cores_load.get(relay_core).copied();
+            (all.unwrap_or(f64::NAN) - report.relay_load).max(0.0)
+        };
+        Row {
+            load,
+            relay,
+            turns: reports.len(),
+            failure,
+            faults: reports.iter().map(|report| report.faults_total).sum(),
+            cpu_us: middle(&|report| report.relay_cpu_us_per_message),
+            ratio: spread(ratios.collect()),
+            goal: load.goal().filter(|_| relay == Relay::Causeway),
+            rate: middle(&|report| report.rate),
+            latency_p50_us: middle(&|report| report.latency_us.p50),
+            latency_p99_us: middle(&|report| report.latency_us.p99),
+            relay_load: middle(&|report| report.relay_load),
+            others_load: middle(&others),
+            generator_load: middle(&|report| report.generator_load),
+        }
+    }
+
+    /// Where it stands to its goal, in words.
+    fn verdict(&self) -> String {
+        match (self.goal, self.ratio) {
+            (Some(goal), Some(ratio)) if ratio.median <= goal => format!("goal {goal:.2} met"),
+            (Some(goal), Some(ratio)) if ratio.median <= goal * (1.0 + TOLERANCE) => {
+                format!("goal {goal:.2} met within 5 %")
+            }
+            (Some(goal), _) => format!("goal {goal:.2} MISSED"),
+            (None, _) => String::new(),
+        }
+    }
+}
+
+fn report(turn: &Turn) -> Option<&Report> {
+    match &turn.outcome {
+        Outcome::Report(report) => Some(report),
+        Outcome::Failure(_) => None,
+    }
+}
+
+/// The middle of an even number of figures is the mean of the two in the middle.
+fn spread(mut figures: Vec<f64>) -> Option<Spread> {
+    figures.retain(|figure| figure.is_finite());
+    figures.sort_by(f64::total_cmp);
+    let (min, max) = (*figures.first()?, *figures.last()?);
+    let (low, high) = ((figures.len() - 1) / 2, figures.len() / 2);
+    let median = f64::midpoint(figures[low], figures[high]);
+    Some(Spread { median, min, max })
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = &self.machine;
+        writeln!(
+            f,
+            "{}; {}, {} cores, Linux {}; commit {}",
+            machine.at, machine.processor, machine.cores, machine.kernel, machine.commit
+        )?;
+        writeln!(f, "{}", machine.command)?;
+        writeln!(
+            f,
+            "relays on core {}, generator on core {}; medians of {} turns of {} s; load average {} \
+             before, {} after",
+            self.relay_core,
+            self.generator_core,
+            self.rounds,
+            self.seconds,
+            machine.load_before,
+            machine.load_after
+        )?;
+        if let Some(haproxy) = &machine.haproxy {
+            writeln!(f, "{haproxy}")?;
+        }
+        let mut load = None;
+        for row in &self.rows {
+            if load != Some(row.load) {
+                load = Some(row.load);
+                let Case {
+                    size,
+                    sessions,
+                    in_flight,
+                } = row.load;
+                writeln!(
+                    f,
+                    "\n{size} octets, {sessions} sessions, {in_flight} in flight each\n\
+                     {:<15}{:>8}{:>7}  {:<12}{:>9}{:>9}{:>9}{:>7}{:>8}{:>11}",
+                    "relay",
+                    "CPU us",
+                    "ratio",
+                    "from-to",
+                    "msg/s",
+                    "p50 us",
+                    "p99 us",
+                    "core",
+                    "others",
+                    "generator"
+                )?;
+            }
+            writeln!(f, "{row}")?;
+        }
+        if !self.absent.is_empty() {
+            writeln!(f)?;
+        }
+        for absent in &self.absent {
+            writeln!(f, "{:<15}{}", absent.relay.name(), absent.why)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<15}", self.relay.name())?;
+        if self.turns > 0 {
+            let ratio = self.ratio.map_or([String::new(), String::new()], |ratio| {
+                [
+                    format!("{:.2}", ratio.median),
+                    format!("{:.2}-{:.2}", ratio.min, ratio.max),
+                ]
+            });
+            let percent = |part: f64| format!("{:.0} %", part * 100.0);
+            write!(
+                f,
+                "{:>8.2}{:>7}  {:<12}{:>9.0}{:>9.0}{:>9.0}{:>7}{:>8}{:>11}  {}",
+                self.cpu_us,
+                ratio[0],
+                ratio[1],
+                self.rate,
+                self.latency_p50_us,
+                self.latency_p99_us,
+                percent(self.relay_load),
+                percent(self.others_load),
+                percent(self.generator_load),
+                self.verdict()
+            )?;
+        }
+        if self.faults > 0 {
+            write!(f, "  {} FAULTS", self.faults)?;
+        }
+        self.failure
+            .as_ref()
+            .map_or(Ok(()), |why| write!(f, "  FAILED: {why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::settings::Arguments;
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    const CASE: &str = "300x100x1";
+
+    fn machine() -> Machine {
+        let mut machine = Machine::look(2, std::path::Path::new("/nowhere"));
+        machine.haproxy = None;
+        machine
+    }
+
+    fn turn(relay: Relay, round: u32, cpu_us: f64) -> Turn {
+        let load: Case = CASE.parse().unwrap();
+        let latencies = hdrhistogram::Histogram::<u64>::new(3).unwrap();
+        let report = Report {
+            offered: (&load.load()).into(),
+            seconds: 1.0,
+            messages: 1000,
+            rate: 1000.0,
+            latency_us: (&latencies).into(),
+            relay_cpu_us_per_message: cpu_us,
+            relay_load: 0.5,
+            generator_load: 0.9,
+            cores_load: vec![0.75, 1.0],
+            counted: None,
+            sent: 1000,
+            arrived: 1000,
+            faults: Default::default(),
+            faults_total: 0,
+        };
+        let outcome = Outcome::Report(Box::new(report));
+        Turn {
+            load,
+            round,
+            relay,
+            outcome,
+        }
+    }
+
+    fn comparison(turns: Vec<Turn>) -> Comparison {
+        let words = ["compare", "--relay", "/bin/true", "--loads", CASE];
+        let arguments = Line::try_parse_from(words).unwrap().arguments;
+        let settings = arguments.check(2).unwrap();
+        let absent = [Relay::Haproxy, Relay::HaproxySplice, Relay::Kamailio];
+        let absent = absent.map(|relay| Absent {
+            relay,
+            why: "not installed: apt install it",
+        });
+        Comparison::new(&settings, machine(), absent.to_vec(), turns)
+    }
+
+    #[test]
+    fn a_ratio_is_taken_within_a_round_and_the_middle_one_is_told() {
+        let turns = vec![
+            turn(Relay::Bytes, 1, 10.0),
+            turn(Relay::Causeway, 1, 11.0),
+            turn(Relay::Causeway, 2, 18.0),
+            turn(Relay::Bytes, 2, 20.0),
+            turn(Relay::Bytes, 3, 10.0),
+            turn(Relay::Causeway, 3, 30.0),
+        ];
+        let comparison = comparison(turns);
+        let row = &comparison.rows[1];
+        let ratio = row.ratio.unwrap();
+        assert_eq!((ratio.median, ratio.min, ratio.max), (1.1, 0.9, 3.0));
+        assert_eq!((row.cpu_us, row.others_load), (18.0, 0.25));
+        assert_eq!(row.verdict(), "goal 1.00 MISSED");
+        assert_eq!(comparison.rows[0].ratio.unwrap().median, 1.0);
+        assert!(comparison.is_good());
+    }
+
+    #[test]
+    fn a_goal_is_met_within_a_twentieth() {
+        let verdict = |cpu_us| {
+            let turns = vec![
+                turn(Relay::Bytes, 1, 10.0),
+                turn(Relay::Causeway, 1, cpu_us),
+            ];
+            comparison(turns).rows[1].verdict()
+        };
+        assert_eq!(verdict(10.0), "goal 1.00 met");
+        assert_eq!(verdict(10.4), "goal 1.00 met within 5 %");
+        assert_eq!(verdict(10.6), "goal 1.00 MISSED");
+    }
+
+    #[test]
+    fn a_turn_that_failed_is_told_and_spoils_the_verdict() {
+        let mut failed = turn(Relay::Causeway, 1, 1.0);
+        failed.outcome = Outcome::Failure("it fell over".to_owned());
+        let comparison = comparison(vec![turn(Relay::Bytes, 1, 10.0), failed]);
+        assert!(!comparison.is_good());
+        let text = comparison.to_string();
+        assert!(
+            text.contains("causeway         FAILED: it fell over\n"),
+            "{text}"
+        );
+        assert!(text.contains("\nkamailio       not installed: apt install it\n"));
+        assert!(text.lines().all(|line| line.len() < 140));
+        let json = serde_json::to_value(&comparison).unwrap();
+        assert_eq!(json["turns"][1]["failure"], "it fell over");
+        assert_eq!(json["turns"][0]["report"]["messages"], 1000);
+        assert_eq!(json["rows"][0]["relay"], "byte-relay");
+    }
+
+    #[test]
+    fn the_middle_of_two_is_between_them() {
+        assert_eq!(spread(vec![]), None);
+        assert_eq!(spread(vec![3.0, 1.0]).unwrap().median, 2.0);
+        assert_eq!(spread(vec![3.0, 1.0, 9.0, f64::NAN]).unwrap().median, 3.0);
+    }
+}
