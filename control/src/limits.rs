@@ -40,6 +40,15 @@ pub const PENDING_REQUESTS_MAX: usize = 8;
 /// Texts that wait for one slow browser socket; then the socket is closed and the session resumes. A resume
 /// sends all that was kept at once.
 pub const SOCKET_QUEUE_MAX: usize = KEPT_FRAMES_MAX + 256;
+/// HTTP connections at once, WebSockets not counted; further ones wait to be accepted.
+pub const HTTP_CONNECTIONS_MAX: usize = 1024;
+/// How long a client may take to send the head of a request, from the connection on.
+pub const HTTP_HEAD_MS: Millis = 10_000;
+/// How long an HTTP connection may last, unless it becomes a WebSocket.
+pub const HTTP_CONNECTION_MS: Millis = 120_000;
+/// Bytes of the head of a request.
+pub const HTTP_HEAD_BYTES_MAX: usize = 64 * 1024;
+
 /// Sockets that are open at once, joined to a session or not.
 pub const SOCKETS_MAX: usize = 20_000;
 /// Inputs that wait for the gateway; then their sources wait.

@@ -158,7 +158,11 @@ async fn serve(mut browser: WebSocket, place: Place, application: String, remote
                     Some(Ok(Message::Text(text))) => Input::Text { socket, text: text.to_string() },
                     Some(Ok(Message::Binary(_))) => Input::Binary(socket),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => Input::Alive(socket),
-                    Some(Ok(Message::Close(frame))) => break frame.map(|frame| frame.code),
+                    Some(Ok(Message::Close(frame))) => {
+                        // Our own close frame goes out when the next message is asked for.
+                        let _ = tokio::time::timeout(CLOSE_TIMEOUT, browser.recv()).await;
+                        break frame.map(|frame| frame.code);
+                    }
                     Some(Err(error)) if is_too_large(&error) => {
                         // The rest of it can't be told from new messages: say why, and end.
                         let (code, reason) = (close::TOO_LARGE, "the message is too large");

@@ -235,7 +235,8 @@ impl Core {
             Input::RelayEvent { shard, record } => match link::Event::decode(&record) {
                 Ok(event) => self.turn(|gateway, turn| gateway.relay_event(shard, &event, turn)),
                 Err(error) => {
-                    tracing::error!(shard, "the relay broke the link's protocol: {error}")
+                    tracing::error!(shard, "the relay broke the link's protocol: {error}");
+                    self.lose_relay();
                 }
             },
             Input::Resolved { resolve, address } => {

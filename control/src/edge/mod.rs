@@ -14,6 +14,7 @@ mod core;
 pub mod dev;
 mod files;
 mod http;
+mod listener;
 mod packages;
 mod relay_link;
 pub mod sip_peers;
@@ -28,7 +29,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -201,9 +201,9 @@ impl Server {
             routes = routes.merge(operator.clone());
         }
         let (stop, stopping) = watch::channel(false);
-        tasks.spawn(serve(http, routes, stopping.clone()));
+        tasks.spawn(listener::serve(http, routes, stopping.clone()));
         if let Some(admin) = admin {
-            tasks.spawn(serve(admin, operator, stopping));
+            tasks.spawn(listener::serve(admin, operator, stopping));
         }
         Ok(Server {
             http: http_address,
@@ -249,20 +249,6 @@ async fn listen(listener: Listener, address: SocketAddr) -> Result<TcpListener, 
 
 fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
-}
-
-async fn serve(listener: TcpListener, routes: Router, mut stopping: watch::Receiver<bool>) {
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let stopped = async move {
-        // An error means that the server was dropped: that is an end too.
-        let _ = stopping.wait_for(|stop| *stop).await;
-    };
-    let served = axum::serve(listener, service)
-        .with_graceful_shutdown(stopped)
-        .await;
-    if let Err(error) = served {
-        tracing::error!("the HTTP listener failed: {error}");
-    }
 }
 
 fn settings(config: &Config) -> Settings {

@@ -27,7 +27,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::sip::{
     Action, ClientId, DialogId, Event, Flow, Frame, Framer, Held, Millis, OutRequest, OutResponse,
@@ -63,6 +63,9 @@ pub struct PeersSettings {
     /// A TCP connection without traffic for so long is closed. Longer than the longest registration,
     /// because a handset is reached over the connection it registered by.
     pub idle_ms_max: u64,
+    /// A message may take so long from its first octet to its last, and a peer that connects to us until
+    /// its first message.
+    pub message_ms_max: u64,
 }
 
 impl PeersSettings {
@@ -75,6 +78,7 @@ impl PeersSettings {
             connections_max: 4096,
             queue_messages_max: 64,
             idle_ms_max: 7_300_000,
+            message_ms_max: 32_000,
         }
     }
 }
@@ -389,7 +393,7 @@ impl Sockets {
     }
 
     fn connect(&mut self, peer: SocketAddr) -> Option<u64> {
-        self.start(peer, async move {
+        self.start(peer, true, async move {
             let wait = Duration::from_millis(CONNECT_MS);
             timeout(wait, TcpStream::connect(peer)).await.ok()?.ok()
         })
@@ -397,13 +401,14 @@ impl Sockets {
 
     fn accepted(&mut self, stream: TcpStream, peer: SocketAddr) {
         // Over the limit the stream is dropped, and so closed.
-        self.start(peer, async move { Some(stream) });
+        self.start(peer, false, async move { Some(stream) });
     }
 
-    /// Starts the task of a connection. `None`: there are too many.
+    /// Starts the task of a connection; `asked_for`: by us. `None`: there are too many.
     fn start(
         &mut self,
         peer: SocketAddr,
+        asked_for: bool,
         stream: impl Future<Output = Option<TcpStream>> + Send + 'static,
     ) -> Option<u64> {
         if self.connections.len() >= self.settings.connections_max {
@@ -419,10 +424,14 @@ impl Sockets {
         };
         let (queue, queued) = mpsc::channel(self.settings.queue_messages_max.max(1));
         let inputs = self.to_inputs.clone();
-        let idle = Duration::from_millis(self.settings.idle_ms_max);
+        let patience = Patience {
+            idle: Duration::from_millis(self.settings.idle_ms_max),
+            message: Duration::from_millis(self.settings.message_ms_max),
+            known: asked_for,
+        };
         let task = self.tasks.spawn(async move {
             if let Some(stream) = stream.await {
-                serve(stream, flow, queued, &inputs, idle).await;
+                serve(stream, flow, queued, &inputs, patience).await;
             }
             // The owner may be gone; then nobody needs to know.
             let _ = inputs.send(Input::Lost { flow }).await;
@@ -445,30 +454,46 @@ impl Sockets {
     }
 }
 
+/// How long a connection may be of no use.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Without traffic.
+    idle: Duration,
+    /// With a message half here, or without a first one.
+    message: Duration,
+    /// We asked for it, or a whole message has come: it may be idle.
+    known: bool,
+}
+
 /// One connection until it ends: by its peer, by silence, or because it can't be understood.
 async fn serve(
     mut stream: TcpStream,
     flow: Flow,
     mut queued: mpsc::Receiver<Vec<u8>>,
     inputs: &mpsc::Sender<Input>,
-    idle: Duration,
+    mut patience: Patience,
 ) {
+    let (idle, message) = (patience.idle, patience.message);
+    let after = |span: Duration| tokio::time::Instant::now() + span;
     // Small messages that wait for an answer: nothing is gained by waiting for more of them.
     let _ = stream.set_nodelay(true);
     let (mut reading, mut writing) = stream.split();
     let mut framer = Framer::new(DATAGRAM_BYTES_MAX);
     let mut buffer = vec![0; 4096];
+    let mut until = after(if patience.known { idle } else { message });
     loop {
         tokio::select! {
-            read = timeout(idle, reading.read(&mut buffer)) => {
+            read = timeout_at(until, reading.read(&mut buffer)) => {
                 let Ok(Ok(length @ 1..)) = read else {
                     return;
                 };
+                let mut goes_on = framer.has_begun();
                 framer.push(buffer.get(..length).unwrap_or_default());
                 loop {
                     match framer.next_frame() {
                         Ok(None) => break,
                         Ok(Some(Frame::Message(bytes))) => {
+                            (patience.known, goes_on) = (true, false);
                             if inputs.send(Input::Message { flow, bytes }).await.is_err() {
                                 return;
                             }
@@ -481,13 +506,22 @@ async fn serve(
                         Err(_) => return,
                     }
                 }
+                until = match framer.has_begun() {
+                    _ if !patience.known => until,
+                    true if goes_on => until,
+                    true => after(message),
+                    false => after(idle),
+                };
             }
-            message = queued.recv() => {
-                let Some(bytes) = message else {
+            queued = queued.recv() => {
+                let Some(bytes) = queued else {
                     return;
                 };
                 if !write(&mut writing, &bytes, idle).await {
                     return;
+                }
+                if patience.known && !framer.has_begun() {
+                    until = after(idle);
                 }
             }
         }
@@ -499,183 +533,4 @@ async fn write(writing: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8], idle: D
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sip::Method;
-
-    async fn peers(domain: &str, user: &str, seed: u8) -> SipPeers {
-        let listen = "127.0.0.1:0".parse().unwrap();
-        let mut peers = SipPeers::bind(PeersSettings::new(listen, domain), [seed; 32])
-            .await
-            .unwrap();
-        peers.add_local(user);
-        peers
-    }
-
-    /// Lets both sides run until `a` has an event.
-    async fn next(a: &mut SipPeers, b: &mut SipPeers) -> Event {
-        tokio::select! {
-            event = a.event() => event,
-            event = b.event() => panic!("unexpected at the other side: {event:?}"),
-        }
-    }
-
-    fn register(gateway: &SipPeers, transport: &str) -> OutRequest {
-        let mut register =
-            OutRequest::new(Method::Register, "sip:bob@localhost", "sip:bob@localhost");
-        register.request_uri = Some(format!("sip:{}{transport}", gateway.address()));
-        register
-    }
-
-    async fn call(transport: &str, body: usize) {
-        let mut gateway = peers("localhost", "alice", 1).await;
-        let mut handset = peers("handset.invalid", "bob", 2).await;
-        handset
-            .request(None, register(&gateway, transport))
-            .unwrap();
-        let Event::Response { message, .. } = next(&mut handset, &mut gateway).await else {
-            panic!();
-        };
-        assert_eq!((message.code(), gateway.held().bindings), (200, 1));
-
-        let mut invite =
-            OutRequest::new(Method::Invite, "sip:alice@localhost", "sip:bob@localhost");
-        invite.content = Some(("application/sdp".to_owned(), vec![b'x'; body]));
-        let sent = gateway.request(None, invite).unwrap();
-        let Event::Request {
-            server,
-            dialog: Some(theirs),
-            message,
-        } = next(&mut handset, &mut gateway).await
-        else {
-            panic!();
-        };
-        assert_eq!(message.body.len(), body);
-        handset.respond(server, OutResponse::new(200)).unwrap();
-        let answer = next(&mut gateway, &mut handset).await;
-        assert!(matches!(answer, Event::Response { client, .. } if client == sent.client));
-        gateway.ack(sent.dialog.unwrap());
-        assert_eq!(
-            next(&mut handset, &mut gateway).await,
-            Event::Acked { dialog: theirs }
-        );
-        handset
-            .request(Some(theirs), OutRequest::in_dialog(Method::Bye))
-            .unwrap();
-        let Event::Request { server, dialog, .. } = next(&mut gateway, &mut handset).await else {
-            panic!();
-        };
-        assert_eq!(dialog, sent.dialog);
-        gateway.respond(server, OutResponse::new(200)).unwrap();
-        let Event::Response { message, .. } = next(&mut handset, &mut gateway).await else {
-            panic!();
-        };
-        assert_eq!(
-            (
-                message.code(),
-                gateway.held().dialogs,
-                handset.held().dialogs
-            ),
-            (200, 0, 0)
-        );
-        let streams = usize::from(transport.ends_with("tcp") || body > 1300);
-        assert_eq!(
-            (gateway.connections(), handset.connections()),
-            (streams, streams)
-        );
-    }
-
-    #[tokio::test]
-    async fn a_call_over_udp() {
-        call("", 100).await;
-    }
-
-    #[tokio::test]
-    async fn a_call_over_the_connection_the_handset_registered_by() {
-        call(";transport=tcp", 100).await;
-    }
-
-    #[tokio::test]
-    async fn a_large_invite_goes_over_tcp() {
-        call("", 5000).await;
-    }
-
-    #[tokio::test]
-    async fn a_large_invite_goes_over_udp_where_nobody_listens_on_tcp() {
-        let mut gateway = peers("localhost", "alice", 1).await;
-        let handset = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let to = format!("sip:bob@{}", handset.local_addr().unwrap());
-        let mut invite = OutRequest::new(Method::Invite, "sip:alice@localhost", &to);
-        invite.content = Some(("application/sdp".to_owned(), vec![b'x'; 5000]));
-        gateway.request(None, invite).unwrap();
-        let mut datagram = vec![0; 65_535];
-        let length = tokio::select! {
-            received = handset.recv_from(&mut datagram) => received.unwrap().0,
-            event = gateway.event() => panic!("{event:?}"),
-        };
-        let text = String::from_utf8_lossy(&datagram[..length]);
-        assert!(
-            length > 5000 && text.contains("Via: SIP/2.0/UDP "),
-            "{text}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_request_to_where_nobody_listens_fails() {
-        let mut gateway = peers("localhost", "alice", 1).await;
-        let free = TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let to = format!("sip:bob@{free};transport=tcp");
-        let sent = gateway
-            .request(
-                None,
-                OutRequest::new(Method::Message, "sip:alice@localhost", &to),
-            )
-            .unwrap();
-        let failed = gateway.event().await;
-        assert!(matches!(failed, Event::Failed { client, .. } if client == sent.client));
-        assert_eq!((gateway.held().clients, gateway.connections()), (0, 0));
-    }
-
-    #[tokio::test]
-    async fn a_peer_that_does_not_read_is_cut() {
-        let mut gateway = peers("localhost", "alice", 1).await;
-        let deaf = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let to = format!("sip:bob@{};transport=tcp", deaf.local_addr().unwrap());
-        while gateway.counts().connections_cut == 0 {
-            let mut message = OutRequest::new(Method::Message, "sip:alice@localhost", &to);
-            message.content = Some(("text/plain".to_owned(), vec![b'x'; 60_000]));
-            gateway.request(None, message).unwrap();
-        }
-        assert!(matches!(gateway.event().await, Event::Failed { .. }));
-        assert_eq!((gateway.held().clients, gateway.connections()), (0, 0));
-    }
-
-    #[tokio::test]
-    async fn too_many_connections_are_refused() {
-        let listen = "127.0.0.1:0".parse().unwrap();
-        let settings = PeersSettings {
-            connections_max: 1,
-            ..PeersSettings::new(listen, "localhost")
-        };
-        let mut gateway = SipPeers::bind(settings, [1; 32]).await.unwrap();
-        let address = gateway.address();
-        let client = async move {
-            let mut first = TcpStream::connect(address).await.unwrap();
-            // The answer to a ping says that the first one is being served.
-            first.write_all(b"\r\n\r\n").await.unwrap();
-            let mut pong = [0; 2];
-            first.read_exact(&mut pong).await.unwrap();
-            let mut second = TcpStream::connect(address).await.unwrap();
-            second.read(&mut [0]).await.unwrap_or(0)
-        };
-        let read = tokio::select! {
-            read = client => read,
-            event = gateway.event() => panic!("{event:?}"),
-        };
-        assert_eq!((read, gateway.counts().connections_refused), (0, 1));
-    }
-}
+mod tests;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use link::{Command, CreatedLeg, Event, Record};
 use tungstenite::client::IntoClientRequest;
-use tungstenite::protocol::WebSocket;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, WebSocket};
 use tungstenite::{Error, Message};
 
 use super::Server;
@@ -201,6 +202,20 @@ fn a_browser_is_answered_and_cut_off_with_the_codes_of_the_protocol() {
         text(&mut socket).contains("\"error_code\":400"),
         "the largest message is read"
     );
+}
+
+#[test]
+fn a_browser_that_closes_gets_a_close_frame_back() {
+    let control = Control::start("farewell");
+    let mut socket = control.browser();
+    socket.send("ping".into()).unwrap();
+    assert_eq!(text(&mut socket), "pong");
+    let frame = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "Normal close".into(),
+    };
+    socket.close(Some(frame)).unwrap();
+    assert_eq!(close_code(&mut socket), 1000);
 }
 
 #[test]

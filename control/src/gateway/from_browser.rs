@@ -453,7 +453,7 @@ impl Gateway {
         };
         let asked = branch.to_browser[waits].clone();
         let session = branch.session;
-        let is_final = frame.response_code() >= 200;
+        let is_final = frame.is_final();
         if is_final {
             branch.to_browser.remove(waits);
             if invited && asked.action == "start" {

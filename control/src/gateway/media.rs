@@ -562,11 +562,7 @@ fn offer_refused(refusal: &crate::sdp::Refusal) -> Why {
 
 fn leg_lost(cause: Cause) -> Why {
     match cause {
-        // In good order, and both ends know.
-        Cause::PeerClosed => Why {
-            tell_reason: false,
-            ..Why::failed(480, "The media connection was closed")
-        },
+        Cause::PeerClosed => Why::failed(480, "The media connection was closed"),
         Cause::Reset => Why::failed(503, "The media connection was lost"),
         Cause::ConnectFailed => Why::failed(503, "The media connection could not be made"),
         Cause::ProtocolError => Why::failed(503, "The media connection broke its protocol"),

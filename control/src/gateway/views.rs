@@ -13,7 +13,11 @@ pub fn web_view(frame: &Frame, initiator: &str, target: &str) -> WebView {
     let from = &frame.control;
     let mut control = Members::new();
     control.insert("type".into(), from.kind.word().into());
-    let state = from.message_state.map(jsonrtc::MessageState::word);
+    let state = match from.kind {
+        jsonrtc::Kind::Response if frame.is_final() => Some(jsonrtc::MessageState::Final),
+        _ => from.message_state,
+    };
+    let state = state.map(jsonrtc::MessageState::word);
     for (name, value) in [
         ("package_type", from.package.as_deref()),
         ("subsession_id", from.subsession_id.as_deref()),

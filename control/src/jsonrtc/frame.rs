@@ -281,6 +281,14 @@ impl Frame {
         }
     }
 
+    /// Whether the response ends its transaction: its state says so, or where it has none, its code.
+    pub fn is_final(&self) -> bool {
+        match self.control.message_state {
+            Some(state) => state == MessageState::Final,
+            None => self.response_code() >= 200,
+        }
+    }
+
     fn header_text(&self, name: &str) -> Option<&str> {
         self.header.get(name).and_then(Value::as_str)
     }

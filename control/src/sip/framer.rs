@@ -50,6 +50,12 @@ impl Framer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Whether a message has begun that is not whole yet. To be asked once [`Framer::next_frame`] has
+    /// given nothing. A lone CRLF is no message.
+    pub fn has_begun(&self) -> bool {
+        !b"\r\n".starts_with(&self.buffer)
+    }
+
     /// The next message or ping; `None` if more must be read.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, StreamFault> {
         let length = match self.awaited {
@@ -134,6 +140,17 @@ mod tests {
         ];
         for step in 1..stream.len() {
             assert_eq!(frames(&stream, step).unwrap(), expected, "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_message_has_begun_with_its_first_octet_and_not_with_a_lone_crlf() {
+        let mut framer = Framer::new(65_535);
+        assert!(!framer.has_begun());
+        for (bytes, begun) in [("\r\n", false), ("O", true), ("PTIONS", true)] {
+            framer.push(bytes.as_bytes());
+            assert_eq!(framer.next_frame(), Ok(None));
+            assert_eq!(framer.has_begun(), begun, "{bytes:?}");
         }
     }
 

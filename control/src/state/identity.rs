@@ -51,10 +51,17 @@ impl Identity {
             Some((scheme, rest)) if is_scheme(scheme) => (scheme.to_ascii_lowercase(), rest),
             _ => ("sip".to_owned(), text),
         };
-        let rest = rest.split([';', '?']).next().unwrap_or("");
+        let bare = |text: &str| text.split([';', '?']).next().unwrap_or("").to_owned();
         match scheme.as_str() {
             "sip" | "sips" => {
-                let (user, host) = rest.rsplit_once('@').unwrap_or((rest, domain));
+                // Before the `@` these are part of the name, which is refused.
+                let (user, host) = match rest.split_once('@') {
+                    // A second `@` would leave it to the reader which of them counts.
+                    Some((_, host)) if host.contains('@') => return Err(NotIdentity),
+                    Some((user, host)) => (user.to_owned(), bare(host)),
+                    None => (bare(rest), domain.to_owned()),
+                };
+                let (user, host) = (user.as_str(), host.as_str());
                 if !is_user(user) || !is_host(host) {
                     return Err(NotIdentity);
                 }
@@ -66,7 +73,7 @@ impl Identity {
                 })
             }
             "tel" => {
-                let number: String = rest
+                let number: String = bare(rest)
                     .chars()
                     .filter(|c| !matches!(c, '-' | '.' | '(' | ')'))
                     .collect();
@@ -203,6 +210,19 @@ mod tests {
         assert_eq!(uri("tel:+1-555-01.00"), "tel:+15550100");
         assert_eq!(uri("bob@192.0.2.1:5070"), "sip:bob@192.0.2.1:5070");
         assert_eq!(uri("bob@[2001:db8::1]:5070"), "sip:bob@[2001:db8::1]:5070");
+    }
+
+    #[test]
+    fn parameters_do_not_hide_whose_domain_it_is() {
+        for (text, expected) in [
+            ("sip:+15550100;phone-context=x@example.com;user=phone", None),
+            ("sip:alice;x@example.com", None),
+            ("sip:alice?x@example.com", None),
+            ("sip:alice@example.com;x=y@localhost", None),
+            ("sip:alice@example.com;x=y", Some("alice@example.com")),
+        ] {
+            assert_eq!(shown(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

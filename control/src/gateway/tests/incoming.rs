@@ -278,6 +278,8 @@ fn a_final_answer_is_final_whatever_code_the_browser_writes() {
     let shutdown = world.frame(one);
     assert_eq!(shutdown.action(), "shutdown");
     assert_eq!(subsession(&shutdown), subsession(&start_one));
+    // The peers' paths and the deadlines of both legs are told to the relay.
+    assert_eq!(world.told.drain(..).count(), 4);
     world.sip(Event::Acked { dialog: DIALOG });
     assert_eq!(world.frame(other).action(), "complete");
     let (cause, dialog) = (EndCause::Bye, DIALOG);

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::frame::{Control, Frame, Kind, Members, REGISTER, Unreadable};
 use super::session::{Exhausted, Receipt, Session, State};
 use super::{SessionKey, SocketId, close};
-use crate::limits::{Millis, OPENING_MS, UNREADABLE_IN_A_ROW_MAX};
+use crate::limits::{Millis, OPENING_MS, SEQUENCE_MAX, UNREADABLE_IN_A_ROW_MAX};
 use crate::timers::Timers;
 
 /// Bounds and spans of [`Browsers`].
@@ -388,6 +388,11 @@ impl Browsers {
         let receipt = session.receive(&frame.control, now);
         if receipt == Receipt::NewAfterGap {
             tracing::warn!(session = key.0, "a browser skipped sequence numbers");
+        }
+        if session.received() >= SEQUENCE_MAX {
+            // Whatever came after it would be taken for a double.
+            let reason = "the sequence numbers have run out";
+            return self.end(key, close::POLICY, reason, now, out);
         }
         let connects = frame
             .control

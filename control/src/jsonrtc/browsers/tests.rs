@@ -1,7 +1,7 @@
 //! The life of sockets and sessions, told by what goes in and what comes out.
 
 use super::*;
-use crate::limits::ACK_AFTER_MS;
+use crate::limits::{ACK_AFTER_MS, SEQUENCE_MAX};
 
 const ONE: SocketId = SocketId(1);
 const OTHER: SocketId = SocketId(2);
@@ -359,6 +359,16 @@ fn a_foreign_session_id_is_refused() {
     browsers.text(ONE, text, 0, &mut out);
     assert_eq!(texts(&out)[0].header_number("error_code"), Some(400));
     assert_eq!(events(&out), 0);
+}
+
+#[test]
+fn a_session_whose_browser_has_used_up_its_numbers_is_ended() {
+    let mut browsers = browsers();
+    connected(&mut browsers, ONE, "alice");
+    let mut out = Vec::new();
+    browsers.text(ONE, &message(SEQUENCE_MAX, 1), 0, &mut out);
+    assert_eq!(closes(&out), [(ONE, close::POLICY)]);
+    assert_eq!(browsers.sessions_len(), 0);
 }
 
 #[test]
