@@ -190,12 +190,11 @@ async fn serve(
                     gone?;
                     hung_up = true;
                 }
-                command = commands.recv() => match command {
+                // What is not taken fills the gateway's queue, and a full one makes it give the relay up.
+                command = commands.recv(), if has_room(&ends) => match command {
                     Some((shard, record)) => {
                         take_command(&mut ends, shard, record);
-                        while let Ok((shard, record)) = commands.try_recv() {
-                            take_command(&mut ends, shard, record);
-                        }
+                        take_commands(&mut ends, &mut commands);
                     }
                     // The gateway has given this relay up.
                     None => return Ok(Gone::Gateway),
@@ -203,6 +202,21 @@ async fn serve(
             }
         }
         ends.iter_mut().for_each(|shard| shard.events.awake());
+    }
+}
+
+/// Whether a shard that takes nothing would still not make us hold too much.
+fn has_room(ends: &[Shard]) -> bool {
+    ends.iter()
+        .all(|shard| shard.waiting.len() < SHARD_QUEUE_MAX)
+}
+
+/// Takes the commands there are, as far as there is room for them.
+fn take_commands(ends: &mut [Shard], commands: &mut mpsc::Receiver<(usize, Box<Record>)>) {
+    while has_room(ends)
+        && let Ok((shard, record)) = commands.try_recv()
+    {
+        take_command(ends, shard, record);
     }
 }
 
@@ -235,4 +249,34 @@ async fn take_events(
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_that_takes_nothing_fills_the_gateways_queue_and_not_our_memory() {
+        let mut both = link::in_process(1, 2).unwrap();
+        let end = both.controls.remove(0);
+        let mut ends = [Shard {
+            commands: end.commands,
+            events: end.events,
+            waiting: VecDeque::new(),
+        }];
+        let (to_shards, mut commands) = mpsc::channel(2 * SHARD_QUEUE_MAX);
+        for _ in 0..2 * SHARD_QUEUE_MAX {
+            to_shards.try_send((0, Box::new(Record::new()))).unwrap();
+        }
+        take_commands(&mut ends, &mut commands);
+        ends[0].push().unwrap();
+        assert_eq!(
+            ends[0].waiting.len(),
+            SHARD_QUEUE_MAX - 2,
+            "two slots are in the ring"
+        );
+        take_commands(&mut ends, &mut commands);
+        assert_eq!(ends[0].waiting.len(), SHARD_QUEUE_MAX);
+        assert_eq!(commands.len(), SHARD_QUEUE_MAX - 2);
+    }
 }
