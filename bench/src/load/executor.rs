@@ -17,6 +17,7 @@ use link::Transport;
 
 use super::checker::Faults;
 use super::framing::{Framing, WebSocket, upgrade_answer, upgrade_request};
+use super::outgoing::Outgoing;
 use super::session::{Connection, Session};
 use super::settings::Load;
 use super::stub::{LegPlan, Plan};
@@ -226,6 +227,7 @@ async fn run(
         pattern: Pattern::new(load.size),
         shared,
         tally: &tally,
+        outgoing: Outgoing::start(),
     };
     let sessions = match route {
         Route::Link(plans) => connect_all(plans, &crew).await?,
@@ -278,6 +280,7 @@ struct Crew<'a> {
     pattern: Pattern,
     shared: &'a Arc<Shared>,
     tally: &'a Rc<RefCell<Tally>>,
+    outgoing: Rc<Outgoing>,
 }
 
 impl Crew<'_> {
@@ -287,9 +290,16 @@ impl Crew<'_> {
         let (load, pattern) = (self.load, &self.pattern);
         let session = Session::new(plan, connections, load, pattern, shared, tally.clone());
         let session = Rc::new(RefCell::new(session));
-        let driven = session.clone();
+        let (driven, outgoing) = (session.clone(), self.outgoing.clone());
         let task = glommio::spawn_local(async move {
-            std::future::poll_fn(|cx| driven.borrow_mut().poll(cx)).await;
+            std::future::poll_fn(|cx| {
+                let outcome = driven.borrow_mut().poll(cx);
+                if driven.borrow().has_outgoing() {
+                    outgoing.add(&driven);
+                }
+                outcome
+            })
+            .await;
             tally.borrow_mut().ended += 1;
         });
         task.detach();

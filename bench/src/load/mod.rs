@@ -10,6 +10,7 @@
 mod checker;
 mod executor;
 mod framing;
+mod outgoing;
 mod process;
 mod report;
 mod run;

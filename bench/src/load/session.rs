@@ -1,7 +1,7 @@
 //! One session under load: both of its connections, driven by one task.
 //!
-//! Everything that can be read is read and everything that it causes is written before the task
-//! waits again, so that messages which are ready together share a system call.
+//! The task reads everything that can be read. What it causes to be written is left for the
+//! thread's [`super::outgoing`] task, so that messages which are ready together share a system call.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use super::stub::{LegPlan, Plan};
 use super::traffic::{Pattern, Shape, Writer};
 use crate::msrp::{Event, Head, Kind, Reader, writer};
 
-/// Rounds of reading and writing before other sessions have their turn.
+/// Rounds of reading before other sessions have their turn.
 const ROUNDS: usize = 4;
 
 /// Where a session stands.
@@ -150,7 +150,8 @@ impl Session {
         (sent, arrived)
     }
 
-    /// Drives the session until both connections have ended.
+    /// Reads what there is, until both connections have ended. Afterwards [`Session::flush`] is due
+    /// if the session [`has something to write`](Session::has_outgoing).
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let phase = self.shared.phase();
         for _ in 0..ROUNDS {
@@ -159,9 +160,6 @@ impl Session {
                 has_read |= self.receive(leg, phase, cx);
             }
             self.refill(phase);
-            for leg in &mut self.legs {
-                leg.flush(cx);
-            }
             if self.legs.iter().all(|leg| leg.is_ended) {
                 return Poll::Ready(());
             }
@@ -172,6 +170,19 @@ impl Session {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Whether something waits to be written.
+    pub fn has_outgoing(&self) -> bool {
+        self.legs.iter().any(Leg::has_outgoing)
+    }
+
+    /// Writes what the kernel takes; whether that was all.
+    pub fn flush(&mut self, cx: &mut Context<'_>) -> bool {
+        for leg in &mut self.legs {
+            leg.flush(cx);
+        }
+        !self.has_outgoing()
     }
 
     /// Keeps as many messages in flight as wanted; notes when it is drained or bound.
@@ -413,9 +424,13 @@ impl Leg {
         leg
     }
 
+    fn has_outgoing(&self) -> bool {
+        self.written < self.outbox.len() && !self.is_ended
+    }
+
     /// Writes what the kernel takes.
     fn flush(&mut self, cx: &mut Context<'_>) {
-        while self.written < self.outbox.len() && !self.is_ended {
+        while self.has_outgoing() {
             let rest = &self.outbox[self.written..];
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
                 Poll::Ready(Ok(bytes)) => self.written += bytes,
