@@ -4,6 +4,7 @@
 //! written before MSRP octets on their way out. It knows no sessions, no sockets and no memory but
 //! what it is lent.
 
+pub mod tls;
 mod websocket;
 
 use std::ops::Range;
