@@ -7,7 +7,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use link::{Cause, Command, Counter, Event, Leg, Record, Refusal, SessionCounts, SessionId};
+use link::{Cause, Command, Counter, Event, Leg, LegSpec, PeerIdentity, Record, Refusal};
+use link::{SessionCounts, SessionId};
 use relay::ring::Memory;
 use relay::shard::{Settings, Shard};
 use tests::chance::Chance;
@@ -256,8 +257,7 @@ impl Bed {
         });
         self.command(&Command::Create {
             session: id,
-            legs: [a, b],
-            deadline_ms,
+            legs: [a, b].map(|transport| LegSpec::new(transport, deadline_ms)),
         });
         self.settle();
         Session(number)
@@ -278,6 +278,7 @@ impl Bed {
             leg,
             path: path.as_bytes(),
             connect,
+            identity: PeerIdentity::UNKNOWN,
         });
         self.settle();
     }
@@ -569,6 +570,7 @@ impl Bed {
                     leg,
                     cause,
                 } => (session, Told::Down(leg, cause)),
+                Event::LegExpired { session, leg } => (session, Told::Down(leg, Cause::Expired)),
                 Event::Closed {
                     session,
                     cause,
@@ -577,7 +579,11 @@ impl Bed {
                     self.sessions[session.0 as usize].counts = Some(counts);
                     (session, Told::Closed(cause))
                 }
-                Event::Listed { .. } | Event::ListEnd { .. } => unreachable!("nobody asked"),
+                Event::LegDetached { .. }
+                | Event::Rebound { .. }
+                | Event::Reloaded { .. }
+                | Event::Listed { .. }
+                | Event::ListEnd { .. } => unreachable!("nobody asked"),
             };
             self.sessions[id.0 as usize].told.push(told);
             self.shard.told(handed);

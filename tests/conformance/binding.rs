@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use link::{Cause, Command, Refusal};
+use link::{Cause, Command, LegSpec, Refusal};
 
 use crate::bed::*;
 
@@ -318,8 +318,7 @@ fn p10_creating_is_answered_once_per_asking_and_done_once() {
     let before = bed.local(session, A).to_owned();
     bed.command_of(session, |session| Command::Create {
         session,
-        legs: [Ws, Tcp],
-        deadline_ms: LEG_MS,
+        legs: [Ws, Tcp].map(|transport| LegSpec::new(transport, LEG_MS)),
     });
     assert_eq!(bed.told(session), [Told::Created, Told::Created]);
     assert_eq!(bed.local(session, A), before);

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use link::{Attachment, Counter, Event, Leg, Record, SessionId, Transport, Woken};
+use link::{Attachment, Cause, Counter, Event, Leg, LegSpec, PeerIdentity, Record};
+use link::{SessionId, Transport, Woken};
 
 /// Nothing that is waited for on loopback takes this long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,9 +70,15 @@ pub enum Told {
     /// A leg is up.
     Up(Leg),
     /// A leg is down.
-    Down(Leg, link::Cause),
+    Down(Leg, Cause),
+    /// A leg is lost and may come back.
+    Detached(Leg),
+    /// A lost leg has a new way in.
+    Rebound,
+    /// Certificates were read anew, and whether all could be used.
+    Reloaded(bool),
     /// A session is over.
-    Closed(link::Cause),
+    Closed(Cause),
     /// A command was refused.
     Refused(link::Refusal),
     /// A session was listed.
@@ -167,6 +174,16 @@ impl Relay {
             Event::Refused { reason, .. } => (Told::Refused(reason), Vec::new()),
             Event::LegUp { leg, .. } => (Told::Up(leg), Vec::new()),
             Event::LegDown { leg, cause, .. } => (Told::Down(leg, cause), Vec::new()),
+            Event::LegExpired { leg, .. } => (Told::Down(leg, Cause::Expired), Vec::new()),
+            Event::LegDetached { leg, .. } => (Told::Detached(leg), Vec::new()),
+            Event::Rebound { side, .. } => {
+                let made = MadeLeg {
+                    path: text(side.path),
+                    resource: text(side.resource),
+                };
+                (Told::Rebound, vec![made])
+            }
+            Event::Reloaded { is_complete, .. } => (Told::Reloaded(is_complete), Vec::new()),
             Event::Closed { cause, .. } => (Told::Closed(cause), Vec::new()),
             Event::Listed { session, .. } => (Told::Listed(session), Vec::new()),
             Event::ListEnd { .. } => (Told::ListEnd, Vec::new()),
@@ -183,8 +200,7 @@ impl Relay {
         let session = SessionId(id);
         self.command(&link::Command::Create {
             session,
-            legs: transports,
-            deadline_ms: 60_000,
+            legs: transports.map(|transport| LegSpec::new(transport, 60_000)),
         });
         let (told, legs) = self.event_with_legs();
         assert_eq!(told, Told::Created);
@@ -195,6 +211,7 @@ impl Relay {
                 leg,
                 path,
                 connect: None,
+                identity: PeerIdentity::UNKNOWN,
             });
         }
         legs.try_into().expect("two legs")

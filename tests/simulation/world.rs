@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use link::{Command, Counter, Event, Leg, Record, SessionId, Transport};
+use link::{Command, Counter, Event, Leg, LegSpec, PeerIdentity, Record, SessionId, Transport};
 use relay::ring::Memory;
 use relay::shard::{Settings, Shard};
 use tests::chance::Chance;
@@ -131,8 +131,7 @@ impl World {
         });
         self.command(&Command::Create {
             session: id,
-            legs: transports,
-            deadline_ms: 30_000,
+            legs: transports.map(|transport| LegSpec::new(transport, 30_000)),
         });
         self.events();
     }
@@ -212,8 +211,12 @@ impl World {
                     assert!(!talk.closed, "{session:?} is closed twice");
                     talk.closed = true;
                 }
-                Event::LegUp { .. } | Event::LegDown { .. } => {}
-                Event::Listed { .. } | Event::ListEnd { .. } => unreachable!("nobody asked"),
+                Event::LegUp { .. } | Event::LegDown { .. } | Event::LegExpired { .. } => {}
+                Event::LegDetached { .. }
+                | Event::Rebound { .. }
+                | Event::Reloaded { .. }
+                | Event::Listed { .. }
+                | Event::ListEnd { .. } => unreachable!("nobody asked"),
             }
             self.shard.told(told);
         }
@@ -246,6 +249,7 @@ impl World {
                 leg,
                 path: path.as_bytes(),
                 connect,
+                identity: PeerIdentity::UNKNOWN,
             };
             self.command(&command);
         }

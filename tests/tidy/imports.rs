@@ -93,6 +93,7 @@ const LINK_WORDS: &[&str] = &[
     "Cause",
     "Counter",
     "Leg",
+    "LegPolicy",
     "LegState",
     "PATH_BYTES_MAX",
     "Refusal",

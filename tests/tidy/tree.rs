@@ -66,7 +66,8 @@ impl Tree {
                     if !skipped(&path) {
                         folders.push(path);
                     }
-                } else {
+                } else if path != root.join(".git") {
+                    // In a worktree of git's, `.git` is a file and names a folder of the machine.
                     tree.add(root, &path);
                 }
             }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use link::{
-    Attachment, Cause, Command, Counter, Event, Leg, Record, SessionCounts, SessionId, Transport,
-    Woken,
+    Attachment, Cause, Command, Counter, Event, Leg, LegSpec, PeerIdentity, Record, SessionCounts,
+    SessionId, Transport, Woken,
 };
 
 use super::settings::Load;
@@ -99,8 +99,7 @@ impl Stub {
             let session = SessionId(self.first + u64::from(index));
             let command = Command::Create {
                 session,
-                legs: transports,
-                deadline_ms: BINDING_MS,
+                legs: transports.map(|transport| LegSpec::new(transport, BINDING_MS)),
             };
             self.push(index, &command)?;
         }
@@ -120,6 +119,7 @@ impl Stub {
                         leg,
                         path,
                         connect: None,
+                        identity: PeerIdentity::UNKNOWN,
                     },
                 )?;
             }
@@ -265,7 +265,13 @@ impl Stub {
                             session.closed = Some(Closed { cause, counts });
                         }
                     }
-                    Event::LegDown { .. } | Event::Listed { .. } | Event::ListEnd { .. } => {}
+                    Event::LegDown { .. }
+                    | Event::LegDetached { .. }
+                    | Event::LegExpired { .. }
+                    | Event::Rebound { .. }
+                    | Event::Reloaded { .. }
+                    | Event::Listed { .. }
+                    | Event::ListEnd { .. } => {}
                 }
             }
         }

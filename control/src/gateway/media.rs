@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use link::{Cause, Command, Event, Leg, Record, Refusal, SessionId};
+use link::{Cause, Command, Event, Leg, LegSpec, PeerIdentity, Record, Refusal, SessionId};
 
 use super::bridge::{BridgeId, Line, Order};
 use super::ending::Why;
@@ -167,16 +167,9 @@ impl Gateway {
                 offered_by,
             }));
         }
-        let (legs, deadline_ms) = (self.settings.transports, self.settings.ring_ms as u32);
-        self.command(
-            shard,
-            Command::Create {
-                session,
-                legs,
-                deadline_ms,
-            },
-            turn,
-        );
+        let bind_ms = self.settings.ring_ms as u32;
+        let legs = (self.settings.transports).map(|transport| LegSpec::new(transport, bind_ms));
+        self.command(shard, Command::Create { session, legs }, turn);
         self.timers.set(id, Some(turn.now + RELAY_ANSWER_MS));
         Ok(())
     }
@@ -272,6 +265,7 @@ impl Gateway {
             leg,
             path: path.as_bytes(),
             connect,
+            identity: PeerIdentity::UNKNOWN,
         };
         if self.command_to(session, command, turn) {
             Ok(())
@@ -307,6 +301,7 @@ impl Gateway {
                 leg,
                 path,
                 connect: Some(address),
+                identity: PeerIdentity::UNKNOWN,
             },
             turn,
         );
@@ -334,6 +329,16 @@ impl Gateway {
                 tracing::debug!(session = session.0, ?leg, "a leg is up");
             }
             Event::LegDown { session, cause, .. } => self.media_down(session, cause, turn),
+            Event::LegExpired { session, .. } => self.media_down(session, Cause::Expired, turn),
+            Event::LegDetached { session, leg, .. } => {
+                tracing::debug!(session = session.0, ?leg, "a leg is lost and may come back");
+            }
+            Event::Rebound { session, leg, .. } => {
+                tracing::debug!(session = session.0, ?leg, "a lost leg has a new path");
+            }
+            Event::Reloaded { is_complete, .. } => {
+                tracing::info!(is_complete, "the relay has read its certificates anew");
+            }
             Event::Closed {
                 session,
                 cause,
@@ -410,6 +415,9 @@ impl Gateway {
             | Refusal::NoSessions
             | Refusal::NoMemory
             | Refusal::TransportUnknown
+            | Refusal::RealmUnknown
+            | Refusal::CertificateMissing
+            | Refusal::NotDetached
             | Refusal::Draining
             | Refusal::SessionUnknown => Why::failed(503, "The media relay refused"),
         };
@@ -568,6 +576,9 @@ fn leg_lost(cause: Cause) -> Why {
         Cause::ProtocolError => Why::failed(503, "The media connection broke its protocol"),
         Cause::Expired => Why::failed(408, "The media connection was not made in time"),
         Cause::Stalled => Why::failed(503, "The media connection stalled"),
+        Cause::Idle => Why::failed(408, "The media connection was idle for too long"),
+        Cause::HandshakeFailed => Why::failed(503, "The media connection could not be secured"),
+        Cause::PeerUnproven => Why::failed(403, "The peer could not prove who it is"),
         Cause::TooLarge => Why::failed(513, "A message was too large"),
         Cause::NoMemory => Why::failed(503, "The media relay is short of memory"),
         Cause::OtherLeg | Cause::Deleted => Why::failed(503, "The media session ended"),

@@ -1,6 +1,7 @@
 //! What a shard of the relay tells control.
 //!
-//! Events of one session come in the order in which they happened, and `Closed` is its last one.
+//! Events of one session come in the order in which they happened. `Closed` is the last that happens
+//! to it; a command that crossed it on its way is still answered, by `Refused`.
 
 use crate::record::{Decoder, Encoder, Invalid, Leg, Record, SessionId, TooLong};
 use std::net::SocketAddr;
@@ -25,12 +26,17 @@ mod kind {
     pub(super) const CLOSED: u8 = 0x85;
     pub(super) const LISTED: u8 = 0x86;
     pub(super) const LIST_END: u8 = 0x87;
+    pub(super) const LEG_DETACHED: u8 = 0x88;
+    pub(super) const LEG_EXPIRED: u8 = 0x89;
+    pub(super) const REBOUND: u8 = 0x8a;
+    pub(super) const RELOADED: u8 = 0x8b;
 }
 
 /// The shape of each event as the layout hash sees it: change it together with the codec.
-pub(crate) const SHAPE: &str = "created:session,(path,resource)*2;refused:session,refusal9;\
-     leg_up:session,leg,address;leg_down:session,leg,cause11;closed:session,cause11,u64*7;\
-     listed:session,state3*2,(path,resource)*2;list_end:u64;";
+pub(crate) const SHAPE: &str = "created:session,(path,resource)*2;refused:session,refusal12;\
+     leg_up:session,leg,address;leg_down:session,leg,cause14;closed:session,cause14,u64*7;\
+     listed:session,state4*2,(path,resource)*2;list_end:u64;leg_detached:session,leg,cause14,u32;\
+     leg_expired:session,leg;rebound:session,leg,path,resource;reloaded:u64,bool;";
 
 /// Our side of a leg: what control writes into the session description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +56,17 @@ pub enum LegState {
     Up,
     /// The peer is gone.
     Down,
+    /// The browser is lost and may come back.
+    Detached,
+}
+
+impl LegState {
+    const ALL: [LegState; 4] = [
+        LegState::Waiting,
+        LegState::Up,
+        LegState::Down,
+        LegState::Detached,
+    ];
 }
 
 /// Why a command was not carried out.
@@ -73,10 +90,16 @@ pub enum Refusal {
     ConnectImpossible,
     /// The shard has no session of this id.
     SessionUnknown,
+    /// The relay's configuration has no realm of this name.
+    RealmUnknown,
+    /// The realm has no certificate, and the leg's transport needs one.
+    CertificateMissing,
+    /// The leg is not detached, and so needs no new way in.
+    NotDetached,
 }
 
 impl Refusal {
-    const ALL: [Refusal; 9] = [
+    const ALL: [Refusal; 12] = [
         Refusal::NoPorts,
         Refusal::NoSessions,
         Refusal::NoMemory,
@@ -86,6 +109,9 @@ impl Refusal {
         Refusal::PathMalformed,
         Refusal::ConnectImpossible,
         Refusal::SessionUnknown,
+        Refusal::RealmUnknown,
+        Refusal::CertificateMissing,
+        Refusal::NotDetached,
     ];
 }
 
@@ -114,10 +140,16 @@ pub enum Cause {
     Deleted,
     /// The relay is ending.
     Stopping,
+    /// The peer has said nothing for longer than its leg may be idle.
+    Idle,
+    /// TLS could not be agreed on.
+    HandshakeFailed,
+    /// The peer's certificate has another fingerprint, or does not cover the name.
+    PeerUnproven,
 }
 
 impl Cause {
-    const ALL: [Cause; 11] = [
+    const ALL: [Cause; 14] = [
         Cause::PeerClosed,
         Cause::Reset,
         Cause::ConnectFailed,
@@ -129,6 +161,9 @@ impl Cause {
         Cause::OtherLeg,
         Cause::Deleted,
         Cause::Stopping,
+        Cause::Idle,
+        Cause::HandshakeFailed,
+        Cause::PeerUnproven,
     ];
 }
 
@@ -177,7 +212,8 @@ pub enum Event<'a> {
         /// The peer's address.
         peer: SocketAddr,
     },
-    /// A leg ended, bound or not.
+    /// A leg failed: it ended before the session did. Said once, of the leg that failed and not of the
+    /// other, which the session's end takes along.
     LegDown {
         /// Of which session.
         session: SessionId,
@@ -186,7 +222,7 @@ pub enum Event<'a> {
         /// Why.
         cause: Cause,
     },
-    /// The session is gone. Always its last event.
+    /// The session is gone. Nothing more happens to it: only commands that crossed this are answered.
     Closed {
         /// Which session.
         session: SessionId,
@@ -208,6 +244,41 @@ pub enum Event<'a> {
     ListEnd {
         /// The token of the `List`.
         token: u64,
+    },
+    /// A WebSocket leg is lost, and its browser may come back: tell it how, by `Rebind`.
+    LegDetached {
+        /// Of which session.
+        session: SessionId,
+        /// Which leg.
+        leg: Leg,
+        /// How it was lost.
+        cause: Cause,
+        /// So many milliseconds it waits; then it is down.
+        grace_ms: u32,
+    },
+    /// Nobody has bound a leg in time. The session ends.
+    LegExpired {
+        /// Of which session.
+        session: SessionId,
+        /// Which leg.
+        leg: Leg,
+    },
+    /// A detached leg has a new way in; the answer to `Rebind`.
+    Rebound {
+        /// Of which session.
+        session: SessionId,
+        /// Which leg.
+        leg: Leg,
+        /// Our side of it from now on.
+        side: CreatedLeg<'a>,
+    },
+    /// Certificates were read anew; the answer to `Reload`.
+    Reloaded {
+        /// The token of the `Reload`.
+        token: u64,
+        /// Whether all could be used. If not, those that could not stay as they were, and the relay's
+        /// log says why.
+        is_complete: bool,
     },
 }
 
@@ -275,6 +346,38 @@ impl<'a> Event<'a> {
                 fields.u64(token);
                 fields
             }
+            Event::LegDetached {
+                session,
+                leg,
+                cause,
+                grace_ms,
+            } => {
+                let mut fields = Encoder::new(record, kind::LEG_DETACHED);
+                fields.u64(session.0);
+                fields.leg(leg);
+                fields.u8(cause as u8);
+                fields.u32(grace_ms);
+                fields
+            }
+            Event::LegExpired { session, leg } => {
+                let mut fields = Encoder::new(record, kind::LEG_EXPIRED);
+                fields.u64(session.0);
+                fields.leg(leg);
+                fields
+            }
+            Event::Rebound { session, leg, side } => {
+                let mut fields = Encoder::new(record, kind::REBOUND);
+                fields.u64(session.0);
+                fields.leg(leg);
+                encode_side(&mut fields, side);
+                fields
+            }
+            Event::Reloaded { token, is_complete } => {
+                let mut fields = Encoder::new(record, kind::RELOADED);
+                fields.u64(token);
+                fields.u8(is_complete.into());
+                fields
+            }
         };
         encoder.finish()
     }
@@ -317,6 +420,25 @@ impl<'a> Event<'a> {
             kind::LIST_END => Event::ListEnd {
                 token: fields.u64()?,
             },
+            kind::LEG_DETACHED => Event::LegDetached {
+                session: fields.session()?,
+                leg: fields.leg()?,
+                cause: one_of(&Cause::ALL, fields.u8()?, "cause")?,
+                grace_ms: fields.u32()?,
+            },
+            kind::LEG_EXPIRED => Event::LegExpired {
+                session: fields.session()?,
+                leg: fields.leg()?,
+            },
+            kind::REBOUND => Event::Rebound {
+                session: fields.session()?,
+                leg: fields.leg()?,
+                side: decode_side(&mut fields)?,
+            },
+            kind::RELOADED => Event::Reloaded {
+                token: fields.u64()?,
+                is_complete: one_of(&[false, true], fields.u8()?, "truth")?,
+            },
             unknown => return Err(Invalid::Kind(unknown)),
         };
         fields.finish()?;
@@ -325,19 +447,23 @@ impl<'a> Event<'a> {
 }
 
 fn encode_legs(fields: &mut Encoder<'_>, legs: [CreatedLeg<'_>; 2]) {
-    for leg in legs {
-        fields.text(leg.path, OWN_PATH_BYTES_MAX, "leg's path");
-        fields.text(leg.resource, RESOURCE_BYTES_MAX, "leg's resource");
-    }
+    legs.into_iter().for_each(|leg| encode_side(fields, leg));
+}
+
+fn encode_side(fields: &mut Encoder<'_>, leg: CreatedLeg<'_>) {
+    fields.text(leg.path, OWN_PATH_BYTES_MAX, "leg's path");
+    fields.text(leg.resource, RESOURCE_BYTES_MAX, "leg's resource");
 }
 
 fn decode_legs<'r>(fields: &mut Decoder<'r>) -> Result<[CreatedLeg<'r>; 2], Invalid> {
-    let mut legs = [CreatedLeg::default(); 2];
-    for leg in &mut legs {
-        leg.path = fields.text(OWN_PATH_BYTES_MAX, "leg's path")?;
-        leg.resource = fields.text(RESOURCE_BYTES_MAX, "leg's resource")?;
-    }
-    Ok(legs)
+    Ok([decode_side(fields)?, decode_side(fields)?])
+}
+
+fn decode_side<'r>(fields: &mut Decoder<'r>) -> Result<CreatedLeg<'r>, Invalid> {
+    Ok(CreatedLeg {
+        path: fields.text(OWN_PATH_BYTES_MAX, "leg's path")?,
+        resource: fields.text(RESOURCE_BYTES_MAX, "leg's resource")?,
+    })
 }
 
 fn encode_counts(fields: &mut Encoder<'_>, counts: SessionCounts) {
@@ -363,11 +489,7 @@ fn decode_counts(fields: &mut Decoder<'_>) -> Result<SessionCounts, Invalid> {
 }
 
 fn decode_state(fields: &mut Decoder<'_>) -> Result<LegState, Invalid> {
-    one_of(
-        &[LegState::Waiting, LegState::Up, LegState::Down],
-        fields.u8()?,
-        "leg state",
-    )
+    one_of(&LegState::ALL, fields.u8()?, "leg state")
 }
 
 /// The variant of this number; `all` lists the variants in the order of their numbers.
@@ -378,177 +500,4 @@ fn one_of<T: Copy>(all: &[T], number: u8, what: &'static str) -> Result<T, Inval
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use proptest::sample::select;
-
-    fn texts(limit_bytes: usize) -> impl Strategy<Value = Vec<u8>> {
-        proptest::collection::vec(any::<u8>(), 0..=limit_bytes)
-    }
-
-    fn leg_states() -> impl Strategy<Value = LegState> {
-        select(vec![LegState::Waiting, LegState::Up, LegState::Down])
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_encoded_is_decoded(
-            number in any::<u64>(),
-            paths in [texts(OWN_PATH_BYTES_MAX), texts(OWN_PATH_BYTES_MAX)],
-            resources in [texts(RESOURCE_BYTES_MAX), texts(RESOURCE_BYTES_MAX)],
-            reason in select(Refusal::ALL.to_vec()),
-            cause in select(Cause::ALL.to_vec()),
-            states in [leg_states(), leg_states()],
-            peer in any::<SocketAddr>(),
-            counted in any::<[u64; 7]>(),
-            before in any::<u8>(),
-        ) {
-            let session = SessionId(number);
-            let legs = [0, 1].map(|index| CreatedLeg {
-                path: &paths[index],
-                resource: &resources[index],
-            });
-            let [messages_a_to_b, messages_b_to_a, octets_a_to_b, octets_b_to_a, ..] = counted;
-            let [.., responses, reports, refused] = counted;
-            let counts = SessionCounts {
-                messages_a_to_b, messages_b_to_a, octets_a_to_b, octets_b_to_a,
-                responses, reports, refused,
-            };
-            let events = [
-                Event::Created { session, legs },
-                Event::Refused { session, reason },
-                Event::LegUp { session, leg: Leg::A, peer },
-                Event::LegDown { session, leg: Leg::B, cause },
-                Event::Closed { session, cause, counts },
-                Event::Listed { session, states, legs },
-                Event::ListEnd { token: number },
-            ];
-            let mut record = Record::from_bytes([before; crate::RECORD_BYTES]);
-            for event in events {
-                prop_assert_eq!(event.encode(&mut record), Ok(()));
-                prop_assert_eq!(Event::decode(&record), Ok(event));
-                prop_assert!(crate::Command::decode(&record).is_err(), "an event is no command");
-            }
-        }
-
-        #[test]
-        fn any_bytes_are_an_event_or_an_error(record in crate::record::tests::any_record(0x80)) {
-            if let Ok(event) = Event::decode(&record) {
-                let mut again = Record::new();
-                prop_assert_eq!(event.encode(&mut again), Ok(()));
-                prop_assert_eq!(Event::decode(&again), Ok(event));
-            }
-        }
-    }
-
-    #[test]
-    fn numbers_are_the_places_in_the_lists() {
-        for (place, refusal) in Refusal::ALL.into_iter().enumerate() {
-            assert_eq!(refusal as usize, place);
-        }
-        for (place, cause) in Cause::ALL.into_iter().enumerate() {
-            assert_eq!(cause as usize, place);
-        }
-    }
-
-    #[test]
-    fn the_largest_event_fits_and_a_larger_one_is_refused() {
-        let path = [b'p'; OWN_PATH_BYTES_MAX + 1];
-        let resource = &[b'r'; RESOURCE_BYTES_MAX];
-        let session = SessionId(u64::MAX);
-        let mut record = Record::new();
-        let leg = CreatedLeg {
-            path: &path[1..],
-            resource,
-        };
-        let states = [LegState::Up; 2];
-        let largest = Event::Listed {
-            session,
-            states,
-            legs: [leg; 2],
-        };
-        assert_eq!(largest.encode(&mut record), Ok(()));
-        assert_eq!(Event::decode(&record), Ok(largest));
-        let larger = Event::Created {
-            session,
-            legs: [
-                leg,
-                CreatedLeg {
-                    path: &path,
-                    resource,
-                },
-            ],
-        };
-        assert!(larger.encode(&mut record).is_err());
-        assert_eq!(Event::decode(&record), Err(Invalid::Length(0)));
-    }
-
-    /// If this fails, two builds misunderstand each other: raise `VERSION`, mend `SHAPE`, then this.
-    #[test]
-    fn version_1_events_are_these_bytes() {
-        let session = SessionId(2);
-        let legs = [
-            CreatedLeg {
-                path: b"m",
-                resource: b"/r",
-            },
-            CreatedLeg {
-                path: b"n",
-                resource: b"",
-            },
-        ];
-        let expected: [(Event<'_>, &[u8]); 6] = [
-            (
-                Event::Created { session, legs },
-                &[
-                    24, 0, 0x81, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, b'm', 2, 0, b'/', b'r', 1, 0,
-                    b'n', 0, 0,
-                ],
-            ),
-            (
-                Event::Refused {
-                    session,
-                    reason: Refusal::Draining,
-                },
-                &[13, 0, 0x82, 0, 2, 0, 0, 0, 0, 0, 0, 0, 4],
-            ),
-            (
-                Event::LegUp {
-                    session,
-                    leg: Leg::A,
-                    peer: ([1, 2, 3, 4], 5).into(),
-                },
-                &[
-                    20, 0, 0x83, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4, 5, 0,
-                ],
-            ),
-            (
-                Event::LegDown {
-                    session,
-                    leg: Leg::B,
-                    cause: Cause::Expired,
-                },
-                &[14, 0, 0x84, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 4],
-            ),
-            (
-                Event::Closed {
-                    session,
-                    cause: Cause::Deleted,
-                    counts: SessionCounts::default(),
-                },
-                &[69, 0, 0x85, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9],
-            ),
-            (
-                Event::ListEnd { token: 3 },
-                &[12, 0, 0x87, 0, 3, 0, 0, 0, 0, 0, 0, 0],
-            ),
-        ];
-        assert_eq!(crate::VERSION, 1);
-        for (event, bytes) in expected {
-            let mut record = Record::new();
-            event.encode(&mut record).expect("fits");
-            assert_eq!(&record.bytes()[..bytes.len()], bytes, "{event:?}");
-        }
-    }
-}
+mod tests;

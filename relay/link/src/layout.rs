@@ -10,11 +10,11 @@
 use crate::counter::Counter;
 use crate::queue::Word;
 use crate::record::RECORD_BYTES;
-use crate::{command, event};
+use crate::{command, event, leg_spec};
 use std::{fmt, io};
 
 /// Which words the two programs speak. Raised with each change of a record's bytes or of their meaning.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Most shards of one relay: their eventfds must fit in one message over the Unix socket.
 pub const SHARDS_MAX: usize = 128;
@@ -53,6 +53,8 @@ const fn layout_hash() -> u64 {
     hash = fnv(hash, &(RECORD_BYTES as u32).to_le_bytes());
     hash = fnv(hash, &(PAGE as u32).to_le_bytes());
     hash = fnv(hash, &(WORD_STRIDE as u32).to_le_bytes());
+    hash = fnv(hash, leg_spec::SPEC_SHAPE.as_bytes());
+    hash = fnv(hash, leg_spec::IDENTITY_SHAPE.as_bytes());
     hash = fnv(hash, command::SHAPE.as_bytes());
     hash = fnv(hash, event::SHAPE.as_bytes());
     let mut index = 0;

@@ -12,7 +12,7 @@
 //!   attaches and passes it on; `eventfd`: the bells that wake a sleeping side.
 //! - `region`: the memory; `layout`: where what lies in it; `ends`: the halves of it a program holds.
 //! - `queue`: one writer, one reader, 2 KiB slots; a side that sleeps is woken, one that runs is not.
-//! - `command`, `event`: what is said; `record`: how it lies in a slot; `counter`: what is counted.
+//! - `command`, `event`, `leg_spec`: what is said; `record`: how it lies in a slot; `counter`: what is counted.
 //!
 //! Invariants: no allocation and no lock once attached. What the other process wrote is copied, then
 //! checked, then used; whatever it writes, this side ends with a value or an error. Nothing here knows
@@ -27,6 +27,7 @@ mod event;
 mod eventfd;
 mod in_process;
 mod layout;
+mod leg_spec;
 mod listener;
 #[cfg(all(test, loom))]
 #[allow(unsafe_code)] // the checker's cells
@@ -47,6 +48,10 @@ pub use event::{OWN_PATH_BYTES_MAX, RESOURCE_BYTES_MAX};
 pub use eventfd::EventFd;
 pub use in_process::{InProcess, in_process};
 pub use layout::{LAYOUT_HASH, SHARDS_MAX, SLOTS_DEFAULT, SLOTS_MAX, VERSION};
+pub use leg_spec::{
+    Fingerprint, LegPolicy, LegSpec, PEER_NAME_BYTES_MAX, PeerIdentity, PeerProof, REALM_BYTES_MAX,
+    Switches,
+};
 pub use listener::{AcceptError, Attached, Listener, Options};
 pub use queue::{Corrupt, PushError};
 pub use record::{

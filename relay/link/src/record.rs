@@ -259,6 +259,12 @@ impl<'r> Encoder<'r> {
         self.put(bytes, what);
     }
 
+    /// A number that says which hash it is, then the hash.
+    pub(crate) fn hash(&mut self, which: u8, hash: &[u8]) {
+        self.u8(which);
+        self.put(hash, "hash");
+    }
+
     pub(crate) fn leg(&mut self, leg: Leg) {
         self.u8(leg.index() as u8);
     }
@@ -328,7 +334,7 @@ impl<'r> Decoder<'r> {
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Invalid> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Invalid> {
         let (taken, rest) = self
             .rest
             .split_first_chunk::<N>()
@@ -363,6 +369,19 @@ impl<'r> Decoder<'r> {
             return Err(Invalid::Value(what));
         }
         self.take(length)
+    }
+
+    /// A text of readable signs.
+    pub(crate) fn name(
+        &mut self,
+        limit_bytes: usize,
+        what: &'static str,
+    ) -> Result<&'r str, Invalid> {
+        let text = self.text(limit_bytes, what)?;
+        match std::str::from_utf8(text) {
+            Ok(name) if name.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(name),
+            _ => Err(Invalid::Value(what)),
+        }
     }
 
     pub(crate) fn session(&mut self) -> Result<SessionId, Invalid> {
@@ -415,7 +434,7 @@ pub(crate) mod tests {
     pub(crate) fn any_record(first: u8) -> impl Strategy<Value = Record> {
         let byte = prop_oneof![any::<u8>(), 0..8u8];
         let fields = proptest::collection::vec(byte, 0..128);
-        (fields, first..first + 9, -3..4i32, any::<u16>(), 0..8u8).prop_map(
+        (fields, first..first + 12, -3..4i32, any::<u16>(), 0..8u8).prop_map(
             |(fields, kind, off, wild, dice)| {
                 let near = (HEAD_BYTES + fields.len()).saturating_add_signed(off as isize) as u16;
                 let length = if dice == 0 { wild } else { near };
@@ -450,7 +469,7 @@ pub(crate) mod tests {
         assert_eq!(decode([0, 0, 6, 0]), Err(Invalid::Length(0)));
         assert_eq!(decode([3, 0, 6, 0]), Err(Invalid::Length(3)));
         assert_eq!(decode([1, 8, 6, 0]), Err(Invalid::Length(2049)));
-        assert_eq!(decode([4, 0, 7, 0]), Err(Invalid::Kind(7)));
+        assert_eq!(decode([4, 0, 10, 0]), Err(Invalid::Kind(10)));
         assert_eq!(decode([4, 0, 6, 1]), Err(Invalid::Value("fourth byte")));
         assert_eq!(decode([5, 0, 6, 0]), Err(Invalid::Trailing));
         assert_eq!(decode([11, 0, 4, 0]), Err(Invalid::Truncated));
@@ -466,8 +485,9 @@ pub(crate) mod tests {
             leg,
             path,
             connect: None,
+            identity: crate::PeerIdentity::UNKNOWN,
         };
         command.encode(&mut record).expect("fits");
-        assert_eq!(format!("{record:?}"), "Record { kind: 0x02, length: 44 }");
+        assert_eq!(format!("{record:?}"), "Record { kind: 0x02, length: 47 }");
     }
 }

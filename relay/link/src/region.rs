@@ -270,10 +270,10 @@ mod tests {
         let text = sentence(open_with(0, MAGIC + 1));
         assert!(text.contains("no Causeway program"), "{text}");
         let text = sentence(open_with(1, u64::from(VERSION) + 1));
-        assert!(
-            text.contains("speaks version 2 of the link and this program version 1"),
-            "{text}"
-        );
+        let (theirs, ours) = (VERSION + 1, VERSION);
+        let versions =
+            format!("speaks version {theirs} of the link and this program version {ours}");
+        assert!(text.contains(&versions), "{text}");
         let text = sentence(open_with(2, LAYOUT_HASH ^ 1));
         assert!(text.contains("laid out differently"), "{text}");
     }

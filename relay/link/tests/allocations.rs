@@ -47,6 +47,7 @@ fn encoding_pushing_popping_decoding_and_counting_allocate_nothing() {
             leg: Leg::A,
             path: &path,
             connect: None,
+            identity: link::PeerIdentity::UNKNOWN,
         };
         assert!(shard.commands.sleep());
         for _ in 0..5 {

@@ -3,7 +3,7 @@
 use link::{
     AcceptError, Attachment, Command, Event, Listener, Options, Record, Refusal, SessionId,
 };
-use link::{Woken, hung_up};
+use link::{VERSION, Woken, hung_up};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -217,10 +217,8 @@ fn a_relay_of_another_build_is_refused_with_what_differs() {
         })
     };
     let text = answered(greeting(1, 9));
-    assert!(
-        text.contains("speaks version 9 of the link and this program version 1"),
-        "{text}"
-    );
+    let versions = format!("speaks version 9 of the link and this program version {VERSION}");
+    assert!(text.contains(&versions), "{text}");
     let text = answered(greeting(2, 9));
     assert!(text.contains("laid out differently"), "{text}");
     let text = answered(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec());
@@ -244,7 +242,7 @@ fn callers_of_another_build_are_refused_and_the_next_one_is_served() {
         }
     };
     for (bytes, expected) in [
-        (greeting(1, 2), "speaks version 2"),
+        (greeting(1, 9), "speaks version 9"),
         (greeting(2, 0), "laid out differently"),
         (vec![b'?'; 40], "no Causeway program"),
     ] {

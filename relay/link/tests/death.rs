@@ -100,6 +100,7 @@ fn numbered_command(number: u64, record: &mut Record) {
         leg,
         path,
         connect: None,
+        identity: link::PeerIdentity::UNKNOWN,
     }
     .encode(record)
     .expect("fits");

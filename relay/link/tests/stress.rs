@@ -29,6 +29,7 @@ fn encode_command(number: u64, record: &mut Record) {
         leg: Leg::B,
         path,
         connect: None,
+        identity: link::PeerIdentity::UNKNOWN,
     };
     command.encode(record).expect("fits");
 }
@@ -41,6 +42,7 @@ fn check_command(number: u64, record: &Record) {
         leg: Leg::B,
         path,
         connect: None,
+        identity: link::PeerIdentity::UNKNOWN,
     };
     assert_eq!(Command::decode(record), Ok(expected));
 }

@@ -57,7 +57,9 @@ impl Marks {
 /// What is said of a leg's failure; `None` if nothing is to be said, because signalling ended it.
 pub fn code_of(cause: Cause) -> Option<u16> {
     match cause {
-        Cause::Expired | Cause::ConnectFailed | Cause::Stalled => Some(status::TIMEOUT),
+        Cause::Expired | Cause::ConnectFailed | Cause::Stalled | Cause::Idle => {
+            Some(status::TIMEOUT)
+        }
         Cause::Deleted => None,
         Cause::PeerClosed
         | Cause::Reset
@@ -65,6 +67,8 @@ pub fn code_of(cause: Cause) -> Option<u16> {
         | Cause::TooLarge
         | Cause::NoMemory
         | Cause::OtherLeg
+        | Cause::HandshakeFailed
+        | Cause::PeerUnproven
         | Cause::Stopping => Some(status::NO_SESSION),
     }
 }

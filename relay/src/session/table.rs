@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 
-use link::{Cause, Leg, Refusal, SessionCounts, SessionId, Transport};
+use link::{Cause, Leg, LegPolicy, Refusal, SessionCounts, SessionId, Transport};
 use wire::msrp::uri;
 
 use super::Flow;
@@ -32,6 +32,8 @@ pub enum LegStage {
 pub struct LegSlot {
     /// How MSRP travels on it.
     pub transport: Transport,
+    /// Which of MSRP's choices hold on it, and how long it may be silent or away.
+    pub policy: LegPolicy,
     /// Our URI and resource path.
     pub local: LocalPath,
     /// `R(X)`: the peer's path, once control has told it.

@@ -1,6 +1,6 @@
 //! What control asks for.
 
-use link::{Command, Counter, Leg, Refusal, SessionId, Transport};
+use link::{Command, Counter, Leg, LegPolicy, LegSpec, Refusal, SessionId, Transport};
 
 use super::Shard;
 use super::listeners::Kind;
@@ -22,18 +22,16 @@ impl<R: Ring> Shard<R> {
         self.now = now;
         self.metrics.add(Counter::Commands, 1);
         let outcome = match *command {
-            Command::Create {
-                session,
-                legs,
-                deadline_ms,
-            } => self
-                .create(session, legs, deadline_ms)
+            Command::Create { session, legs } => self
+                .create(session, &legs)
                 .map_err(|reason| (session, reason)),
             Command::SetPeer {
                 session,
                 leg,
                 path,
                 connect,
+                // No leg has TLS yet that could prove it.
+                identity: _,
             } => self
                 .set_peer(session, leg, path, connect)
                 .map_err(|reason| (session, reason)),
@@ -58,6 +56,23 @@ impl<R: Ring> Shard<R> {
                 self.draining = true;
                 Ok(())
             }
+            Command::Update {
+                session,
+                leg,
+                policy,
+            } => self
+                .update(session, leg, policy)
+                .map_err(|reason| (session, reason)),
+            // No leg is ever detached yet.
+            Command::Rebind { session, .. } => match self.live(session) {
+                Ok(_) => Err((session, Refusal::NotDetached)),
+                Err(reason) => Err((session, reason)),
+            },
+            Command::Reload { token } => {
+                // There are no certificates yet: all of them could be read.
+                self.reports.reloaded(token, true);
+                Ok(())
+            }
         };
         if let Err((session, reason)) = outcome {
             self.metrics.add(Counter::CommandsRefused, 1);
@@ -73,12 +88,7 @@ impl<R: Ring> Shard<R> {
         self.reports.attached();
     }
 
-    fn create(
-        &mut self,
-        id: SessionId,
-        transports: [Transport; 2],
-        deadline_ms: u32,
-    ) -> Result<(), Refusal> {
+    fn create(&mut self, id: SessionId, legs: &[LegSpec<'_>; 2]) -> Result<(), Refusal> {
         if let Some(slot) = self.sessions.find(id) {
             // Asked twice, answered twice, made once.
             self.reports.created(slot);
@@ -88,8 +98,8 @@ impl<R: Ring> Shard<R> {
             return Err(Refusal::Draining);
         }
         let slot = self.sessions.next_slot().ok_or(Refusal::NoSessions)?;
-        let first = self.make_leg(slot, transports[0])?;
-        let second = match self.make_leg(slot, transports[1]) {
+        let first = self.make_leg(slot, &legs[0])?;
+        let second = match self.make_leg(slot, &legs[1]) {
             Ok(second) => second,
             Err(reason) => {
                 self.unmake_leg(first);
@@ -99,15 +109,19 @@ impl<R: Ring> Shard<R> {
         let made = self.sessions.insert(id, [first, second]);
         debug_assert_eq!(made, slot);
         for leg in Leg::ALL {
-            self.arm(slot, leg, deadline_ms);
+            self.arm(slot, leg, legs[leg.index()].bind_ms);
         }
         self.metrics.add(Counter::SessionsCreated, 1);
         self.reports.created(slot);
         Ok(())
     }
 
-    fn make_leg(&mut self, slot: u32, transport: Transport) -> Result<LegSlot, Refusal> {
-        let kind = Self::listener_kind(transport).ok_or(Refusal::TransportUnknown)?;
+    fn make_leg(&mut self, slot: u32, spec: &LegSpec<'_>) -> Result<LegSlot, Refusal> {
+        let transport = spec.transport;
+        if !spec.realm.is_empty() {
+            return Err(Refusal::RealmUnknown);
+        }
+        let kind = Self::listener_kind(transport).ok_or(Refusal::CertificateMissing)?;
         let (number, port) = self.join_listener(kind)?;
         let mut random = [0; 44];
         (self.random)(&mut random);
@@ -121,6 +135,7 @@ impl<R: Ring> Shard<R> {
         };
         Ok(LegSlot {
             transport,
+            policy: spec.policy,
             local,
             remote: None,
             stage: LegStage::Waiting,
@@ -209,6 +224,12 @@ impl<R: Ring> Shard<R> {
             // It has come up while control was asking.
             LegStage::Up(_) | LegStage::Down => {}
         }
+        Ok(())
+    }
+
+    fn update(&mut self, id: SessionId, leg: Leg, policy: LegPolicy) -> Result<(), Refusal> {
+        let slot = self.live(id)?;
+        self.sessions[slot].leg_mut(leg).policy = policy;
         Ok(())
     }
 

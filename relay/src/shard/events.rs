@@ -25,6 +25,8 @@ pub(super) struct Reports {
     of_session: Vec<Report>,
     sessions: VecDeque<u32>,
     refused: VecDeque<(SessionId, Refusal)>,
+    /// The token of the last `Reload`, and whether all certificates could be read.
+    reloaded: Option<(u64, bool)>,
     listing: Option<Listing>,
 }
 
@@ -40,6 +42,8 @@ struct Listing {
 pub enum Told {
     /// A refusal.
     Refused,
+    /// Certificates were read anew.
+    Reloaded,
     /// The session was made.
     Created(u32),
     /// A leg came up.
@@ -60,6 +64,7 @@ impl Reports {
             of_session: Vec::with_capacity(sessions as usize),
             sessions: VecDeque::with_capacity(sessions as usize + 1),
             refused: VecDeque::with_capacity(COMMANDS_PER_TURN),
+            reloaded: None,
             listing: None,
         }
     }
@@ -93,8 +98,13 @@ impl Reports {
         self.listing = Some(Listing { token, next: 0 });
     }
 
+    pub(super) fn reloaded(&mut self, token: u64, is_complete: bool) {
+        self.reloaded = Some((token, is_complete));
+    }
+
     pub(super) fn attached(&mut self) {
         self.refused.clear();
+        self.reloaded = None;
         self.listing = None;
     }
 
@@ -129,6 +139,7 @@ impl<R: Ring> Shard<R> {
             Told::Refused => {
                 self.reports.refused.pop_front();
             }
+            Told::Reloaded => self.reports.reloaded = None,
             Told::Created(session) => self.reports.of_session[session as usize].created = false,
             Told::Up(session, leg) => {
                 self.reports.of_session[session as usize].up[leg.index()] = false;
@@ -152,6 +163,9 @@ impl<R: Ring> Shard<R> {
     fn pick(&mut self) -> Option<Told> {
         if !self.reports.refused.is_empty() {
             return Some(Told::Refused);
+        }
+        if self.reports.reloaded.is_some() {
+            return Some(Told::Reloaded);
         }
         while let Some(&session) = self.reports.sessions.front() {
             let report = &mut self.reports.of_session[session as usize];
@@ -187,6 +201,10 @@ impl<R: Ring> Shard<R> {
                 Some(&(session, reason)) => Event::Refused { session, reason },
                 None => return Written::Nothing,
             },
+            Told::Reloaded => match self.reports.reloaded {
+                Some((token, is_complete)) => Event::Reloaded { token, is_complete },
+                None => return Written::Nothing,
+            },
             Told::Created(slot) => {
                 let session = &self.sessions[slot];
                 if session.closed.is_some() {
@@ -213,10 +231,14 @@ impl<R: Ring> Shard<R> {
                 let Some(cause) = self.reports.of_session[slot as usize].down[leg.index()] else {
                     return Written::Nothing;
                 };
-                Event::LegDown {
-                    session: self.sessions[slot].id,
-                    leg,
-                    cause,
+                let session = self.sessions[slot].id;
+                match cause {
+                    Cause::Expired => Event::LegExpired { session, leg },
+                    cause => Event::LegDown {
+                        session,
+                        leg,
+                        cause,
+                    },
                 }
             }
             Told::Closed(slot) => {

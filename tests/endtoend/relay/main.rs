@@ -6,7 +6,7 @@ mod peers;
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use link::{Cause, Command, Counter, Leg, SessionId, Transport};
+use link::{Cause, Command, Counter, Leg, LegSpec, PeerIdentity, SessionId, Transport};
 use peers::{A_PATH, B_PATH, Digest, Handset, Page};
 use tests::process::{Relay, Told};
 
@@ -94,6 +94,7 @@ fn the_relay_connects_to_a_handset_that_listens_and_greets_it() {
         leg,
         path,
         connect: Some(address),
+        identity: PeerIdentity::UNKNOWN,
     });
     let (stream, _) = listener.accept().expect("the relay connects");
     assert_eq!(relay.event(), Told::Up(Leg::B));
@@ -120,6 +121,7 @@ fn a_handset_that_cannot_be_reached_ends_the_session() {
         leg,
         path,
         connect,
+        identity: PeerIdentity::UNKNOWN,
     });
     assert_eq!(relay.event(), Told::Down(Leg::B, Cause::ConnectFailed));
     assert_eq!(relay.event(), Told::Closed(Cause::ConnectFailed));
@@ -153,13 +155,9 @@ fn a_stranger_on_the_handsets_port_gets_481() {
 #[test]
 fn nobody_coming_in_time_ends_the_session() {
     let mut relay = Relay::start(&[]);
-    let legs = [Transport::Ws, Transport::Tcp];
+    let legs = [Transport::Ws, Transport::Tcp].map(|transport| LegSpec::new(transport, 50));
     let session = SessionId(1);
-    relay.command(&Command::Create {
-        session,
-        legs,
-        deadline_ms: 50,
-    });
+    relay.command(&Command::Create { session, legs });
     assert_eq!(relay.event(), Told::Created);
     let Told::Down(_, Cause::Expired) = relay.event() else {
         panic!("a leg expires")
