@@ -1,6 +1,7 @@
 //! Load generator, comparisons and simulated handsets for Causeway.
 
 mod byte_relay;
+mod child;
 mod compare;
 mod handset;
 mod load;
@@ -28,6 +29,9 @@ enum Job {
     Compare(compare::Arguments),
     /// Forward octets: the floor that relays are compared with.
     ByteRelay(byte_relay::Arguments),
+    /// Become a program that ends with the one that started it.
+    #[command(hide = true)]
+    Child(child::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -36,5 +40,6 @@ fn main() -> ExitCode {
         Job::Media(arguments) => load::main(arguments),
         Job::Compare(arguments) => compare::main(arguments),
         Job::ByteRelay(arguments) => byte_relay::main(&arguments),
+        Job::Child(arguments) => child::main(&arguments),
     }
 }

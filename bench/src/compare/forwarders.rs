@@ -1,55 +1,56 @@
-//! Starts what forwards octets: the byte relay, and HAProxy in TCP mode.
+//! Starts what is compared with Causeway: the byte relay, HAProxy in TCP mode, Kamailio's module
+//! msrp.
 //!
-//! Each gets one thread on one core. HAProxy inherits the socket it listens on, so that no port
-//! has to be guessed; else it is as its package leaves it.
+//! Each runs on one core and ends with this program. HAProxy inherits the socket it listens on, so
+//! that no port has to be guessed. Both are as their packages leave them, but for what is said here.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use rustix::process::Pid;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use link::Transport;
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::byte_relay::READY;
-use crate::load::Forwarder;
+use crate::child;
+use crate::load::{Forwarder, Front};
 
 /// HAProxy's program.
 pub const HAPROXY: &str = "haproxy";
+/// Kamailio's program.
+pub const KAMAILIO: &str = "kamailio";
+/// The largest body that Kamailio forwards: its frames have 16 384 octets at most, with their head
+/// and what its script needs.
+pub const KAMAILIO_SIZE_MAX: usize = 14_000;
 
-/// A folder for files of one run; it goes when this is dropped.
-pub struct Folder(PathBuf);
+/// How long Kamailio may take to listen.
+const LISTENING: Duration = Duration::from_secs(10);
 
-impl Folder {
-    /// A new one, where temporary files belong.
-    pub fn new() -> Result<Folder, String> {
-        let mut octets = [0; 8];
-        getrandom::fill(&mut octets).map_err(|error| error.to_string())?;
-        let name = format!("causeway-compare-{:016x}", u64::from_ne_bytes(octets));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(Folder(path))
+/// A file that is only in memory, and goes with this.
+struct Configuration(File);
+
+impl Configuration {
+    fn new(name: &str, text: &str) -> Result<Configuration, String> {
+        let failed = |error: std::io::Error| format!("can't keep the configuration: {error}");
+        let file = memfd_create(name, MemfdFlags::CLOEXEC);
+        let mut file = File::from(file.map_err(|error| failed(error.into()))?);
+        file.write_all(text.as_bytes()).map_err(failed)?;
+        Ok(Configuration(file))
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left behind does no harm.
-        let _ = fs::remove_dir_all(&self.0);
+    /// Where a program that is started can read it.
+    fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
     }
 }
 
 /// Starts this program as a byte relay toward `back`.
 pub fn byte_relay(core: usize, back: SocketAddr) -> Result<Forwarder, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let child = Command::new(program)
+    let child = child::command(program, core)?
         .args(["byte-relay", "--connect", &back.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -62,7 +63,7 @@ pub fn byte_relay(core: usize, back: SocketAddr) -> Result<Forwarder, String> {
         .map(|stdout| BufReader::new(stdout).read_line(&mut line));
     let front = line.strip_prefix(READY).map(str::trim_end);
     match (read, front.and_then(|front| front.parse().ok())) {
-        (Some(Ok(_)), Some(front)) => pinned(child, core, front),
+        (Some(Ok(_)), Some(address)) => Ok(Forwarder::new(child, octets(address), Vec::new())),
         _ => {
             stop(&mut child);
             Err("the byte relay did not become ready".to_owned())
@@ -70,28 +71,67 @@ pub fn byte_relay(core: usize, back: SocketAddr) -> Result<Forwarder, String> {
     }
 }
 
-/// Starts HAProxy toward `back`; `folder` takes its configuration.
+/// Starts HAProxy toward `back`.
 pub fn haproxy(
-    folder: &Path,
     sessions: u32,
     splice: bool,
     core: usize,
     back: SocketAddr,
 ) -> Result<Forwarder, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let front = listener.local_addr().map_err(|error| error.to_string())?;
-    let file = folder.join("haproxy.cfg");
-    let written = fs::write(&file, haproxy_configuration(sessions, splice, back));
-    written.map_err(|error| format!("{}: {error}", file.display()))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let text = haproxy_configuration(sessions, splice, back);
+    let configuration = Configuration::new(HAPROXY, &text)?;
     // Not with -q: it would close the socket it inherits.
-    let child = Command::new(HAPROXY)
-        .args(["-db", "-f"])
-        .arg(&file)
+    let child = child::command(HAPROXY, core)?
+        .args(["-db", "-f", &configuration.path()])
         .stdin(Stdio::from(OwnedFd::from(listener)))
         .stdout(Stdio::null())
         .spawn();
     let child = child.map_err(|error| format!("can't start {HAPROXY}: {error}"))?;
-    pinned(child, core, front)
+    let files = vec![configuration.0];
+    Ok(Forwarder::new(child, octets(address), files))
+}
+
+/// Starts Kamailio. It has no way of telling that it listens; what is asked is the port itself.
+pub fn kamailio(sessions: u32, core: usize) -> Result<Forwarder, String> {
+    let address = free_address()?;
+    let text = kamailio_configuration(sessions, address);
+    let configuration = Configuration::new(KAMAILIO, &text)?;
+    let child = child::command(KAMAILIO, core)?
+        .args(["-DD", "-E", "-m", "256", "-M", "16", "-f"])
+        .arg(configuration.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = child.map_err(|error| format!("can't start {KAMAILIO}: {error}"))?;
+    let until = Instant::now() + LISTENING;
+    while TcpStream::connect(address).is_err() {
+        let ended = child.try_wait().map_err(|error| error.to_string())?;
+        if ended.is_some() || Instant::now() > until {
+            stop(&mut child);
+            return Err(format!("{KAMAILIO} does not listen at {address}"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let front = Front::Paths {
+        transport: Transport::Tcp,
+        addresses: [address; 2],
+    };
+    Ok(Forwarder::new(child, front, vec![configuration.0]))
+}
+
+fn octets(address: SocketAddr) -> Front {
+    let transport = Transport::Tcp;
+    Front::Octets { transport, address }
+}
+
+/// One that nobody listens at. Somebody might before it is used; then the turn fails.
+fn free_address() -> Result<SocketAddr, String> {
+    let listener = TcpListener::bind("127.0.0.1:0");
+    let address = listener.and_then(|listener| listener.local_addr());
+    address.map_err(|error| error.to_string())
 }
 
 /// One thread; descriptors and pipes for all sessions; `fd@0` is the socket it inherits.
@@ -112,16 +152,21 @@ fn haproxy_configuration(sessions: u32, splice: bool, back: SocketAddr) -> Strin
     )
 }
 
-fn pinned(mut child: Child, core: usize, front: SocketAddr) -> Result<Forwarder, String> {
-    let mut cores = CpuSet::new();
-    cores.set(core);
-    match sched_setaffinity(Some(Pid::from_child(&child)), &cores) {
-        Ok(()) => Ok(Forwarder::new(child, front)),
-        Err(error) => {
-            stop(&mut child);
-            Err(format!("can't pin a relay to core {core}: {error}"))
-        }
-    }
+/// One process that reads TCP, buffers for its largest frames, and the shortest script that does:
+/// a relay answers for the next hop (RFC 4976, 5.1), and only greetings want an answer.
+fn kamailio_configuration(sessions: u32, address: SocketAddr) -> String {
+    let connections = 2 * sessions + 64;
+    format!(
+        "#!KAMAILIO\n\
+         debug=-1\nlog_stderror=yes\nfork=yes\nchildren=1\nsocket_workers=1\ntcp_children=1\n\
+         tcp_max_connections={connections}\ntcp_connection_lifetime=3600\n\
+         tcp_rd_buf_size=65536\ntcp_accept_no_cl=yes\nenable_tls=no\nlisten=tcp:{address}\n\
+         loadmodule \"msrp.so\"\n\
+         request_route {{ drop; }}\n\
+         event_route[msrp:frame-in] {{\n    \
+         if ($msrp(msgid) =~ \"^greeting\") {{ msrp_reply(\"200\", \"OK\"); }}\n    \
+         msrp_relay();\n}}\n"
+    )
 }
 
 fn stop(child: &mut Child) {
@@ -149,11 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_goes_with_its_name() {
-        let folder = Folder::new().unwrap();
-        let path = folder.path().to_owned();
-        fs::write(path.join("file"), "x").unwrap();
-        drop(folder);
-        assert!(!path.exists());
+    fn kamailio_takes_connections_for_both_legs_of_all_sessions() {
+        let text = kamailio_configuration(100, "127.0.0.1:4711".parse().unwrap());
+        assert!(text.contains("\ntcp_max_connections=264\n"), "{text}");
+        assert!(text.contains("\nlisten=tcp:127.0.0.1:4711\n"));
+        assert!(text.ends_with("    msrp_relay();\n}\n"));
     }
 }

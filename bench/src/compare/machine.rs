@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use super::forwarders::HAPROXY;
+use super::forwarders::{HAPROXY, KAMAILIO};
 
 /// Where and with what a comparison ran.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +27,8 @@ pub struct Machine {
     pub causeway: String,
     /// What HAProxy says it is, if it is installed.
     pub haproxy: Option<String>,
+    /// What Kamailio says it is, if it is installed.
+    pub kamailio: Option<String>,
     /// Processes that were ready to run, over one, five and fifteen minutes, before the first turn.
     pub load_before: String,
     /// The same after the last turn.
@@ -57,6 +59,7 @@ impl Machine {
             command: command_line(std::env::args()),
             causeway: said(relay, &["--version"]).unwrap_or_default(),
             haproxy: said(HAPROXY, &["-v"]),
+            kamailio: said(KAMAILIO, &["-v"]),
             load_before: load.clone(),
             load_after: load,
         }

@@ -16,7 +16,6 @@ mod turns;
 
 use std::process::ExitCode;
 
-use forwarders::Folder;
 use machine::{Machine, load_average};
 pub use settings::Arguments;
 use settings::Settings;
@@ -40,9 +39,8 @@ pub fn main(arguments: Arguments) -> ExitCode {
 }
 
 fn compare(settings: &Settings, cores: usize) -> Result<Comparison, String> {
-    let folder = Folder::new()?;
     let mut machine = Machine::look(cores, &settings.program);
-    let turns = Turns::new(settings, folder.path(), machine.haproxy.is_some());
+    let turns = Turns::new(settings, &machine);
     let done = turns.take_all();
     machine.load_after = load_average();
     let comparison = Comparison::new(settings, machine, turns.absent(), done);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::machine::Machine;
 use super::settings::{Case, Relay, Settings};
-use super::turns::{Absent, Outcome, Turn};
+use super::turns::{Absent, Outcome, Turn, cannot};
 use crate::load::Report;
 
 /// A goal holds within this part of it: runs differ by as much.
@@ -42,6 +42,8 @@ pub struct Row {
     pub relay: Relay,
     /// Turns that gave figures.
     pub turns: usize,
+    /// Why it can't take this load.
+    pub cannot: Option<&'static str>,
     /// Why the last turn that gave none did not.
     pub failure: Option<String>,
     /// Faults in all turns.
@@ -140,6 +142,7 @@ impl Row {
             load,
             relay,
             turns: reports.len(),
+            cannot: cannot(relay, load),
             failure,
             faults: reports.iter().map(|report| report.faults_total).sum(),
             cpu_us: middle(&|report| report.relay_cpu_us_per_message),
@@ -204,8 +207,8 @@ impl fmt::Display for Comparison {
             machine.load_before,
             machine.load_after
         )?;
-        if let Some(haproxy) = &machine.haproxy {
-            writeln!(f, "{haproxy}")?;
+        for version in machine.haproxy.iter().chain(&machine.kamailio) {
+            writeln!(f, "{version}")?;
         }
         let mut load = None;
         for row in &self.rows {
@@ -273,6 +276,9 @@ impl fmt::Display for Row {
         if self.faults > 0 {
             write!(f, "  {} FAULTS", self.faults)?;
         }
+        if let Some(why) = self.cannot {
+            write!(f, "  {why}")?;
+        }
         self.failure
             .as_ref()
             .map_or(Ok(()), |why| write!(f, "  FAILED: {why}"))
@@ -296,7 +302,7 @@ mod tests {
 
     fn machine() -> Machine {
         let mut machine = Machine::look(2, std::path::Path::new("/nowhere"));
-        machine.haproxy = None;
+        (machine.haproxy, machine.kamailio) = (None, None);
         machine
     }
 

@@ -1,10 +1,9 @@
 //! Who has a turn when, and taking it.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::forwarders;
+use super::machine::Machine;
 use super::settings::{Case, Relay, Settings};
 use crate::load::{self, Offer, Report};
 
@@ -44,24 +43,22 @@ pub struct Absent {
 /// All turns of a comparison.
 pub struct Turns<'a> {
     settings: &'a Settings,
-    folder: &'a Path,
     present: Vec<Relay>,
     absent: Vec<Absent>,
 }
 
 impl<'a> Turns<'a> {
-    /// For those relays that can be started; `folder` takes their files.
-    pub fn new(settings: &'a Settings, folder: &'a Path, has_haproxy: bool) -> Turns<'a> {
+    /// For those relays that can be started on this machine.
+    pub fn new(settings: &'a Settings, machine: &Machine) -> Turns<'a> {
         let (mut present, mut absent) = (Vec::new(), Vec::new());
         for &relay in &settings.relays {
-            match missing(relay, has_haproxy) {
+            match missing(relay, machine) {
                 Some(why) => absent.push(Absent { relay, why }),
                 None => present.push(relay),
             }
         }
         Turns {
             settings,
-            folder,
             present,
             absent,
         }
@@ -105,6 +102,7 @@ impl<'a> Turns<'a> {
                 let first = round as usize % self.present.len().max(1);
                 let (later, sooner) = self.present.split_at(first);
                 let turns = sooner.iter().chain(later);
+                let turns = turns.filter(|relay| cannot(**relay, case).is_none());
                 order.extend(turns.map(|&relay| (case, round + 1, relay)));
             }
         }
@@ -127,7 +125,7 @@ impl<'a> Turns<'a> {
         match relay {
             Relay::Bytes => load::run_through(&offer, &|back| forwarders::byte_relay(core, back)),
             Relay::Haproxy | Relay::HaproxySplice => load::run_through(&offer, &|back| {
-                forwarders::haproxy(self.folder, case.sessions, splices, core, back)
+                forwarders::haproxy(case.sessions, splices, core, back)
             }),
             Relay::Causeway => {
                 let relay = load::Relay::Start {
@@ -137,21 +135,27 @@ impl<'a> Turns<'a> {
                 };
                 load::run(&offer, &relay)
             }
-            Relay::Kamailio => Err(KAMAILIO.to_owned()),
+            Relay::Kamailio => {
+                load::run_through(&offer, &|_| forwarders::kamailio(case.sessions, core))
+            }
         }
     }
 }
 
-const KAMAILIO: &str = "not yet run: the generator does not speak to it yet (apt packages kamailio, \
-                        kamailio-extra-modules)";
-
-fn missing(relay: Relay, has_haproxy: bool) -> Option<&'static str> {
+fn missing(relay: Relay, machine: &Machine) -> Option<&'static str> {
     match relay {
         Relay::Bytes | Relay::Causeway => None,
-        Relay::Haproxy | Relay::HaproxySplice if has_haproxy => None,
+        Relay::Haproxy | Relay::HaproxySplice if machine.haproxy.is_some() => None,
         Relay::Haproxy | Relay::HaproxySplice => Some("not installed: apt install haproxy"),
-        Relay::Kamailio => Some(KAMAILIO),
+        Relay::Kamailio if machine.kamailio.is_some() => None,
+        Relay::Kamailio => Some("not installed: apt install kamailio"),
     }
+}
+
+/// Why a relay can't take a load, if so.
+pub fn cannot(relay: Relay, case: Case) -> Option<&'static str> {
+    let is_too_large = relay == Relay::Kamailio && case.size > forwarders::KAMAILIO_SIZE_MAX;
+    is_too_large.then_some("forwards no chunk above 14 KiB")
 }
 
 impl std::fmt::Display for Outcome {
@@ -198,7 +202,9 @@ mod tests {
     #[test]
     fn turns_go_around_and_another_begins_each_round() {
         let settings = settings();
-        let turns = Turns::new(&settings, Path::new("/"), false);
+        let mut machine = Machine::look(1, std::path::Path::new("/nowhere"));
+        (machine.haproxy, machine.kamailio) = (None, None);
+        let turns = Turns::new(&settings, &machine);
         let names = |order: &[(Case, u32, Relay)]| {
             let names = order.iter().map(|(_, round, relay)| (*round, relay.name()));
             names.collect::<Vec<_>>()
@@ -220,8 +226,21 @@ mod tests {
             [Relay::Haproxy, Relay::HaproxySplice, Relay::Kamailio]
         );
         assert!(turns.absent()[0].why.contains("apt install haproxy"));
-        let with = Turns::new(&settings, Path::new("/"), true);
-        assert_eq!(with.order().len(), 16);
+        machine.haproxy = Some("HAProxy version 2".to_owned());
+        machine.kamailio = Some("version: kamailio 5".to_owned());
+        let with = Turns::new(&settings, &machine);
+        assert_eq!(with.order().len(), 20);
+    }
+
+    #[test]
+    fn who_cannot_take_a_load_has_no_turn_with_it() {
+        let mut settings = settings();
+        settings.cases = vec!["65536x1x1".parse().unwrap()];
+        let mut machine = Machine::look(1, std::path::Path::new("/nowhere"));
+        machine.kamailio = Some("version: kamailio 5".to_owned());
+        let order = Turns::new(&settings, &machine).order();
+        assert!(order.iter().all(|(_, _, relay)| *relay != Relay::Kamailio));
+        assert!(!order.is_empty());
     }
 
     #[test]
@@ -246,7 +265,11 @@ mod tests {
                 is_over.store(true, Ordering::Release);
                 drop(TcpStream::connect(front));
             });
-            Ok(load::Forwarder::new(child, front))
+            let front = load::Front::Octets {
+                transport: link::Transport::Tcp,
+                address: front,
+            };
+            Ok(load::Forwarder::new(child, front, Vec::new()))
         };
         let report = load::run_through(&offer, &start).unwrap();
         assert_eq!(report.faults_total, 0, "{}", report.faults);

@@ -18,6 +18,7 @@ use link::Transport;
 use super::checker::Faults;
 use super::framing::{Framing, WebSocket, upgrade_answer, upgrade_request};
 use super::outgoing::Outgoing;
+use super::process::Front;
 use super::session::{Connection, Session};
 use super::settings::Load;
 use super::stub::{LegPlan, Plan};
@@ -325,7 +326,7 @@ async fn connect_all(plans: &[Plan], crew: &Crew<'_>) -> Result<Vec<Rc<RefCell<S
     Ok(sessions)
 }
 
-/// Makes the connections of sessions through a forwarder, one session after the other: the
+/// Makes the connections of sessions through a forwarder, one session after the other: a
 /// connection that arrives at the back is then that of the one that was made to the front.
 async fn connect_through(
     meeting: &Meeting,
@@ -343,16 +344,37 @@ async fn connect_through(
     let front = *front.get().ok_or("the relay did not start")?;
     let mut sessions = Vec::with_capacity(crew.load.sessions as usize);
     for index in 0..crew.load.sessions {
-        let plan = through::plan(index, front, back);
-        let a = connect(&plan.legs[0]).await?;
-        let accepting = async { listener.accept().await };
-        let stream = glommio::timer::timeout(MEETING, accepting).await;
-        let stream =
-            stream.map_err(|error| failed("the relay made no connection of its own", &error))?;
-        let nodelay = stream.set_nodelay(true);
-        nodelay.map_err(|error| failed("can't set up a connection", &error))?;
-        let framing = Framing::Tcp;
-        sessions.push(crew.begin(&plan, [a, Connection { stream, framing }]));
+        let (plan, connections) = match front {
+            Front::Octets { transport, address } => {
+                let plan = through::plan(index, transport, address, back);
+                let a = connect(&plan.legs[0]).await?;
+                let accepting = async { listener.accept().await };
+                let stream = glommio::timer::timeout(MEETING, accepting).await;
+                let stream = stream
+                    .map_err(|error| failed("the relay made no connection of its own", &error))?;
+                let nodelay = stream.set_nodelay(true);
+                nodelay.map_err(|error| failed("can't set up a connection", &error))?;
+                let framing = Framing::Tcp;
+                (plan, [a, Connection { stream, framing }])
+            }
+            Front::Paths {
+                transport,
+                addresses,
+            } => {
+                let transports = [transport, Transport::Tcp];
+                let nowhere = through::plan_by_paths(index, transports, addresses, [back; 2]);
+                let a = connect(&nowhere.legs[0]).await?;
+                let b = connect(&nowhere.legs[1]).await?;
+                let own = [a.stream.local_addr(), b.stream.local_addr()];
+                let [Ok(own_a), Ok(own_b)] = own else {
+                    return Err("a connection has no address".to_owned());
+                };
+                let own = [own_a, own_b];
+                let plan = through::plan_by_paths(index, transports, addresses, own);
+                (plan, [a, b])
+            }
+        };
+        sessions.push(crew.begin(&plan, connections));
     }
     Ok(sessions)
 }

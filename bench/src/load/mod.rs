@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-pub use process::Forwarder;
+pub use process::{Forwarder, Front};
 pub use report::Report;
 pub use run::{run, run_through};
 pub use settings::{

@@ -1,16 +1,21 @@
 //! The relay's process: starting it, stopping it, and what the kernel says it has used.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use link::Transport;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long the relay may take to be ready.
 const READY: Duration = Duration::from_secs(15);
+/// How long a forwarder may take to end when it is asked to.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// A relay that was started here. It is killed when this is dropped.
 pub struct Relaying {
@@ -97,17 +102,42 @@ impl Drop for Relaying {
     }
 }
 
-/// A forwarder that was started elsewhere. It is killed when this is dropped.
+/// A forwarder that was started elsewhere. It is ended when this is dropped.
 pub struct Forwarder {
     child: Child,
-    /// Where it listens.
-    pub front: SocketAddr,
+    /// How sessions come about through it.
+    pub front: Front,
+    /// What it reads when it starts.
+    _files: Vec<File>,
+}
+
+/// How the two connections of a session come about through a forwarder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Front {
+    /// For each connection made to it there, it makes one to the generator.
+    Octets {
+        /// How leg A travels.
+        transport: Transport,
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// Both legs connect to it there, and it sends a message where its To-Path says. RFC 4976.
+    Paths {
+        /// How leg A travels; leg B is over TCP.
+        transport: Transport,
+        /// Where it listens, for leg A and for leg B.
+        addresses: [SocketAddr; 2],
+    },
 }
 
 impl Forwarder {
-    /// It runs and listens there.
-    pub fn new(child: Child, front: SocketAddr) -> Forwarder {
-        Forwarder { child, front }
+    /// It runs and listens there; the files are kept as long as it runs.
+    pub fn new(child: Child, front: Front, files: Vec<File>) -> Forwarder {
+        Forwarder {
+            child,
+            front,
+            _files: files,
+        }
     }
 
     /// Its process.
@@ -118,6 +148,12 @@ impl Forwarder {
 
 impl Drop for Forwarder {
     fn drop(&mut self) {
+        // Asked first, so that one with processes of its own can end them.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let until = Instant::now() + ENDING;
+        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         // It may have ended by itself; then there is nothing to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -155,8 +191,17 @@ impl Process {
             .ok_or_else(|| "the relay's process is not known".to_owned())
     }
 
-    /// Nanoseconds on a core so far, of all threads whose name begins with `name`.
+    /// Nanoseconds on a core so far, of all threads whose name begins with `name`, in this process
+    /// and in those it has started.
     pub fn cpu_ns(self, name: &str) -> Result<u64, String> {
+        let own = self.own_cpu_ns(name)?;
+        let others = descendants(self.0).into_iter();
+        // One that has just ended is not counted.
+        let others = others.map(|process| Process(process).own_cpu_ns(name).unwrap_or(0));
+        Ok(own + others.sum::<u64>())
+    }
+
+    fn own_cpu_ns(self, name: &str) -> Result<u64, String> {
         let folder = format!("/proc/{}/task", self.0);
         let gone = |error: std::io::Error| format!("{folder}: {error}");
         let mut total = 0;
@@ -168,6 +213,31 @@ impl Process {
         }
         Ok(total)
     }
+}
+
+/// The processes that a process has started, and those that they have.
+fn descendants(process: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parents: Vec<(u32, u32)> = numbers
+        .filter_map(|number| {
+            let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+            Some((number, parent(&stat)?))
+        })
+        .collect();
+    let mut known = vec![process];
+    let mut at = 0;
+    while let Some(&one) = known.get(at) {
+        let children = parents.iter().filter(|(_, parent)| *parent == one);
+        known.extend(children.map(|(number, _)| number));
+        at += 1;
+    }
+    known.split_off(1)
+}
+
+/// The fourth word of `stat`. The second is a name in parentheses and may hold spaces.
+fn parent(stat: &str) -> Option<u32> {
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// How long a core has done something, and how long it has been there, in ticks.
@@ -226,6 +296,16 @@ mod tests {
         assert_eq!(run_time(""), None);
         assert!(Process::own().cpu_ns("").unwrap() > 0);
         assert_eq!(Process::own().cpu_ns("no thread is called so").unwrap(), 0);
+    }
+
+    #[test]
+    fn what_a_process_has_started_counts_with_it() {
+        assert_eq!(parent("17 (a) b) S 4 17 0"), Some(4));
+        assert_eq!(parent("17"), None);
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        assert!(descendants(std::process::id()).contains(&child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]
