@@ -152,6 +152,8 @@ pub struct Frames {
     upgraded: bool,
     /// The server knows no such resource.
     pub refused: bool,
+    /// The code with which the server has closed.
+    pub close_code: Option<u16>,
 }
 
 impl Frames {
@@ -233,7 +235,11 @@ impl Frames {
                         messages.push(std::mem::take(&mut self.message));
                     }
                 }
-                8 => messages.push(Vec::new()),
+                8 => {
+                    let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+                    self.close_code = code.or(Some(1005));
+                    messages.push(Vec::new());
+                }
                 9 | 10 => assert!(fin && payload.len() <= 125),
                 _ => panic!("opcode {opcode} from a server"),
             }

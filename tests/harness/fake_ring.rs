@@ -134,6 +134,11 @@ impl FakeRing {
         self.links[link].shard_ended || self.links[link].closed
     }
 
+    /// Whether the link was broken, by the peer or by a listener that closed before it was accepted.
+    pub fn is_reset(&self, link: usize) -> bool {
+        self.links[link].reset
+    }
+
     /// Operations that have not completed.
     pub fn operations(&self) -> usize {
         self.waiting.len()

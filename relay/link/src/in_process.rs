@@ -5,6 +5,7 @@ use crate::eventfd::EventFd;
 use crate::layout::Shape;
 use crate::region::Region;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// Both ends of a region, in one process: for tests of either side without the other.
@@ -17,6 +18,8 @@ pub struct InProcess {
     pub controls: Vec<ControlEnd>,
     /// Control's bell.
     pub ready: EventFd,
+    /// The memory of the region, for tests that write into it what neither side would.
+    pub memory: OwnedFd,
 }
 
 /// Makes a region of `shards` shards and `slots` slots per queue, and mapped twice, as in two processes.
@@ -40,15 +43,17 @@ pub fn in_process(shards: usize, slots: u32) -> io::Result<InProcess> {
         .collect::<io::Result<_>>()?;
     let ready = EventFd::new()?;
     let control_bell = Arc::new(ready.try_clone()?);
+    let theirs = memory.try_clone()?;
     Ok(InProcess {
         shards: shard_ends(&Arc::new(region), &control_bell, &bells),
         wakers,
         controls: control_ends(
-            &Arc::new(Region::open(memory, shape)?),
+            &Arc::new(Region::open(theirs, shape)?),
             &control_bell,
             &bells,
         ),
         ready,
+        memory,
     })
 }
 

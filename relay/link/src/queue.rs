@@ -309,6 +309,7 @@ mod tests {
             mut wakers,
             mut controls,
             ready,
+            memory: _,
         } = in_process(1, slots).expect("memory");
         let (shard, control) = (shards.remove(0), controls.remove(0));
         (control.commands, shard.commands, wakers.remove(0), ready)

@@ -112,6 +112,7 @@ fn nothing_is_lost_torn_or_overtaken_and_nobody_sleeps_forever() {
             wakers,
             mut controls,
             ready,
+            memory: _,
         } in pairs
         {
             let (shard, control) = (shards.remove(0), controls.remove(0));

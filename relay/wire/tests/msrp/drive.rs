@@ -3,7 +3,7 @@
 use wire::limits::{HEAD_BYTES_MAX, HELD_BYTES_MAX};
 use wire::msrp::{Part, Read, Reader};
 
-use crate::judge::{Ending, Message, judge};
+use super::judge::{Ending, Message, judge};
 
 /// A reader, the octets it wants kept, and what has come out of it.
 #[derive(Default)]

@@ -56,6 +56,9 @@ pub fn judge(mut stream: &[u8]) -> (Vec<Message>, Ending) {
         let start = message.head_bytes;
         let found = (start - 2..stream.len()).find_map(|at| {
             let tail = &stream[at..];
+            if !tail.starts_with(b"\r\n-------") {
+                return None;
+            }
             let flag = b"$+#".iter().find(|flag| {
                 tail.starts_with(
                     &[b"\r\n-------", &message.transaction[..], &[**flag], b"\r\n"].concat(),

@@ -2,6 +2,7 @@
 //! with us.
 
 mod client;
+mod drive;
 mod frames;
 mod judge;
 mod peer;
