@@ -62,10 +62,6 @@ impl Tree {
         let mut folders = vec![root.to_path_buf()];
         while let Some(folder) = folders.pop() {
             for path in entries(&folder) {
-                // In a worktree it is a file, and names a folder of the machine's.
-                if path.ends_with(".git") {
-                    continue;
-                }
                 if path.is_dir() {
                     if !skipped(&path) {
                         folders.push(path);

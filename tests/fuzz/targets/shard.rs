@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use link::{Command, Counter, Event, Leg, RECORD_BYTES, Record, SessionId, Transport};
+use link::Transport;
+use link::{Command, Counter, Event, Leg, LegSpec, PeerIdentity, RECORD_BYTES, Record, SessionId};
 use relay::ring::Memory;
 use relay::shard::{Settings, Shard};
 use tests::chance::Chance;
@@ -172,12 +173,11 @@ impl World<'_> {
                     0 => Transport::Tcp,
                     _ => Transport::Ws,
                 };
-                let legs = [transport(8), transport(16)];
                 let deadline_ms = 1000 << (which >> 5);
+                let legs = [transport(8), transport(16)];
                 self.command(&Command::Create {
                     session: id,
-                    legs,
-                    deadline_ms,
+                    legs: legs.map(|transport| LegSpec::new(transport, deadline_ms)),
                 });
             }
             1 => {
@@ -188,6 +188,7 @@ impl World<'_> {
                     leg,
                     path: path.as_bytes(),
                     connect,
+                    identity: PeerIdentity::UNKNOWN,
                 });
             }
             2 => self.dial(session, leg.index()),
