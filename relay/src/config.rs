@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use serde::Deserialize;
 
+use crate::certificates::Certificates;
 use crate::shard;
+use crate::transport::tls::SharedIdentity;
 
 /// What can be said on the command line. Everything has a place in the file too, where it stands
 /// under the same name; the command line wins.
@@ -40,6 +42,9 @@ pub struct Arguments {
     /// Give each waiting leg a port of its own
     #[arg(long)]
     pub exclusive_ports: bool,
+    /// Folder with NAME.crt and NAME.key, for WSS and TLS [default: none, and neither is served]
+    #[arg(long, value_name = "FOLDER")]
+    pub certificates: Option<PathBuf>,
     /// Use nothing newer than what Linux 6.1 has
     #[arg(long)]
     pub kernel_floor: bool,
@@ -64,6 +69,8 @@ pub struct File {
     pub ports: Option<String>,
     /// As `--exclusive-ports`.
     pub exclusive_ports: bool,
+    /// As `--certificates`.
+    pub certificates: Option<PathBuf>,
     /// How much each shard may hold.
     pub pools: Pools,
 }
@@ -116,6 +123,10 @@ pub struct Config {
     pub ports: RangeInclusive<u16>,
     /// What each shard is made with, its slice of the ports included.
     pub shards: Vec<shard::Settings>,
+    /// The folder with certificates, and what was made of it, for all shards alike.
+    pub identity: Option<(Certificates, SharedIdentity)>,
+    /// Our own name, which a certificate must cover.
+    pub host: String,
     /// Use nothing newer than the floor.
     pub kernel_floor: bool,
 }
@@ -167,6 +178,11 @@ impl Config {
                 cores.len()
             )));
         }
+        let folder = arguments
+            .certificates
+            .as_ref()
+            .or(file.certificates.as_ref());
+        let identity = folder.map(|folder| identity(folder, &host)).transpose()?;
         let exclusive = arguments.exclusive_ports || file.exclusive_ports;
         let pools = &file.pools;
         let shards = usable
@@ -184,13 +200,16 @@ impl Config {
                 pending: pools.pending,
                 flow_bytes: pools.flow_bytes,
                 message_bytes_max: pools.max_message,
+                identity: identity.as_ref().map(|(_, shared)| shared.clone()),
             });
         Ok(Config {
             socket: socket.unwrap_or_else(|| "/run/causeway/relay.sock".into()),
             shards: shards.collect(),
             cores,
             ports,
+            host: host.clone(),
             kernel_floor: arguments.kernel_floor,
+            identity,
         })
     }
 
@@ -204,6 +223,14 @@ fn read(path: &Path) -> Result<File, Mistake> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Mistake(format!("cannot read {}: {error}", path.display())))?;
     toml::from_str(&text).map_err(|error| Mistake(format!("{}: {error}", path.display())))
+}
+
+fn identity(folder: &Path, host: &str) -> Result<(Certificates, SharedIdentity), Mistake> {
+    let certificates = Certificates::open(folder).map_err(|unusable| Mistake(unusable.0))?;
+    let identity = certificates
+        .read(host)
+        .map_err(|unusable| Mistake(unusable.0))?;
+    Ok((certificates, SharedIdentity::new(identity)))
 }
 
 fn host(advertise: Option<String>, address: IpAddr) -> Result<String, Mistake> {

@@ -11,6 +11,7 @@
 //! other. `wire`, `transport` and `session` are pure: octets and time in, decisions out.
 
 pub mod buffers;
+pub mod certificates;
 pub mod config;
 pub mod limits;
 pub mod metrics;

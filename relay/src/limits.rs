@@ -53,6 +53,16 @@ pub const FAREWELL_PIECES: u32 = 64;
 /// Spans that one send gathers at most. More waits for the next send.
 pub const SEND_SPANS_MAX: usize = 32;
 
+/// Octets of records that are made ready for one connection at most: enough to keep the kernel busy
+/// until the next turn. What waits beyond them waits unsealed.
+pub const SEALED_BYTES_MAX: u64 = 64 << 10;
+
+/// Certificates that one folder may hold.
+pub const CERTIFICATES_MAX: usize = 256;
+
+/// The largest file with certificates, a key, or authorities.
+pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 2 << 20;
+
 /// Entries of the submission queue; when a turn asks for more, it enters the kernel twice.
 pub const SUBMISSIONS: u32 = 4096;
 

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 use clap::Parser;
+use relay::certificates::Certificates;
 use relay::config::{Arguments, Config};
 use relay::ring::CountingAllocator;
 use relay::ring::probe::{self, Features};
 use relay::shard::{self, Inbox, Start};
+use relay::transport::tls::SharedIdentity;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -99,6 +101,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         "causeway-relay: ready, {shards} shard(s), control socket {}",
         config.socket.display()
     );
+    reload_on_hangup(config.identity, config.host)?;
     let mut socket_of_control = None;
     loop {
         match listener.accept() {
@@ -120,6 +123,31 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         }
         let _ = &socket_of_control;
     }
+}
+
+/// SIGHUP: certificates are read anew, for connections to come.
+fn reload_on_hangup(
+    identity: Option<(Certificates, SharedIdentity)>,
+    host: String,
+) -> Result<(), String> {
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGHUP])
+        .map_err(|error| format!("cannot wait for SIGHUP: {error}"))?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            let Some((certificates, shared)) = &identity else {
+                tracing::warn!("asked to read certificates anew, but there is no folder of them");
+                continue;
+            };
+            match certificates.read(&host) {
+                Ok(identity) => {
+                    shared.set(identity);
+                    tracing::info!("certificates were read anew");
+                }
+                Err(unusable) => tracing::error!("certificates stay as they are: {}", unusable.0),
+            }
+        }
+    });
+    Ok(())
 }
 
 fn check(lacks: &[probe::Lack]) -> Result<(), String> {

@@ -213,6 +213,7 @@ impl Bed {
             pending: 4096,
             flow_bytes: 256 << 10,
             message_bytes_max: 1 << 20,
+            identity: None,
         };
         change(&mut settings);
         let memory = Memory::new(settings.slots()).expect("memory");

@@ -4,3 +4,4 @@ pub mod chance;
 pub mod endpoint;
 pub mod fake_ring;
 pub mod process;
+pub mod tls;

@@ -51,6 +51,11 @@ pub struct MadeLeg {
 }
 
 impl MadeLeg {
+    /// Whether it is carried by TLS.
+    pub fn is_secure(&self) -> bool {
+        self.path.starts_with("msrps:")
+    }
+
     /// The port that the relay waits at.
     pub fn port(&self) -> u16 {
         let authority = self.path.split('/').nth(2).unwrap_or_default();
@@ -127,6 +132,12 @@ impl Relay {
     /// The relay's process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Has it read its certificates anew.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it is ours");
     }
 
     /// Another control takes over.

@@ -1,9 +1,9 @@
 //! What must be true of a world, whatever has happened in it.
 
-use link::{Counter, Transport};
+use link::Counter;
 use tests::endpoint::Chunk;
 
-use crate::world::{BUFFERS, World};
+use crate::world::{BUFFERS, World, is_browser};
 
 impl World {
     /// Everything said by one peer was heard by the other.
@@ -107,10 +107,7 @@ impl World {
     /// A session with a browser ends when the browser is not heard of any more.
     pub fn check_browsers_are_missed(&mut self) {
         for talk in &self.sessions {
-            let has_browser = talk
-                .peers
-                .iter()
-                .any(|peer| peer.transport == Transport::Ws);
+            let has_browser = talk.peers.iter().any(|peer| is_browser(peer.transport));
             assert_eq!(talk.closed, has_browser, "{:?}", talk.id);
         }
     }

@@ -42,6 +42,7 @@ fn what_is_sent_arrives_once_in_order_and_unchanged() {
             seed,
             Plan {
                 exclusive_ports: seed % 2 == 0,
+                secure: seed % 4 > 1,
                 ..Plan::QUIET
             },
         );
@@ -60,6 +61,7 @@ fn peers_may_leave_at_any_point_and_nothing_stays_behind() {
             Plan {
                 leaves: true,
                 exclusive_ports: seed % 2 == 0,
+                secure: seed % 4 > 1,
                 deaf: 0,
             },
         );
@@ -78,6 +80,7 @@ fn peers_that_do_not_read_stop_nobody_else() {
             seed,
             Plan {
                 deaf: 4,
+                secure: seed % 4 > 1,
                 ..Plan::QUIET
             },
         );
@@ -91,7 +94,13 @@ fn peers_that_do_not_read_stop_nobody_else() {
 #[test]
 fn a_browser_that_falls_silent_is_noticed_and_its_session_ends() {
     for_each_seed("silent", |seed| {
-        let mut world = World::new(seed, Plan::QUIET);
+        let mut world = World::new(
+            seed,
+            Plan {
+                secure: seed % 4 > 1,
+                ..Plan::QUIET
+            },
+        );
         world.run_until_quiet();
         world.fall_silent();
         world.check_browsers_are_missed();

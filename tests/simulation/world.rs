@@ -8,6 +8,7 @@ use relay::shard::{Settings, Shard};
 use tests::chance::Chance;
 use tests::endpoint::{Chunk, Frames};
 use tests::fake_ring::FakeRing;
+use tests::tls::{self, TlsPeer};
 
 /// What may happen in a run.
 pub struct Plan {
@@ -15,6 +16,8 @@ pub struct Plan {
     pub leaves: bool,
     /// Each leg has a port of its own.
     pub exclusive_ports: bool,
+    /// Legs may be carried by TLS.
+    pub secure: bool,
     /// So many sessions more, whose peers connect, send, and never read.
     pub deaf: u64,
 }
@@ -24,6 +27,7 @@ impl Plan {
     pub const QUIET: Plan = Plan {
         leaves: false,
         exclusive_ports: false,
+        secure: false,
         deaf: 0,
     };
 }
@@ -57,6 +61,7 @@ pub struct Peer {
     relay_path: String,
     resource: String,
     link: Option<usize>,
+    tls: Option<TlsPeer>,
     frames: Frames,
     stream: Vec<u8>,
     pub to_say: Vec<Chunk>,
@@ -89,6 +94,7 @@ impl World {
             pending: 4 + chance.below(60) as u32,
             flow_bytes: 64 << 10,
             message_bytes_max: 64 << 20,
+            identity: plan.secure.then(tls::identity),
         };
         let memory = Memory::new(settings.slots()).expect("memory");
         let ring = FakeRing::new(chance.number(), memory.clone(), BUFFERS);
@@ -121,7 +127,12 @@ impl World {
                 .one_of(&[Transport::Ws, Transport::Ws, Transport::Tcp]),
             self.chance
                 .one_of(&[Transport::Tcp, Transport::Tcp, Transport::Ws]),
-        ];
+        ]
+        .map(|transport| match transport {
+            Transport::Ws if self.plan.secure && self.chance.percent(70) => Transport::Wss,
+            Transport::Tcp if self.plan.secure && self.chance.percent(70) => Transport::Tls,
+            clear => clear,
+        });
         let peers = [0, 1].map(|side| self.make_peer(number, side, transports[side as usize]));
         self.sessions.push(Talk {
             id,
@@ -137,18 +148,19 @@ impl World {
     }
 
     fn make_peer(&mut self, number: u64, side: u64, transport: Transport) -> Peer {
-        let listens = transport == Transport::Tcp && self.chance.percent(50);
+        let listens = !is_browser(transport) && self.chance.percent(50);
         let port = 30_000 + 2 * number as u16 + side as u16;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         if listens {
             self.shard.ring().answer_at(address);
         }
-        let kind = if transport == Transport::Ws {
-            "ws"
+        let kind = if is_browser(transport) { "ws" } else { "tcp" };
+        let scheme = if is_secure(transport) {
+            "msrps"
         } else {
-            "tcp"
+            "msrp"
         };
-        let path = format!("msrp://127.0.0.1:{port}/peer{number}of{side};{kind}");
+        let path = format!("{scheme}://127.0.0.1:{port}/peer{number}of{side};{kind}");
         Peer {
             transport,
             listens_at: listens.then_some(address),
@@ -156,6 +168,7 @@ impl World {
             relay_path: String::new(),
             resource: String::new(),
             link: None,
+            tls: None,
             frames: Frames::default(),
             stream: Vec::new(),
             to_say: Vec::new(),
@@ -402,6 +415,11 @@ impl World {
         }
         if let Some(address) = peer.listens_at {
             peer.link = self.shard.ring().connected_to(address).pop();
+            if is_secure(peer.transport) {
+                let version = tls::version_of(self.chance.number());
+                let config = tls::server_config(version, tls::pem());
+                peer.tls = Some(TlsPeer::server(&config));
+            }
             return;
         }
         let port = peer
@@ -421,14 +439,19 @@ impl World {
             return;
         };
         peer.link = Some(link);
-        if peer.transport == Transport::Ws {
-            let request = Frames::upgrade(&peer.resource);
-            self.shard.ring().peer_sends(link, &request);
+        if is_secure(peer.transport) {
+            let version = tls::version_of(self.chance.number());
+            let config = tls::client_config(version, None);
+            peer.tls = Some(TlsPeer::client(&config, "relay.invalid"));
+        }
+        let octets = if is_browser(peer.transport) {
+            Frames::upgrade(&peer.resource)
         } else {
             let greeting = greeting(peer);
             peer.greeting = Some(greeting.transaction.clone());
-            self.shard.ring().peer_sends(link, &greeting.write());
-        }
+            greeting.write()
+        };
+        sends(&mut self.shard, peer, link, &octets);
     }
 
     fn peer_leaves(&mut self, index: usize, side: usize, link: usize) {
@@ -436,9 +459,9 @@ impl World {
         peer.gone = true;
         match self.chance.below(3) {
             0 => self.shard.ring().peer_resets(link),
-            1 if peer.transport == Transport::Ws && peer.greeting.is_some() => {
+            1 if is_browser(peer.transport) && peer.greeting.is_some() => {
                 let close = Frames::close(&mut self.chance);
-                self.shard.ring().peer_sends(link, &close);
+                sends(&mut self.shard, peer, link, &close);
                 self.shard.ring().peer_ends(link);
             }
             _ => self.shard.ring().peer_ends(link),
@@ -446,11 +469,18 @@ impl World {
     }
 
     fn peer_hears(&mut self, index: usize, side: usize, link: usize) {
-        let octets = self.shard.ring().peer_reads(link);
+        let mut octets = self.shard.ring().peer_reads(link);
         let ended = self.shard.ring().ended_by_shard(link);
         let closed = self.sessions[index].closed;
         let peer = &mut self.sessions[index].peers[side];
-        if peer.transport == Transport::Ws {
+        if let Some(tls) = &mut peer.tls {
+            octets = tls.hears(&octets);
+            if !octets.is_empty() && self.chance.below(10) == 0 {
+                tls.changes_keys();
+            }
+            sends(&mut self.shard, peer, link, b"");
+        }
+        if is_browser(peer.transport) {
             let messages = peer.frames.read(&octets);
             if peer.frames.refused {
                 // The session ended while the peer was on its way.
@@ -502,7 +532,7 @@ impl World {
             }
             peer.heard.push(chunk);
         }
-        if ended && !peer.deaf && peer.transport == Transport::Tcp {
+        if ended && !peer.deaf && !is_browser(peer.transport) {
             assert!(
                 peer.stream.is_empty(),
                 "no chunk is left open on an ended connection"
@@ -592,10 +622,35 @@ fn greeting(peer: &Peer) -> Chunk {
     }
 }
 
-fn say(shard: &mut Shard<FakeRing>, chance: &mut Chance, peer: &Peer, link: usize, chunk: &Chunk) {
+fn say(
+    shard: &mut Shard<FakeRing>,
+    chance: &mut Chance,
+    peer: &mut Peer,
+    link: usize,
+    chunk: &Chunk,
+) {
     let mut octets = chunk.write();
-    if peer.transport == Transport::Ws {
+    if is_browser(peer.transport) {
         octets = Frames::write(&octets, chance);
     }
-    shard.ring().peer_sends(link, &octets);
+    sends(shard, peer, link, &octets);
+}
+
+/// Sends octets, by TLS if the peer speaks it; none: only what TLS itself has to say.
+fn sends(shard: &mut Shard<FakeRing>, peer: &mut Peer, link: usize, octets: &[u8]) {
+    match &mut peer.tls {
+        None => shard.ring().peer_sends(link, octets),
+        Some(tls) => {
+            tls.says(octets);
+            shard.ring().peer_sends(link, &tls.takes_out());
+        }
+    }
+}
+
+pub fn is_browser(transport: Transport) -> bool {
+    matches!(transport, Transport::Ws | Transport::Wss)
+}
+
+fn is_secure(transport: Transport) -> bool {
+    matches!(transport, Transport::Wss | Transport::Tls)
 }

@@ -21,7 +21,16 @@ const RELAY: Table = Table {
     rows: &[
         (
             "main",
-            &["shard", "ring", "config", "limits", "metrics", "link"],
+            &[
+                "shard",
+                "ring",
+                "transport",
+                "certificates",
+                "config",
+                "limits",
+                "metrics",
+                "link",
+            ],
         ),
         (
             "shard",
@@ -44,7 +53,9 @@ const RELAY: Table = Table {
         ("session", &["wire", "link words", "buffers", "limits"]),
         ("buffers", &["limits"]),
         // What was written, turned into what a shard takes.
-        ("config", &["shard", "limits"]),
+        ("config", &["shard", "certificates", "transport", "limits"]),
+        // Reads files, makes identities of them.
+        ("certificates", &["transport", "limits"]),
         ("metrics", &["link words"]),
         // Knows the sizes of what is read and shared, to relate its bounds to them.
         ("limits", &["wire", "link words"]),

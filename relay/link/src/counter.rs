@@ -85,6 +85,8 @@ counters! {
     AcceptsFailed, "accepts_failed", total, "Accepts that failed.";
     Connects, "connects", total, "Connections the relay opened itself.";
     ConnectsFailed, "connects_failed", total, "Connections the relay tried to open and could not.";
+    Handshakes, "handshakes", total, "TLS handshakes that were completed.";
+    HandshakesFailed, "handshakes_failed", total, "TLS handshakes that failed, or took too long.";
     Closes, "closes", total, "Connections closed, by either side.";
     Copies, "copies", total, "Small pieces copied because they had to wait.";
     OctetsCopied, "octets_copied", total, "Octets of the pieces copied because they had to wait.";

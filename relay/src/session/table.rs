@@ -62,6 +62,16 @@ impl LegSlot {
         self.stage == LegStage::Waiting
     }
 
+    /// Whether we may connect to its peer: a browser takes no connections.
+    pub fn may_connect(&self) -> bool {
+        matches!(self.transport, Transport::Tcp | Transport::Tls)
+    }
+
+    /// Whether it is carried by TLS.
+    pub fn is_secure(&self) -> bool {
+        matches!(self.transport, Transport::Wss | Transport::Tls)
+    }
+
     /// The connection that carries the leg, once it is up.
     pub fn connection(&self) -> Option<u32> {
         match self.stage {
@@ -292,6 +302,13 @@ impl Sessions {
             self.texts.free(former);
         }
         Ok(())
+    }
+
+    /// The host that a leg's peer is to be connected to: that of the leftmost URI of its path.
+    pub fn host_of_peer(&self, slot: u32, leg: Leg) -> Option<String> {
+        let path = self.texts.get(self[slot].leg(leg).remote?);
+        let uri = uri::path(path).next()?.ok()?;
+        String::from_utf8(uri.host.to_vec()).ok()
     }
 
     pub(super) fn release_texts(&mut self, slot: u32) {

@@ -121,7 +121,9 @@ impl<R: Ring> Shard<R> {
         if !spec.realm.is_empty() {
             return Err(Refusal::RealmUnknown);
         }
-        let kind = Self::listener_kind(transport).ok_or(Refusal::CertificateMissing)?;
+        let kind = self
+            .listener_kind(transport)
+            .ok_or(Refusal::CertificateMissing)?;
         let (number, port) = self.join_listener(kind)?;
         let mut random = [0; 44];
         (self.random)(&mut random);
@@ -200,7 +202,7 @@ impl<R: Ring> Shard<R> {
     ) -> Result<(), Refusal> {
         let slot = self.live(id)?;
         let state = self.sessions[slot].leg(leg);
-        if connect.is_some() && (state.transport != Transport::Tcp || !state.is_waiting()) {
+        if connect.is_some() && (!state.may_connect() || !state.is_waiting()) {
             return Err(Refusal::ConnectImpossible);
         }
         self.sessions.set_remote(slot, leg, path)?;

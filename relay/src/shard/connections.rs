@@ -6,6 +6,7 @@ use std::ops::{Index, IndexMut};
 use link::Leg;
 use wire::msrp::Reader;
 
+use super::secure::Secured;
 use crate::buffers::{Queue, Span};
 use crate::limits::HEADROOM_BYTES;
 use crate::ring::{Op, Token};
@@ -18,6 +19,8 @@ pub enum Stage {
     Accepting(u32),
     /// Ours, on its way to the peer.
     Connecting,
+    /// Made; the TLS handshake is under way.
+    Securing,
     /// Accepted for a WebSocket leg; the upgrade request has not come yet.
     Upgrading,
     /// Accepted for a TCP leg; the first request, which says which, has not come yet.
@@ -109,6 +112,8 @@ pub struct Connection {
     pub owner: Option<(u32, Leg)>,
     /// Who is at the other end.
     pub peer: Option<SocketAddr>,
+    /// Its TLS, if it has it.
+    pub secured: Option<Box<Secured>>,
     /// What carries MSRP.
     pub transport: Transport,
     /// Finds heads, bodies and ends in what arrives.
@@ -177,6 +182,7 @@ impl Connection {
             stage,
             owner: None,
             peer: None,
+            secured: None,
             transport: Transport::Plain,
             reader: Reader::new(),
             scanned: 0,
@@ -217,15 +223,34 @@ impl Connection {
 
     /// Whether what arrives is still wanted.
     pub fn is_read(&self) -> bool {
-        matches!(self.stage, Stage::Upgrading | Stage::Unbound | Stage::Open)
+        matches!(
+            self.stage,
+            Stage::Securing | Stage::Upgrading | Stage::Unbound | Stage::Open
+        )
     }
 
     /// Whether something may still be queued for sending.
     pub fn is_written(&self) -> bool {
         matches!(
             self.stage,
-            Stage::Upgrading | Stage::Unbound | Stage::Open | Stage::Draining
+            Stage::Securing | Stage::Upgrading | Stage::Unbound | Stage::Open | Stage::Draining
         )
+    }
+
+    /// What is handed to the kernel: what is to be sent, or the records that carry it.
+    pub fn outgoing(&mut self) -> &mut Queue {
+        match &mut self.secured {
+            Some(secured) => &mut secured.sealed,
+            None => &mut self.out,
+        }
+    }
+
+    /// Pieces of `out` that must stay where they are, because the kernel reads them.
+    pub fn out_fixed(&self) -> u32 {
+        match self.secured {
+            Some(_) => 0,
+            None => self.sending,
+        }
     }
 }
 

@@ -47,12 +47,17 @@ impl<R: Ring> Shard<R> {
     /// Whether more waits for a connection's peer than may; what we say ourselves counts too.
     fn is_over(&self, slot: u32, share: u64) -> bool {
         let connection = &self.connections[slot];
-        let pieces = connection.out.pieces() + connection.own.pieces();
+        let sealed = (connection.secured.as_ref()).map_or(Queue::EMPTY, |secured| secured.sealed);
+        let pieces = connection.out.pieces() + connection.own.pieces() + sealed.pieces();
         let limit = self.flow_limit() / share;
         // The cheap test first: a span is at most a slot, and mostly there are few.
         pieces > PIECES_PER_LEG_MAX / share as u32
             || u64::from(pieces) * SLOT_BYTES as u64 > limit
-                && self.held_by(&connection.out) + self.held_by(&connection.own) > limit
+                && [connection.out, connection.own, sealed]
+                    .iter()
+                    .map(|queue| self.held_by(queue))
+                    .sum::<u64>()
+                    > limit
     }
 
     /// Stops receiving from `source`, and reading what it has sent, if too much waits for `out` to
@@ -130,7 +135,7 @@ impl<R: Ring> Shard<R> {
     /// as long as a quarter of the blocks stays free for heads.
     fn pack(&mut self, slot: u32) {
         let connection = &mut self.connections[slot];
-        let sending = connection.sending;
+        let sending = connection.out_fixed();
         let mut before = std::mem::replace(&mut connection.out, Queue::EMPTY);
         let mut after = Queue::EMPTY;
         for place in 0..before.pieces() {

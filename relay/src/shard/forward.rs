@@ -97,7 +97,8 @@ impl<R: Ring> Shard<R> {
         let is_request = matches!(head.kind, Kind::Request(_)) && head.fault.is_none();
         let from_path = head.from_path.of(self.memory.octets(octets));
         let found = self.sessions[session].leg(leg);
-        let is_ours = found.transport == link::Transport::Tcp && is_request;
+        let is_secure = self.connections[slot].secured.is_some();
+        let is_ours = found.may_connect() && found.is_secure() == is_secure && is_request;
         if !is_ours || !self.sessions.is_from_peer(session, leg, from_path) {
             return Err(status::NO_SESSION);
         }

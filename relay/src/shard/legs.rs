@@ -37,10 +37,16 @@ impl<R: Ring> Shard<R> {
                 let peer = self.ring.accepted_from(number);
                 let connection = &mut self.connections[slot];
                 connection.peer = peer;
-                connection.stage = match kind {
-                    Kind::WebSocket => Stage::Upgrading,
-                    Kind::Tcp => Stage::Unbound,
+                let stage = match kind {
+                    Kind::WebSocket | Kind::SecureWebSocket => Stage::Upgrading,
+                    Kind::Tcp | Kind::Tls => Stage::Unbound,
                 };
+                connection.stage = stage;
+                let is_secure = matches!(kind, Kind::SecureWebSocket | Kind::Tls);
+                if is_secure && !self.accept_secure(slot, kind, stage) {
+                    self.metrics.add(Counter::HandshakesFailed, 1);
+                    self.close(slot);
+                }
                 self.timers
                     .set(slot, self.now + UNBOUND_FOR.as_millis() as u64);
                 self.receive_if_wanted(slot);
@@ -128,15 +134,24 @@ impl<R: Ring> Shard<R> {
             return self.broken(slot, Cause::ConnectFailed);
         }
         self.metrics.add(Counter::Connects, 1);
-        self.connections[slot].stage = Stage::Open;
-        self.leg_up(session, leg, slot);
-        self.greet(slot, session, leg);
+        if self.sessions[session].leg(leg).is_secure() {
+            let host = self.sessions.host_of_peer(session, leg);
+            let Some(true) = host.map(|host| self.connect_secure(slot, &host)) else {
+                self.metrics.add(Counter::ConnectsFailed, 1);
+                return self.broken(slot, Cause::ConnectFailed);
+            };
+            self.read(slot);
+        } else {
+            self.connections[slot].stage = Stage::Open;
+            self.leg_up(session, leg, slot);
+            self.greet(slot, session, leg);
+        }
         self.receive_if_wanted(slot);
     }
 
     /// The active side sends a bodiless SEND at once, without which the passive side would not
     /// know whom the connection is for. RFC 4975, 5.4.
-    fn greet(&mut self, slot: u32, session: u32, leg: Leg) {
+    pub(super) fn greet(&mut self, slot: u32, session: u32, leg: Leg) {
         let mut random = [0; 32];
         (self.random)(&mut random);
         let (mut transaction, mut message) = ([0; 20], [0; 16]);
@@ -196,7 +211,7 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    fn leg_down(&mut self, session: u32, leg: Leg, cause: Cause) {
+    pub(super) fn leg_down(&mut self, session: u32, leg: Leg, cause: Cause) {
         self.reports.leg_down(session, leg, cause);
         self.end_session(session, Some(leg), cause);
     }
@@ -367,7 +382,11 @@ impl<R: Ring> Shard<R> {
     /// A connection's deadline has passed.
     pub(super) fn connection_timed_out(&mut self, slot: u32) {
         match self.connections[slot].stage {
-            Stage::Connecting => {
+            Stage::Securing if self.connections[slot].owner.is_none() => {
+                self.metrics.add(Counter::HandshakesFailed, 1);
+                self.close(slot);
+            }
+            Stage::Connecting | Stage::Securing => {
                 self.metrics.add(Counter::ConnectsFailed, 1);
                 self.broken(slot, Cause::ConnectFailed);
             }
@@ -410,7 +429,9 @@ impl<R: Ring> Shard<R> {
             next = connection.took_at + stalled;
         }
         let is_read = connection.receiving == Receiving::On && !connection.waiting;
-        let is_half_done = connection.carry.is_some() || !connection.reader.is_between_chunks();
+        let is_half_done = connection.carry.is_some()
+            || !connection.reader.is_between_chunks()
+            || (connection.secured.as_ref()).is_some_and(|secured| secured.carry.is_some());
         if is_half_done && is_read {
             if self.now >= connection.went_on_at + half_done {
                 return self.half_done(slot);
@@ -496,8 +517,13 @@ impl<R: Ring> Shard<R> {
         let mut out = std::mem::replace(&mut connection.out, Queue::EMPTY);
         let mut own = std::mem::replace(&mut connection.own, Queue::EMPTY);
         connection.operations += 1;
+        let sealed = connection.secured.as_mut().map(|secured| {
+            // What it holds is given back by `discard_input`.
+            std::mem::replace(&mut secured.sealed, Queue::EMPTY)
+        });
         self.release_all(&mut out);
         self.release_all(&mut own);
+        self.release_all(&mut sealed.unwrap_or(Queue::EMPTY));
         let token = self.connections.token(Op::Close, slot);
         self.ring.close(token);
     }
@@ -515,9 +541,14 @@ impl<R: Ring> Shard<R> {
         let mut inputs = std::mem::replace(&mut connection.inputs, Queue::EMPTY);
         let carry = connection.carry.take().map(|carry| carry.slot);
         let joined = connection.joined.take().map(|joined| joined.slot);
+        let (record, window) = match &mut connection.secured {
+            Some(secured) => (secured.carry.take(), secured.window.take()),
+            None => (None, None),
+        };
+        let (record, window) = (record.map(|it| it.slot), window.map(|it| it.slot));
         connection.plain = None;
         self.release_all(&mut inputs);
-        for block in [carry, joined].into_iter().flatten() {
+        for block in [carry, joined, record, window].into_iter().flatten() {
             self.release(block);
         }
     }
@@ -555,11 +586,13 @@ impl<R: Ring> Shard<R> {
     }
 
     /// Which kind of listener a leg of this transport waits at; `None`: not served.
-    pub(super) fn listener_kind(transport: Transport) -> Option<Kind> {
+    pub(super) fn listener_kind(&self, transport: Transport) -> Option<Kind> {
         match transport {
+            Transport::Wss | Transport::Tls if self.settings.identity.is_none() => None,
             Transport::Ws => Some(Kind::WebSocket),
             Transport::Tcp => Some(Kind::Tcp),
-            Transport::Wss | Transport::Tls => None,
+            Transport::Wss => Some(Kind::SecureWebSocket),
+            Transport::Tls => Some(Kind::Tls),
         }
     }
 }

@@ -13,6 +13,10 @@ pub enum Kind {
     WebSocket,
     /// MSRP endpoints: a request comes first.
     Tcp,
+    /// Browsers, by TLS.
+    SecureWebSocket,
+    /// MSRP endpoints, by TLS.
+    Tls,
 }
 
 /// One listening socket.

@@ -10,6 +10,7 @@
 //! - `legs`: how legs and sessions come up and end.
 //! - `receive`: octets in, to parts of chunks; `forward`: parts out, under new paths; `send`;
 //!   `flow`: what waits for a slow leg, and how much of it.
+//! - `secure`: TLS, on connections that have it.
 //! - `run`: the thread around it all.
 
 mod commands;
@@ -21,6 +22,7 @@ mod legs;
 mod listeners;
 mod receive;
 mod run;
+mod secure;
 mod send;
 mod timers;
 
@@ -41,6 +43,7 @@ use crate::limits::{
 use crate::metrics::Metrics;
 use crate::ring::{Completion, Memory, Op, Ring};
 use crate::session::{self, Sessions};
+use crate::transport::tls;
 use connections::{Connections, Receiving, Stage};
 use events::Reports;
 use listeners::Listeners;
@@ -71,6 +74,8 @@ pub struct Settings {
     pub flow_bytes: u32,
     /// The largest message taken from a WebSocket.
     pub message_bytes_max: u64,
+    /// Who it is to TLS peers. `None`: it has no certificate, and serves neither WSS nor TLS.
+    pub identity: Option<tls::SharedIdentity>,
 }
 
 impl Settings {
@@ -106,6 +111,10 @@ pub struct Shard<R: Ring> {
     parked_before: Vec<u32>,
     /// Connections whose receive ended for want of buffers.
     starved: Vec<u32>,
+    /// Connections that found no room to seal what they are to send.
+    unsealed: Vec<u32>,
+    /// What TLS itself has to say, before it has a place.
+    tls_out: Box<[u8; tls::OUT_BYTES_MAX]>,
     /// Listeners that could not begin an accept.
     unattended: VecDeque<u32>,
     /// When they are tried again.
@@ -150,6 +159,8 @@ impl<R: Ring> Shard<R> {
             parked: Vec::with_capacity(connections as usize),
             parked_before: Vec::with_capacity(connections as usize),
             starved: Vec::with_capacity(connections as usize),
+            unsealed: Vec::with_capacity(connections as usize),
+            tls_out: Box::new([0; tls::OUT_BYTES_MAX]),
             scratch: Box::new([0; PREFIX_BYTES_MAX]),
             random,
             settings,
@@ -186,7 +197,9 @@ impl<R: Ring> Shard<R> {
 
     /// When [`Shard::work`] has something to do again even if nothing completes.
     pub fn deadline(&self) -> Option<u64> {
-        if self.relieved && !(self.parked.is_empty() && self.starved.is_empty()) {
+        let waits =
+            !(self.parked.is_empty() && self.starved.is_empty() && self.unsealed.is_empty());
+        if self.relieved && waits {
             return Some(self.now);
         }
         let pending = self.sessions.pending_deadline();
@@ -292,6 +305,7 @@ impl<R: Ring> Shard<R> {
             return;
         }
         self.relieved = false;
+        self.retry_unsealed();
         std::mem::swap(&mut self.parked, &mut self.parked_before);
         while let Some(slot) = self.parked_before.pop() {
             if let Some(connection) = self.connections.get_mut(slot) {

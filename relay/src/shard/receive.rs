@@ -18,7 +18,7 @@ use crate::session::Flow;
 use crate::transport::{Inbound, Upgrade};
 
 /// How far reading has come.
-enum Progress {
+pub(super) enum Progress {
     /// The input is used up.
     Used,
     /// Go on: the connection has changed.
@@ -102,9 +102,17 @@ impl<R: Ring> Shard<R> {
         self.pieces.push(&mut connection.inputs, span);
         self.bound_input(slot);
         let connection = &mut self.connections[slot];
-        if is_first {
-            connection.at = span.start;
-            connection.floor = 0;
+        let is_next = match &connection.secured {
+            Some(secured) => secured.window.is_none(),
+            None => {
+                if is_first {
+                    connection.at = span.start;
+                    connection.floor = 0;
+                }
+                true
+            }
+        };
+        if is_first && is_next {
             self.read(slot);
         }
     }
@@ -112,7 +120,7 @@ impl<R: Ring> Shard<R> {
     /// The peer has ended its direction: once all it sent is read, the leg is down.
     fn end_of_input(&mut self, slot: u32) {
         match self.connections[slot].stage {
-            Stage::Upgrading | Stage::Unbound | Stage::Open => {
+            Stage::Securing | Stage::Upgrading | Stage::Unbound | Stage::Open => {
                 self.read(slot);
                 if self.connections[slot].waiting {
                     let leave = self.now + FAREWELL_FOR.as_millis() as u64;
@@ -131,12 +139,13 @@ impl<R: Ring> Shard<R> {
             if !connection.is_read() || connection.paused {
                 return;
             }
-            let Some(input) = self.pieces.first(&connection.inputs) else {
-                break;
-            };
-            let progress = match connection.stage {
-                Stage::Upgrading => self.read_upgrade(slot, input),
-                _ => self.read_input(slot, input),
+            let progress = match self.next_octets(slot) {
+                Ok(None) => break,
+                Ok(Some(input)) => match self.connections[slot].stage {
+                    Stage::Upgrading => self.read_upgrade(slot, input),
+                    _ => self.read_input(slot, input),
+                },
+                Err(progress) => progress,
             };
             match progress {
                 Progress::Used => self.next_input(slot),
@@ -159,6 +168,9 @@ impl<R: Ring> Shard<R> {
     /// The first input is used up.
     fn next_input(&mut self, slot: u32) {
         let connection = &mut self.connections[slot];
+        if connection.secured.is_some() {
+            return self.close_window(slot);
+        }
         if let Some(span) = self.pieces.pop(&mut connection.inputs) {
             let next = self.pieces.first(&connection.inputs);
             connection.at = next.map_or(0, |span| span.start);
@@ -219,7 +231,11 @@ impl<R: Ring> Shard<R> {
             }
             Upgrade::Refuse(status) => (status, 0, None),
             Upgrade::For { path, key, bytes } => match self.sessions.by_resource(path) {
-                Some((session, leg)) if self.sessions[session].leg(leg).is_waiting() => {
+                Some((session, leg))
+                    if self.sessions[session].leg(leg).is_waiting()
+                        && self.sessions[session].leg(leg).is_secure()
+                            == self.connections[slot].secured.is_some() =>
+                {
                     let response = Upgrade::accept(&mut self.scratch[..], key).unwrap_or(0);
                     (101, bytes, Some((session, leg, response)))
                 }
@@ -513,7 +529,7 @@ impl<R: Ring> Shard<R> {
 
     /// A block for an unfinished head. Heads may not use up what the arena needs, which is for all;
     /// strangers, who have not said yet whom they are for, get less than those that are bound.
-    fn block_for_carry(&mut self, slot: u32) -> Option<u32> {
+    pub(super) fn block_for_carry(&mut self, slot: u32) -> Option<u32> {
         let share = match self.connections[slot].owner {
             Some(_) => self.settings.blocks / 4,
             None => self.settings.blocks / 2,

@@ -20,7 +20,9 @@ impl<R: Ring> Shard<R> {
             // Parts of chunks come with room made sure of; this is a farewell too many.
             return self.release(span.slot);
         }
-        let last = self.pieces.last_mut(&connection.out, connection.sending);
+        let last = self
+            .pieces
+            .last_mut(&connection.out, connection.out_fixed());
         if last.is_some_and(|last| last.slot == span.slot && last.end() == span.start) {
             self.pieces.grow_last(&mut connection.out, span.bytes);
             self.release(span.slot);
@@ -97,18 +99,26 @@ impl<R: Ring> Shard<R> {
         if connection.sending > 0 || !connection.is_written() {
             return;
         }
+        self.seal(slot);
+        let connection = &mut self.connections[slot];
         let mut spans = [Span {
             slot: 0,
             start: 0,
             bytes: 0,
         }; SEND_SPANS_MAX];
         let mut number = 0;
-        for (place, span) in spans.iter_mut().zip(self.pieces.iter(&connection.out)) {
+        for (place, span) in spans
+            .iter_mut()
+            .zip(self.pieces.iter(connection.outgoing()))
+        {
             *place = span;
             number += 1;
         }
         if number == 0 {
-            if connection.stage == Stage::Draining {
+            if connection.stage == Stage::Draining && connection.out.is_empty() {
+                if self.say_close(slot) {
+                    return;
+                }
                 self.end_our_direction(slot);
             }
             return;
@@ -138,18 +148,18 @@ impl<R: Ring> Shard<R> {
         self.metrics.add(Counter::OctetsSent, bytes.into());
         for _ in 0..sending {
             let connection = &mut self.connections[slot];
-            let Some(first) = self.pieces.first(&connection.out) else {
+            let Some(first) = self.pieces.first(connection.outgoing()) else {
                 break;
             };
             if bytes < first.bytes {
                 self.metrics.add(Counter::SendsPartial, 1);
                 if bytes > 0 {
-                    self.pieces.shorten_first(&mut connection.out, bytes);
+                    self.pieces.shorten_first(connection.outgoing(), bytes);
                 }
                 break;
             }
             bytes -= first.bytes;
-            self.pieces.pop(&mut connection.out);
+            self.pieces.pop(connection.outgoing());
             self.release(first.slot);
         }
         self.want_send(slot);

@@ -3,11 +3,12 @@
 
 mod bell;
 mod peers;
+mod secure;
 
 use std::net::{Ipv4Addr, TcpListener};
 
 use link::{Cause, Command, Counter, Leg, LegSpec, PeerIdentity, SessionId, Transport};
-use peers::{A_PATH, B_PATH, Digest, Handset, Page};
+use peers::{A_PATH, B_PATH, Digest, Handset, Page, Stream};
 use tests::process::{Relay, Told};
 
 /// The large message of the transfers.
@@ -98,7 +99,7 @@ fn the_relay_connects_to_a_handset_that_listens_and_greets_it() {
     });
     let (stream, _) = listener.accept().expect("the relay connects");
     assert_eq!(relay.event(), Told::Up(Leg::B));
-    let mut handset = Handset::accepted(stream, &legs[1]);
+    let mut handset = Handset::accepted(Stream::Clear(stream), &legs[1]);
     let greeting = handset.hear();
     assert_eq!((greeting.subject.as_str(), &greeting.body), ("SEND", &None));
     assert_eq!(greeting.to.as_bytes(), path);

@@ -2,11 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, ServerConnection, StreamOwned};
 use sha2::Digest as _;
 use tests::endpoint::Chunk;
 use tests::process::{MadeLeg, PATIENCE};
+use tests::tls;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
@@ -51,6 +55,84 @@ fn chunk(id: &str, from: &str, to: &str, headers: &str, body: &[u8], flag: char)
     }
 }
 
+/// A connection to the relay, in the clear or by TLS.
+pub enum Stream {
+    Clear(TcpStream),
+    Client(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Server(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Stream::Clear(socket) => socket,
+            Stream::Client(stream) => &stream.sock,
+            Stream::Server(stream) => &stream.sock,
+        }
+    }
+
+    /// The peer connects by TLS.
+    pub fn client(socket: TcpStream, config: &Arc<ClientConfig>) -> Stream {
+        let name = ServerName::try_from("127.0.0.1").expect("an address");
+        let connection = ClientConnection::new(config.clone(), name).expect("a client");
+        Stream::Client(Box::new(StreamOwned::new(connection, socket)))
+    }
+
+    /// The relay has connected by TLS.
+    pub fn server(socket: TcpStream) -> Stream {
+        let config = tls::server_config(&rustls::version::TLS13, tls::pem());
+        let connection = ServerConnection::new(config).expect("a server");
+        Stream::Server(Box::new(StreamOwned::new(connection, socket)))
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, octets: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Clear(socket) => socket.read(octets),
+            Stream::Client(stream) => stream.read(octets),
+            Stream::Server(stream) => stream.read(octets),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Clear(socket) => socket.write(octets),
+            Stream::Client(stream) => stream.write(octets),
+            Stream::Server(stream) => stream.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Stream::Clear(socket) => socket.flush(),
+            Stream::Client(stream) => stream.flush(),
+            Stream::Server(stream) => stream.flush(),
+        }
+    }
+}
+
+/// A connection as the leg wants it: by TLS if its URI says so, of either version.
+fn connect_as(leg: &MadeLeg) -> Option<Stream> {
+    let socket = connect(leg.port())?;
+    if !leg.is_secure() {
+        return Some(Stream::Clear(socket));
+    }
+    let version = tls::version_of(leg.path.len() as u64 + u64::from(leg.port()));
+    Some(Stream::client(socket, &tls::client_config(version, None)))
+}
+
+/// A peer's own path, with the scheme that its leg has.
+fn own_path(leg: &MadeLeg, path: &str) -> String {
+    if leg.is_secure() {
+        path.replacen("msrp:", "msrps:", 1)
+    } else {
+        path.to_owned()
+    }
+}
+
 fn connect(port: u16) -> Option<TcpStream> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_nodelay(true).expect("an option");
@@ -78,7 +160,8 @@ fn large_headers(at: usize, bytes: usize) -> String {
 
 /// The browser's side: MSRP over WebSocket.
 pub struct Page {
-    socket: WebSocket<TcpStream>,
+    socket: WebSocket<Stream>,
+    own: String,
     relay: String,
 }
 
@@ -88,7 +171,7 @@ impl Page {
     }
 
     pub fn try_open(leg: &MadeLeg) -> Option<Page> {
-        let stream = connect(leg.port())?;
+        let stream = connect_as(leg)?;
         let url = format!("ws://127.0.0.1:{}{}", leg.port(), leg.resource);
         let mut request = url.into_client_request().expect("a URL");
         let protocol = "msrp".parse().expect("a header value");
@@ -103,12 +186,13 @@ impl Page {
         assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "msrp");
         Some(Page {
             socket,
+            own: own_path(leg, A_PATH),
             relay: leg.path.clone(),
         })
     }
 
     pub fn send(&mut self, id: &str, body: &[u8], headers: &str) {
-        let chunk = chunk(id, A_PATH, &self.relay, headers, body, '$');
+        let chunk = chunk(id, &self.own, &self.relay, headers, body, '$');
         self.socket
             .send(Message::Binary(chunk.write().into()))
             .expect("the relay reads");
@@ -121,7 +205,7 @@ impl Page {
                     let mut stream = octets.to_vec();
                     let chunk = Chunk::take(&mut stream).expect("a message holds a chunk");
                     assert!(stream.is_empty(), "and one only");
-                    assert_eq!((chunk.to.as_str(), &chunk.from), (A_PATH, &self.relay));
+                    assert_eq!((&chunk.to, &chunk.from), (&self.own, &self.relay));
                     return chunk;
                 }
                 Message::Ping(_) | Message::Pong(_) => {}
@@ -160,7 +244,7 @@ impl Page {
             for (id, at, length, flag) in large_chunks(bytes, chunk_bytes) {
                 let headers = large_headers(at, bytes);
                 let body = large_octets(at, length);
-                let chunk = chunk(&id, A_PATH, &self.relay, &headers, &body, flag);
+                let chunk = chunk(&id, &self.own, &self.relay, &headers, &body, flag);
                 self.socket
                     .send(Message::Binary(chunk.write().into()))
                     .expect("it is read");
@@ -191,7 +275,8 @@ fn large_body(octets: &[u8]) -> (std::ops::Range<usize>, usize) {
 
 /// The handset's side: MSRP over TCP. It connects and greets, as the active side does.
 pub struct Handset {
-    stream: TcpStream,
+    stream: Stream,
+    own: String,
     relay: String,
     heard: Vec<u8>,
 }
@@ -205,19 +290,22 @@ impl Handset {
     }
 
     pub fn connect(leg: &MadeLeg) -> Handset {
-        let stream = connect(leg.port()).expect("the relay listens");
+        let stream = connect_as(leg).expect("the relay listens");
         Handset {
             stream,
+            own: own_path(leg, B_PATH),
             relay: leg.path.clone(),
             heard: Vec::new(),
         }
     }
 
     /// The relay has connected to it.
-    pub fn accepted(stream: TcpStream, leg: &MadeLeg) -> Handset {
-        stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+    pub fn accepted(stream: Stream, leg: &MadeLeg) -> Handset {
+        let socket = stream.socket();
+        socket.set_read_timeout(Some(PATIENCE)).expect("an option");
         Handset {
             stream,
+            own: own_path(leg, B_PATH),
             relay: leg.path.clone(),
             heard: Vec::new(),
         }
@@ -227,7 +315,7 @@ impl Handset {
         let greeting = Chunk {
             body: None,
             headers: "Message-ID: hello\r\n".into(),
-            ..chunk("greeting", B_PATH, &self.relay, "", b"", '$')
+            ..chunk("greeting", &self.own, &self.relay, "", b"", '$')
         };
         self.say(&greeting);
     }
@@ -239,11 +327,11 @@ impl Handset {
     }
 
     pub fn send(&mut self, id: &str, body: &[u8], headers: &str) {
-        self.say(&chunk(id, B_PATH, &self.relay, headers, body, '$'));
+        self.say(&chunk(id, &self.own, &self.relay, headers, body, '$'));
     }
 
     pub fn send_by_octets(&mut self, id: &str, body: &[u8], headers: &str) {
-        for octet in chunk(id, B_PATH, &self.relay, headers, body, '$').write() {
+        for octet in chunk(id, &self.own, &self.relay, headers, body, '$').write() {
             self.stream.write_all(&[octet]).expect("the relay reads");
         }
     }
@@ -312,7 +400,7 @@ impl Handset {
         std::thread::spawn(move || {
             for (id, at, length, flag) in large_chunks(bytes, chunk_bytes) {
                 let headers = large_headers(at, bytes);
-                let whole = chunk(&id, B_PATH, &self.relay, &headers, b"", flag).write();
+                let whole = chunk(&id, &self.own, &self.relay, &headers, b"", flag).write();
                 // The chunk is written around its body, which is made piece by piece.
                 let blank = whole
                     .windows(4)
@@ -335,6 +423,6 @@ impl Handset {
 
 impl Drop for Handset {
     fn drop(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
+        let _ = self.stream.socket().shutdown(Shutdown::Both);
     }
 }

@@ -1,7 +1,7 @@
 //! Who we are to TLS peers: certificates, keys, what is asked of the peer. Made at start and at
 //! every reload; connections that exist keep what they were made with.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -212,6 +212,9 @@ impl Identity {
                 .add(root)
                 .or_else(|error| wrong(format!("holds what is no authority ({error})")))?;
         }
+        if trusted.is_empty() && !roots.is_empty() {
+            return wrong("holds no certificate of an authority");
+        }
         let vouched = if trusted.is_empty() {
             None
         } else {
@@ -256,6 +259,28 @@ impl Identity {
     /// from an authority that we trust. `None`: we trust none, or `name` is no name.
     pub fn connect_vouched(&self, name: &str) -> Option<Tls> {
         connect(self.vouched.as_ref()?, name)
+    }
+}
+
+/// The identity as of now, shared by all shards and looked at once for each handshake.
+#[derive(Clone, Debug)]
+pub struct SharedIdentity(Arc<RwLock<Identity>>);
+
+impl SharedIdentity {
+    /// Shares an identity.
+    pub fn new(identity: Identity) -> SharedIdentity {
+        SharedIdentity(Arc::new(RwLock::new(identity)))
+    }
+
+    /// Takes the place of the former one for handshakes to come.
+    pub fn set(&self, identity: Identity) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = identity;
+    }
+
+    /// Who we are now.
+    pub fn now(&self) -> Identity {
+        let identity = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        identity.clone()
     }
 }
 

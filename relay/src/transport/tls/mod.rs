@@ -20,7 +20,7 @@ mod validity;
 use std::ops::Range;
 
 use handshake::Handshake;
-pub use identity::{Certificate, Identity, Mistake, PeerCertificate, Tickets};
+pub use identity::{Certificate, Identity, Mistake, PeerCertificate, SharedIdentity, Tickets};
 use records::{Opened, Records};
 
 /// Octets of a record's header.
@@ -31,6 +31,9 @@ pub const PLAIN_BYTES_MAX: usize = 1 << 14;
 
 /// Octets that sealing may add to a record: header, explicit nonce, kind and tag.
 pub const SEAL_BYTES_MAX: usize = HEADER_BYTES + 8 + 1 + 16;
+
+/// What [`Tls::before_data`] writes at most.
+pub const KEY_UPDATE_BYTES_MAX: usize = SEAL_BYTES_MAX + 5;
 
 /// The longest record that is taken. TLS 1.2 allows more, and no cipher that we offer needs it.
 pub const RECORD_BYTES_MAX: usize = HEADER_BYTES + PLAIN_BYTES_MAX + 256;

@@ -1,0 +1,452 @@
+//! TLS on a connection: records in, one at a time and only when the octets of the last are read;
+//! octets out, sealed when nothing is being sent.
+//!
+//! A record is opened where it was received. Only one that came in several receives is put
+//! together in a block first, so that an idle connection holds no buffer. What is to be sent is
+//! copied once, into the record that carries it, and what it lay in is given back.
+
+use link::{Cause, Counter};
+
+use super::Shard;
+use super::connections::{Carry, Connection, Stage};
+use super::listeners::Kind;
+use super::receive::Progress;
+use crate::buffers::{Queue, Span};
+use crate::limits::{DATA_BYTES, SEALED_BYTES_MAX, SLOT_BYTES, UNBOUND_FOR};
+use crate::ring::Ring;
+use crate::session::LegStage;
+use crate::transport::tls::{KEY_UPDATE_BYTES_MAX, PLAIN_BYTES_MAX, SEAL_BYTES_MAX, Step, Tls};
+
+/// The TLS of a connection, and what lies between its records and the octets in them.
+pub struct Secured {
+    /// Opens and seals.
+    pub tls: Tls,
+    /// What the connection becomes when the handshake is done.
+    pub then: Stage,
+    /// It may have something to say without being given more.
+    has_to_say: bool,
+    /// The beginning of a record, or of a handshake message in several.
+    pub carry: Option<Carry>,
+    /// Octets wanted before the carry is looked at again.
+    wanted: u32,
+    /// Octets of a record that are being read. A holder of their slot.
+    pub window: Option<Span>,
+    /// Slot and end of the last window, while more of that slot is to come.
+    last: Option<(u32, u32)>,
+    /// Records to be sent. The first `sending` pieces are in a send under way.
+    pub sealed: Queue,
+    /// The peer has been told that our direction ends.
+    said_close: bool,
+    /// It is in the list of those that found no room to seal.
+    listed_unsealed: bool,
+}
+
+impl Secured {
+    /// Before the handshake.
+    pub fn new(tls: Tls, then: Stage, has_to_say: bool) -> Secured {
+        Secured {
+            tls,
+            then,
+            has_to_say,
+            carry: None,
+            wanted: 0,
+            window: None,
+            last: None,
+            sealed: Queue::EMPTY,
+            said_close: false,
+            listed_unsealed: false,
+        }
+    }
+}
+
+impl<R: Ring> Shard<R> {
+    /// Has an accepted connection begin its handshake. `false`: there is nothing to make one with.
+    pub(super) fn accept_secure(&mut self, slot: u32, kind: Kind, then: Stage) -> bool {
+        let identity = self.settings.identity.as_ref().map(|shared| shared.now());
+        let tls = identity.and_then(|identity| match kind {
+            Kind::SecureWebSocket => identity.accept_browser(),
+            Kind::WebSocket | Kind::Tcp | Kind::Tls => identity.accept_endpoint(),
+        });
+        let Some(tls) = tls else { return false };
+        self.secure(slot, Secured::new(tls, then, false));
+        true
+    }
+
+    /// Has a connection of ours begin its handshake. `false`: there is nothing to make one with.
+    pub(super) fn connect_secure(&mut self, slot: u32, host: &str) -> bool {
+        let identity = self.settings.identity.as_ref().map(|shared| shared.now());
+        let tls = identity.and_then(|identity| identity.connect_vouched(host));
+        let Some(tls) = tls else { return false };
+        self.secure(slot, Secured::new(tls, Stage::Open, true));
+        true
+    }
+
+    fn secure(&mut self, slot: u32, secured: Secured) {
+        let connection = &mut self.connections[slot];
+        connection.stage = Stage::Securing;
+        connection.secured = Some(Box::new(secured));
+    }
+
+    /// The octets that are to be read next, which for TLS lie in a record that is opened now.
+    pub(super) fn next_octets(&mut self, slot: u32) -> Result<Option<Span>, Progress> {
+        let connection = &self.connections[slot];
+        match &connection.secured {
+            None => Ok(self.pieces.first(&connection.inputs)),
+            Some(secured) if secured.window.is_some() => Ok(secured.window),
+            Some(_) => self.open_record(slot),
+        }
+    }
+
+    fn open_record(&mut self, slot: u32) -> Result<Option<Span>, Progress> {
+        loop {
+            // Handshakes write whole records of certificates.
+            let has_block =
+                self.connections[slot].stage == Stage::Open || self.pool.blocks_free() > 0;
+            if !has_block || !self.has_room() {
+                return Err(Progress::Park);
+            }
+            let Some(region) = self.ciphertext(slot) else {
+                return Ok(None);
+            };
+            let Some(secured) = &mut self.connections[slot].secured else {
+                return Ok(None);
+            };
+            let input = self.memory.octets_mut(region);
+            let step = secured.tls.read(input, &mut self.tls_out[..]);
+            match step {
+                Ok(Step::More(wanted)) => self.keep(slot, region, wanted as u32)?,
+                Ok(Step::Nothing(used)) => self.used_record(slot, used as u32),
+                Ok(Step::Send { used, bytes }) => {
+                    self.used_record(slot, used as u32);
+                    self.send_record(slot, bytes);
+                    if let Some(secured) = &mut self.connections[slot].secured {
+                        secured.has_to_say = true;
+                    }
+                }
+                Ok(Step::Octets { used, octets }) => {
+                    let window = Span {
+                        slot: region.slot,
+                        start: region.start + octets.start as u32,
+                        bytes: octets.len() as u32,
+                    };
+                    self.pool.hold(window.slot);
+                    let connection = &mut self.connections[slot];
+                    connection.at = window.start;
+                    connection.floor = 0;
+                    if let Some(secured) = &mut connection.secured {
+                        if let Some((last, end)) = secured.last
+                            && last == window.slot
+                        {
+                            connection.floor = end;
+                        }
+                        secured.window = Some(window);
+                        secured.last = Some((window.slot, window.end()));
+                    }
+                    self.used_record(slot, used as u32);
+                    return Ok(Some(window));
+                }
+                Ok(Step::Established(used)) => {
+                    self.used_record(slot, used as u32);
+                    return Err(self.established(slot));
+                }
+                Ok(Step::Closed) => {
+                    self.ended(slot, Cause::PeerClosed);
+                    return Err(Progress::Gone);
+                }
+                Err(broken) => {
+                    self.send_record(slot, broken.bytes);
+                    self.tls_failed(slot);
+                    return Err(Progress::Gone);
+                }
+            }
+        }
+    }
+
+    /// TLS cannot go on. The peer is told why, if there is a word for it.
+    fn tls_failed(&mut self, slot: u32) {
+        let connection = &self.connections[slot];
+        let counter = match connection.stage {
+            Stage::Securing => Counter::HandshakesFailed,
+            _ => Counter::Malformed,
+        };
+        self.metrics.add(counter, 1);
+        if let (Stage::Securing, Some((session, leg))) = (connection.stage, connection.owner) {
+            // Else it would be closed before the alert is out.
+            self.sessions[session].leg_mut(leg).stage = LegStage::Down;
+            self.drain(slot, None);
+            self.leg_down(session, leg, Cause::ProtocolError);
+        } else {
+            self.ended(slot, Cause::ProtocolError);
+        }
+    }
+
+    /// What is to be looked at next: the carry, once it has got what it wants, or the first input.
+    fn ciphertext(&mut self, slot: u32) -> Option<Span> {
+        loop {
+            let connection = &mut self.connections[slot];
+            let secured = connection.secured.as_mut()?;
+            let input = self.pieces.first(&connection.inputs);
+            let Some(carry) = &mut secured.carry else {
+                let has_to_say = std::mem::take(&mut secured.has_to_say);
+                let nothing = Span {
+                    slot: 0,
+                    start: 0,
+                    bytes: 0,
+                };
+                return input.or(has_to_say.then_some(nothing));
+            };
+            if secured.wanted == 0 {
+                return Some(carry.span());
+            }
+            let from = input?;
+            let bytes = from.bytes.min(secured.wanted);
+            secured.wanted -= bytes;
+            let to = carry.grow(bytes);
+            self.memory.copy(Span { bytes, ..from }, to);
+            self.used_input(slot, bytes);
+        }
+    }
+
+    /// A record is not whole: what there is of it waits in a block.
+    fn keep(&mut self, slot: u32, region: Span, wanted: u32) -> Result<(), Progress> {
+        let has_carry = |connection: &Connection| {
+            (connection.secured.as_ref()).is_some_and(|secured| secured.carry.is_some())
+        };
+        if region.bytes > 0 && !has_carry(&self.connections[slot]) {
+            let Some(block) = self.block_for_carry(slot) else {
+                if self.connections[slot].owner.is_some() {
+                    return Err(Progress::Park);
+                }
+                // Strangers do not wait for room: they would fill it with waiting.
+                self.close(slot);
+                return Err(Progress::Gone);
+            };
+            let mut carry = Carry {
+                slot: block,
+                bytes: 0,
+            };
+            self.memory.copy(region, carry.grow(region.bytes));
+            if let Some(secured) = &mut self.connections[slot].secured {
+                secured.carry = Some(carry);
+            }
+            self.used_input(slot, region.bytes);
+        }
+        if region.bytes + wanted > DATA_BYTES as u32 {
+            // A message of the handshake that is longer than any honest one.
+            self.metrics.add(Counter::HandshakesFailed, 1);
+            self.ended(slot, Cause::TooLarge);
+            return Err(Progress::Gone);
+        }
+        if let Some(secured) = &mut self.connections[slot].secured
+            && region.bytes > 0
+        {
+            secured.wanted = wanted;
+        }
+        Ok(())
+    }
+
+    /// So many octets of what was looked at are done with.
+    fn used_record(&mut self, slot: u32, bytes: u32) {
+        let Some(secured) = &mut self.connections[slot].secured else {
+            return;
+        };
+        let Some(carry) = &mut secured.carry else {
+            return self.used_input(slot, bytes);
+        };
+        let rest = carry.bytes - bytes;
+        if rest > 0 {
+            // Within a handshake only: after it, a carry holds one record and no more.
+            let octets = self.memory.octets_mut(carry.span());
+            octets.copy_within(bytes as usize.., 0);
+            carry.bytes = rest;
+            return;
+        }
+        let block = carry.slot;
+        secured.carry = None;
+        self.release(block);
+    }
+
+    /// So many octets of the first input are done with.
+    fn used_input(&mut self, slot: u32, bytes: u32) {
+        let connection = &mut self.connections[slot];
+        let Some(first) = self.pieces.first(&connection.inputs) else {
+            return;
+        };
+        if bytes < first.bytes {
+            if bytes > 0 {
+                self.pieces.shorten_first(&mut connection.inputs, bytes);
+            }
+            return;
+        }
+        self.pieces.pop(&mut connection.inputs);
+        if let Some(secured) = &mut connection.secured {
+            secured.last = None;
+        }
+        self.release(first.slot);
+    }
+
+    /// The octets of a record have been read.
+    pub(super) fn close_window(&mut self, slot: u32) {
+        if let Some(secured) = &mut self.connections[slot].secured
+            && let Some(window) = secured.window.take()
+        {
+            self.release(window.slot);
+        }
+    }
+
+    /// The handshake is done: the connection becomes what it was made for.
+    fn established(&mut self, slot: u32) -> Progress {
+        self.metrics.add(Counter::Handshakes, 1);
+        let connection = &mut self.connections[slot];
+        let Some(secured) = &connection.secured else {
+            return Progress::Gone;
+        };
+        connection.stage = secured.then;
+        match (connection.stage, connection.owner) {
+            (Stage::Open, Some((session, leg))) => {
+                self.leg_up(session, leg, slot);
+                self.greet(slot, session, leg);
+            }
+            _ => {
+                let deadline = self.now + UNBOUND_FOR.as_millis() as u64;
+                self.timers.set(slot, deadline);
+            }
+        }
+        Progress::Again
+    }
+
+    /// Has the first octets of `tls_out` sent.
+    fn send_record(&mut self, slot: u32, bytes: usize) {
+        if bytes == 0 || !self.connections[slot].is_written() {
+            return;
+        }
+        let Some(span) = self.arena(bytes) else {
+            return self.broken(slot, Cause::NoMemory);
+        };
+        self.memory
+            .octets_mut(span)
+            .copy_from_slice(&self.tls_out[..bytes]);
+        self.queue_sealed(slot, span);
+        self.want_send(slot);
+    }
+
+    fn queue_sealed(&mut self, slot: u32, span: Span) {
+        let connection = &mut self.connections[slot];
+        let taken = connection.sending;
+        let Some(secured) = &mut connection.secured else {
+            return self.release(span.slot);
+        };
+        let last = self.pieces.last_mut(&secured.sealed, taken);
+        if last.is_some_and(|last| last.slot == span.slot && last.end() == span.start) {
+            self.pieces.grow_last(&mut secured.sealed, span.bytes);
+            self.release(span.slot);
+        } else {
+            self.pieces.push(&mut secured.sealed, span);
+        }
+    }
+
+    /// Seals what waits to be sent, into records as large as may be, as far as there is room.
+    pub(super) fn seal(&mut self, slot: u32) {
+        loop {
+            let connection = &mut self.connections[slot];
+            let Some(secured) = &mut connection.secured else {
+                return;
+            };
+            let bytes = connection.out.octets().min(PLAIN_BYTES_MAX as u64) as usize;
+            let is_enough = secured.sealed.octets() >= SEALED_BYTES_MAX;
+            if !secured.tls.is_open() || bytes == 0 || is_enough {
+                return;
+            }
+            let (lead, tail) = secured.tls.around();
+            // Looked for first: what has been sealed must be sent, or the peer misses a number.
+            let wanted = KEY_UPDATE_BYTES_MAX + bytes + SEAL_BYTES_MAX;
+            let in_arena = match &self.arena {
+                Some(arena) => SLOT_BYTES - arena.used as usize,
+                None => 0,
+            };
+            // A quarter of the blocks is left for heads.
+            if in_arena < wanted && self.pool.blocks_free() <= self.settings.blocks / 4 {
+                return self.list_unsealed(slot);
+            }
+            let Ok(before) = secured.tls.before_data(&mut self.tls_out[..]) else {
+                return self.broken(slot, Cause::NoMemory);
+            };
+            self.send_record(slot, before);
+            let Some(span) = self.arena(lead + bytes + tail) else {
+                return self.broken(slot, Cause::NoMemory);
+            };
+            self.gather(slot, span.slot, span.start + lead as u32, bytes as u32);
+            let record = self.memory.octets_mut(span);
+            let sealed = match &mut self.connections[slot].secured {
+                Some(secured) => secured.tls.seal(record).is_ok(),
+                None => false,
+            };
+            if !sealed {
+                self.release(span.slot);
+                return self.broken(slot, Cause::Reset);
+            }
+            self.queue_sealed(slot, span);
+        }
+    }
+
+    /// Copies so many octets of what waits to be sent to one place.
+    fn gather(&mut self, slot: u32, to: u32, mut at: u32, bytes: u32) {
+        let end = at + bytes;
+        while at < end {
+            let connection = &mut self.connections[slot];
+            let Some(first) = self.pieces.first(&connection.out) else {
+                return;
+            };
+            let bytes = first.bytes.min(end - at);
+            let place = Span {
+                slot: to,
+                start: at,
+                bytes,
+            };
+            self.memory.copy(Span { bytes, ..first }, place);
+            at += bytes;
+            if bytes < first.bytes {
+                self.pieces.shorten_first(&mut connection.out, bytes);
+            } else {
+                self.pieces.pop(&mut connection.out);
+                self.release(first.slot);
+            }
+        }
+    }
+
+    fn list_unsealed(&mut self, slot: u32) {
+        if let Some(secured) = &mut self.connections[slot].secured
+            && !std::mem::replace(&mut secured.listed_unsealed, true)
+        {
+            self.unsealed.push(slot);
+        }
+    }
+
+    /// Lets those seal that found no room.
+    pub(super) fn retry_unsealed(&mut self) {
+        while let Some(slot) = self.unsealed.pop() {
+            let connection = self.connections.get_mut(slot);
+            if let Some(secured) = connection.and_then(|it| it.secured.as_mut()) {
+                secured.listed_unsealed = false;
+                self.want_send(slot);
+            }
+        }
+    }
+
+    /// All is sent: tells the peer that our direction ends. `false`: it needs no telling.
+    pub(super) fn say_close(&mut self, slot: u32) -> bool {
+        let Some(secured) = &mut self.connections[slot].secured else {
+            return false;
+        };
+        let is_told = std::mem::replace(&mut secured.said_close, true);
+        if is_told || self.pool.blocks_free() == 0 {
+            return false;
+        }
+        let bytes = secured.tls.close(&mut self.tls_out[..]);
+        if bytes == 0 {
+            return false;
+        }
+        self.send_record(slot, bytes);
+        true
+    }
+}
