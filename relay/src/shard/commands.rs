@@ -1,6 +1,6 @@
 //! What control asks for.
 
-use link::{Command, Counter, Leg, LegPolicy, LegSpec, Refusal, SessionId, Transport};
+use link::{Command, Counter, Leg, LegPolicy, LegSpec, Refusal, SessionId};
 
 use super::Shard;
 use super::listeners::Kind;

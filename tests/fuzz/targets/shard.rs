@@ -142,6 +142,7 @@ impl World<'_> {
             pending: 4,
             flow_bytes: 64 << 10,
             message_bytes_max: 16 << 10,
+            identity: None,
         };
         let memory = Memory::new(settings.slots()).expect("memory");
         let mut ring = FakeRing::new(u64::from(mode), memory.clone(), BUFFERS);
