@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::load::{self, Direction, Legs, Load, SIZE_MAX, SIZE_MIN};
+use crate::load::{self, Legs, Load, SIZE_MAX, SIZE_MIN};
 
 /// The loads that goals are set for, each with its goal: the relay's time for a message, as a
 /// multiple of the byte relay's.
@@ -141,14 +141,7 @@ impl Case {
 
     /// As the generator takes it: without responses, from leg A to leg B.
     pub fn load(self) -> Load {
-        Load {
-            sessions: self.sessions,
-            in_flight: self.in_flight,
-            size: self.size,
-            legs: Legs::TcpTcp,
-            direction: Direction::AToB,
-            responses: false,
-        }
+        Load::closed(self.size, self.sessions, self.in_flight, Legs::TCP_TCP)
     }
 }
 

@@ -308,22 +308,13 @@ mod tests {
 
     fn turn(relay: Relay, round: u32, cpu_us: f64) -> Turn {
         let load: Case = CASE.parse().unwrap();
-        let latencies = hdrhistogram::Histogram::<u64>::new(3).unwrap();
         let report = Report {
-            offered: (&load.load()).into(),
-            seconds: 1.0,
-            messages: 1000,
-            rate: 1000.0,
-            latency_us: (&latencies).into(),
+            offered: load.load(),
             relay_cpu_us_per_message: cpu_us,
             relay_load: 0.5,
             generator_load: 0.9,
             cores_load: vec![0.75, 1.0],
-            counted: None,
-            sent: 1000,
-            arrived: 1000,
-            faults: Default::default(),
-            faults_total: 0,
+            ..crate::load::sample_report()
         };
         let outcome = Outcome::Report(Box::new(report));
         Turn {

@@ -3,17 +3,19 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::traffic::{CONTENT_TYPE, LABEL_BYTES, Shape, write_hexadecimal};
+use super::traffic::{
+    CONTENT_TYPE, LABEL_BYTES, Shape, UNINTERRUPTIBLE_MAX, Written, flag_of, write_hexadecimal,
+};
 use crate::msrp::{ByteRange, FailureReport, Flag, Head};
 
 /// What went wrong, counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Faults {
     /// Messages that never arrived.
     pub lost: u64,
     /// Messages that arrived again.
     pub doubled: u64,
-    /// Messages that arrived before an earlier one.
+    /// Messages that arrived after a later one.
     pub reordered: u64,
     /// Messages with an octet or a field that is not as it was sent.
     pub changed: u64,
@@ -21,6 +23,8 @@ pub struct Faults {
     pub unexpected: u64,
     /// Responses that never arrived.
     pub unanswered: u64,
+    /// REPORTs of success that never arrived.
+    pub unreported: u64,
     /// Connections that ended before they should.
     pub ended: u64,
     /// The first that was seen, in words.
@@ -36,6 +40,7 @@ impl Faults {
             + self.changed
             + self.unexpected
             + self.unanswered
+            + self.unreported
             + self.ended
     }
 
@@ -47,6 +52,7 @@ impl Faults {
         self.changed += others.changed;
         self.unexpected += others.unexpected;
         self.unanswered += others.unanswered;
+        self.unreported += others.unreported;
         self.ended += others.ended;
         if self.first.is_none() {
             self.first = others.first;
@@ -70,13 +76,15 @@ impl fmt::Display for Faults {
             changed,
             unexpected,
             unanswered,
+            unreported,
             ended,
             first,
         } = self;
         write!(
             f,
             "{lost} lost, {doubled} doubled, {reordered} out of order, {changed} changed, \
-             {unexpected} unexpected, {unanswered} unanswered, {ended} connections ended early"
+             {unexpected} unexpected, {unanswered} unanswered, {unreported} unreported, {ended} \
+             connections ended early"
         )?;
         first
             .as_ref()
@@ -86,21 +94,38 @@ impl fmt::Display for Faults {
 
 /// A message on its way.
 struct InFlight {
-    number: u64,
-    sent_ns: u64,
+    written: Written,
+    from_ns: u64,
+    is_measured: bool,
 }
 
-/// The message that is being read.
+/// The message that is being read; its chunks follow each other.
 struct Current {
     number: u64,
+    /// Octets that have come.
     at: usize,
+    /// Where the chunk under way must end.
+    chunk_end: usize,
     is_changed: bool,
+}
+
+/// A message that is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// Its number.
+    pub number: u64,
+    /// Octets of its body.
+    pub size: usize,
+    /// When its time began; `None` if it is one too many.
+    pub from_ns: Option<u64>,
+    /// Whether its time counts.
+    pub is_measured: bool,
 }
 
 /// Checks one flow. It is told what is sent, and reads what arrives.
 pub struct Checker {
     shape: Shape,
-    /// The URIs a message must arrive with.
+    /// The paths a message must arrive with.
     to_path: String,
     from_path: String,
     in_flight: VecDeque<InFlight>,
@@ -108,6 +133,8 @@ pub struct Checker {
     /// Numbers below this were sent.
     sent: u64,
     arrived: u64,
+    /// One more than the highest number that has arrived.
+    expected: u64,
 }
 
 impl Checker {
@@ -121,16 +148,18 @@ impl Checker {
             current: None,
             sent: 0,
             arrived: 0,
+            expected: 0,
         }
     }
 
-    /// Message `number` is sent now.
-    pub fn sent(&mut self, number: u64, now_ns: u64) {
-        debug_assert_eq!(number, self.sent, "numbers have no gaps");
-        self.sent = number + 1;
+    /// A message is sent; its time runs from `from_ns`.
+    pub fn sent(&mut self, written: Written, from_ns: u64, is_measured: bool) {
+        debug_assert_eq!(written.number, self.sent, "numbers have no gaps");
+        self.sent = written.number + 1;
         self.in_flight.push_back(InFlight {
-            number,
-            sent_ns: now_ns,
+            written,
+            from_ns,
+            is_measured,
         });
     }
 
@@ -144,33 +173,38 @@ impl Checker {
         self.arrived
     }
 
-    /// A SEND with a body begins.
-    pub fn head(&mut self, head: &Head<'_>, faults: &mut Faults) {
+    /// A SEND with a body begins. `None`: it is nobody's.
+    pub fn head(&mut self, head: &Head<'_>, faults: &mut Faults) -> Option<()> {
         let number = head.message_id.and_then(|id| self.shape.number(id));
         let Some(number) = number else {
             faults.unexpected += 1;
             faults.note(|| format!("a message with the id {:?}", head.message_id));
             self.current = None;
-            return;
+            return None;
         };
-        let size = self.shape.size as u64;
-        let end = (size <= 2048).then_some(size);
+        let before = self
+            .current
+            .take()
+            .filter(|current| current.number == number);
+        let (at, was_changed) = before.map_or((0, false), |before| (before.at, before.is_changed));
+        let size = self.shape.size(number);
+        let chunk_end = at + self.shape.chunk_bytes(number, at);
         let range = ByteRange {
-            start: 1,
-            end,
-            total: Some(size),
+            start: at as u64 + 1,
+            end: (chunk_end - at <= UNINTERRUPTIBLE_MAX).then_some(chunk_end as u64),
+            total: Some(size as u64),
         };
-        let report = match self.shape.responses {
+        let failure_report = match self.shape.responses {
             true => FailureReport::Yes,
             false => FailureReport::No,
         };
         let wrong = [
-            (Some(head.tid) != head.message_id, "transaction id"),
+            (!self.is_transaction(head.tid, number, at), "transaction id"),
             (head.to_path != self.to_path, "To-Path"),
             (head.from_path != self.from_path, "From-Path"),
             (head.byte_range != Some(range), "Byte-Range"),
-            (head.failure_report != report, "Failure-Report"),
-            (head.success_report, "Success-Report"),
+            (head.failure_report != failure_report, "Failure-Report"),
+            (head.success_report != self.shape.reports, "Success-Report"),
             (head.content_type != Some(CONTENT_TYPE), "Content-Type"),
         ];
         let wrong = wrong.iter().find(|(is_wrong, _)| *is_wrong);
@@ -179,9 +213,23 @@ impl Checker {
         }
         self.current = Some(Current {
             number,
-            at: 0,
-            is_changed: wrong.is_some(),
+            at,
+            chunk_end,
+            is_changed: was_changed || wrong.is_some(),
         });
+        Some(())
+    }
+
+    /// Whether a chunk's transaction is the one it was sent with, as far as that is still known.
+    fn is_transaction(&self, tid: &str, number: u64, at: usize) -> bool {
+        let is_it = |message: &&InFlight| message.written.number == number;
+        let Some(transaction) = self.shape.number(tid) else {
+            return false;
+        };
+        // A flow's messages arrive in order: it is the first.
+        self.in_flight.iter().find(is_it).is_none_or(|message| {
+            message.written.transaction + (at / self.shape.chunk) as u64 == transaction
+        })
     }
 
     /// A piece of its body.
@@ -189,6 +237,9 @@ impl Checker {
         let Some(current) = &mut self.current else {
             return;
         };
+        let fits = current.chunk_end - current.at.min(current.chunk_end);
+        let is_longer = piece.len() > fits;
+        piece = &piece[..piece.len().min(fits)];
         if current.at < LABEL_BYTES {
             let mut label = [0; LABEL_BYTES];
             write_hexadecimal(&mut label, current.number);
@@ -196,58 +247,64 @@ impl Checker {
             current.compare(&label[current.at..current.at + part.len()], part, faults);
             piece = rest;
         }
-        let fits = piece.len().min(self.shape.size.saturating_sub(current.at));
-        let expected = self.shape.pattern.part(current.number, current.at, fits);
-        let (part, surplus) = piece.split_at(fits);
-        current.compare(expected, part, faults);
-        if !surplus.is_empty() {
+        let (number, at) = (current.number, current.at);
+        let expected = self.shape.pattern.part(number, at, piece.len());
+        current.compare(expected, piece, faults);
+        if is_longer {
             current.is_changed = true;
-            faults.note(|| format!("message {} is longer than it was", current.number));
+            faults.note(|| format!("message {number} has a chunk that is longer than it was"));
         }
     }
 
-    /// It is over. Gives when it was sent, if it is one that was on its way.
-    pub fn end(&mut self, flag: Flag, faults: &mut Faults) -> Option<u64> {
-        let current = self.current.take()?;
-        let number = current.number;
-        if current.at != self.shape.size || flag != Flag::Last {
-            let (at, size) = (current.at, self.shape.size);
+    /// A chunk is over. Gives the message, if it was the last.
+    pub fn end(&mut self, flag: Flag, faults: &mut Faults) -> Option<Arrived> {
+        let mut current = self.current.take()?;
+        let (number, size) = (current.number, self.shape.size(current.number));
+        let expected = flag_of(current.chunk_end == size);
+        if current.at != current.chunk_end || flag != expected {
+            let at = current.at;
             faults.note(|| format!("message {number} ended {flag:?} after {at} of {size} octets"));
+            current.is_changed = true;
         }
-        let is_whole = current.at == self.shape.size && flag == Flag::Last;
-        faults.changed += u64::from(current.is_changed || !is_whole);
-        match self
-            .in_flight
-            .iter()
-            .position(|message| message.number == number)
-        {
-            Some(position) => {
-                if position > 0 {
-                    faults.reordered += 1;
-                    faults.note(|| format!("message {number} overtook {position} others"));
-                }
-                self.arrived += 1;
-                self.in_flight
-                    .remove(position)
-                    .map(|message| message.sent_ns)
+        let mut in_flight = self.in_flight.iter().map(|message| message.written.number);
+        let position = in_flight.position(|other| other == number);
+        if flag == Flag::More && position.is_some() {
+            self.current = Some(current);
+            return None;
+        }
+        faults.changed += u64::from(current.is_changed);
+        let message = position.and_then(|position| {
+            if number < self.expected {
+                faults.reordered += 1;
+                faults.note(|| format!("message {number} arrived after a later one"));
             }
+            self.expected = self.expected.max(number + 1);
+            self.arrived += 1;
+            self.in_flight.remove(position)
+        });
+        match &message {
+            Some(_) => {}
             None if number < self.sent => {
                 faults.doubled += 1;
                 faults.note(|| format!("message {number} arrived again"));
-                None
             }
             None => {
                 faults.unexpected += 1;
                 faults.note(|| format!("message {number} arrived and was never sent"));
-                None
             }
         }
+        Some(Arrived {
+            number,
+            size,
+            from_ns: message.as_ref().map(|message| message.from_ns),
+            is_measured: message.is_some_and(|message| message.is_measured),
+        })
     }
 
     /// Nothing more will come: what is still on its way is lost.
     pub fn finish(&mut self, faults: &mut Faults) {
         if let Some(first) = self.in_flight.front() {
-            faults.note(|| format!("message {} never arrived", first.number));
+            faults.note(|| format!("message {} never arrived", first.written.number));
         }
         faults.lost += self.in_flight.len() as u64;
         self.in_flight.clear();
@@ -275,6 +332,8 @@ impl Current {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::framing::Framing;
+    use crate::load::offer::{Legs, Load};
     use crate::load::traffic::{Pattern, Writer};
     use crate::msrp::{Event, Reader};
 
@@ -283,21 +342,35 @@ mod tests {
     const RELAY_OUT: &str = "msrp://r.example:2/out;tcp";
     const RECEIVER: &str = "msrp://b.example:3/receiver;tcp";
 
-    /// Sends `messages` through a relay that rewrites paths and then does what `harm` does to the
-    /// frames; gives what the checker found.
+    /// One size, and octets of a chunk at most.
+    fn load(size: usize, chunk: Option<usize>) -> Load {
+        let mut load = Load::closed(size, 1, 1, Legs::TCP_TCP);
+        load.chunk = chunk;
+        load
+    }
+
+    /// Sends twenty messages through a relay that rewrites paths and then does what `harm` does to
+    /// the chunks; gives what the checker found.
     fn through(size: usize, harm: impl FnOnce(&mut Vec<Vec<u8>>)) -> Faults {
-        let shape = Shape::new(7, size, false, Pattern::new(size));
+        through_in_chunks(&load(size, None), harm)
+    }
+
+    fn through_in_chunks(load: &Load, harm: impl FnOnce(&mut Vec<Vec<u8>>)) -> Faults {
+        let shape = Shape::new(7, load, Pattern::new(load.sizes.max()));
         let mut writer = Writer::new(shape.clone(), SENDER, RELAY_IN);
         let mut checker = Checker::new(shape, RECEIVER, RELAY_OUT);
         let mut frames: Vec<Vec<u8>> = Vec::new();
         for _ in 0..20 {
-            let mut frame = Vec::new();
-            checker.sent(writer.write(&mut frame), 1);
-            assert_eq!(frame.len(), writer.bytes());
-            let body = memchr::memmem::find(&frame, b"\r\n\r\n").unwrap();
-            let head = String::from_utf8(frame[..body].to_vec()).unwrap();
-            let head = head.replace(RELAY_IN, RECEIVER).replace(SENDER, RELAY_OUT);
-            frames.push([head.as_bytes(), &frame[body..]].concat());
+            let mut message = Vec::new();
+            checker.sent(writer.write(&mut Framing::Tcp, &mut message), 1, true);
+            let starts = memchr::memmem::find_iter(&message, b"MSRP f0000007");
+            let starts: Vec<usize> = starts.chain([message.len()]).collect();
+            for chunk in starts.windows(2).map(|pair| &message[pair[0]..pair[1]]) {
+                let body = memchr::memmem::find(chunk, b"\r\n\r\n").unwrap();
+                let head = String::from_utf8(chunk[..body].to_vec()).unwrap();
+                let head = head.replace(RELAY_IN, RECEIVER).replace(SENDER, RELAY_OUT);
+                frames.push([head.as_bytes(), &chunk[body..]].concat());
+            }
         }
         harm(&mut frames);
         let mut faults = Faults::default();
@@ -307,7 +380,7 @@ mod tests {
             reader.filled(piece.len());
             while let Some(event) = reader.event().unwrap() {
                 match event {
-                    Event::Head(head) => checker.head(&head, &mut faults),
+                    Event::Head(head) => drop(checker.head(&head, &mut faults)),
                     Event::Body(piece) => checker.body(piece, &mut faults),
                     Event::End(flag) => drop(checker.end(flag, &mut faults)),
                 }
@@ -315,6 +388,36 @@ mod tests {
         }
         checker.finish(&mut faults);
         faults
+    }
+
+    #[test]
+    fn chunks_are_checked_one_by_one() {
+        let in_chunks = load(5000, Some(2000));
+        let good = through_in_chunks(&in_chunks, |frames| assert_eq!(frames.len(), 60));
+        assert_eq!(good, Faults::default());
+        let middle_gone = through_in_chunks(&in_chunks, |frames| drop(frames.remove(4)));
+        assert_eq!(
+            (middle_gone.changed, middle_gone.total()),
+            (1, 1),
+            "{middle_gone}"
+        );
+        let last_gone = through_in_chunks(&in_chunks, |frames| drop(frames.remove(5)));
+        assert_eq!((last_gone.lost, last_gone.total()), (1, 1), "{last_gone}");
+        let swapped = through_in_chunks(&in_chunks, |frames| frames.swap(3, 4));
+        assert!(swapped.total() > 0, "{swapped}");
+        let last_twice =
+            through_in_chunks(&in_chunks, |frames| frames.insert(6, frames[5].clone()));
+        assert!(last_twice.doubled == 1, "{last_twice}");
+        let first_twice =
+            through_in_chunks(&in_chunks, |frames| frames.insert(4, frames[3].clone()));
+        assert!(first_twice.total() > 0, "{first_twice}");
+    }
+
+    #[test]
+    fn sizes_that_vary_are_known_to_both_ends() {
+        let mut mixed = load(300, Some(4096));
+        mixed.sizes = "16:1,300:1,2048:1,2049:1,70000:1".parse().unwrap();
+        assert_eq!(through_in_chunks(&mixed, |_| ()), Faults::default());
     }
 
     #[test]

@@ -1,38 +1,48 @@
-//! `causeway-bench media`: a closed load over a relay, every octet checked.
+//! `causeway-bench media`: a load over a relay, every octet checked.
 //!
 //! ```text
-//! settings ▶ process (the relay) ▶ stub (its control) ▶ executors, a task per session ▶ report
+//! settings ▶ process (the relay) ▶ stub (its control) ▶ executors: a crew of sessions each ▶ report
+//! crew: poller ▶ line (TCP, TLS, WebSocket) ▶ session ▶ checker;  schedule ▶ session ▶ line
 //! ```
 //! The generator shares only the link's vocabulary with the relay: its MSRP is that of the bench,
-//! its frame heads are tungstenite's, its threads are glommio's. The same load can be offered to a
-//! forwarder, which knows no sessions (`through`). Not here: open load (a schedule), TLS.
+//! its frame heads are tungstenite's, its TLS is rustls' own, its threads are glommio's. The same
+//! load can be offered to a forwarder, which knows no sessions (`through`).
 
+mod chance;
 mod checker;
+mod crew;
 mod executor;
 mod framing;
-mod outgoing;
+mod line;
+mod offer;
+mod phase;
+mod plan;
+mod poller;
 mod process;
 mod report;
 mod run;
+mod schedule;
 mod session;
 mod settings;
 mod stub;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod through;
+mod tls;
 mod traffic;
 
 use std::process::ExitCode;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+pub use offer::{Legs, Load, Offer, SIZE_MAX, SIZE_MIN};
 pub use process::{Forwarder, Front};
-pub use report::Report;
+#[cfg(test)]
+pub use report::tests::report as sample_report;
+pub use report::{Report, Verdict};
 pub use run::{run, run_through};
-pub use settings::{
-    Arguments, Direction, Legs, Load, Offer, Relay, SIZE_MAX, SIZE_MIN, beside_this_program,
-    seconds,
-};
+pub use settings::{Arguments, Relay, beside_this_program, seconds};
 
 /// Descriptors beside two for each session.
 const DESCRIPTORS_SPARE: u64 = 256;
@@ -54,10 +64,15 @@ pub fn main(arguments: Arguments) -> ExitCode {
             return refuse(&format!("can't write {}: {error}", path.display()));
         }
     }
-    if report.faults_total == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    exit_code(&report.verdict)
+}
+
+/// How the program ends.
+pub fn exit_code(verdict: &Verdict) -> ExitCode {
+    match verdict {
+        Verdict::Good => ExitCode::SUCCESS,
+        Verdict::Bad => ExitCode::FAILURE,
+        Verdict::None(_) => ExitCode::from(3),
     }
 }
 

@@ -215,6 +215,15 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Its memory in KiB, what it shares with others divided between them.
+    pub fn memory_kib(self) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.0)).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    }
+}
+
 /// The processes that a process has started, and those that they have.
 fn descendants(process: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -9,17 +9,27 @@ use std::time::{Duration, Instant};
 use link::Counter;
 
 use super::checker::Faults;
-use super::executor::{Executor, Phase, Route, Shared, Tally};
+use super::crew::Route;
+use super::executor::Executor;
+use super::offer::{Load, Offer};
+use super::phase::{Limits, Phase, Shared};
 use super::process::{self, CoreTime, Forwarder, Process, Relaying};
-use super::report::{Counted, Report};
-use super::settings::{Offer, Relay};
+use super::report::{Counted, Moment, Report, Verdict};
+use super::settings::Relay;
 use super::stub::{Closed, Stub};
+use super::tally::Tally;
 use super::through::Meeting;
 
 /// No message for so long means that the relay stands still.
 const STANDSTILL: Duration = Duration::from_secs(10);
 /// The relay publishes its counters now and then; a last look waits for it.
 const PUBLISHING: Duration = Duration::from_millis(300);
+/// How long a thread of the generator may go without a turn.
+const STUCK: Duration = Duration::from_secs(10);
+/// How much longer than the threads' own deadlines the main thread waits for them.
+const GRACE: Duration = Duration::from_secs(5);
+/// The parts in which a run's progress is kept.
+const MOMENT: Duration = Duration::from_secs(1);
 /// How long a thread may take until it listens.
 const LISTENING: Duration = Duration::from_secs(10);
 /// How the relay's shards are called.
@@ -34,6 +44,7 @@ struct Reading {
     messages: u64,
     relay_cpu_ns: u64,
     own_cpu_ns: u64,
+    work_ns: u64,
     enters: u64,
     sends: u64,
     allocations: u64,
@@ -58,6 +69,37 @@ struct Run<'a> {
     sessions: Sessions,
     shared: Arc<Shared>,
     executors: usize,
+    timeline: Vec<Moment>,
+    watch: Watch,
+}
+
+/// Sees to it that no thread hangs unseen.
+struct Watch {
+    turns: Vec<(u64, Instant)>,
+}
+
+impl Watch {
+    fn new(threads: usize) -> Watch {
+        Watch {
+            turns: vec![(0, Instant::now()); threads],
+        }
+    }
+
+    /// The error names the thread that has not turned for too long.
+    fn look(&mut self, shared: &Shared, now: Instant, what: &str) -> Result<(), String> {
+        for (number, (last, seen)) in self.turns.iter_mut().zip(&shared.threads).enumerate() {
+            let turns = seen.turns.load(Ordering::Relaxed);
+            if turns != last.0 {
+                *last = (turns, now);
+            } else if now.duration_since(last.1) > STUCK {
+                let seconds = STUCK.as_secs();
+                return Err(format!(
+                    "thread {number} of the generator has hung for {seconds} s while {what}: its                      core is not free, or the kernel does not return"
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Offers a load to Causeway's relay.
@@ -83,12 +125,12 @@ pub fn run(offer: &Offer, relay: &Relay) -> Result<Report, String> {
     };
     let plans = stub.create(load)?;
     let executors = offer.cores.len().min(plans.len());
-    let shared = Arc::new(Shared::new(executors));
+    let shared = Arc::new(Shared::new(executors, Limits::of(load.sessions)));
     let mut threads = Vec::new();
     for (number, &core) in offer.cores.iter().take(executors).enumerate() {
         let own = plans.iter().skip(number).step_by(executors);
         let route = Route::Link(own.cloned().collect());
-        let thread = Executor::start(number, core, route, *load, shared.clone());
+        let thread = Executor::start(number, core, route, load.clone(), shared.clone());
         threads.push(thread?);
     }
     let run = Run {
@@ -99,6 +141,8 @@ pub fn run(offer: &Offer, relay: &Relay) -> Result<Report, String> {
         sessions: Sessions::Linked(Box::new(stub)),
         shared,
         executors,
+        timeline: Vec::new(),
+        watch: Watch::new(executors),
     };
     run.finish(threads)
 }
@@ -110,10 +154,14 @@ pub fn run_through(
     start: &dyn Fn(SocketAddr) -> Result<Forwarder, String>,
 ) -> Result<Report, String> {
     super::raise_descriptors(offer.load.sessions)?;
-    let core = offer.cores.first().copied().unwrap_or(0);
-    let (shared, meeting) = (Arc::new(Shared::new(1)), Arc::new(Meeting::default()));
+    let limits = Limits::of(offer.load.sessions);
+    let (shared, meeting) = (
+        Arc::new(Shared::new(1, limits)),
+        Arc::new(Meeting::default()),
+    );
     let route = Route::Through(meeting.clone());
-    let thread = Executor::start(0, core, route, offer.load, shared.clone())?;
+    let core = offer.cores.first().copied().unwrap_or(0);
+    let thread = Executor::start(0, core, route, offer.load.clone(), shared.clone())?;
     let until = Instant::now() + LISTENING;
     let back = loop {
         match meeting.back() {
@@ -141,6 +189,8 @@ pub fn run_through(
         sessions: Sessions::Forwarded(Some(forwarder)),
         shared,
         executors: 1,
+        timeline: Vec::new(),
+        watch: Watch::new(1),
     };
     run.finish(vec![thread])
 }
@@ -156,36 +206,52 @@ impl Run<'_> {
         if measured.is_err() {
             self.shared.set_phase(Phase::Abort);
         }
-        let tallies: Vec<Result<Tally, String>> = threads.into_iter().map(Executor::join).collect();
+        let tallies = self.join(threads);
         self.progress_done();
         match measured {
-            Ok((before, after, closed)) => self.report(&before, &after, closed.as_deref(), tallies),
+            Ok((before, after, closed)) => {
+                self.report(&before, &after, closed.as_deref(), tallies?)
+            }
             // What a thread says is nearer to the cause.
-            Err(why) => Err(tallies.into_iter().find_map(own_reason).unwrap_or(why)),
+            Err(why) => {
+                let own = tallies.ok().into_iter().flatten().find_map(own_reason);
+                Err(own.unwrap_or(why))
+            }
         }
+    }
+
+    /// Waits for the threads, unless one hangs.
+    fn join(&self, threads: Vec<Executor>) -> Result<Vec<Result<Tally, String>>, String> {
+        let until = Instant::now() + self.shared.limits.closing + GRACE;
+        while self.shared.ended.load(Ordering::Acquire) < threads.len() {
+            if Instant::now() > until {
+                return Err("a thread of the generator does not end".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(threads.into_iter().map(Executor::join).collect())
     }
 
     /// Moves the threads from phase to phase.
     fn measure(&mut self) -> Result<(Reading, Reading, Option<Vec<Closed>>), String> {
         let shared = self.shared.clone();
-        self.until(
-            |run| run.shared.bound.load(Ordering::Acquire) == run.executors,
-            "connecting",
-        )?;
+        let limits = shared.limits;
+        let is_bound = |run: &Self| run.shared.bound.load(Ordering::Acquire) == run.executors;
+        self.until(is_bound, limits.binding, "connecting")?;
         if let Sessions::Linked(stub) = &mut self.sessions {
             stub.wait_bound()?;
         }
         shared.set_phase(Phase::WarmUp);
         self.flow(self.offer.warm_up, "warming up")?;
+        self.timeline.clear();
+        shared.take_slowest_ns();
         let before = self.reading()?;
         shared.set_phase(Phase::Measure);
         self.flow(self.offer.duration, "measuring")?;
         let after = self.reading()?;
         shared.set_phase(Phase::Drain);
-        self.until(
-            |run| run.shared.drained.load(Ordering::Acquire) == run.executors,
-            "draining",
-        )?;
+        let is_drained = |run: &Self| run.shared.drained.load(Ordering::Acquire) == run.executors;
+        self.until(is_drained, limits.draining, "draining")?;
         shared.set_phase(Phase::Close);
         let closed = match &mut self.sessions {
             Sessions::Linked(stub) => Some(stub.delete()?),
@@ -197,34 +263,78 @@ impl Run<'_> {
         Ok((before, after, closed))
     }
 
-    fn until(&mut self, done: impl Fn(&Self) -> bool, what: &str) -> Result<(), String> {
+    fn until(
+        &mut self,
+        done: impl Fn(&Self) -> bool,
+        limit: Duration,
+        what: &str,
+    ) -> Result<(), String> {
+        let until = Instant::now() + limit + GRACE;
         while !done(self) {
-            if self.shared.ended.load(Ordering::Acquire) > 0 {
-                return Err(format!("a thread of the generator gave up while {what}"));
+            self.look(what)?;
+            if Instant::now() > until {
+                return Err(format!("the generator's threads do not end {what}"));
             }
-            self.progress(what);
             self.listen(Duration::from_millis(20))?;
         }
         Ok(())
     }
 
+    /// Whether all threads are alive; shows how far they are.
+    fn look(&mut self, what: &str) -> Result<(), String> {
+        if self.shared.ended.load(Ordering::Acquire) > 0 {
+            return Err(format!("a thread of the generator gave up while {what}"));
+        }
+        self.watch.look(&self.shared, Instant::now(), what)?;
+        self.progress(what);
+        Ok(())
+    }
+
     /// Lets the load flow for a while.
     fn flow(&mut self, duration: Duration, what: &str) -> Result<(), String> {
-        let until = Instant::now() + duration;
+        let begin = Instant::now();
+        let until = begin + duration;
         let mut last = (self.shared.total(), Instant::now());
+        let mut moment = (begin, last.0, self.relay.cpu_ns(self.relay_threads)?);
         while Instant::now() < until {
             let rest = until.saturating_duration_since(Instant::now());
-            self.listen(rest.min(Duration::from_millis(200)))?;
-            self.progress(what);
+            let next = (moment.0 + MOMENT).saturating_duration_since(Instant::now());
+            self.listen(rest.min(next).min(Duration::from_millis(200)))?;
+            self.look(what)?;
             let total = self.shared.total();
+            if moment.0.elapsed() >= MOMENT {
+                moment = self.moment(begin, moment)?;
+            }
             if total != last.0 {
                 last = (total, Instant::now());
-            } else if last.1.elapsed() > STANDSTILL {
+            } else if last.1.elapsed() > STANDSTILL && !self.offer.load.pace.is_open() {
                 // Nobody gave up, so what is on its way is lost: draining will count it.
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Keeps how it went since the last moment.
+    fn moment(
+        &mut self,
+        begin: Instant,
+        (at, messages, cpu_ns): (Instant, u64, u64),
+    ) -> Result<(Instant, u64, u64), String> {
+        let now = (
+            Instant::now(),
+            self.shared.total(),
+            self.relay.cpu_ns(self.relay_threads)?,
+        );
+        let arrived = now.1 - messages;
+        self.timeline.push(Moment {
+            at: now.0.duration_since(begin).as_secs_f64(),
+            rate: arrived as f64 / now.0.duration_since(at).as_secs_f64(),
+            relay_cpu_us_per_message: (now.2 - cpu_ns) as f64 / 1000.0 / arrived.max(1) as f64,
+            latency_max_us: self.shared.take_slowest_ns() as f64 / 1000.0,
+            relay_memory_kib: self.relay.memory_kib().unwrap_or(0),
+        });
+        Ok(now)
     }
 
     /// Waits, and hears what the relay has to say.
@@ -251,6 +361,7 @@ impl Run<'_> {
             messages: self.shared.total(),
             relay_cpu_ns: self.relay.cpu_ns(self.relay_threads)?,
             own_cpu_ns: Process::own().cpu_ns("load-")?,
+            work_ns: self.shared.sum(|seen| &seen.work_ns),
             enters: self.counter(Counter::Enters),
             sends: self.counter(Counter::Sends),
             allocations: self.counter(Counter::Allocations),
@@ -265,17 +376,13 @@ impl Run<'_> {
         closed: Option<&[Closed]>,
         tallies: Vec<Result<Tally, String>>,
     ) -> Result<Report, String> {
-        let mut whole = Tally::new(0);
+        let is_open = self.offer.load.pace.is_open();
+        let mut whole = Tally::new(0, is_open);
         for tally in tallies {
-            let tally = tally?;
-            let added = whole.latency.add(&tally.latency);
-            added.map_err(|error| format!("latencies: {error}"))?;
-            whole.faults.add(tally.faults);
-            whole.sent += tally.sent;
-            whole.arrived += tally.arrived;
+            whole.add(tally?)?;
         }
         let counted = closed.map(|closed| {
-            compare_counts(closed, whole.arrived, &mut whole.faults);
+            compare_counts(closed, &self.offer.load, whole.arrived, &mut whole.faults);
             std::thread::sleep(PUBLISHING);
             self.counted(before, after)
         });
@@ -285,15 +392,19 @@ impl Run<'_> {
         let relay_ns = after.relay_cpu_ns - before.relay_cpu_ns;
         let own_ns = after.own_cpu_ns - before.own_cpu_ns;
         let busy = |ns: u64, cores: usize| ns as f64 / 1e9 / seconds / cores as f64;
-        Ok(Report {
-            offered: (&self.offer.load).into(),
+        let lateness_us = is_open.then(|| (&whole.lateness).into());
+        let mut report = Report {
+            offered: self.offer.load.clone(),
             seconds,
             messages,
             rate: messages as f64 / seconds,
             latency_us: (&whole.latency).into(),
+            lateness_us,
             relay_cpu_us_per_message: each(relay_ns) / 1000.0,
             relay_load: busy(relay_ns, self.relay_cores),
+            generator_cpu_us_per_message: each(own_ns) / 1000.0,
             generator_load: busy(own_ns, self.executors),
+            generator_work: busy(after.work_ns - before.work_ns, self.executors),
             cores_load: before
                 .cores
                 .iter()
@@ -301,11 +412,17 @@ impl Run<'_> {
                 .map(CoreTime::load)
                 .collect(),
             counted,
+            timeline: std::mem::take(&mut self.timeline),
             sent: whole.sent,
             arrived: whole.arrived,
+            responses: whole.responses,
+            reports: whole.reports,
             faults_total: whole.faults.total(),
             faults: whole.faults,
-        })
+            verdict: Verdict::Good,
+        };
+        report.verdict = report.judge();
+        Ok(report)
     }
 
     /// What the relay has counted between two readings.
@@ -335,15 +452,20 @@ impl Run<'_> {
     }
 }
 
-/// The relay must have counted as many messages as arrived. It may count the SENDs without a body
-/// that it passes on, two for each session.
-fn compare_counts(closed: &[Closed], arrived: u64, faults: &mut Faults) {
+/// The relay must have counted as many messages as arrived: it counts chunks, and those of a
+/// message that is in several cannot be told from here when sizes are mixed. It may count the
+/// SENDs without a body that it passes on, two for each session.
+fn compare_counts(closed: &[Closed], load: &Load, arrived: u64, faults: &mut Faults) {
     let counted = |one: &Closed| one.counts.messages_a_to_b + one.counts.messages_b_to_a;
     let counted: u64 = closed.iter().map(counted).sum();
     let greetings = 2 * closed.len() as u64;
-    if !(arrived..=arrived + greetings).contains(&counted) {
+    let chunks = |size: usize| size.div_ceil(load.chunk.unwrap_or(usize::MAX)) as u64;
+    let chunks = load.sizes.list().iter().map(|(size, _)| chunks(*size));
+    let (least, most) = (chunks.clone().min().unwrap_or(1), chunks.max().unwrap_or(1));
+    if !(arrived * least..=arrived * most + greetings).contains(&counted) {
         faults.unexpected += 1;
-        faults.note(|| format!("the relay counted {counted} messages, and {arrived} arrived"));
+        faults
+            .note(|| format!("the relay counted {counted} chunks, and {arrived} messages arrived"));
     }
     let others = closed
         .iter()
@@ -351,5 +473,34 @@ fn compare_counts(closed: &[Closed], arrived: u64, faults: &mut Faults) {
     if let Some(other) = others {
         faults.unexpected += 1;
         faults.note(|| format!("a session was deleted and ended with {:?}", other.cause));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_hangs_is_named() {
+        let shared = Shared::new(2, Limits::of(1));
+        let mut watch = Watch::new(2);
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let turn = |thread: usize| shared.threads[thread].turns.fetch_add(1, Ordering::Relaxed);
+        for second in 0..30 {
+            turn(0);
+            turn(1);
+            assert_eq!(watch.look(&shared, after(second), "measuring"), Ok(()));
+        }
+        for second in 30..39 {
+            turn(0);
+            assert_eq!(watch.look(&shared, after(second), "measuring"), Ok(()));
+        }
+        turn(0);
+        let why = watch.look(&shared, after(40), "measuring").unwrap_err();
+        assert!(
+            why.starts_with("thread 1 of the generator has hung"),
+            "{why}"
+        );
     }
 }

@@ -1,39 +1,48 @@
-//! One session under load: both of its connections, driven by one task.
+//! One session under load: both of its connections, and a flow of messages each way.
 //!
-//! The task reads everything that can be read. What it causes to be written is left for the
-//! thread's [`super::outgoing`] task, so that messages which are ready together share a system call.
+//! Reads everything that can be read. What that causes to be written is left for the end of the
+//! thread's turn, so that messages which are ready together share a system call.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
 
-use futures_util::io::{AsyncRead, AsyncWrite};
-use glommio::net::TcpStream;
-
-use super::checker::Checker;
-use super::executor::{Phase, Shared, Tally};
+use super::checker::{Arrived, Checker};
 use super::framing::{Fed, Framing};
-use super::settings::Load;
-use super::stub::{LegPlan, Plan};
+use super::line::{Line, Progress, Received};
+use super::offer::{Direction, Load, Pace};
+use super::phase::{Phase, Shared};
+use super::plan::{LegPlan, Plan};
+use super::poller::News;
+use super::tally::Tally;
+use super::tls::Client;
 use super::traffic::{Pattern, Shape, Writer};
-use crate::msrp::{Event, Head, Kind, Reader, writer};
+use crate::msrp::{ByteRange, Event, Head, Kind, Reader, writer};
 
 /// Rounds of reading before other sessions have their turn.
 const ROUNDS: usize = 4;
+/// The transaction ids of what says who a leg is.
+const GREETINGS: [&str; 2] = ["greetingA", "greetingB"];
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub enum Stage {
     /// The first SENDs are not answered yet.
     Binding,
     /// Bound, or running.
     Bound,
     /// Everything that was sent has arrived, and nothing more will be.
     Drained,
+    /// Both connections have ended.
+    Over,
+}
+
+/// What a session needs of its thread in a turn.
+pub struct Turn<'a> {
+    /// What all threads do.
+    pub phase: Phase,
+    /// The clock, and what other threads see of this one.
+    pub shared: &'a Shared,
+    /// What is counted.
+    pub tally: &'a mut Tally,
 }
 
 /// What is being read on a leg.
@@ -45,25 +54,12 @@ enum Current {
     Greeting(writer::Answer),
 }
 
-/// One connection.
-pub struct Connection {
-    /// To the relay.
-    pub stream: TcpStream,
-    /// How MSRP travels on it.
-    pub framing: Framing,
-}
-
 struct Leg {
-    stream: TcpStream,
-    framing: Framing,
+    line: Option<Line>,
     reader: Reader,
-    outbox: Vec<u8>,
-    written: usize,
-    own_uri: String,
-    relay_uri: String,
-    greeting: String,
+    plan: LegPlan,
     is_greeted: bool,
-    is_ended: bool,
+    has_said_hello: bool,
     current: Current,
 }
 
@@ -72,8 +68,11 @@ struct Flow {
     shape: Shape,
     writer: Writer,
     checker: Checker,
-    /// Numbers of messages whose 200 has not come.
-    unanswered: VecDeque<u64>,
+    /// Transactions whose 200 has not come; `true`: the last of its message.
+    unanswered: VecDeque<(u64, bool)>,
+    unanswered_messages: usize,
+    /// Messages whose REPORT has not come.
+    unreported: VecDeque<u64>,
 }
 
 /// One session.
@@ -81,187 +80,314 @@ pub struct Session {
     legs: [Leg; 2],
     flows: Vec<Flow>,
     stage: Stage,
-    in_flight: usize,
-    waker: Option<Waker>,
-    shared: Arc<Shared>,
-    tally: Rc<RefCell<Tally>>,
+    pace: Pace,
+    direction: Direction,
+    /// Draws directions, if they are mixed.
+    chance: super::chance::Chance,
+    /// Whether its thread has noted that it must be read, or written.
+    pub is_listed: [bool; 2],
 }
 
 impl Session {
-    /// A session over two connections; the first thing it does is to say who it is. RFC 4975, 5.4.
-    pub fn new(
-        plan: &Plan,
-        connections: [Connection; 2],
-        load: &Load,
-        pattern: &Pattern,
-        shared: Arc<Shared>,
-        tally: Rc<RefCell<Tally>>,
-    ) -> Session {
-        let capacity = 2 * load.size.min(64 * 1024) + 4096;
-        let [a, b] = connections;
-        let legs = [
-            Leg::new(a, &plan.legs[0], 0, capacity),
-            Leg::new(b, &plan.legs[1], 1, capacity),
-        ];
+    /// A session that has no connections yet.
+    pub fn new(plan: Plan, load: &Load, pattern: &Pattern) -> Session {
         let flow = |&from: &usize| {
-            let number = plan.index * 2 + from as u32;
-            let shape = Shape::new(number, load.size, load.responses, pattern.clone());
+            let shape = Shape::new(plan.index * 2 + from as u32, load, pattern.clone());
             let (sender, receiver) = (&plan.legs[from], &plan.legs[1 - from]);
             Flow {
                 from,
-                writer: Writer::new(shape.clone(), &sender.own_uri, &sender.relay_uri),
+                writer: Writer::new(shape.clone(), &sender.own_uri, &sender.to_path),
                 checker: Checker::new(shape.clone(), &receiver.own_uri, &receiver.relay_uri),
                 shape,
                 unanswered: VecDeque::new(),
+                unanswered_messages: 0,
+                unreported: VecDeque::new(),
             }
         };
         let flows = load.direction.senders().iter().map(flow).collect();
-        let in_flight = load.in_flight as usize;
-        let stage = Stage::Binding;
+        let chunk = load.sizes.max().min(load.chunk.unwrap_or(usize::MAX));
+        let capacity = 2 * chunk.min(64 * 1024) + 4096;
+        let chance = super::chance::Chance::new(1, u64::from(plan.index));
+        let legs = plan.legs.map(|plan| Leg {
+            line: None,
+            reader: Reader::with_capacity(capacity),
+            plan,
+            is_greeted: false,
+            has_said_hello: false,
+            current: Current::Nothing,
+        });
         Session {
             legs,
             flows,
-            stage,
-            in_flight,
-            waker: None,
-            shared,
-            tally,
+            stage: Stage::Binding,
+            pace: load.pace,
+            direction: load.direction,
+            chance,
+            is_listed: [false; 2],
         }
     }
 
-    /// Makes the task look again: the phase has changed.
-    pub fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+    /// Begins to connect a leg.
+    pub fn connect(&mut self, leg: usize, client: Option<&Client>) -> Result<&Line, String> {
+        let line = Line::connect(&self.legs[leg].plan.target(), client)?;
+        Ok(self.legs[leg].line.insert(line))
+    }
+
+    /// Gives a leg a connection that somebody else has made.
+    pub fn adopt(&mut self, leg: usize, line: Line) -> &Line {
+        self.legs[leg].line.insert(line)
+    }
+
+    /// Where it stands.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// What it waits for, in words, while it is being bound or drained.
+    pub fn waits_for(&self) -> String {
+        for (name, leg) in ["A", "B"].iter().zip(&self.legs) {
+            let what = match leg.line.as_ref().map(Line::progress) {
+                None => "its connection has not begun",
+                Some(Progress::Connecting) => "its connection is not accepted",
+                Some(Progress::Securing) => "its TLS handshake is not over",
+                Some(Progress::Upgrading) => "its WebSocket is not opened",
+                Some(Progress::Open) if !leg.is_greeted => "its first SEND is not answered",
+                Some(Progress::Open) => continue,
+                Some(Progress::Ended) => "its connection has ended",
+            };
+            return format!("leg {name}: {what}");
         }
+        let sum = |count: fn(&Flow) -> usize| self.flows.iter().map(count).sum::<usize>();
+        format!(
+            "{} messages on their way, {} without all responses, {} without their REPORT, \
+             {} octets not taken by the relay",
+            sum(|flow| flow.checker.in_flight()),
+            sum(|flow| flow.unanswered_messages),
+            sum(|flow| flow.unreported.len()),
+            self.waiting()
+        )
+    }
+
+    /// Octets that wait to be written.
+    pub fn waiting(&self) -> usize {
+        let lines = self.legs.iter().filter_map(|leg| leg.line.as_ref());
+        lines.map(Line::waiting).sum()
     }
 
     /// Counts what is still missing as lost. Gives messages that were sent and that arrived.
-    pub fn finish(&mut self) -> (u64, u64) {
-        let mut tally = self.tally.borrow_mut();
+    pub fn finish(&mut self, tally: &mut Tally) -> (u64, u64) {
         let (mut sent, mut arrived) = (0, 0);
         for flow in &mut self.flows {
             flow.checker.finish(&mut tally.faults);
             tally.faults.unanswered += flow.unanswered.len() as u64;
+            tally.faults.unreported += flow.unreported.len() as u64;
             flow.unanswered.clear();
+            flow.unreported.clear();
             sent += flow.writer.next();
             arrived += flow.checker.arrived();
         }
         (sent, arrived)
     }
 
-    /// Reads what there is, until both connections have ended. Afterwards [`Session::flush`] is due
-    /// if the session [`has something to write`](Session::has_outgoing).
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let phase = self.shared.phase();
+    /// Messages that were sent so far.
+    #[cfg(test)]
+    pub fn sent(&self) -> u64 {
+        self.flows.iter().map(|flow| flow.writer.next()).sum()
+    }
+
+    /// Takes what the poller says of a leg.
+    pub fn news(&mut self, leg: usize, news: News) {
+        if let Some(line) = &mut self.legs[leg].line {
+            line.news(news);
+        }
+    }
+
+    /// Reads what there is, and refills a closed load. Whether there may be more to read.
+    pub fn read(&mut self, turn: &mut Turn<'_>) -> Result<bool, String> {
         for _ in 0..ROUNDS {
             let mut has_read = false;
             for leg in 0..2 {
-                has_read |= self.receive(leg, phase, cx);
+                has_read |= self.receive(leg, turn)?;
             }
-            self.refill(phase);
-            if self.legs.iter().all(|leg| leg.is_ended) {
-                return Poll::Ready(());
-            }
+            self.go_on(turn);
             if !has_read {
-                self.waker = Some(cx.waker().clone());
-                return Poll::Pending;
+                return Ok(false);
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Ok(true)
     }
 
     /// Whether something waits to be written.
     pub fn has_outgoing(&self) -> bool {
-        self.legs.iter().any(Leg::has_outgoing)
+        let lines = self.legs.iter().filter_map(|leg| leg.line.as_ref());
+        lines.into_iter().any(Line::has_outgoing)
     }
 
-    /// Writes what the kernel takes; whether that was all.
-    pub fn flush(&mut self, cx: &mut Context<'_>) -> bool {
-        for leg in &mut self.legs {
-            leg.flush(cx);
+    /// Writes what the kernel takes.
+    pub fn flush(&mut self) {
+        for line in self.legs.iter_mut().filter_map(|leg| leg.line.as_mut()) {
+            if line.has_outgoing() && line.progress() >= Progress::Upgrading {
+                // What is wrong with it will be seen when it is read.
+                let _ = line.flush();
+            }
         }
-        !self.has_outgoing()
     }
 
-    /// Keeps as many messages in flight as wanted; notes when it is drained or bound.
-    fn refill(&mut self, phase: Phase) {
+    /// Sends a message of an open load, whose time runs from `due_ns`.
+    pub fn send(&mut self, due_ns: u64, phase: Phase) {
+        let flow = self.draw_flow();
+        self.send_on(flow, due_ns, phase == Phase::Measure);
+    }
+
+    /// Goes to the next stage when it is due; keeps as many messages in flight as wanted.
+    pub fn go_on(&mut self, turn: &mut Turn<'_>) {
         if self.stage == Stage::Binding && self.legs.iter().all(|leg| leg.is_greeted) {
             self.stage = Stage::Bound;
-            self.tally.borrow_mut().bound += 1;
+            turn.tally.bound += 1;
+        }
+        let is_ended = |leg: &Leg| {
+            let line = leg.line.as_ref();
+            line.is_some_and(|line| line.progress() == Progress::Ended)
+        };
+        if self.stage != Stage::Over && self.legs.iter().all(is_ended) {
+            if self.stage != Stage::Drained {
+                turn.tally.drained += 1; // Nothing more will come.
+            }
+            self.stage = Stage::Over;
+            turn.tally.over += 1;
         }
         if self.stage != Stage::Bound {
             return;
         }
-        let sends = matches!(phase, Phase::WarmUp | Phase::Measure);
-        for flow in &mut self.flows {
-            while sends && flow.checker.in_flight().max(flow.unanswered.len()) < self.in_flight {
-                let leg = &mut self.legs[flow.from];
-                if leg.is_ended {
-                    break;
-                }
-                flow.send(leg, self.shared.now_ns());
+        if let Pace::Closed { in_flight } = self.pace
+            && turn.phase.flows()
+        {
+            self.refill(in_flight as usize, turn);
+        }
+        let is_drained = self.flows.iter().all(|flow| flow.open() == 0);
+        if turn.phase >= Phase::Drain && is_drained {
+            self.stage = Stage::Drained;
+            turn.tally.drained += 1;
+        }
+    }
+
+    fn refill(&mut self, in_flight: usize, turn: &Turn<'_>) {
+        if let Direction::Mix(_) = self.direction {
+            let open = self.flows.iter().map(Flow::open).sum();
+            for _ in in_flight.min(open)..in_flight {
+                let flow = self.draw_flow();
+                self.send_on(flow, turn.shared.now_ns(), false);
+            }
+            return;
+        }
+        for flow in 0..self.flows.len() {
+            for _ in self.flows[flow].open().min(in_flight)..in_flight {
+                self.send_on(flow, turn.shared.now_ns(), false);
             }
         }
-        let is_empty = |flow: &Flow| flow.checker.in_flight() == 0 && flow.unanswered.is_empty();
-        if phase >= Phase::Drain && self.flows.iter().all(is_empty) {
-            self.stage = Stage::Drained;
-            self.tally.borrow_mut().drained += 1;
+    }
+
+    fn draw_flow(&mut self) -> usize {
+        match self.direction {
+            Direction::AToB | Direction::BToA => 0,
+            Direction::Both => self.chance.below(2) as usize,
+            Direction::Mix(share) => usize::from(self.chance.below(100) >= u64::from(share)),
+        }
+    }
+
+    fn send_on(&mut self, flow: usize, from_ns: u64, is_measured: bool) {
+        let flow = &mut self.flows[flow];
+        let Some(line) = &mut self.legs[flow.from].line else {
+            return;
+        };
+        if line.progress() == Progress::Ended {
+            return; // It is a fault already.
+        }
+        let written = flow.writer.write(&mut line.framing, &mut line.outbox);
+        flow.checker.sent(written, from_ns, is_measured);
+        if flow.shape.responses {
+            let last = written.chunks - 1;
+            let transactions = (0..=last).map(|at| (written.transaction + at, at == last));
+            flow.unanswered.extend(transactions);
+            flow.unanswered_messages += 1;
+        }
+        if flow.shape.reports {
+            flow.unreported.push_back(written.number);
         }
     }
 
     /// Reads what there is on a leg. Whether there was any.
-    fn receive(&mut self, index: usize, phase: Phase, cx: &mut Context<'_>) -> bool {
+    fn receive(&mut self, index: usize, turn: &mut Turn<'_>) -> Result<bool, String> {
         let leg = &mut self.legs[index];
-        if leg.is_ended {
-            return false;
-        }
-        let space = match &mut leg.framing {
-            Framing::Tcp => leg.reader.space(),
-            Framing::Ws(ws) => ws.space(),
+        let Some(line) = &mut leg.line else {
+            return Ok(false);
         };
-        let why = match Pin::new(&mut leg.stream).poll_read(cx, space) {
-            Poll::Pending => return false,
-            Poll::Ready(Ok(bytes @ 1..)) => {
-                match &mut leg.framing {
-                    Framing::Tcp => leg.reader.filled(bytes),
-                    Framing::Ws(ws) => ws.received(bytes),
+        if line.progress() < Progress::Open {
+            if line.advance()? < Progress::Open {
+                return Ok(false);
+            }
+            leg.greet(index);
+            // What came with the WebSocket's answer is here already.
+            if let Err(why) = self.digest(index, turn) {
+                self.ended(index, turn, &why);
+            }
+            return Ok(true);
+        }
+        leg.greet(index);
+        let Some(line) = leg.line.as_mut().filter(|line| line.is_readable()) else {
+            return Ok(false);
+        };
+        let space = match &mut line.framing {
+            Framing::Tcp => leg.reader.space(),
+            Framing::Ws(_) => &mut [],
+        };
+        let received = match space {
+            [] => line.receive_framed(),
+            space => line.receive_into(space),
+        };
+        let why = match received {
+            Received::Nothing => return Ok(false),
+            Received::Octets(octets) => {
+                if matches!(line.framing, Framing::Tcp) {
+                    leg.reader.filled(octets);
                 }
-                match self.digest(index, phase) {
-                    Ok(()) => return true,
+                match self.digest(index, turn) {
+                    Ok(()) => return Ok(true),
                     Err(why) => why,
                 }
             }
-            Poll::Ready(Ok(0)) => "end of stream".to_owned(),
-            Poll::Ready(Err(error)) => error.to_string(),
+            Received::End(why) => why,
         };
-        self.ended(index, phase, &why);
-        true
+        self.ended(index, turn, &why);
+        Ok(true)
     }
 
-    fn ended(&mut self, index: usize, phase: Phase, why: &str) {
-        self.legs[index].is_ended = true;
-        if phase < Phase::Close {
-            let mut tally = self.tally.borrow_mut();
-            tally.faults.ended += 1;
-            tally
-                .faults
-                .note(|| format!("the connection of leg {} ended: {why}", leg_name(index)));
+    fn ended(&mut self, index: usize, turn: &mut Turn<'_>, why: &str) {
+        if let Some(line) = &mut self.legs[index].line {
+            line.end();
+        }
+        if turn.phase < Phase::Close {
+            let faults = &mut turn.tally.faults;
+            faults.ended += 1;
+            faults.note(|| format!("the connection of leg {} ended: {why}", leg_name(index)));
         }
     }
 
     /// Takes apart what was received.
-    fn digest(&mut self, index: usize, phase: Phase) -> Result<(), String> {
+    fn digest(&mut self, index: usize, turn: &mut Turn<'_>) -> Result<(), String> {
         loop {
             let leg = &mut self.legs[index];
-            let fed = match &mut leg.framing {
-                Framing::Tcp => Fed::Nothing,
-                Framing::Ws(ws) => ws
-                    .feed(&mut leg.reader, &mut leg.outbox)
+            let fed = match leg.line.as_mut() {
+                Some(Line {
+                    framing: Framing::Ws(ws),
+                    outbox,
+                    ..
+                }) => ws
+                    .feed(&mut leg.reader, outbox)
                     .map_err(|what| format!("the relay sent {what}"))?,
+                _ => Fed::Nothing,
             };
-            self.events(index, phase)?;
+            self.events(index, turn)?;
             match fed {
                 Fed::Octets => {}
                 Fed::MessageEnd if !self.legs[index].reader.is_between_chunks() => {
@@ -274,21 +400,23 @@ impl Session {
         }
     }
 
-    fn events(&mut self, index: usize, phase: Phase) -> Result<(), String> {
+    fn events(&mut self, index: usize, turn: &mut Turn<'_>) -> Result<(), String> {
         let leg = &mut self.legs[index];
-        let mut tally = self.tally.borrow_mut();
-        let tally = &mut *tally;
-        while let Some(event) = leg
-            .reader
-            .event()
-            .map_err(|malformed| malformed.to_string())?
-        {
+        let Some(line) = &mut leg.line else {
+            return Ok(());
+        };
+        let tally = &mut *turn.tally;
+        while let Some(event) = leg.reader.event().map_err(|error| error.to_string())? {
             match event {
                 Event::Head(head) => {
                     leg.current = match head.kind {
+                        Kind::Response(_) if head.tid == GREETINGS[index] => {
+                            leg.is_greeted = greeted(index, &head)?;
+                            Current::Nothing
+                        }
                         Kind::Response(_) => {
-                            answered(index, &head, &mut self.flows, &leg.greeting, tally)?;
-                            leg.is_greeted |= head.tid == leg.greeting;
+                            let flow = self.flows.iter_mut().find(|flow| flow.from == index);
+                            answered(&head, flow, tally);
                             Current::Nothing
                         }
                         Kind::Request("SEND") if head.content_type.is_none() => {
@@ -304,10 +432,8 @@ impl Session {
                             Current::Message(answers.then(|| writer::Answer::to(&head)))
                         }
                         Kind::Request(_) => {
-                            tally.faults.unexpected += 1;
-                            tally
-                                .faults
-                                .note(|| format!("a request nobody made: {head:?}"));
+                            let flow = self.flows.iter_mut().find(|flow| flow.from == index);
+                            reported(&head, flow, &leg.plan, tally);
                             Current::Nothing
                         }
                     };
@@ -323,10 +449,9 @@ impl Session {
                     let flow = self.flows.iter_mut().find(|flow| flow.from != index);
                     let answer = match (current, flow) {
                         (Current::Message(answer), Some(flow)) => {
-                            let sent_ns = flow.checker.end(flag, &mut tally.faults);
-                            if let Some(sent_ns) = sent_ns {
-                                let now_ns = self.shared.now_ns();
-                                tally.arrived(phase, now_ns.saturating_sub(sent_ns));
+                            if let Some(arrived) = flow.checker.end(flag, &mut tally.faults) {
+                                tally.arrived(turn.phase, &arrived, turn.shared);
+                                flow.report(&arrived, line, &leg.plan, &mut tally.scratch);
                             }
                             answer
                         }
@@ -335,50 +460,71 @@ impl Session {
                     };
                     if let Some(answer) = answer {
                         tally.scratch.clear();
-                        answer.write(&mut tally.scratch, &leg.own_uri, 200);
-                        let (scratch, out) = (&tally.scratch, &mut leg.outbox);
-                        leg.framing
-                            .chunk(out, scratch.len(), |out| out.extend(scratch));
+                        answer.write(&mut tally.scratch, &leg.plan.own_uri, 200);
+                        line.say(&tally.scratch);
                     }
                 }
             }
         }
-        self.shared.messages[tally.executor].store(tally.messages, Ordering::Relaxed);
         Ok(())
     }
 }
 
-/// Takes a response to one of our requests on leg `index`.
-fn answered(
-    index: usize,
-    head: &Head<'_>,
-    flows: &mut [Flow],
-    greeting: &str,
-    tally: &mut Tally,
-) -> Result<(), String> {
-    if head.tid == greeting {
-        return match head.kind {
-            Kind::Response(200) => Ok(()),
-            _ => Err(format!(
-                "the relay did not take leg {}: {:?}",
-                leg_name(index),
-                head.kind
-            )),
-        };
+/// The answer to what a leg said first. The error says that the relay did not take it.
+fn greeted(index: usize, head: &Head<'_>) -> Result<bool, String> {
+    match head.kind {
+        Kind::Response(200) => Ok(true),
+        _ => Err(format!(
+            "the relay did not take leg {}: {:?}",
+            leg_name(index),
+            head.kind
+        )),
     }
-    let flow = flows.iter_mut().find(|flow| flow.from == index);
+}
+
+/// Takes a response to a message of `flow`.
+fn answered(head: &Head<'_>, flow: Option<&mut Flow>, tally: &mut Tally) {
     let known = flow.and_then(|flow| {
         let number = flow.shape.number(head.tid)?;
-        let at = flow.unanswered.iter().position(|&open| open == number)?;
-        flow.unanswered.remove(at)
+        let mut open = flow.unanswered.iter();
+        let at = open.position(|&(transaction, _)| transaction == number)?;
+        let (_, is_last) = flow.unanswered.remove(at)?;
+        flow.unanswered_messages -= usize::from(is_last);
+        Some(())
     });
+    tally.responses += u64::from(known.is_some());
     if known.is_none() || head.kind != Kind::Response(200) {
         tally.faults.unexpected += 1;
-        tally
-            .faults
-            .note(|| format!("a response that does not fit: {head:?}"));
+        let faults = &mut tally.faults;
+        faults.note(|| format!("a response that does not fit: {head:?}"));
     }
-    Ok(())
+}
+
+/// Takes a request that is no SEND: a REPORT on a message of `flow`, or a fault.
+fn reported(head: &Head<'_>, flow: Option<&mut Flow>, plan: &LegPlan, tally: &mut Tally) {
+    let known = flow.and_then(|flow| {
+        let number = flow.shape.number(head.message_id?)?;
+        let size = flow.shape.size(number) as u64;
+        let whole = ByteRange {
+            start: 1,
+            end: Some(size),
+            total: Some(size),
+        };
+        let is_as_sent = head.kind == Kind::Request("REPORT")
+            && head.tid.as_bytes() == flow.shape.report_id(number)
+            && head.byte_range == Some(whole)
+            && head.status.is_some_and(|(code, _)| code == 200)
+            && head.to_path == plan.own_uri
+            && head.from_path == plan.relay_uri;
+        let at = flow.unreported.iter().position(|&open| open == number);
+        flow.unreported.remove(at.filter(|_| is_as_sent)?)
+    });
+    tally.reports += u64::from(known.is_some());
+    if known.is_none() {
+        tally.faults.unexpected += 1;
+        let faults = &mut tally.faults;
+        faults.note(|| format!("a request nobody made, or not so: {head:?}"));
+    }
 }
 
 fn leg_name(index: usize) -> char {
@@ -386,59 +532,39 @@ fn leg_name(index: usize) -> char {
 }
 
 impl Flow {
-    fn send(&mut self, leg: &mut Leg, now_ns: u64) {
-        let writer = &mut self.writer;
-        let (bytes, number) = (writer.bytes(), writer.next());
-        leg.framing.chunk(&mut leg.outbox, bytes, |out| {
-            writer.write(out);
-        });
-        self.checker.sent(number, now_ns);
-        if self.shape.responses {
-            self.unanswered.push_back(number);
+    /// Messages of which something is still to come.
+    fn open(&self) -> usize {
+        let open = self.checker.in_flight().max(self.unanswered_messages);
+        open.max(self.unreported.len())
+    }
+
+    /// Says that a message has arrived, if that was asked for.
+    fn report(&self, arrived: &Arrived, line: &mut Line, plan: &LegPlan, scratch: &mut Vec<u8>) {
+        if !self.shape.reports {
+            return;
         }
+        let number = arrived.number;
+        let (tid, id) = (self.shape.report_id(number), self.shape.id(number));
+        let [tid, id] = [&tid, &id].map(|id| String::from_utf8_lossy(id));
+        scratch.clear();
+        let (to, from) = (&plan.relay_uri, &plan.own_uri);
+        writer::success_report(scratch, &tid, to, from, &id, arrived.size as u64);
+        line.say(scratch);
     }
 }
 
 impl Leg {
-    fn new(connection: Connection, plan: &LegPlan, index: usize, capacity: usize) -> Leg {
-        let greeting = format!("greeting{}", leg_name(index));
-        let mut leg = Leg {
-            stream: connection.stream,
-            framing: connection.framing,
-            reader: Reader::with_capacity(capacity),
-            outbox: Vec::new(),
-            written: 0,
-            own_uri: plan.own_uri.clone(),
-            relay_uri: plan.relay_uri.clone(),
-            greeting,
-            is_greeted: false,
-            is_ended: false,
-            current: Current::Nothing,
-        };
-        let mut hello = Vec::new();
-        let (to, from) = (&leg.relay_uri, &leg.own_uri);
-        writer::bodiless(&mut hello, &leg.greeting, to, from, &leg.greeting);
-        leg.framing.chunk(&mut leg.outbox, hello.len(), |out| {
-            out.extend_from_slice(&hello)
-        });
-        leg
-    }
-
-    fn has_outgoing(&self) -> bool {
-        self.written < self.outbox.len() && !self.is_ended
-    }
-
-    /// Writes what the kernel takes.
-    fn flush(&mut self, cx: &mut Context<'_>) {
-        while self.has_outgoing() {
-            let rest = &self.outbox[self.written..];
-            match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                Poll::Ready(Ok(bytes)) => self.written += bytes,
-                // What is wrong with it will be seen when it is read.
-                Poll::Ready(Err(_)) | Poll::Pending => return,
-            }
+    /// The first thing a leg does is to say who it is. RFC 4975, 5.4.
+    fn greet(&mut self, index: usize) {
+        if self.has_said_hello {
+            return;
         }
-        self.outbox.clear();
-        self.written = 0;
+        let Some(line) = &mut self.line else { return };
+        self.has_said_hello = true;
+        let mut hello = Vec::new();
+        let (to, from) = (&self.plan.to_path, &self.plan.own_uri);
+        let greeting = GREETINGS[index];
+        writer::bodiless(&mut hello, greeting, to, from, greeting);
+        line.say(&hello);
     }
 }

@@ -4,37 +4,51 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use link::Transport;
+use super::offer::{Arrivals, Direction, Legs, Load, Offer, Pace, Sizes};
 
-/// The shortest body: its number must fit.
-pub const SIZE_MIN: usize = super::traffic::LABEL_BYTES;
-/// The longest body: larger ones say nothing more about messages a second.
-pub const SIZE_MAX: usize = 16 * 1024 * 1024;
-
-/// Offer the relay a closed load: so many sessions, so many messages in flight in each.
+/// Offer the relay a load: so many messages in flight in each session, or so many a second.
 ///
 /// Every octet that arrives is checked. Exit status 0: all arrived, once, in order, unchanged.
-/// 1: something did not. 2: the load could not be offered.
+/// 1: something did not. 2: the load could not be offered. 3: no verdict, because the generator
+/// was the bottleneck.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
     /// Sessions, each with two connections.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     sessions: u32,
-    /// Messages in flight in each session and direction.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    /// Closed load: messages in flight in each session and direction.
+    #[arg(long, value_name = "N", default_value_t = 1)]
     in_flight: u32,
-    /// Octets of a body; each message is one chunk.
-    #[arg(long, value_name = "OCTETS", default_value_t = 300)]
-    size: usize,
-    /// How the legs travel, A (the browser's side) first.
-    #[arg(long, value_enum, default_value = "ws-tcp")]
+    /// Open load: messages a second over all sessions, each due at its time whatever has arrived.
+    #[arg(long, value_name = "PER_SECOND", conflicts_with = "in_flight")]
+    rate: Option<f64>,
+    /// How the messages of an open load follow each other.
+    #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
+    arrivals: Arrivals,
+    /// Seconds of the warm-up in which the rate of an open load grows to what it is.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, requires = "rate")]
+    ramp: f64,
+    /// What chance begins with in an open load.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "rate")]
+    seed: u64,
+    /// Octets of a body; several sizes with weights: 300:80,10000:20.
+    #[arg(long, value_name = "OCTETS", default_value = "300")]
+    size: Sizes,
+    /// Octets of a chunk's body at most; without it each message is one chunk.
+    #[arg(long, value_name = "OCTETS")]
+    chunk: Option<usize>,
+    /// How the legs travel, A (the browser's side) first: ws, wss, tcp or tls.
+    #[arg(long, value_name = "LEGS", default_value = "ws-tcp")]
     legs: Legs,
-    /// Which way the messages go.
-    #[arg(long, value_enum, default_value = "a-b")]
+    /// Which way the messages go: a-b, b-a, both, or how many of a hundred go from A to B.
+    #[arg(long, value_name = "WAY", default_value = "a-b")]
     direction: Direction,
-    /// Ask for a 200 to each message, or for none.
+    /// Ask for a 200 to each chunk, or for none.
     #[arg(long, value_enum, default_value = "off")]
     responses: Switch,
+    /// Ask for a REPORT when a message has arrived, or for none.
+    #[arg(long, value_enum, default_value = "off")]
+    reports: Switch,
     /// Seconds that are measured.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     duration: f64,
@@ -76,74 +90,6 @@ pub struct Arguments {
     quiet: bool,
 }
 
-/// The transports of both legs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Legs {
-    /// WebSocket to TCP: a browser and a handset.
-    WsTcp,
-    /// TCP on both sides.
-    TcpTcp,
-    /// WebSocket on both sides.
-    WsWs,
-    /// TCP to WebSocket.
-    TcpWs,
-}
-
-impl Legs {
-    /// As the link calls them.
-    pub fn transports(self) -> [Transport; 2] {
-        match self {
-            Legs::WsTcp => [Transport::Ws, Transport::Tcp],
-            Legs::TcpTcp => [Transport::Tcp, Transport::Tcp],
-            Legs::WsWs => [Transport::Ws, Transport::Ws],
-            Legs::TcpWs => [Transport::Tcp, Transport::Ws],
-        }
-    }
-
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Legs::WsTcp => "ws-tcp",
-            Legs::TcpTcp => "tcp-tcp",
-            Legs::WsWs => "ws-ws",
-            Legs::TcpWs => "tcp-ws",
-        }
-    }
-}
-
-/// Which way messages go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Direction {
-    /// From leg A to leg B.
-    #[value(name = "a-b")]
-    AToB,
-    /// From leg B to leg A.
-    #[value(name = "b-a")]
-    BToA,
-    /// Both at once.
-    Both,
-}
-
-impl Direction {
-    /// The legs that send: 0 is A, 1 is B.
-    pub fn senders(self) -> &'static [usize] {
-        match self {
-            Direction::AToB => &[0],
-            Direction::BToA => &[1],
-            Direction::Both => &[0, 1],
-        }
-    }
-
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Direction::AToB => "a-b",
-            Direction::BToA => "b-a",
-            Direction::Both => "both",
-        }
-    }
-}
-
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Switch {
@@ -169,38 +115,6 @@ pub enum Relay {
     Attach(PathBuf),
 }
 
-/// What is offered to the relay.
-#[derive(Debug, Clone, Copy)]
-pub struct Load {
-    /// How many sessions.
-    pub sessions: u32,
-    /// Messages in flight in each session and direction.
-    pub in_flight: u32,
-    /// Octets of a body.
-    pub size: usize,
-    /// The transports of both legs.
-    pub legs: Legs,
-    /// Which way messages go.
-    pub direction: Direction,
-    /// Whether each is answered with 200.
-    pub responses: bool,
-}
-
-/// One load and how it is offered.
-#[derive(Debug, Clone)]
-pub struct Offer {
-    /// What is offered.
-    pub load: Load,
-    /// What is measured.
-    pub duration: Duration,
-    /// What comes before.
-    pub warm_up: Duration,
-    /// The generator's cores.
-    pub cores: Vec<usize>,
-    /// Whether there is a progress line.
-    pub progress: bool,
-}
-
 /// What the command line means.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -215,8 +129,8 @@ pub struct Settings {
 /// What is wrong with the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrong {
-    /// `--size` is out of bounds.
-    Size(usize),
+    /// The load can't be offered.
+    Load(String),
     /// A time is negative, or too long.
     Time(&'static str),
     /// There is no core of this number.
@@ -228,12 +142,7 @@ pub enum Wrong {
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wrong::Size(size) => {
-                write!(
-                    f,
-                    "--size {size}: from {SIZE_MIN} to {SIZE_MAX} octets are possible"
-                )
-            }
+            Wrong::Load(why) => f.write_str(why),
             Wrong::Time(name) => write!(f, "{name}: from 0.1 to 86400 seconds are possible"),
             Wrong::Core(core) => {
                 write!(
@@ -252,11 +161,32 @@ impl fmt::Display for Wrong {
 }
 
 impl Arguments {
+    fn load(&self) -> Load {
+        let in_flight = self.in_flight;
+        let pace = self
+            .rate
+            .map_or(Pace::Closed { in_flight }, |rate| Pace::Open {
+                rate,
+                arrivals: self.arrivals,
+                seed: self.seed,
+                ramp: self.ramp,
+            });
+        Load {
+            sessions: self.sessions,
+            pace,
+            sizes: self.size.clone(),
+            chunk: self.chunk,
+            legs: self.legs,
+            direction: self.direction,
+            responses: self.responses == Switch::On,
+            reports: self.reports == Switch::On,
+        }
+    }
+
     /// Checks what was typed against what `cores` of this machine allow.
     pub fn check(self, cores: usize) -> Result<Settings, Wrong> {
-        if !(SIZE_MIN..=SIZE_MAX).contains(&self.size) {
-            return Err(Wrong::Size(self.size));
-        }
+        let load = self.load();
+        load.check().map_err(Wrong::Load)?;
         let relay = match self.socket {
             Some(socket) => Relay::Attach(socket),
             None => {
@@ -284,14 +214,7 @@ impl Arguments {
         }
         Ok(Settings {
             offer: Offer {
-                load: Load {
-                    sessions: self.sessions,
-                    in_flight: self.in_flight,
-                    size: self.size,
-                    legs: self.legs,
-                    direction: self.direction,
-                    responses: self.responses == Switch::On,
-                },
+                load,
                 duration: seconds(self.duration, 0.1).ok_or(Wrong::Time("--duration"))?,
                 warm_up: seconds(self.warm_up, 0.0).ok_or(Wrong::Time("--warm-up"))?,
                 cores: own_cores,
@@ -336,21 +259,19 @@ mod tests {
     #[test]
     fn defaults_are_the_browsers_way() {
         let settings = check(&[]).unwrap();
-        assert_eq!(
-            settings.offer.load.legs.transports(),
-            [Transport::Ws, Transport::Tcp]
-        );
+        assert_eq!(settings.offer.load.legs.to_string(), "ws-tcp");
         assert_eq!(settings.offer.load.direction.senders(), [0]);
-        assert_eq!(
-            (settings.offer.load.size, settings.offer.load.responses),
-            (300, false)
-        );
+        assert_eq!(settings.offer.load.sizes, Sizes::one(300));
+        assert!(!settings.offer.load.responses && !settings.offer.load.pace.is_open());
         assert_eq!(settings.offer.cores, [1]);
     }
 
     #[test]
     fn what_is_out_of_bounds_is_refused() {
-        assert_eq!(check(&["--size", "1"]).unwrap_err(), Wrong::Size(1));
+        let wrong = check(&["--chunk", "1"]).unwrap_err();
+        assert!(matches!(wrong, Wrong::Load(why) if why.contains("16 octets")));
+        let wrong = check(&["--rate", "0"]);
+        assert!(matches!(wrong, Err(Wrong::Load(_))));
         assert_eq!(check(&["--cores", "0,7"]).unwrap_err(), Wrong::Core(7));
         assert_eq!(
             check(&["--duration", "0"]).unwrap_err(),

@@ -1,6 +1,5 @@
 //! The little control that a load needs: makes sessions, hears what becomes of them, ends them.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,36 +8,13 @@ use link::{
     SessionId, Transport, Woken,
 };
 
-use super::settings::Load;
+use super::offer::Load;
+use super::plan::{LegPlan, Plan};
 
 /// How long the relay may take to answer all of a kind.
 const ANSWERS: Duration = Duration::from_secs(30);
 /// The deadline for binding a leg.
 const BINDING_MS: u32 = 60_000;
-
-/// One leg, as the generator needs to know it.
-#[derive(Debug, Clone)]
-pub struct LegPlan {
-    /// How it travels.
-    pub transport: Transport,
-    /// Where to connect to.
-    pub address: SocketAddr,
-    /// The WebSocket resource; empty for TCP.
-    pub resource: String,
-    /// The relay's URI.
-    pub relay_uri: String,
-    /// Ours.
-    pub own_uri: String,
-}
-
-/// One session.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// From 0.
-    pub index: u32,
-    /// Leg A, leg B.
-    pub legs: [LegPlan; 2],
-}
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +69,7 @@ impl Stub {
 
     /// Makes the sessions of a load.
     pub fn create(&mut self, load: &Load) -> Result<Vec<Plan>, String> {
-        let transports = load.legs.transports();
+        let transports = load.legs.0;
         self.sessions = (0..load.sessions).map(|_| Session::default()).collect();
         for index in 0..load.sessions {
             let session = SessionId(self.first + u64::from(index));
@@ -322,7 +298,9 @@ fn plan(
         Ok(LegPlan {
             transport: transports[number],
             address,
+            source: None,
             resource,
+            to_path: relay_uri.clone(),
             relay_uri,
             own_uri,
         })

@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 
 use link::Transport;
 
+use super::plan::{LegPlan, Plan};
 use super::process::Front;
-use super::stub::{LegPlan, Plan};
 
 /// Octets of a URI of Causeway's relay on this machine: `msrp://127.0.0.1:20000/`, a token of 27,
 /// `;tcp`.
@@ -28,11 +28,15 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    /// The thread listens there. Gives where the forwarder's front will be.
-    pub fn offer_back(&self, back: SocketAddr) -> &OnceLock<Front> {
+    /// The thread listens there.
+    pub fn offer_back(&self, back: SocketAddr) {
         // There is one thread to each meeting, and it says it once.
         let _ = self.back.set(back);
-        &self.front
+    }
+
+    /// The forwarder's front and the thread's address, once both are known.
+    pub fn both(&self) -> Option<(Front, SocketAddr)> {
+        Some((*self.front.get()?, *self.back.get()?))
     }
 
     /// Where the thread listens, once it does.
@@ -57,7 +61,9 @@ pub fn plan(index: u32, transport: Transport, front: SocketAddr, back: SocketAdd
     let leg = |transport, address, own: &String, other: &String| LegPlan {
         transport,
         address,
+        source: None,
         resource: String::new(),
+        to_path: other.clone(),
         relay_uri: other.clone(),
         own_uri: own.clone(),
     };
@@ -81,16 +87,14 @@ pub fn plan_by_paths(
         Transport::Tcp | Transport::Ws => "msrp",
     };
     let uri = |leg: usize| format!("{}://{}/load{index:08}{leg};tcp", scheme(leg), own[leg]);
+    let relay = |leg: usize| format!("{}://{}/relay;tcp", scheme(leg), fronts[leg]);
     let leg = |leg: usize| LegPlan {
         transport: transports[leg],
         address: fronts[leg],
+        source: None,
         resource: "/".to_owned(),
-        relay_uri: format!(
-            "{}://{}/relay;tcp {}",
-            scheme(leg),
-            fronts[leg],
-            uri(1 - leg)
-        ),
+        to_path: format!("{} {}", relay(leg), uri(1 - leg)),
+        relay_uri: format!("{} {}", relay(1 - leg), uri(1 - leg)),
         own_uri: uri(leg),
     };
     let legs = [leg(0), leg(1)];
@@ -114,6 +118,7 @@ mod tests {
                 .all(|leg| leg.own_uri != a.own_uri && leg.own_uri != b.own_uri)
         );
     }
+
     #[test]
     fn a_leg_names_the_relay_and_then_where_the_other_leg_comes_from() {
         let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
@@ -122,7 +127,7 @@ mod tests {
         let [a, b] = plan_by_paths(17, transports, fronts, [address(3), address(4)]).legs;
         assert_eq!(a.own_uri, "msrps://127.0.0.1:3/load000000170;tcp");
         assert_eq!(
-            a.relay_uri,
+            a.to_path,
             "msrps://127.0.0.1:1/relay;tcp msrp://127.0.0.1:4/load000000171;tcp"
         );
         assert!(b.relay_uri.ends_with(&a.own_uri));
