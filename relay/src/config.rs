@@ -91,6 +91,11 @@ pub struct Pools {
     pub sessions: u32,
     /// Requests that wait for their response, 200 octets each.
     pub pending: u32,
+    /// TLS handshakes that may be half done; who connects beyond them is turned away.
+    pub half_open: u32,
+    /// TLS handshakes that are begun in a second; more wait. Each takes the time of some hundred
+    /// messages, so this bounds what a flood of them can take from those who talk.
+    pub handshakes_per_second: u32,
     /// Memory held for one slow leg, in octets, past which its source is not read.
     pub flow_bytes: u32,
     /// The largest message taken from a browser, in octets. A browser hands over whole messages
@@ -106,6 +111,8 @@ impl Default for Pools {
             connections: 16384,
             sessions: 8192,
             pending: 16384,
+            half_open: 256,
+            handshakes_per_second: 250,
             flow_bytes: 256 << 10,
             max_message: 64 << 20,
         }
@@ -198,6 +205,8 @@ impl Config {
                 connections: pools.connections,
                 sessions: pools.sessions,
                 pending: pools.pending,
+                half_open: pools.half_open,
+                handshakes_per_second: pools.handshakes_per_second,
                 flow_bytes: pools.flow_bytes,
                 message_bytes_max: pools.max_message,
                 identity: identity.as_ref().map(|(_, shared)| shared.clone()),
@@ -350,6 +359,18 @@ fn check_pools(pools: &Pools) -> Result<(), Mistake> {
         return wrong(format!(
             "pools.pending is {}, and must be 1 to 16777216",
             pools.pending
+        ));
+    }
+    if pools.half_open == 0 || pools.half_open > 1 << 16 {
+        return wrong(format!(
+            "pools.half_open is {}, and must be 1 to 65536",
+            pools.half_open
+        ));
+    }
+    if pools.handshakes_per_second == 0 || pools.handshakes_per_second > 100_000 {
+        return wrong(format!(
+            "pools.handshakes_per_second is {}, and must be 1 to 100000",
+            pools.handshakes_per_second
         ));
     }
     if pools.flow_bytes < 64 << 10 {

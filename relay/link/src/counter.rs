@@ -69,6 +69,7 @@ counters! {
     BlocksHeld, "blocks_held", gauge, "Blocks that hold small pieces that wait.";
     BlocksHeldMax, "blocks_held_max", gauge, "Most blocks ever held at once.";
     HeldBytes, "held_bytes", gauge, "Memory held for slow legs, in bytes.";
+    HalfOpen, "half_open", gauge, "Accepted connections whose TLS handshake is not done.";
     Timers, "timers", gauge, "Timers that are set.";
     Pending, "pending", gauge, "Transactions that wait for their response.";
     Paused, "paused", gauge, "Connections not read from because the other leg is slow.";
@@ -86,6 +87,8 @@ counters! {
     Connects, "connects", total, "Connections the relay opened itself.";
     ConnectsFailed, "connects_failed", total, "Connections the relay tried to open and could not.";
     Handshakes, "handshakes", total, "TLS handshakes that were completed.";
+    HandshakesResumed, "handshakes_resumed", total, "Those among them that resumed a former session.";
+    HandshakesRefused, "handshakes_refused", total, "Connections turned away because too many TLS handshakes were half done.";
     HandshakesFailed, "handshakes_failed", total, "TLS handshakes that failed, or took too long.";
     Closes, "closes", total, "Connections closed, by either side.";
     Copies, "copies", total, "Small pieces copied because they had to wait.";

@@ -13,7 +13,7 @@ use super::connections::{Receiving, Stage};
 use super::listeners::Kind;
 use crate::buffers::Queue;
 use crate::limits::{
-    ACCEPT_AGAIN_AFTER, CONNECTING_FOR, DRAINING_FOR, HALF_DONE_FOR, PING_EVERY,
+    ACCEPT_AGAIN_AFTER, CONNECTING_FOR, DRAINING_FOR, HALF_DONE_FOR, HANDSHAKE_FOR, PING_EVERY,
     PINGS_UNANSWERED_MAX, STALLED_FOR, UNBOUND_FOR,
 };
 use crate::ring::{Op, Ring};
@@ -43,12 +43,15 @@ impl<R: Ring> Shard<R> {
                 };
                 connection.stage = stage;
                 let is_secure = matches!(kind, Kind::SecureWebSocket | Kind::Tls);
-                if is_secure && !self.accept_secure(slot, kind, stage) {
-                    self.metrics.add(Counter::HandshakesFailed, 1);
-                    self.close(slot);
+                let mut bound_by = UNBOUND_FOR;
+                if is_secure {
+                    bound_by = HANDSHAKE_FOR;
                 }
                 self.timers
-                    .set(slot, self.now + UNBOUND_FOR.as_millis() as u64);
+                    .set(slot, self.now + bound_by.as_millis() as u64);
+                if is_secure && !self.accept_secure(slot, kind, stage) {
+                    self.close(slot);
+                }
                 self.receive_if_wanted(slot);
             }
             Err(_) => {
@@ -352,6 +355,7 @@ impl<R: Ring> Shard<R> {
             let bytes = frame::close(&mut self.scratch[..], code, "").unwrap_or(0);
             self.write_between_frames(slot, bytes);
         }
+        self.leave_handshake(slot);
         self.connections[slot].stage = Stage::Draining;
         self.discard_input(slot);
         self.unpause(slot);
@@ -488,6 +492,8 @@ impl<R: Ring> Shard<R> {
             return;
         }
         let was_connecting = connection.stage == Stage::Connecting;
+        self.leave_handshake(slot);
+        let connection = &mut self.connections[slot];
         connection.stage = Stage::Closing;
         connection.owner = None;
         self.timers.clear(slot);

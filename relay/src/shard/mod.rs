@@ -10,7 +10,7 @@
 //! - `legs`: how legs and sessions come up and end.
 //! - `receive`: octets in, to parts of chunks; `forward`: parts out, under new paths; `send`;
 //!   `flow`: what waits for a slow leg, and how much of it.
-//! - `secure`: TLS, on connections that have it.
+//! - `secure`: TLS, on connections that have it; `handshakes`: how much time they may take.
 //! - `run`: the thread around it all.
 
 mod commands;
@@ -18,6 +18,7 @@ mod connections;
 mod events;
 mod flow;
 mod forward;
+mod handshakes;
 mod legs;
 mod listeners;
 mod receive;
@@ -46,6 +47,7 @@ use crate::session::{self, Sessions};
 use crate::transport::tls;
 use connections::{Connections, Receiving, Stage};
 use events::Reports;
+use handshakes::Handshakes;
 use listeners::Listeners;
 use timers::Timers;
 
@@ -74,6 +76,10 @@ pub struct Settings {
     pub flow_bytes: u32,
     /// The largest message taken from a WebSocket.
     pub message_bytes_max: u64,
+    /// TLS handshakes of accepted connections that may be half done.
+    pub half_open: u32,
+    /// TLS handshakes with accepted connections that are begun in a second.
+    pub handshakes_per_second: u32,
     /// Who it is to TLS peers. `None`: it has no certificate, and serves neither WSS nor TLS.
     pub identity: Option<tls::SharedIdentity>,
 }
@@ -113,6 +119,7 @@ pub struct Shard<R: Ring> {
     starved: Vec<u32>,
     /// Connections that found no room to seal what they are to send.
     unsealed: Vec<u32>,
+    handshakes: Handshakes,
     /// What TLS itself has to say, before it has a place.
     tls_out: Box<[u8; tls::OUT_BYTES_MAX]>,
     /// Listeners that could not begin an accept.
@@ -160,6 +167,7 @@ impl<R: Ring> Shard<R> {
             parked_before: Vec::with_capacity(connections as usize),
             starved: Vec::with_capacity(connections as usize),
             unsealed: Vec::with_capacity(connections as usize),
+            handshakes: Handshakes::new(settings.half_open, settings.handshakes_per_second),
             tls_out: Box::new([0; tls::OUT_BYTES_MAX]),
             scratch: Box::new([0; PREFIX_BYTES_MAX]),
             random,
@@ -176,6 +184,7 @@ impl<R: Ring> Shard<R> {
     pub fn work(&mut self, now: u64) {
         self.now = now;
         self.metrics.add(Counter::Turns, 1);
+        self.handshakes.turn(now);
         while let Some(completion) = self.ring.completion() {
             self.metrics.add(Counter::Completions, 1);
             self.completed(completion);
@@ -185,6 +194,7 @@ impl<R: Ring> Shard<R> {
             self.timer_fired(owner);
         }
         self.sessions.expire_pending(now);
+        self.go_on_with_handshakes();
         self.retry();
         self.send_all();
         self.settle_arena();
@@ -204,10 +214,15 @@ impl<R: Ring> Shard<R> {
         }
         let pending = self.sessions.pending_deadline();
         let retry = (!self.unattended.is_empty()).then_some(self.attend_at);
-        [self.timers.next(), pending, retry]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.timers.next(),
+            pending,
+            retry,
+            self.handshakes.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The ring, for the simulator to look into.
@@ -229,6 +244,7 @@ impl<R: Ring> Shard<R> {
             (Counter::BlocksHeld, self.pool.blocks_held().into()),
             (Counter::BlocksHeldMax, self.pool.blocks_held_max().into()),
             (Counter::HeldBytes, self.held_bytes()),
+            (Counter::HalfOpen, self.handshakes.half_open().into()),
             (Counter::Timers, self.timers.len().into()),
             (Counter::Pending, self.sessions.pending().into()),
         ];

@@ -23,6 +23,8 @@ pub struct Secured {
     pub tls: Tls,
     /// What the connection becomes when the handshake is done.
     pub then: Stage,
+    /// Its first step has been taken.
+    begun: bool,
     /// It may have something to say without being given more.
     has_to_say: bool,
     /// The beginning of a record, or of a handshake message in several.
@@ -47,6 +49,7 @@ impl Secured {
         Secured {
             tls,
             then,
+            begun: false,
             has_to_say,
             carry: None,
             wanted: 0,
@@ -60,14 +63,23 @@ impl Secured {
 }
 
 impl<R: Ring> Shard<R> {
-    /// Has an accepted connection begin its handshake. `false`: there is nothing to make one with.
+    /// Has an accepted connection begin its handshake. `false`: it may not.
     pub(super) fn accept_secure(&mut self, slot: u32, kind: Kind, then: Stage) -> bool {
+        let source = self.connections[slot].peer.map(|peer| peer.ip());
+        if !self.handshakes.admit(slot, source) {
+            self.metrics.add(Counter::HandshakesRefused, 1);
+            return false;
+        }
         let identity = self.settings.identity.as_ref().map(|shared| shared.now());
         let tls = identity.and_then(|identity| match kind {
             Kind::SecureWebSocket => identity.accept_browser(),
             Kind::WebSocket | Kind::Tcp | Kind::Tls => identity.accept_endpoint(),
         });
-        let Some(tls) = tls else { return false };
+        let Some(tls) = tls else {
+            self.handshakes.leave(slot);
+            self.metrics.add(Counter::HandshakesFailed, 1);
+            return false;
+        };
         self.secure(slot, Secured::new(tls, then, false));
         true
     }
@@ -108,9 +120,19 @@ impl<R: Ring> Shard<R> {
             let Some(region) = self.ciphertext(slot) else {
                 return Ok(None);
             };
-            let Some(secured) = &mut self.connections[slot].secured else {
+            let connection = &mut self.connections[slot];
+            let is_ours = connection.owner.is_some();
+            let is_handshake = connection.stage == Stage::Securing;
+            let Some(secured) = &mut connection.secured else {
                 return Ok(None);
             };
+            if is_handshake && region.bytes > 0 {
+                // What is said in answer belongs to the same step.
+                if !self.handshakes.may_step(slot, !secured.begun && !is_ours) {
+                    return Err(Progress::Held);
+                }
+                secured.begun = true;
+            }
             let input = self.memory.octets_mut(region);
             let step = secured.tls.read(input, &mut self.tls_out[..]);
             match step {
@@ -159,6 +181,23 @@ impl<R: Ring> Shard<R> {
                     return Err(Progress::Gone);
                 }
             }
+        }
+    }
+
+    /// Lets those take a step of their handshake that have waited for it.
+    pub(super) fn go_on_with_handshakes(&mut self) {
+        while let Some(slot) = self.handshakes.call() {
+            if self.connections.get_mut(slot).is_some() {
+                self.read(slot);
+                self.receive_if_wanted(slot);
+            }
+        }
+    }
+
+    /// If its handshake is under way, it is given up.
+    pub(super) fn leave_handshake(&mut self, slot: u32) {
+        if self.connections[slot].stage == Stage::Securing {
+            self.handshakes.leave(slot);
         }
     }
 
@@ -297,10 +336,14 @@ impl<R: Ring> Shard<R> {
     /// The handshake is done: the connection becomes what it was made for.
     fn established(&mut self, slot: u32) -> Progress {
         self.metrics.add(Counter::Handshakes, 1);
+        self.handshakes.leave(slot);
         let connection = &mut self.connections[slot];
         let Some(secured) = &connection.secured else {
             return Progress::Gone;
         };
+        let is_resumed = secured.tls.is_resumed();
+        self.metrics
+            .add(Counter::HandshakesResumed, is_resumed.into());
         connection.stage = secured.then;
         match (connection.stage, connection.owner) {
             (Stage::Open, Some((session, leg))) => {

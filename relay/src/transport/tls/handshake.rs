@@ -3,6 +3,7 @@
 //! It is shown one record more at a time, never one that comes after the handshake's last: what
 //! follows that is for [`super::records`].
 
+use rustls::HandshakeKind;
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
@@ -91,6 +92,14 @@ impl Handshake {
             (_, Said::Wrote(bytes)) => Broken { bytes },
             _ => Broken { bytes: 0 },
         }
+    }
+
+    pub(super) fn is_resumed(&self) -> bool {
+        let kind = match &self.role {
+            Role::Server(connection) => connection.handshake_kind(),
+            Role::Client(connection) => connection.handshake_kind(),
+        };
+        kind == Some(HandshakeKind::Resumed)
     }
 
     /// Takes out the secrets. The error is the alert that says why not.

@@ -102,6 +102,7 @@ pub struct Tls {
     state: State,
     /// Whose certificate the peer has shown.
     peer: Option<PeerCertificate>,
+    is_resumed: bool,
 }
 
 enum State {
@@ -115,6 +116,7 @@ impl Tls {
         Tls {
             state: State::Handshake(Box::new(handshake)),
             peer: None,
+            is_resumed: false,
         }
     }
 
@@ -149,6 +151,7 @@ impl Tls {
         let State::Handshake(handshake) = std::mem::replace(&mut self.state, State::Over) else {
             return Err(Broken { bytes: 0 });
         };
+        self.is_resumed = handshake.is_resumed();
         match handshake.finish() {
             Ok((records, peer)) => {
                 self.state = State::Open(Box::new(records));
@@ -167,6 +170,11 @@ impl Tls {
     /// Whose certificate the peer has shown, if it has shown one.
     pub fn peer(&self) -> Option<&PeerCertificate> {
         self.peer.as_ref()
+    }
+
+    /// Whether the handshake resumed a former session.
+    pub fn is_resumed(&self) -> bool {
+        self.is_resumed
     }
 
     /// Octets that a record takes before and after its content.
