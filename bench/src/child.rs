@@ -1,7 +1,7 @@
 //! Programs that this one starts: on one core, and never longer than it lives.
 //!
 //! `causeway-bench child` asks the kernel for a signal at the death of whoever started it, settles
-//! on its core and becomes the program. So there is no moment at which a killed run leaves a relay
+//! on its core, if it has one, and becomes the program. So there is no moment at which a killed run leaves a relay
 //! behind, and no message that a relay forwards on another core.
 
 use std::convert::Infallible;
@@ -19,21 +19,23 @@ pub struct Arguments {
     /// The process it ends with; it must be the one that starts this.
     #[arg(long, value_name = "PID")]
     with: i32,
-    /// The only core it may use.
+    /// The only core it may use; else it may use those of its starter.
     #[arg(long, value_name = "CORE")]
-    core: usize,
+    core: Option<usize>,
     /// The program and its arguments.
     #[arg(required = true, last = true)]
     program: Vec<OsString>,
 }
 
-/// Starts `program` on `core`, and ends it when the calling thread ends, however it does.
-pub fn command(program: impl AsRef<Path>, core: usize) -> Result<Command, String> {
+/// Starts `program`, on `core` only, and ends it when the calling thread ends, however it does.
+pub fn command(program: impl AsRef<Path>, core: Option<usize>) -> Result<Command, String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(own);
     command.args(["child", "--with", &std::process::id().to_string()]);
-    command.args(["--core", &core.to_string(), "--"]);
-    command.arg(program.as_ref());
+    if let Some(core) = core {
+        command.args(["--core", &core.to_string()]);
+    }
+    command.arg("--").arg(program.as_ref());
     Ok(command)
 }
 
@@ -51,10 +53,12 @@ fn become_program(arguments: &Arguments) -> Result<Infallible, String> {
     if getppid() != Pid::from_raw(arguments.with) {
         return Err("what started this has ended".to_owned());
     }
-    let mut cores = CpuSet::new();
-    cores.set(arguments.core);
-    let settled = sched_setaffinity(None, &cores);
-    settled.map_err(|error| format!("can't run on core {} only: {error}", arguments.core))?;
+    if let Some(core) = arguments.core {
+        let mut cores = CpuSet::new();
+        cores.set(core);
+        let settled = sched_setaffinity(None, &cores);
+        settled.map_err(|error| format!("can't run on core {core} only: {error}"))?;
+    }
     let (program, words) = arguments.program.split_first().ok_or("no program")?;
     let error = Command::new(program).args(words).exec();
     Err(format!("can't start {}: {error}", program.display()))

@@ -5,11 +5,13 @@ mod child;
 mod compare;
 mod handset;
 mod load;
+mod machine;
 mod msrp;
+mod scenario;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Measures Causeway, and plays the peers it needs.
 #[derive(Parser)]
@@ -27,6 +29,8 @@ enum Job {
     Media(load::Arguments),
     /// Offer the same load to a byte relay, to Causeway, to HAProxy, in turns.
     Compare(compare::Arguments),
+    /// Run scenarios, and judge them by what their files demand.
+    Run(scenario::Arguments),
     /// Forward octets: the floor that relays are compared with.
     ByteRelay(byte_relay::Arguments),
     /// Become a program that ends with the one that started it.
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
         Job::Handset(arguments) => handset::main(arguments),
         Job::Media(arguments) => load::main(arguments),
         Job::Compare(arguments) => compare::main(arguments),
+        Job::Run(arguments) => scenario::main(&arguments, &Program::command()),
         Job::ByteRelay(arguments) => byte_relay::main(&arguments),
         Job::Child(arguments) => child::main(&arguments),
     }

@@ -19,9 +19,9 @@ use crate::child;
 use crate::load::{Forwarder, Front};
 
 /// HAProxy's program.
-pub const HAPROXY: &str = "haproxy";
+const HAPROXY: &str = "haproxy";
 /// Kamailio's program.
-pub const KAMAILIO: &str = "kamailio";
+const KAMAILIO: &str = "kamailio";
 /// The largest body that Kamailio forwards: its frames have 16 384 octets at most, with their head
 /// and what its script needs.
 pub const KAMAILIO_SIZE_MAX: usize = 14_000;
@@ -50,7 +50,7 @@ impl Configuration {
 /// Starts this program as a byte relay toward `back`.
 pub fn byte_relay(core: usize, back: SocketAddr) -> Result<Forwarder, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let child = child::command(program, core)?
+    let child = child::command(program, Some(core))?
         .args(["byte-relay", "--connect", &back.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -83,7 +83,7 @@ pub fn haproxy(
     let text = haproxy_configuration(sessions, splice, back);
     let configuration = Configuration::new(HAPROXY, &text)?;
     // Not with -q: it would close the socket it inherits.
-    let child = child::command(HAPROXY, core)?
+    let child = child::command(HAPROXY, Some(core))?
         .args(["-db", "-f", &configuration.path()])
         .stdin(Stdio::from(OwnedFd::from(listener)))
         .stdout(Stdio::null())
@@ -98,7 +98,7 @@ pub fn kamailio(sessions: u32, core: usize) -> Result<Forwarder, String> {
     let address = free_address()?;
     let text = kamailio_configuration(sessions, address);
     let configuration = Configuration::new(KAMAILIO, &text)?;
-    let child = child::command(KAMAILIO, core)?
+    let child = child::command(KAMAILIO, Some(core))?
         .args(["-DD", "-E", "-m", "256", "-M", "16", "-f"])
         .arg(configuration.path())
         .stdin(Stdio::null())

@@ -9,18 +9,18 @@
 //! here: WebSocket and TLS, which a byte relay does not end; open load.
 
 mod forwarders;
-mod machine;
 mod settings;
 mod table;
 mod turns;
 
 use std::process::ExitCode;
 
-use machine::{Machine, load_average};
 pub use settings::Arguments;
 use settings::Settings;
 use table::Comparison;
 use turns::Turns;
+
+use crate::machine::{Machine, Watch};
 
 /// Compares.
 pub fn main(arguments: Arguments) -> ExitCode {
@@ -41,8 +41,9 @@ pub fn main(arguments: Arguments) -> ExitCode {
 fn compare(settings: &Settings, cores: usize) -> Result<Comparison, String> {
     let mut machine = Machine::look(cores, &settings.program);
     let turns = Turns::new(settings, &machine);
+    let watch = Watch::start();
     let done = turns.take_all();
-    machine.load_after = load_average();
+    machine.finish(&watch);
     let comparison = Comparison::new(settings, machine, turns.absent(), done);
     println!("{comparison}");
     if let Some(path) = &settings.json {

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::machine::Machine;
 use super::settings::{Case, Relay, Settings};
 use super::turns::{Absent, Outcome, Turn, cannot};
 use crate::load::Report;
+use crate::machine::Machine;
 
 /// A goal holds within this part of it: runs differ by as much.
 const TOLERANCE: f64 = 0.05;
@@ -189,27 +189,12 @@ fn spread(mut figures: Vec<f64>) -> Option<Spread> {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let machine = &self.machine;
+        write!(f, "{}", self.machine)?;
         writeln!(
             f,
-            "{}; {}, {} cores, Linux {}; commit {}",
-            machine.at, machine.processor, machine.cores, machine.kernel, machine.commit
+            "relays on core {}, generator on core {}; medians of {} turns of {} s",
+            self.relay_core, self.generator_core, self.rounds, self.seconds
         )?;
-        writeln!(f, "{}", machine.command)?;
-        writeln!(
-            f,
-            "relays on core {}, generator on core {}; medians of {} turns of {} s; load average {} \
-             before, {} after",
-            self.relay_core,
-            self.generator_core,
-            self.rounds,
-            self.seconds,
-            machine.load_before,
-            machine.load_after
-        )?;
-        for version in machine.haproxy.iter().chain(&machine.kamailio) {
-            writeln!(f, "{version}")?;
-        }
         let mut load = None;
         for row in &self.rows {
             if load != Some(row.load) {

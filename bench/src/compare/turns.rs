@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::forwarders;
-use super::machine::Machine;
 use super::settings::{Case, Relay, Settings};
 use crate::load::{self, Offer, Report};
+use crate::machine::Machine;
 
 /// One relay under one load, once.
 #[derive(Debug, Clone, Serialize)]
