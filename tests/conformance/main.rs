@@ -12,6 +12,7 @@ mod flow;
 mod framing;
 mod grammar;
 mod hostile;
+mod killed;
 mod paths;
 mod resource;
 mod table;

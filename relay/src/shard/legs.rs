@@ -311,7 +311,7 @@ impl<R: Ring> Shard<R> {
             return;
         }
         let reader = &self.connections[source].reader;
-        let held = reader.held();
+        let held = reader.held_data();
         let bytes = held.len();
         self.scratch[..bytes].copy_from_slice(held);
         self.scratch[bytes..bytes + 2].copy_from_slice(b"\r\n");

@@ -186,11 +186,21 @@ impl Reader {
         }
     }
 
-    /// Octets of the open body that are held back; they are data if the chunk is cut off here.
+    /// Octets of the open body that are held back.
     pub fn held(&self) -> &[u8] {
         match &self.state {
             State::Head(_) => &[],
             State::Body(body) => body.held_octets(body.matched),
+        }
+    }
+
+    /// What of them is data if the chunk is cut off here: all, or, if nothing but the end-line's
+    /// CRLF is missing, nothing. With the CRLF before the end-line that cuts off, those would be a
+    /// true end-line, and the other a line that belongs to nothing.
+    pub fn held_data(&self) -> &[u8] {
+        match &self.state {
+            State::Body(body) if usize::from(body.matched) > body.flag_at() => &[],
+            _ => self.held(),
         }
     }
 
