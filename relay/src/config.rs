@@ -80,8 +80,8 @@ pub struct File {
 #[derive(Deserialize, Debug, Clone)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pools {
-    /// Receive buffers, 20 KiB each; a power of two. Few keep the caches warm; with too few,
-    /// connections wait for each other.
+    /// Receive buffers, 20 KiB each; a power of two. The kernel is given few of them at a time, so
+    /// many cost address space but no cache; with too few, connections wait for each other.
     pub buffers: u16,
     /// Blocks, 20 KiB each: unfinished heads, and heads that have grown.
     pub blocks: u32,

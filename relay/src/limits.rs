@@ -72,6 +72,9 @@ pub const HALF_OPEN_SHARE_OF_SOURCE: u32 = 4;
 /// A handshake with whoever connects to us must be done by then.
 pub const HANDSHAKE_FOR: Duration = Duration::from_secs(10);
 
+/// Receive buffers that the kernel is given at least: what one multishot receive fills at a stretch.
+pub const POSTED_BUFFERS_MIN: u16 = 32;
+
 /// Entries of the submission queue; when a turn asks for more, it enters the kernel twice.
 pub const SUBMISSIONS: u32 = 4096;
 

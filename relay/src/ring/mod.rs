@@ -10,6 +10,7 @@
 )]
 
 mod memory;
+mod posting;
 pub mod probe;
 mod token;
 mod uring;

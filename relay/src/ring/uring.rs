@@ -18,6 +18,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, TcpKeepalive, Type};
 
 use super::memory::{Mapping, Memory};
+use super::posting::Posting;
 use super::probe::Features;
 use super::{Completion, Op, Ring, Token};
 use crate::buffers::Span;
@@ -48,6 +49,7 @@ pub struct Uring {
     provided: Mapping,
     provided_mask: u16,
     provided_tail: u16,
+    posting: Posting,
     listening: Vec<Listening>,
     /// One per connection slot, filled in anew for each gathering send. Boxed so that the
     /// addresses given to the kernel hold for as long as the ring.
@@ -97,6 +99,7 @@ impl Uring {
             provided,
             provided_mask: buffers - 1,
             provided_tail: 0,
+            posting: Posting::new(buffers),
             listening: Vec::with_capacity(listeners as usize),
             gathers: Box::new_uninit_slice(connections as usize),
             addresses: Box::new_uninit_slice(connections as usize),
@@ -111,9 +114,7 @@ impl Uring {
                 peer: Box::new((storage, 0)),
             });
         }
-        for buffer in 0..buffers {
-            this.provide(buffer);
-        }
+        this.post();
         Ok(this)
     }
 
@@ -154,6 +155,42 @@ impl Uring {
                 std::thread::yield_now();
             }
         }
+    }
+
+    /// Gives the kernel as many buffers as it is to have.
+    fn post(&mut self) {
+        self.posting.turn();
+        while let Some(buffer) = self.posting.next() {
+            self.give(buffer);
+        }
+    }
+
+    /// Gives the kernel one more buffer.
+    fn give(&mut self, buffer: u16) {
+        let span = Span {
+            slot: buffer as u32,
+            start: HEADROOM_BYTES as u32,
+            bytes: DATA_BYTES as u32,
+        };
+        let address = self.memory.address(span) as u64;
+        let entries = self.provided.start().cast::<BufRingEntry>();
+        let index = (self.provided_tail & self.provided_mask) as usize;
+        // SAFETY: `index` is below the number of entries of the mapping.
+        let place = unsafe { entries.add(index) };
+        // SAFETY: the kernel does not read an entry at or past the tail, which is where this one
+        // is, and `&mut self` makes us the only writer.
+        let entry = unsafe { &mut *place };
+        entry.set_addr(address);
+        entry.set_len(DATA_BYTES as u32);
+        entry.set_bid(buffer);
+        self.provided_tail = self.provided_tail.wrapping_add(1);
+        // SAFETY: `entries` is the first entry of a registered ring of buffers.
+        let tail = unsafe { BufRingEntry::tail(entries) };
+        // SAFETY: this is where the kernel keeps the tail; it is aligned for 16 bits and only ever
+        // touched atomically from here on.
+        let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
+        // Pairs with the kernel's acquiring load: whoever sees the tail sees the entry.
+        tail.store(self.provided_tail, Ordering::Release);
     }
 
     fn empty_waker(&self) {
@@ -283,33 +320,11 @@ impl Ring for Uring {
     }
 
     fn provide(&mut self, buffer: u16) {
-        let span = Span {
-            slot: buffer as u32,
-            start: HEADROOM_BYTES as u32,
-            bytes: DATA_BYTES as u32,
-        };
-        let address = self.memory.address(span) as u64;
-        let entries = self.provided.start().cast::<BufRingEntry>();
-        let index = (self.provided_tail & self.provided_mask) as usize;
-        // SAFETY: `index` is below the number of entries of the mapping.
-        let place = unsafe { entries.add(index) };
-        // SAFETY: the kernel does not read an entry at or past the tail, which is where this one
-        // is, and `&mut self` makes us the only writer.
-        let entry = unsafe { &mut *place };
-        entry.set_addr(address);
-        entry.set_len(DATA_BYTES as u32);
-        entry.set_bid(buffer);
-        self.provided_tail = self.provided_tail.wrapping_add(1);
-        // SAFETY: `entries` is the first entry of a registered ring of buffers.
-        let tail = unsafe { BufRingEntry::tail(entries) };
-        // SAFETY: this is where the kernel keeps the tail; it is aligned for 16 bits and only ever
-        // touched atomically from here on.
-        let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
-        // Pairs with the kernel's acquiring load: whoever sees the tail sees the entry.
-        tail.store(self.provided_tail, Ordering::Release);
+        self.posting.free(buffer);
     }
 
     fn turn(&mut self, wait: Option<Duration>) -> io::Result<()> {
+        self.post();
         self.enters += 1;
         let submitter = self.ring.submitter();
         let outcome = match wait {
@@ -350,6 +365,11 @@ impl Ring for Uring {
             }
             let result = u32::try_from(entry.result()).map_err(|_| -entry.result());
             let buffer = cqueue::buffer_select(entry.flags());
+            if buffer.is_some() {
+                self.posting.filled(result.unwrap_or(0));
+            } else if result == Err(libc::ENOBUFS) {
+                self.posting.ran_out();
+            }
             return Some(Completion {
                 token,
                 result,

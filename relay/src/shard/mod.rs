@@ -115,8 +115,8 @@ pub struct Shard<R: Ring> {
     parked: Vec<u32>,
     /// The same list while it is gone through, so that neither is ever allocated anew.
     parked_before: Vec<u32>,
-    /// Connections whose receive ended for want of buffers.
-    starved: Vec<u32>,
+    /// Connections whose receive ended for want of buffers, the first of them in front.
+    starved: VecDeque<u32>,
     /// Connections that found no room to seal what they are to send.
     unsealed: Vec<u32>,
     handshakes: Handshakes,
@@ -165,7 +165,7 @@ impl<R: Ring> Shard<R> {
             to_send: Vec::with_capacity(connections as usize),
             parked: Vec::with_capacity(connections as usize),
             parked_before: Vec::with_capacity(connections as usize),
-            starved: Vec::with_capacity(connections as usize),
+            starved: VecDeque::with_capacity(connections as usize),
             unsealed: Vec::with_capacity(connections as usize),
             handshakes: Handshakes::new(settings.half_open, settings.handshakes_per_second),
             tls_out: Box::new([0; tls::OUT_BYTES_MAX]),
@@ -334,7 +334,7 @@ impl<R: Ring> Shard<R> {
             if !buffers_free {
                 break;
             }
-            if let Some(slot) = self.starved.pop()
+            if let Some(slot) = self.starved.pop_front()
                 && let Some(connection) = self.connections.get_mut(slot)
             {
                 connection.listed_starved = false;

@@ -80,7 +80,7 @@ impl<R: Ring> Shard<R> {
             Err(libc::ENOBUFS) => {
                 self.metrics.add(Counter::ReceivesNoBuffer, 1);
                 if !std::mem::replace(&mut connection.listed_starved, true) {
-                    self.starved.push(slot);
+                    self.starved.push_back(slot);
                 }
                 // If buffers have come back meanwhile, the next look finds them.
                 self.relieved = true;
