@@ -1,8 +1,9 @@
 //! The folder with certificates, keys and authorities: opened once, at start, and read from again
 //! whenever it is asked, also when the process may by then open nothing else.
 //!
-//! - `NAME.crt` and `NAME.key`: a certificate with its chain, and its key, both PEM. The first, in
-//!   the order of their names, that covers our own name is shown to who asks for none.
+//! - `NAME.crt` and `NAME.key`: a certificate with its chain, and its key, both PEM. Who connects is
+//!   shown the one for the name it asks for; if it asks for none, the first that is for the name by
+//!   which it was told to come.
 //! - `authorities.pem`: whom we trust when we connect to a peer whose fingerprint is not known.
 
 use std::ffi::CString;
@@ -52,11 +53,12 @@ impl Certificates {
         })
     }
 
-    /// Reads all files anew. `name` is ours: a certificate must cover it.
+    /// Reads all files anew; what it makes of them for each of our names, which a certificate must
+    /// cover.
     ///
     /// # Errors
-    /// A file cannot be read or used, or none is for `name`. Nothing is left out silently.
-    pub fn read(&self, name: &str) -> Result<Identity, Unusable> {
+    /// A file cannot be read or used, or none is for a name. Nothing is left out silently.
+    pub fn read(&self, names: &[String]) -> Result<Vec<(String, Identity)>, Unusable> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |since| since.as_secs());
         let mut certificates = Vec::new();
@@ -68,18 +70,23 @@ impl Certificates {
         if certificates.is_empty() {
             return Err(self.unusable("", "holds no certificate: put NAME.crt and NAME.key there"));
         }
-        let Some(own) = certificates.iter().position(|one| one.covers(name)) else {
-            let what =
-                format!("holds no certificate for {name}, by which peers are told to connect");
-            return Err(self.unusable("", &what));
-        };
-        certificates.swap(0, own);
         let authorities = match self.file(AUTHORITIES) {
             Err(rustix::io::Errno::NOENT) => Vec::new(),
             _ => self.octets(AUTHORITIES)?,
         };
-        Identity::new(&certificates, &authorities, &self.tickets)
-            .map_err(|mistake| self.unusable(AUTHORITIES, &mistake.0))
+        let of_name = |name: &String| {
+            let Some(own) = certificates.iter().position(|one| one.covers(name)) else {
+                let what =
+                    format!("holds no certificate for {name}, by which peers are told to connect");
+                return Err(self.unusable("", &what));
+            };
+            let mut in_order = certificates.clone();
+            in_order[..=own].rotate_right(1);
+            let identity = Identity::new(&in_order, &authorities, &self.tickets)
+                .map_err(|mistake| self.unusable(AUTHORITIES, &mistake.0))?;
+            Ok((name.clone(), identity))
+        };
+        names.iter().map(of_name).collect()
     }
 
     /// The names before `.crt`, in order.
@@ -163,8 +170,13 @@ mod tests {
         }
     }
 
+    fn read(certificates: &Certificates, name: &str) -> Result<Identity, Unusable> {
+        let mut made = certificates.read(&[name.to_owned()])?;
+        Ok(made.remove(0).1)
+    }
+
     fn told(certificates: &Certificates, name: &str) -> String {
-        certificates.read(name).unwrap_err().0
+        read(certificates, name).unwrap_err().0
     }
 
     #[test]
@@ -173,15 +185,15 @@ mod tests {
         let certificates = Certificates::open(&folder.0).unwrap();
         assert!(told(&certificates, "a.example").contains("put NAME.crt and NAME.key there"));
         folder.put("one", "a.example");
-        let first = certificates.read("a.example").unwrap();
+        let first = read(&certificates, "a.example").unwrap();
         assert!(told(&certificates, "b.example").contains("no certificate for b.example"));
         folder.put("two", "b.example");
         assert_ne!(
-            certificates.read("b.example").unwrap().sha256(),
+            read(&certificates, "b.example").unwrap().sha256(),
             first.sha256()
         );
         assert_eq!(
-            certificates.read("a.example").unwrap().sha256(),
+            read(&certificates, "a.example").unwrap().sha256(),
             first.sha256()
         );
         let key = std::fs::read(folder.0.join("two.key")).unwrap();

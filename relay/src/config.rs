@@ -209,6 +209,7 @@ impl Config {
                 handshakes_per_second: pools.handshakes_per_second,
                 flow_bytes: pools.flow_bytes,
                 message_bytes_max: pools.max_message,
+                reload: None,
                 identity: identity.as_ref().map(|(_, shared)| shared.clone()),
             });
         Ok(Config {
@@ -235,9 +236,10 @@ fn read(path: &Path) -> Result<File, Mistake> {
 }
 
 fn identity(folder: &Path, host: &str) -> Result<(Certificates, SharedIdentity), Mistake> {
+    let names = [host.to_owned()];
     let certificates = Certificates::open(folder).map_err(|unusable| Mistake(unusable.0))?;
     let identity = certificates
-        .read(host)
+        .read(&names)
         .map_err(|unusable| Mistake(unusable.0))?;
     Ok((certificates, SharedIdentity::new(identity)))
 }

@@ -9,7 +9,7 @@ use relay::certificates::Certificates;
 use relay::config::{Arguments, Config};
 use relay::ring::CountingAllocator;
 use relay::ring::probe::{self, Features};
-use relay::shard::{self, Inbox, Start};
+use relay::shard::{self, Inbox, Reload, Reloads, Start};
 use relay::transport::tls::SharedIdentity;
 
 #[global_allocator]
@@ -57,7 +57,11 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let mut inboxes = Vec::new();
     let shards = config.shards.len();
     let starts = config.cores.iter().zip(config.shards).zip(wakers);
-    for ((&core, settings), waker) in starts {
+    let reloads = Reload::new();
+    for ((&core, mut settings), waker) in starts {
+        if settings.identity.is_some() {
+            settings.reload = Some(reloads.0.clone());
+        }
         let inbox = Inbox::default();
         inboxes.push((
             inbox.clone(),
@@ -101,7 +105,9 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         "causeway-relay: ready, {shards} shard(s), control socket {}",
         config.socket.display()
     );
-    reload_on_hangup(config.identity, config.host)?;
+    let bells: Result<_, _> = inboxes.iter().map(|(_, bell)| bell.try_clone()).collect();
+    let bells = bells.map_err(|error: std::io::Error| error.to_string())?;
+    serve_reloads(config.identity, vec![config.host], reloads, bells)?;
     let mut socket_of_control = None;
     loop {
         match listener.accept() {
@@ -125,28 +131,38 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     }
 }
 
-/// SIGHUP: certificates are read anew, for connections to come.
-fn reload_on_hangup(
+/// Reads certificates anew at SIGHUP and at control's wish, for connections to come.
+fn serve_reloads(
     identity: Option<(Certificates, SharedIdentity)>,
-    host: String,
+    names: Vec<String>,
+    (reload, reloads): (Reload, Reloads),
+    bells: Vec<link::EventFd>,
 ) -> Result<(), String> {
     let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGHUP])
         .map_err(|error| format!("cannot wait for SIGHUP: {error}"))?;
     std::thread::spawn(move || {
         for _ in signals.forever() {
-            let Some((certificates, shared)) = &identity else {
-                tracing::warn!("asked to read certificates anew, but there is no folder of them");
-                continue;
-            };
-            match certificates.read(&host) {
-                Ok(identity) => {
-                    shared.set(identity);
-                    tracing::info!("certificates were read anew");
-                }
-                Err(unusable) => tracing::error!("certificates stay as they are: {}", unusable.0),
-            }
+            reload.ask();
         }
     });
+    let read = move || {
+        let Some((certificates, shared)) = &identity else {
+            tracing::warn!("asked to read certificates anew, but there is no folder of them");
+            return true;
+        };
+        match certificates.read(&names) {
+            Ok(identities) => {
+                shared.set(identities);
+                tracing::info!("certificates were read anew");
+                true
+            }
+            Err(unusable) => {
+                tracing::error!("certificates stay as they are: {}", unusable.0);
+                false
+            }
+        }
+    };
+    std::thread::spawn(move || reloads.serve(read, || bells.iter().for_each(|bell| bell.ring())));
     Ok(())
 }
 

@@ -213,6 +213,7 @@ impl Bed {
             pending: 4096,
             flow_bytes: 256 << 10,
             message_bytes_max: 1 << 20,
+            reload: None,
             half_open: 32,
             handshakes_per_second: 1000,
             identity: None,

@@ -60,7 +60,9 @@ pub fn identity() -> SharedIdentity {
         .expect("our own certificate");
     let tickets = Tickets::new().expect("random octets");
     let identity = Identity::new(&[certificate], pem.chain.as_bytes(), &tickets);
-    SharedIdentity::new(identity.expect("an identity"))
+    let identity = identity.expect("an identity");
+    let names = NAMES.map(|name| (name.to_owned(), identity.clone()));
+    SharedIdentity::new(names.into())
 }
 
 /// Both versions, chosen by any number.

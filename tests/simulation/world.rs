@@ -94,6 +94,7 @@ impl World {
             pending: 4 + chance.below(60) as u32,
             flow_bytes: 64 << 10,
             message_bytes_max: 64 << 20,
+            reload: None,
             half_open: 128,
             handshakes_per_second: 1000,
             identity: plan.secure.then(tls::identity),

@@ -103,10 +103,13 @@ const CONTROL: Table = Table {
 const LINK_WORDS: &[&str] = &[
     "Cause",
     "Counter",
+    "Fingerprint",
     "Leg",
     "LegPolicy",
     "LegState",
     "PATH_BYTES_MAX",
+    "PeerIdentity",
+    "PeerProof",
     "Refusal",
     "SessionCounts",
     "SessionId",

@@ -260,6 +260,7 @@ fn fake_relay(path: PathBuf, end: mpsc::Receiver<()>) -> std::thread::JoinHandle
                         let leg = CreatedLeg {
                             path: b"msrp://127.0.0.1:1/x;tcp",
                             resource: b"",
+                            fingerprint: None,
                         };
                         Event::Created {
                             session,

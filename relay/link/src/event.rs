@@ -33,10 +33,10 @@ mod kind {
 }
 
 /// The shape of each event as the layout hash sees it: change it together with the codec.
-pub(crate) const SHAPE: &str = "created:session,(path,resource)*2;refused:session,refusal12;\
+pub(crate) const SHAPE: &str = "created:session,(path,resource,sha256?)*2;refused:session,refusal12;\
      leg_up:session,leg,address;leg_down:session,leg,cause14;closed:session,cause14,u64*7;\
-     listed:session,state4*2,(path,resource)*2;list_end:u64;leg_detached:session,leg,cause14,u32;\
-     leg_expired:session,leg;rebound:session,leg,path,resource;reloaded:u64,bool;";
+     listed:session,state4*2,(path,resource,sha256?)*2;list_end:u64;leg_detached:session,leg,cause14,u32;\
+     leg_expired:session,leg;rebound:session,leg,path,resource,sha256?;reloaded:u64,bool;";
 
 /// Our side of a leg: what control writes into the session description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +45,8 @@ pub struct CreatedLeg<'a> {
     pub path: &'a [u8],
     /// The WebSocket resource path, at most 256 bytes; empty for TCP and TLS.
     pub resource: &'a [u8],
+    /// The SHA-256 hash of the certificate that we show on it, for `a=fingerprint`; `None`: it has no TLS.
+    pub fingerprint: Option<[u8; 32]>,
 }
 
 /// How far a leg has come.
@@ -453,6 +455,10 @@ fn encode_legs(fields: &mut Encoder<'_>, legs: [CreatedLeg<'_>; 2]) {
 fn encode_side(fields: &mut Encoder<'_>, leg: CreatedLeg<'_>) {
     fields.text(leg.path, OWN_PATH_BYTES_MAX, "leg's path");
     fields.text(leg.resource, RESOURCE_BYTES_MAX, "leg's resource");
+    match leg.fingerprint {
+        None => fields.u8(0),
+        Some(hash) => fields.hash(1, &hash),
+    }
 }
 
 fn decode_legs<'r>(fields: &mut Decoder<'r>) -> Result<[CreatedLeg<'r>; 2], Invalid> {
@@ -463,6 +469,11 @@ fn decode_side<'r>(fields: &mut Decoder<'r>) -> Result<CreatedLeg<'r>, Invalid> 
     Ok(CreatedLeg {
         path: fields.text(OWN_PATH_BYTES_MAX, "leg's path")?,
         resource: fields.text(RESOURCE_BYTES_MAX, "leg's resource")?,
+        fingerprint: match fields.u8()? {
+            0 => None,
+            1 => Some(fields.array()?),
+            _ => return Err(Invalid::Value("leg's fingerprint")),
+        },
     })
 }
 

@@ -175,7 +175,8 @@ impl Switches {
 /// What is asked of a TLS peer's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerProof {
-    /// It must have the fingerprint or cover the name that was told, if one was told.
+    /// It must have the fingerprint or cover the name that was told, if one was told. A peer that the
+    /// relay connects to proves itself always.
     WhenTold,
     /// It must, and where no fingerprint was told its chain must lead to a root that is trusted and it
     /// must cover the host of the peer's leftmost URI. RFC 4975, 5.4.

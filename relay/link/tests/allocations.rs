@@ -38,6 +38,7 @@ fn encoding_pushing_popping_decoding_and_counting_allocate_nothing() {
     let leg = CreatedLeg {
         path: &path,
         resource: &path[..200],
+        fingerprint: None,
     };
     let before = ALLOCATIONS.get();
     for round in 0..100 {

@@ -52,6 +52,7 @@ fn created<'a>(number: u64, bytes: &'a mut [u8; 1024]) -> Event<'a> {
     let leg = CreatedLeg {
         path,
         resource: &path[..path.len().min(256)],
+        fingerprint: None,
     };
     Event::Created {
         session: SessionId(number),

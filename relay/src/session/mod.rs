@@ -23,7 +23,7 @@ use wire::msrp::{FailureReport, Head, Kind, Method, Part, status, uri, writer};
 pub use failure::{OpenMessage, code_of};
 pub use paths::{LocalPath, slot_of_token};
 pub use pending::OfSession;
-pub use table::{LegSlot, LegStage, Session, Sessions, Settings};
+pub use table::{LegSlot, LegStage, Proof, Session, Sessions, Settings};
 pub use texts::{Text, Texts};
 
 use crate::limits::{PENDING_PER_DIRECTION_MAX, PREFIX_BYTES_MAX};

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 
 use link::{Cause, Leg, LegPolicy, Refusal, SessionCounts, SessionId, Transport};
+use link::{Fingerprint, PeerIdentity, PeerProof};
 use wire::msrp::uri;
 
 use super::Flow;
@@ -27,6 +28,17 @@ pub enum LegStage {
     Down,
 }
 
+/// How a leg's TLS peer proves who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof {
+    /// Whether it must.
+    pub asked: PeerProof,
+    /// What its certificate's hash must be.
+    pub fingerprint: Option<Fingerprint>,
+    /// A name that its certificate must cover.
+    pub name: Option<Text>,
+}
+
 /// One side of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct LegSlot {
@@ -36,6 +48,8 @@ pub struct LegSlot {
     pub policy: LegPolicy,
     /// Our URI and resource path.
     pub local: LocalPath,
+    /// How its peer proves who it is, if it comes by TLS.
+    pub proof: Proof,
     /// `R(X)`: the peer's path, once control has told it.
     pub remote: Option<Text>,
     /// How far it has come.
@@ -143,7 +157,7 @@ impl Sessions {
             free: Vec::with_capacity(capacity as usize),
             // Twice the room: a map half full tidies up in place and never grows.
             by_id: HashMap::with_capacity(2 * capacity as usize),
-            texts: Texts::new(4 * capacity, capacity / 4 + 16),
+            texts: Texts::new(5 * capacity, capacity / 4 + 16),
             pending: Pending::new(settings.pending),
             marks: Marks::default(),
         }
@@ -304,8 +318,31 @@ impl Sessions {
         Ok(())
     }
 
-    /// The host that a leg's peer is to be connected to: that of the leftmost URI of its path.
-    pub fn host_of_peer(&self, slot: u32, leg: Leg) -> Option<String> {
+    /// How a leg's TLS peer is known from now on.
+    pub fn set_identity(
+        &mut self,
+        slot: u32,
+        leg: Leg,
+        identity: &PeerIdentity<'_>,
+    ) -> Result<(), Refusal> {
+        let name = match identity.name {
+            "" => None,
+            name => Some(self.texts.put(name.as_bytes()).ok_or(Refusal::NoMemory)?),
+        };
+        let proof = &mut self[slot].leg_mut(leg).proof;
+        proof.fingerprint = identity.fingerprint;
+        if let Some(former) = std::mem::replace(&mut proof.name, name) {
+            self.texts.free(former);
+        }
+        Ok(())
+    }
+
+    /// The name by which a leg's peer is known to TLS: the one that was told, or the host of its
+    /// path's leftmost URI.
+    pub fn name_of_peer(&self, slot: u32, leg: Leg) -> Option<String> {
+        if let Some(name) = self[slot].leg(leg).proof.name {
+            return String::from_utf8(self.texts.get(name).to_vec()).ok();
+        }
         let path = self.texts.get(self[slot].leg(leg).remote?);
         let uri = uri::path(path).next()?.ok()?;
         String::from_utf8(uri.host.to_vec()).ok()
@@ -315,8 +352,8 @@ impl Sessions {
         for leg in Leg::ALL {
             let leg = *self[slot].leg(leg);
             self.texts.free(leg.local.text);
-            if let Some(remote) = leg.remote {
-                self.texts.free(remote);
+            for text in [leg.remote, leg.proof.name].into_iter().flatten() {
+                self.texts.free(text);
             }
         }
     }

@@ -1,12 +1,12 @@
 //! What control asks for.
 
-use link::{Command, Counter, Leg, LegPolicy, LegSpec, Refusal, SessionId};
+use link::{Command, Counter, Leg, LegPolicy, LegSpec, PeerIdentity, Refusal, SessionId};
 
 use super::Shard;
 use super::listeners::Kind;
 use crate::limits::DEADLINE_MAX;
 use crate::ring::Ring;
-use crate::session::{Flow, LegSlot, LegStage};
+use crate::session::{Flow, LegSlot, LegStage, Proof};
 
 /// How many ports are tried before it is said that none can be had: another program may hold some.
 const PORTS_TRIED_MAX: u32 = 16;
@@ -30,10 +30,9 @@ impl<R: Ring> Shard<R> {
                 leg,
                 path,
                 connect,
-                // No leg has TLS yet that could prove it.
-                identity: _,
+                identity,
             } => self
-                .set_peer(session, leg, path, connect)
+                .set_peer(session, leg, path, connect, &identity)
                 .map_err(|reason| (session, reason)),
             Command::Rearm {
                 session,
@@ -69,8 +68,7 @@ impl<R: Ring> Shard<R> {
                 Err(reason) => Err((session, reason)),
             },
             Command::Reload { token } => {
-                // There are no certificates yet: all of them could be read.
-                self.reports.reloaded(token, true);
+                self.reload(token);
                 Ok(())
             }
         };
@@ -139,6 +137,11 @@ impl<R: Ring> Shard<R> {
             transport,
             policy: spec.policy,
             local,
+            proof: Proof {
+                asked: spec.proof,
+                fingerprint: None,
+                name: None,
+            },
             remote: None,
             stage: LegStage::Waiting,
             listener: Some(number),
@@ -199,6 +202,7 @@ impl<R: Ring> Shard<R> {
         leg: Leg,
         path: &[u8],
         connect: Option<std::net::SocketAddr>,
+        identity: &PeerIdentity<'_>,
     ) -> Result<(), Refusal> {
         let slot = self.live(id)?;
         let state = self.sessions[slot].leg(leg);
@@ -206,6 +210,8 @@ impl<R: Ring> Shard<R> {
             return Err(Refusal::ConnectImpossible);
         }
         self.sessions.set_remote(slot, leg, path)?;
+        self.sessions.set_identity(slot, leg, identity)?;
+        self.check_proof(slot, leg);
         // Messages of either leg may have been waiting for the path.
         for leg in Leg::ALL {
             if let Some(connection) = self.sessions[slot].leg(leg).connection() {

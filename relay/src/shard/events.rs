@@ -283,8 +283,11 @@ impl<R: Ring> Shard<R> {
     fn created_legs(&self, slot: u32) -> [CreatedLeg<'_>; 2] {
         let texts = self.sessions.texts();
         [Leg::A, Leg::B].map(|leg| {
-            let local = self.sessions[slot].leg(leg).local;
+            let state = self.sessions[slot].leg(leg);
+            let local = state.local;
+            let identity = state.is_secure().then(|| self.identity()).flatten();
             CreatedLeg {
+                fingerprint: identity.map(|identity| identity.sha256()),
                 path: local.uri(texts),
                 resource: local.resource(texts),
             }

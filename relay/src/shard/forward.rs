@@ -105,6 +105,10 @@ impl<R: Ring> Shard<R> {
         if !found.is_waiting() {
             return Err(status::BOUND_ELSEWHERE);
         }
+        if found.remote.is_some() && !self.is_proven(slot, session, leg) {
+            self.unproven(session, leg);
+            return Err(status::NO_SESSION);
+        }
         self.connections[slot].stage = Stage::Open;
         self.leg_up(session, leg, slot);
         Ok(())

@@ -138,11 +138,10 @@ impl<R: Ring> Shard<R> {
         }
         self.metrics.add(Counter::Connects, 1);
         if self.sessions[session].leg(leg).is_secure() {
-            let host = self.sessions.host_of_peer(session, leg);
-            let Some(true) = host.map(|host| self.connect_secure(slot, &host)) else {
+            if !self.connect_secure(slot, session, leg) {
                 self.metrics.add(Counter::ConnectsFailed, 1);
-                return self.broken(slot, Cause::ConnectFailed);
-            };
+                return self.broken(slot, Cause::HandshakeFailed);
+            }
             self.read(slot);
         } else {
             self.connections[slot].stage = Stage::Open;
@@ -390,9 +389,13 @@ impl<R: Ring> Shard<R> {
                 self.metrics.add(Counter::HandshakesFailed, 1);
                 self.close(slot);
             }
-            Stage::Connecting | Stage::Securing => {
+            Stage::Connecting => {
                 self.metrics.add(Counter::ConnectsFailed, 1);
                 self.broken(slot, Cause::ConnectFailed);
+            }
+            Stage::Securing => {
+                self.metrics.add(Counter::HandshakesFailed, 1);
+                self.broken(slot, Cause::HandshakeFailed);
             }
             Stage::Upgrading | Stage::Unbound => self.drain(slot, None),
             Stage::Draining | Stage::Ended => self.close(slot),

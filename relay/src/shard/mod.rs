@@ -10,7 +10,8 @@
 //! - `legs`: how legs and sessions come up and end.
 //! - `receive`: octets in, to parts of chunks; `forward`: parts out, under new paths; `send`;
 //!   `flow`: what waits for a slow leg, and how much of it.
-//! - `secure`: TLS, on connections that have it; `handshakes`: how much time they may take.
+//! - `secure`: TLS, on connections that have it; `handshakes`: how much time they may take;
+//!   `proof`: whether a TLS peer is who it should be; `reload`: certificates anew.
 //! - `run`: the thread around it all.
 
 mod commands;
@@ -21,7 +22,9 @@ mod forward;
 mod handshakes;
 mod legs;
 mod listeners;
+mod proof;
 mod receive;
+mod reload;
 mod run;
 mod secure;
 mod send;
@@ -35,6 +38,7 @@ use std::time::Duration;
 use link::{Counter, Leg};
 
 pub use events::Told;
+pub use reload::{Reload, Reloads};
 pub use run::{Inbox, Start, run};
 
 use crate::buffers::{Pieces, Pool, Released, Span};
@@ -82,6 +86,8 @@ pub struct Settings {
     pub handshakes_per_second: u32,
     /// Who it is to TLS peers. `None`: it has no certificate, and serves neither WSS nor TLS.
     pub identity: Option<tls::SharedIdentity>,
+    /// Has the certificates behind it read anew.
+    pub reload: Option<Reload>,
 }
 
 impl Settings {
@@ -120,6 +126,8 @@ pub struct Shard<R: Ring> {
     /// Connections that found no room to seal what they are to send.
     unsealed: Vec<u32>,
     handshakes: Handshakes,
+    /// Control's token and the number under which certificates are being read anew.
+    reloading: Option<(u64, u64)>,
     /// What TLS itself has to say, before it has a place.
     tls_out: Box<[u8; tls::OUT_BYTES_MAX]>,
     /// Listeners that could not begin an accept.
@@ -167,6 +175,7 @@ impl<R: Ring> Shard<R> {
             parked_before: Vec::with_capacity(connections as usize),
             starved: VecDeque::with_capacity(connections as usize),
             unsealed: Vec::with_capacity(connections as usize),
+            reloading: None,
             handshakes: Handshakes::new(settings.half_open, settings.handshakes_per_second),
             tls_out: Box::new([0; tls::OUT_BYTES_MAX]),
             scratch: Box::new([0; PREFIX_BYTES_MAX]),
@@ -195,6 +204,7 @@ impl<R: Ring> Shard<R> {
         }
         self.sessions.expire_pending(now);
         self.go_on_with_handshakes();
+        self.look_after_reload();
         self.retry();
         self.send_all();
         self.settle_arena();

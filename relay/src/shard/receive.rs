@@ -158,8 +158,13 @@ impl<R: Ring> Shard<R> {
                 Progress::Held | Progress::Gone => return,
             }
         }
-        if self.connections[slot].ended_by_peer {
-            self.ended(slot, Cause::PeerClosed);
+        let connection = &self.connections[slot];
+        if connection.ended_by_peer {
+            let cause = match connection.stage {
+                Stage::Securing => Cause::HandshakeFailed,
+                _ => Cause::PeerClosed,
+            };
+            self.ended(slot, cause);
         } else if std::mem::take(&mut self.connections[slot].full) {
             self.receive_if_wanted(slot);
         }

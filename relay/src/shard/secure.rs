@@ -5,7 +5,7 @@
 //! together in a block first, so that an idle connection holds no buffer. What is to be sent is
 //! copied once, into the record that carries it, and what it lay in is given back.
 
-use link::{Cause, Counter};
+use link::{Cause, Counter, Leg};
 
 use super::Shard;
 use super::connections::{Carry, Connection, Stage};
@@ -15,7 +15,9 @@ use crate::buffers::{Queue, Span};
 use crate::limits::{DATA_BYTES, SEALED_BYTES_MAX, SLOT_BYTES, UNBOUND_FOR};
 use crate::ring::Ring;
 use crate::session::LegStage;
-use crate::transport::tls::{KEY_UPDATE_BYTES_MAX, PLAIN_BYTES_MAX, SEAL_BYTES_MAX, Step, Tls};
+use crate::transport::tls::{
+    Identity, KEY_UPDATE_BYTES_MAX, PLAIN_BYTES_MAX, SEAL_BYTES_MAX, Step, Tls,
+};
 
 /// The TLS of a connection, and what lies between its records and the octets in them.
 pub struct Secured {
@@ -23,6 +25,8 @@ pub struct Secured {
     pub tls: Tls,
     /// What the connection becomes when the handshake is done.
     pub then: Stage,
+    /// It is we who have connected.
+    pub is_ours: bool,
     /// Its first step has been taken.
     begun: bool,
     /// It may have something to say without being given more.
@@ -45,12 +49,13 @@ pub struct Secured {
 
 impl Secured {
     /// Before the handshake.
-    pub fn new(tls: Tls, then: Stage, has_to_say: bool) -> Secured {
+    pub fn new(tls: Tls, then: Stage, is_ours: bool) -> Secured {
         Secured {
             tls,
             then,
+            is_ours,
             begun: false,
-            has_to_say,
+            has_to_say: is_ours,
             carry: None,
             wanted: 0,
             window: None,
@@ -70,7 +75,7 @@ impl<R: Ring> Shard<R> {
             self.metrics.add(Counter::HandshakesRefused, 1);
             return false;
         }
-        let identity = self.settings.identity.as_ref().map(|shared| shared.now());
+        let identity = self.identity();
         let tls = identity.and_then(|identity| match kind {
             Kind::SecureWebSocket => identity.accept_browser(),
             Kind::WebSocket | Kind::Tcp | Kind::Tls => identity.accept_endpoint(),
@@ -85,12 +90,24 @@ impl<R: Ring> Shard<R> {
     }
 
     /// Has a connection of ours begin its handshake. `false`: there is nothing to make one with.
-    pub(super) fn connect_secure(&mut self, slot: u32, host: &str) -> bool {
-        let identity = self.settings.identity.as_ref().map(|shared| shared.now());
-        let tls = identity.and_then(|identity| identity.connect_vouched(host));
+    pub(super) fn connect_secure(&mut self, slot: u32, session: u32, leg: Leg) -> bool {
+        let name = self.sessions.name_of_peer(session, leg);
+        let is_known = self.sessions[session].leg(leg).proof.fingerprint.is_some();
+        let tls = self.identity().zip(name).and_then(|(identity, name)| {
+            if is_known {
+                identity.connect_known(&name)
+            } else {
+                identity.connect_vouched(&name)
+            }
+        });
         let Some(tls) = tls else { return false };
         self.secure(slot, Secured::new(tls, Stage::Open, true));
         true
+    }
+
+    /// Who we are to TLS peers.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.settings.identity.as_ref()?.now(&self.settings.host)
     }
 
     fn secure(&mut self, slot: u32, secured: Secured) {
@@ -213,7 +230,7 @@ impl<R: Ring> Shard<R> {
             // Else it would be closed before the alert is out.
             self.sessions[session].leg_mut(leg).stage = LegStage::Down;
             self.drain(slot, None);
-            self.leg_down(session, leg, Cause::ProtocolError);
+            self.leg_down(session, leg, Cause::HandshakeFailed);
         } else {
             self.ended(slot, Cause::ProtocolError);
         }
@@ -347,6 +364,10 @@ impl<R: Ring> Shard<R> {
         connection.stage = secured.then;
         match (connection.stage, connection.owner) {
             (Stage::Open, Some((session, leg))) => {
+                if !self.is_proven(slot, session, leg) {
+                    self.unproven(session, leg);
+                    return Progress::Gone;
+                }
                 self.leg_up(session, leg, slot);
                 self.greet(slot, session, leg);
             }

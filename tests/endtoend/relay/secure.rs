@@ -235,8 +235,8 @@ fn a_handset_that_shows_no_good_certificate_is_not_spoken_to() {
         }
     };
     assert!(failed.to_string().contains("alert"), "{failed}");
-    assert_eq!(relay.event(), Told::Down(Leg::B, Cause::ProtocolError));
-    assert_eq!(relay.event(), Told::Closed(Cause::ProtocolError));
+    assert_eq!(relay.event(), Told::Down(Leg::B, Cause::HandshakeFailed));
+    assert_eq!(relay.event(), Told::Closed(Cause::HandshakeFailed));
     assert_eq!(relay.counter(Counter::HandshakesFailed), 1);
     drop(socket);
     expect_all_given_back(&mut relay);

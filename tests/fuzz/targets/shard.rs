@@ -142,6 +142,7 @@ impl World<'_> {
             pending: 4,
             flow_bytes: 64 << 10,
             message_bytes_max: 16 << 10,
+            reload: None,
             half_open: 32,
             handshakes_per_second: 1000,
             identity: None,

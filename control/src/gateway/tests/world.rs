@@ -279,10 +279,12 @@ impl World {
             CreatedLeg {
                 path: b"msrp://192.0.2.20:20001/l3gA;ws",
                 resource: b"/s3cr3t",
+                fingerprint: None,
             },
             CreatedLeg {
                 path: b"msrp://192.0.2.20:20002/l3gB;tcp",
                 resource: b"",
+                fingerprint: None,
             },
         ];
         self.relay(Event::Created { session, legs });

@@ -21,12 +21,14 @@ proptest! {
         states in [leg_states(), leg_states()],
         peer in any::<SocketAddr>(),
         counted in any::<[u64; 7]>(),
+        fingerprint in any::<Option<[u8; 32]>>(),
         before in any::<u8>(),
     ) {
         let session = SessionId(number);
         let legs = [0, 1].map(|index| CreatedLeg {
             path: &paths[index],
             resource: &resources[index],
+            fingerprint,
         });
         let [messages_a_to_b, messages_b_to_a, octets_a_to_b, octets_b_to_a, ..] = counted;
         let [.., responses, reports, refused] = counted;
@@ -87,6 +89,7 @@ fn the_largest_event_fits_and_a_larger_one_is_refused() {
     let leg = CreatedLeg {
         path: &path[1..],
         resource,
+        fingerprint: Some([7; 32]),
     };
     let states = [LegState::Up; 2];
     let largest = Event::Listed {
@@ -98,13 +101,7 @@ fn the_largest_event_fits_and_a_larger_one_is_refused() {
     assert_eq!(Event::decode(&record), Ok(largest));
     let larger = Event::Created {
         session,
-        legs: [
-            leg,
-            CreatedLeg {
-                path: &path,
-                resource,
-            },
-        ],
+        legs: [leg, CreatedLeg { path: &path, ..leg }],
     };
     assert!(larger.encode(&mut record).is_err());
     assert_eq!(Event::decode(&record), Err(Invalid::Length(0)));
@@ -118,18 +115,21 @@ fn version_2_events_are_these_bytes() {
         CreatedLeg {
             path: b"m",
             resource: b"/r",
+            fingerprint: None,
         },
         CreatedLeg {
             path: b"n",
             resource: b"",
+            fingerprint: Some([9; 32]),
         },
     ];
     let expected: [(Event<'_>, &[u8]); 10] = [
         (
             Event::Created { session, legs },
             &[
-                24, 0, 0x81, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, b'm', 2, 0, b'/', b'r', 1, 0, b'n',
-                0, 0,
+                58, 0, 0x81, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, b'm', 2, 0, b'/', b'r', 0, 1, 0,
+                b'n', 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+                9, 9, 9, 9, 9, 9, 9, 9, 9,
             ],
         ),
         (
@@ -192,7 +192,7 @@ fn version_2_events_are_these_bytes() {
                 side: legs[0],
             },
             &[
-                20, 0, 0x8a, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, b'm', 2, 0, b'/', b'r',
+                21, 0, 0x8a, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, b'm', 2, 0, b'/', b'r', 0,
             ],
         ),
         (

@@ -108,9 +108,7 @@ impl Handshake {
             Role::Server(connection) => connection.peer_certificates(),
             Role::Client(connection) => connection.peer_certificates(),
         };
-        let peer = peer
-            .and_then(<[_]>::first)
-            .map(|certificate| PeerCertificate::of(certificate));
+        let peer = peer.and_then(PeerCertificate::of);
         let taken = match self.role {
             Role::Server(connection) => connection
                 .dangerous_into_kernel_connection()

@@ -9,6 +9,7 @@ use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifie
 use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{
     ClientHello, ParsedCertificate, ProducesTickets, ResolvesServerCert, UnbufferedServerConnection,
@@ -107,23 +108,33 @@ fn sha256(octets: &[u8]) -> [u8; 32] {
 }
 
 /// The certificate that a peer has shown, as far as it is of interest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
     /// What old handsets write into their session descriptions.
     pub sha1: [u8; 20],
     /// What all others do.
     pub sha256: [u8; 32],
+    /// All of it, and who signed it, until nobody asks for it any more.
+    chain: Vec<CertificateDer<'static>>,
 }
 
 impl PeerCertificate {
-    pub(super) fn of(certificate: &[u8]) -> PeerCertificate {
+    /// `None`: the peer has shown nothing.
+    pub(super) fn of(chain: &[CertificateDer<'static>]) -> Option<PeerCertificate> {
+        let certificate = chain.first()?;
         let mut sha1 = [0; 20];
         let made = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, certificate);
         sha1.copy_from_slice(made.as_ref());
-        PeerCertificate {
+        Some(PeerCertificate {
             sha1,
             sha256: sha256(certificate),
-        }
+            chain: chain.to_vec(),
+        })
+    }
+
+    /// Only its fingerprints are of interest from now on.
+    pub fn forget_chain(&mut self) {
+        self.chain = Vec::new();
     }
 }
 
@@ -156,6 +167,8 @@ pub struct Identity {
     known: Arc<ClientConfig>,
     /// Toward endpoints that an authority vouches for; `None`: there is no such authority.
     vouched: Option<Arc<ClientConfig>>,
+    /// Asks the same authorities about endpoints that have connected to us.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
     sha256: [u8; 32],
 }
 
@@ -215,20 +228,26 @@ impl Identity {
         if trusted.is_empty() && !roots.is_empty() {
             return wrong("holds no certificate of an authority");
         }
-        let vouched = if trusted.is_empty() {
-            None
+        let (vouched, clients) = if trusted.is_empty() {
+            (None, None)
         } else {
             let roots = Arc::new(trusted);
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, crypto.clone())
-                .build()
-                .or_else(|error| wrong(format!("cannot be used ({error})")))?;
-            Some(client(verifier)?)
+            let unusable = |error| Mistake(format!("cannot be used ({error})"));
+            let servers =
+                WebPkiServerVerifier::builder_with_provider(roots.clone(), crypto.clone());
+            let clients = WebPkiClientVerifier::builder_with_provider(roots, crypto.clone());
+            let servers = servers.build().map_err(unusable)?;
+            (
+                Some(client(servers)?),
+                Some(clients.build().map_err(unusable)?),
+            )
         };
         Ok(Identity {
             browsers: server(None)?,
             endpoints: server(Some(any.clone()))?,
             known: client(any)?,
             vouched,
+            clients,
             sha256: first.sha256,
         })
     }
@@ -236,6 +255,23 @@ impl Identity {
     /// The fingerprint of the certificate that we show, for `a=fingerprint`.
     pub fn sha256(&self) -> [u8; 32] {
         self.sha256
+    }
+
+    /// Whether an endpoint that has connected to us has shown a certificate for `name` from an
+    /// authority that we trust.
+    pub fn vouches_for(&self, peer: &PeerCertificate, name: &str) -> bool {
+        let (Some(verifier), Some((own, chain))) = (&self.clients, peer.chain.split_first()) else {
+            return false;
+        };
+        let Ok(name) = ServerName::try_from(name.trim_matches(['[', ']'])) else {
+            return false;
+        };
+        let parsed = ParsedCertificate::try_from(own);
+        let covers = parsed.is_ok_and(|it| rustls::client::verify_server_name(&it, &name).is_ok());
+        covers
+            && verifier
+                .verify_client_cert(own, chain, UnixTime::now())
+                .is_ok()
     }
 
     /// For a browser that has connected.
@@ -262,25 +298,27 @@ impl Identity {
     }
 }
 
-/// The identity as of now, shared by all shards and looked at once for each handshake.
+/// Our identities as of now, one for each of our names, shared by all shards and looked at once for
+/// each handshake.
 #[derive(Clone, Debug)]
-pub struct SharedIdentity(Arc<RwLock<Identity>>);
+pub struct SharedIdentity(Arc<RwLock<Vec<(String, Identity)>>>);
 
 impl SharedIdentity {
-    /// Shares an identity.
-    pub fn new(identity: Identity) -> SharedIdentity {
-        SharedIdentity(Arc::new(RwLock::new(identity)))
+    /// Shares identities, each with its name.
+    pub fn new(identities: Vec<(String, Identity)>) -> SharedIdentity {
+        SharedIdentity(Arc::new(RwLock::new(identities)))
     }
 
-    /// Takes the place of the former one for handshakes to come.
-    pub fn set(&self, identity: Identity) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = identity;
+    /// They take the place of the former ones for handshakes to come.
+    pub fn set(&self, identities: Vec<(String, Identity)>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = identities;
     }
 
-    /// Who we are now.
-    pub fn now(&self) -> Identity {
-        let identity = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        identity.clone()
+    /// Who we are now to those who know us by this name.
+    pub fn now(&self, name: &str) -> Option<Identity> {
+        let identities = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let found = identities.iter().find(|(known, _)| known == name);
+        found.map(|(_, identity)| identity.clone())
     }
 }
 

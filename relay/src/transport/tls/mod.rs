@@ -172,6 +172,13 @@ impl Tls {
         self.peer.as_ref()
     }
 
+    /// It is proven who the peer is: of its certificate only the fingerprints are kept.
+    pub fn peer_is_proven(&mut self) {
+        if let Some(peer) = &mut self.peer {
+            peer.forget_chain();
+        }
+    }
+
     /// Whether the handshake resumed a former session.
     pub fn is_resumed(&self) -> bool {
         self.is_resumed

@@ -378,7 +378,7 @@ fn a_client_is_shown_the_certificate_of_the_name_it_asks_for() {
 fn a_certificate_of_the_peers_is_known_by_its_fingerprint() {
     let (own, other) = (made(NAME), made("handset.invalid"));
     let identity = identity(&[&own], "");
-    let expected = PeerCertificate::of(&other.der);
+    let expected = PeerCertificate::of(std::slice::from_ref(&other.der)).unwrap();
     for version in [&version::TLS13, &version::TLS12] {
         let config = Arc::new(stock_client(version, None, &own, Some(&other)));
         let mut ours = Ours::new(identity.accept_endpoint().unwrap());
