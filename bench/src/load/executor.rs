@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use glommio::{LocalExecutorBuilder, Placement, yield_if_needed};
+use glommio::{LocalExecutorBuilder, Placement};
 use rustix::thread::set_current_timer_slack;
 
 use super::crew::{Crew, Route};
@@ -16,11 +16,13 @@ use super::tally::Tally;
 /// How long a thread sleeps that found nothing to do, in a closed load: long enough to leave the
 /// core to others, short beside the time a round of messages takes. In an open load it looks again
 /// at once, so that a message is sent when it is due and taken when it is there.
-///
-/// It is the thread that sleeps and not a timer of glommio's: those are now and then lost under
-/// load (version 0.9.0 on Linux 6.18: it waits in its main ring, and the ring with the timer does
-/// not wake it), and the thread has no other task.
 const IDLE: Duration = Duration::from_micros(20);
+/// After which the executor would have its tasks take turns: never, for there is one.
+///
+/// It must not come while the executor looks for work. If it does, and under load that is a matter
+/// of time, glommio 0.9.0 takes a queue it has not looked into for an empty one and sleeps for good,
+/// with the task in it. For the same reason the task does not yield: the thread is its own.
+const PREEMPTION: Duration = Duration::from_secs(1 << 20);
 
 /// One thread.
 pub struct Executor(glommio::ExecutorJoinHandle<Result<Tally, String>>);
@@ -37,9 +39,9 @@ impl Executor {
         LocalExecutorBuilder::new(Placement::Fixed(core))
             .name(&format!("load-{core}"))
             .io_memory(64 << 10)
-            .preempt_timer(Duration::from_millis(1))
+            .preempt_timer(PREEMPTION)
             .spawn(move || async move {
-                let result = run(number, route, &load, shared.clone()).await;
+                let result = run(number, route, &load, shared.clone());
                 shared.ended.fetch_add(1, Ordering::AcqRel);
                 result
             })
@@ -57,19 +59,12 @@ impl Executor {
     }
 }
 
-async fn run(
-    number: usize,
-    route: Route,
-    load: &Load,
-    shared: Arc<Shared>,
-) -> Result<Tally, String> {
+fn run(number: usize, route: Route, load: &Load, shared: Arc<Shared>) -> Result<Tally, String> {
     // Else the kernel may wake the thread 50 us late. Where it can't be set, it may.
     let _ = set_current_timer_slack(NonZeroU64::new(1000));
     let mut crew = Crew::new(number, route, load, shared)?;
     while !crew.is_over() {
-        if crew.turn()? || crew.is_on_time() {
-            yield_if_needed().await;
-        } else {
+        if !crew.turn()? && !crew.is_on_time() {
             std::thread::sleep(IDLE);
         }
     }

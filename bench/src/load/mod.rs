@@ -16,6 +16,7 @@ mod framing;
 mod line;
 mod offer;
 mod phase;
+mod place;
 mod plan;
 mod poller;
 mod process;
@@ -37,12 +38,13 @@ use std::process::ExitCode;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 pub use offer::{Legs, Load, Offer, SIZE_MAX, SIZE_MIN};
+pub use place::{Relay, beside_this_program};
 pub use process::{Forwarder, Front};
 #[cfg(test)]
 pub use report::tests::report as sample_report;
 pub use report::{Report, Verdict};
 pub use run::{run, run_through};
-pub use settings::{Arguments, Relay, beside_this_program, seconds};
+pub use settings::{Arguments, seconds};
 
 /// Descriptors beside two for each session.
 const DESCRIPTORS_SPARE: u64 = 256;
@@ -53,16 +55,13 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Ok(settings) => settings,
         Err(wrong) => return refuse(&wrong.to_string()),
     };
-    let report = match run(&settings.offer, &settings.relay) {
+    let report = match run(&settings.offer, &settings.place.relay) {
         Ok(report) => report,
         Err(why) => return refuse(&why),
     };
     println!("{report}");
-    if let Some(path) = &settings.json {
-        let json = serde_json::to_string_pretty(&report).unwrap_or_default();
-        if let Err(error) = std::fs::write(path, json + "\n") {
-            return refuse(&format!("can't write {}: {error}", path.display()));
-        }
+    if let Err(why) = settings.place.write(&report) {
+        return refuse(&why);
     }
     exit_code(&report.verdict)
 }

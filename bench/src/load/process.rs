@@ -26,8 +26,14 @@ pub struct Relaying {
 }
 
 impl Relaying {
-    /// Starts `program` and waits until it says that it is ready.
-    pub fn start(program: &Path, cores: &[usize], ports: &str) -> Result<Relaying, String> {
+    /// Starts `program` and waits until it says that it is ready. With `has_tls` it gets a
+    /// certificate that is made for it.
+    pub fn start(
+        program: &Path,
+        cores: &[usize],
+        ports: &str,
+        has_tls: bool,
+    ) -> Result<Relaying, String> {
         let mut octets = [0; 8];
         getrandom::fill(&mut octets).map_err(|error| error.to_string())?;
         let folder = format!("causeway-bench-{:016x}", u64::from_ne_bytes(octets));
@@ -35,7 +41,12 @@ impl Relaying {
         fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let socket = folder.join("relay.sock");
         let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        if has_tls {
+            write_certificate(&folder)?;
+            command.arg("--certificates").arg(&folder);
+        }
+        let child = command
             .arg("--socket")
             .arg(&socket)
             .args(["--cores", &cores.join(",")])
@@ -100,6 +111,21 @@ impl Drop for Relaying {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Writes a certificate for this machine, and its key.
+fn write_certificate(folder: &Path) -> Result<(), String> {
+    let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names);
+    let made = made.map_err(|error| format!("no certificate: {error}"))?;
+    for (name, text) in [
+        ("bench.crt", made.cert.pem()),
+        ("bench.key", made.signing_key.serialize_pem()),
+    ] {
+        let file = folder.join(name);
+        fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// A forwarder that was started elsewhere. It is ended when this is dropped.

@@ -13,9 +13,9 @@ use super::crew::Route;
 use super::executor::Executor;
 use super::offer::{Load, Offer};
 use super::phase::{Limits, Phase, Shared};
+use super::place::Relay;
 use super::process::{self, CoreTime, Forwarder, Process, Relaying};
 use super::report::{Counted, Moment, Report, Verdict};
-use super::settings::Relay;
 use super::stub::{Closed, Stub};
 use super::tally::Tally;
 use super::through::Meeting;
@@ -111,7 +111,7 @@ pub fn run(offer: &Offer, relay: &Relay) -> Result<Report, String> {
             program,
             cores,
             ports,
-        } => Some(Relaying::start(program, cores, ports)?),
+        } => Some(Relaying::start(program, cores, ports, load.legs.has_tls())?),
         Relay::Attach(_) => None,
     };
     let mut stub = match (&started, relay) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::offer::{Arrivals, Direction, Legs, Load, Offer, Pace, Sizes};
+use super::place::{Place, Whereabouts};
 
 /// Offer the relay a load: so many messages in flight in each session, or so many a second.
 ///
@@ -55,39 +56,8 @@ pub struct Arguments {
     /// Seconds before that.
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     warm_up: f64,
-    /// The cores of the generator, one thread each; default: all but the relay's.
-    #[arg(long, value_name = "CORES", value_delimiter = ',')]
-    cores: Vec<usize>,
-    /// The cores of the relay, one shard each.
-    #[arg(
-        long,
-        value_name = "CORES",
-        value_delimiter = ',',
-        default_value = "0",
-        conflicts_with = "socket"
-    )]
-    relay_core: Vec<usize>,
-    /// The relay to start; default: causeway-relay beside this program.
-    #[arg(long, value_name = "PATH", conflicts_with = "socket")]
-    relay: Option<PathBuf>,
-    /// The ports of the relay that is started.
-    #[arg(
-        long,
-        value_name = "FROM-TO",
-        default_value = "20000-24999",
-        conflicts_with = "socket"
-    )]
-    ports: String,
-    /// Attach to the relay that serves this socket, instead of starting one. It loses the control
-    /// it has.
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
-    /// Write the result to this file, too.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// No progress line.
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    place: Whereabouts,
 }
 
 /// On or off.
@@ -99,31 +69,13 @@ pub enum Switch {
     Off,
 }
 
-/// Which relay is put under load.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Relay {
-    /// One that is started for it.
-    Start {
-        /// The program.
-        program: PathBuf,
-        /// Its cores.
-        cores: Vec<usize>,
-        /// Its ports.
-        ports: String,
-    },
-    /// One that runs.
-    Attach(PathBuf),
-}
-
 /// What the command line means.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What is offered.
     pub offer: Offer,
-    /// Who is put under load.
-    pub relay: Relay,
-    /// Where the result is written.
-    pub json: Option<PathBuf>,
+    /// Where.
+    pub place: Place,
 }
 
 /// What is wrong with the command line.
@@ -187,41 +139,18 @@ impl Arguments {
     pub fn check(self, cores: usize) -> Result<Settings, Wrong> {
         let load = self.load();
         load.check().map_err(Wrong::Load)?;
-        let relay = match self.socket {
-            Some(socket) => Relay::Attach(socket),
-            None => {
-                let program = self.relay.unwrap_or_else(beside_this_program);
-                if !program.is_file() {
-                    return Err(Wrong::NoRelay(program));
-                }
-                Relay::Start {
-                    program,
-                    cores: self.relay_core.clone(),
-                    ports: self.ports,
-                }
-            }
-        };
-        let own_cores = if self.cores.is_empty() {
-            let others = (0..cores).filter(|core| !self.relay_core.contains(core));
-            let others: Vec<usize> = others.collect();
-            if others.is_empty() { vec![0] } else { others }
-        } else {
-            self.cores
-        };
-        let mut all = own_cores.iter().chain(&self.relay_core);
-        if let Some(&core) = all.find(|&&core| core >= cores) {
-            return Err(Wrong::Core(core));
-        }
+        let duration = seconds(self.duration, 0.1).ok_or(Wrong::Time("--duration"))?;
+        let warm_up = seconds(self.warm_up, 0.0).ok_or(Wrong::Time("--warm-up"))?;
+        let place = self.place.check(cores)?;
         Ok(Settings {
             offer: Offer {
                 load,
-                duration: seconds(self.duration, 0.1).ok_or(Wrong::Time("--duration"))?,
-                warm_up: seconds(self.warm_up, 0.0).ok_or(Wrong::Time("--warm-up"))?,
-                cores: own_cores,
-                progress: !self.quiet,
+                duration,
+                warm_up,
+                cores: place.cores.clone(),
+                progress: place.progress,
             },
-            relay,
-            json: self.json,
+            place,
         })
     }
 }
@@ -231,12 +160,6 @@ pub fn seconds(value: f64, least: f64) -> Option<Duration> {
     (least..=86_400.0)
         .contains(&value)
         .then(|| Duration::from_secs_f64(value))
-}
-
-/// Where the relay is when both were built together.
-pub fn beside_this_program() -> PathBuf {
-    let here = std::env::current_exe().unwrap_or_default();
-    here.with_file_name("causeway-relay")
 }
 
 #[cfg(test)]
