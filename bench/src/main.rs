@@ -8,6 +8,7 @@ mod load;
 mod machine;
 mod msrp;
 mod scenario;
+mod signal;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,8 @@ enum Job {
     Handset(handset::Arguments),
     /// Offer a relay a load, check every octet, measure.
     Media(load::Arguments),
+    /// Set chats up through a whole system, from the browser's start to the end, and time each step.
+    Signal(signal::Arguments),
     /// Offer the same load to a byte relay, to Causeway, to HAProxy, in turns.
     Compare(compare::Arguments),
     /// Run scenarios, and judge them by what their files demand.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     match Program::parse().job {
         Job::Handset(arguments) => handset::main(arguments),
         Job::Media(arguments) => load::main(arguments),
+        Job::Signal(arguments) => signal::main(&arguments),
         Job::Compare(arguments) => compare::main(arguments),
         Job::Run(arguments) => scenario::main(&arguments, &Program::command()),
         Job::ByteRelay(arguments) => byte_relay::main(&arguments),

@@ -7,6 +7,7 @@
 //! passwords, session timers, group chats.
 
 mod agent;
+mod callee;
 mod calls;
 mod chat;
 mod console;
@@ -28,7 +29,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use agent::Agent;
-use console::{Command, Event};
+pub use callee::Callee;
+use console::Command;
+pub use console::Event;
 pub use settings::Arguments;
 use settings::Settings;
 

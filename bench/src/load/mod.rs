@@ -39,10 +39,10 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 pub use offer::{Legs, Load, Offer, SIZE_MAX, SIZE_MIN};
 pub use place::{Relay, beside_this_program};
-pub use process::{Forwarder, Front};
+pub use process::{Forwarder, Front, Process};
 #[cfg(test)]
 pub use report::tests::report as sample_report;
-pub use report::{Report, Verdict};
+pub use report::{Latency, Report, Verdict};
 pub use run::{run, run_through};
 pub use settings::{Arguments, seconds};
 

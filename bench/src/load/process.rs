@@ -196,6 +196,11 @@ impl Process {
         Process(std::process::id())
     }
 
+    /// The one with this number.
+    pub fn with_number(number: u32) -> Process {
+        Process(number)
+    }
+
     /// The one at the other end of a Unix socket.
     pub fn at_other_end(socket: &UnixStream) -> Result<Process, String> {
         let unknown = |error: std::io::Error| format!("the relay's process is not known: {error}");
@@ -220,14 +225,15 @@ impl Process {
     /// Nanoseconds on a core so far, of all threads whose name begins with `name`, in this process
     /// and in those it has started.
     pub fn cpu_ns(self, name: &str) -> Result<u64, String> {
-        let own = self.own_cpu_ns(name)?;
+        let own = self.alone_cpu_ns(name)?;
         let others = descendants(self.0).into_iter();
         // One that has just ended is not counted.
-        let others = others.map(|process| Process(process).own_cpu_ns(name).unwrap_or(0));
+        let others = others.map(|process| Process(process).alone_cpu_ns(name).unwrap_or(0));
         Ok(own + others.sum::<u64>())
     }
 
-    fn own_cpu_ns(self, name: &str) -> Result<u64, String> {
+    /// The same of this process alone.
+    pub fn alone_cpu_ns(self, name: &str) -> Result<u64, String> {
         let folder = format!("/proc/{}/task", self.0);
         let gone = |error: std::io::Error| format!("{folder}: {error}");
         let mut total = 0;
@@ -356,11 +362,11 @@ mod tests {
 
     #[test]
     fn a_program_that_is_no_relay_is_told_apart() {
-        let why = Relaying::start(Path::new("/bin/false"), &[0], "1-2")
+        let why = Relaying::start(Path::new("/bin/false"), &[0], "1-2", false)
             .err()
             .unwrap();
         assert!(why.contains("--check"), "{why}");
-        let why = Relaying::start(Path::new("/nowhere/relay"), &[0], "1-2")
+        let why = Relaying::start(Path::new("/nowhere/relay"), &[0], "1-2", false)
             .err()
             .unwrap();
         assert!(why.contains("/nowhere/relay"), "{why}");
