@@ -13,6 +13,7 @@ use relay::ring::Memory;
 use relay::shard::{Settings, Shard};
 use tests::chance::Chance;
 use tests::fake_ring::FakeRing;
+use tests::tls::{self, TlsPeer};
 
 use crate::websocket_client::{Frame, Received, frame};
 
@@ -55,16 +56,19 @@ struct OfSession {
 struct OfPeer {
     session: usize,
     link: usize,
+    tls: Option<TlsPeer>,
     websocket: Option<Received>,
     heard: Vec<u8>,
 }
 
 /// The shard, and all that is around it.
 pub struct Bed {
-    pub shard: Shard<FakeRing>,
+    shard: Shard<FakeRing>,
     now: u64,
     sessions: Vec<OfSession>,
     peers: Vec<OfPeer>,
+    /// Token and outcome of the last reading of certificates.
+    pub reloaded: Option<(u64, bool)>,
 }
 
 /// Lines as they are sent: each with its CRLF.
@@ -229,6 +233,7 @@ impl Bed {
             now: 1_000_000,
             sessions: Vec::new(),
             peers: Vec::new(),
+            reloaded: None,
         }
     }
 
@@ -244,25 +249,43 @@ impl Bed {
 
     /// A session whose legs wait, and nothing more.
     pub fn create(&mut self, a: Transport, b: Transport, deadline_ms: u32) -> Session {
+        self.create_of([a, b].map(|transport| LegSpec::new(transport, deadline_ms)))
+    }
+
+    /// The same, of legs with wishes of their own.
+    pub fn create_of(&mut self, legs: [LegSpec<'_>; 2]) -> Session {
+        let [a, b] = legs.map(|spec| spec.transport);
         let number = self.sessions.len();
         let id = SessionId(number as u64);
-        let kind = |transport| if transport == Ws { "ws" } else { "tcp" };
+        let kind = |transport| match transport {
+            Ws | Transport::Wss => "ws",
+            Tcp | Transport::Tls => "tcp",
+        };
+        let scheme = |transport| match transport {
+            Ws | Tcp => "msrp",
+            Transport::Wss | Transport::Tls => "msrps",
+        };
         self.sessions.push(OfSession {
             id,
             transports: [a, b],
             local: [String::new(), String::new()],
             resource: [String::new(), String::new()],
             remote: [
-                format!("msrp://q7w3e9.invalid:2855/browser{number};{}", kind(a)),
-                format!("msrp://198.51.100.7:20000/handset{number};{}", kind(b)),
+                format!(
+                    "{}://q7w3e9.invalid:2855/browser{number};{}",
+                    scheme(a),
+                    kind(a)
+                ),
+                format!(
+                    "{}://198.51.100.7:20000/handset{number};{}",
+                    scheme(b),
+                    kind(b)
+                ),
             ],
             told: Vec::new(),
             counts: None,
         });
-        self.command(&Command::Create {
-            session: id,
-            legs: [a, b].map(|transport| LegSpec::new(transport, deadline_ms)),
-        });
+        self.command(&Command::Create { session: id, legs });
         self.settle();
         Session(number)
     }
@@ -275,6 +298,18 @@ impl Bed {
         path: &str,
         connect: Option<SocketAddr>,
     ) {
+        self.set_known_peer(session, leg, path, connect, PeerIdentity::UNKNOWN);
+    }
+
+    /// The same of a peer that is to prove who it is.
+    pub fn set_known_peer(
+        &mut self,
+        session: Session,
+        leg: Leg,
+        path: &str,
+        connect: Option<SocketAddr>,
+        identity: PeerIdentity<'_>,
+    ) {
         self.sessions[session.0].remote[leg.index()] = path.into();
         let session = self.sessions[session.0].id;
         self.command(&Command::SetPeer {
@@ -282,9 +317,14 @@ impl Bed {
             leg,
             path: path.as_bytes(),
             connect,
-            identity: PeerIdentity::UNKNOWN,
+            identity,
         });
         self.settle();
+    }
+
+    /// What the peer of a leg calls itself.
+    pub fn remote(&self, session: Session, leg: Leg) -> String {
+        self.sessions[session.0].remote[leg.index()].clone()
     }
 
     /// Ends the session, as signalling does.
@@ -355,6 +395,7 @@ impl Bed {
         self.peers.push(OfPeer {
             session: session.0,
             link,
+            tls: None,
             websocket: None,
             heard: Vec::new(),
         });
@@ -365,8 +406,13 @@ impl Bed {
     /// answered with 200.
     pub fn comes(&mut self, session: Session, leg: Leg) -> Peer {
         let peer = self.dials(session, leg).expect("the leg waits");
-        match self.sessions[session.0].transports[leg.index()] {
-            Ws => {
+        let transport = self.sessions[session.0].transports[leg.index()];
+        if matches!(transport, Transport::Wss | Transport::Tls) {
+            let config = tls::client_config(&rustls::version::TLS13, None);
+            self.secures(peer, TlsPeer::client(&config, "relay.invalid"));
+        }
+        match transport {
+            Ws | Transport::Wss => {
                 let resource = self.resource(session, leg).to_owned();
                 let answer = self.upgrades(peer, &resource);
                 assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
@@ -431,8 +477,14 @@ impl Bed {
 
     /// Sends octets as they are.
     pub fn says_octets(&mut self, peer: Peer, octets: &[u8]) {
-        let link = self.peers[peer.0].link;
-        self.shard.ring().peer_sends(link, octets);
+        let OfPeer { link, tls, .. } = &mut self.peers[peer.0];
+        match tls {
+            None => self.shard.ring().peer_sends(*link, octets),
+            Some(tls) => {
+                tls.says(octets);
+                self.shard.ring().peer_sends(*link, &tls.takes_out());
+            }
+        }
         self.settle();
     }
 
@@ -474,9 +526,35 @@ impl Bed {
         Some(u16::from_be_bytes([close.payload[0], close.payload[1]]))
     }
 
+    /// The peer speaks TLS from now on: shakes hands, and what has come of it.
+    pub fn secures(&mut self, peer: Peer, tls: TlsPeer) -> &TlsPeer {
+        self.peers[peer.0].tls = Some(tls);
+        for _ in 0..8 {
+            self.says_octets(peer, b"");
+            self.listen_in(peer);
+        }
+        self.tls(peer)
+    }
+
+    /// The peer's TLS.
+    pub fn tls(&self, peer: Peer) -> &TlsPeer {
+        self.peers[peer.0].tls.as_ref().expect("it speaks TLS")
+    }
+
+    /// It says that it ends its direction, by TLS only.
+    pub fn closes(&mut self, peer: Peer) {
+        if let Some(tls) = &mut self.peers[peer.0].tls {
+            tls.closes();
+        }
+        self.says_octets(peer, b"");
+    }
+
     fn listen_in(&mut self, peer: Peer) {
         let peer = &mut self.peers[peer.0];
-        let octets = self.shard.ring().peer_reads(peer.link);
+        let mut octets = self.shard.ring().peer_reads(peer.link);
+        if let Some(tls) = &mut peer.tls {
+            octets = tls.hears(&octets);
+        }
         match &mut peer.websocket {
             Some(websocket) => peer.heard.extend(websocket.read(&octets)),
             None => peer.heard.extend(octets),
@@ -583,9 +661,13 @@ impl Bed {
                     self.sessions[session.0 as usize].counts = Some(counts);
                     (session, Told::Closed(cause))
                 }
+                Event::Reloaded { token, is_complete } => {
+                    self.reloaded = Some((token, is_complete));
+                    self.shard.told(handed);
+                    continue;
+                }
                 Event::LegDetached { .. }
                 | Event::Rebound { .. }
-                | Event::Reloaded { .. }
                 | Event::Listed { .. }
                 | Event::ListEnd { .. } => unreachable!("nobody asked"),
             };

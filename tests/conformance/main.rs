@@ -16,5 +16,6 @@ mod killed;
 mod paths;
 mod resource;
 mod table;
+mod tls;
 mod websocket;
 mod websocket_client;

@@ -109,6 +109,8 @@ pub struct TlsPeer {
     connection: Connection,
     /// It has been told that no more will come, in order.
     pub closed: bool,
+    /// Why it cannot go on, if it cannot.
+    pub failed: Option<rustls::Error>,
 }
 
 impl TlsPeer {
@@ -130,21 +132,25 @@ impl TlsPeer {
         TlsPeer {
             connection,
             closed: false,
+            failed: None,
         }
     }
 
     /// Takes in what came over the network; the octets in it.
     pub fn hears(&mut self, mut octets: &[u8]) -> Vec<u8> {
         let mut plain = Vec::new();
-        while !octets.is_empty() {
+        while !octets.is_empty() && self.failed.is_none() {
             let taken = self
                 .connection
                 .read_tls(&mut octets)
                 .expect("a slice is read");
-            let state = self
-                .connection
-                .process_new_packets()
-                .expect("the relay speaks TLS");
+            let state = match self.connection.process_new_packets() {
+                Ok(state) => state,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            };
             let start = plain.len();
             plain.resize(start + state.plaintext_bytes_to_read(), 0);
             self.connection
@@ -157,6 +163,14 @@ impl TlsPeer {
             }
         }
         plain
+    }
+
+    /// The name that a client has asked for.
+    pub fn server_name(&self) -> Option<&str> {
+        match &self.connection {
+            Connection::Server(server) => server.server_name(),
+            Connection::Client(_) => None,
+        }
     }
 
     /// Says these octets, as soon as the handshake allows.

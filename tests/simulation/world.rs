@@ -478,6 +478,7 @@ impl World {
         let peer = &mut self.sessions[index].peers[side];
         if let Some(tls) = &mut peer.tls {
             octets = tls.hears(&octets);
+            assert_eq!(tls.failed, None, "the relay speaks TLS");
             if !octets.is_empty() && self.chance.below(10) == 0 {
                 tls.changes_keys();
             }

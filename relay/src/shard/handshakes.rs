@@ -18,8 +18,10 @@ pub struct Handshakes {
     /// Accepted connections and where they came from.
     half_open: Vec<(u32, Option<IpAddr>)>,
     half_open_max: u32,
-    /// Those with a step to take and whether it is a first one, in the order in which they came.
-    waiting: VecDeque<(u32, bool)>,
+    /// Those that have begun and have a step to take, in the order in which they came.
+    going_on: VecDeque<u32>,
+    /// Those that have not begun, likewise. What was begun goes first.
+    beginning: VecDeque<u32>,
     /// Who is being asked to step, before all others.
     called: Option<u32>,
     steps_left: u32,
@@ -35,7 +37,8 @@ impl Handshakes {
         Handshakes {
             half_open: Vec::with_capacity(half_open_max as usize),
             half_open_max,
-            waiting: VecDeque::with_capacity(half_open_max as usize),
+            going_on: VecDeque::with_capacity(half_open_max as usize),
+            beginning: VecDeque::with_capacity(half_open_max as usize),
             called: None,
             steps_left: 0,
             begins: WHOLE * u64::from(per_second),
@@ -70,21 +73,27 @@ impl Handshakes {
         if let Some(place) = self.half_open.iter().position(|(known, _)| *known == slot) {
             self.half_open.swap_remove(place);
         }
-        self.waiting.retain(|(waiting, _)| *waiting != slot);
+        self.going_on.retain(|waiting| *waiting != slot);
+        self.beginning.retain(|waiting| *waiting != slot);
     }
 
     /// Whether the connection may take a step now; if not, it is remembered as the last in line.
     /// `begins`: it is the first step of a handshake that counts.
     pub fn may_step(&mut self, slot: u32, begins: bool) -> bool {
-        let is_next = self.called == Some(slot) || self.waiting.is_empty();
-        if is_next && self.may(begins) {
+        let is_next = self.going_on.is_empty() && (!begins || self.beginning.is_empty());
+        if (is_next || self.called == Some(slot)) && self.may(begins) {
             self.called = None;
             self.steps_left -= 1;
             self.begins -= if begins { WHOLE } else { 0 };
             return true;
         }
-        if !self.waiting.iter().any(|(waiting, _)| *waiting == slot) {
-            self.waiting.push_back((slot, begins));
+        let line = if begins {
+            &mut self.beginning
+        } else {
+            &mut self.going_on
+        };
+        if !line.contains(&slot) {
+            line.push_back(slot);
         }
         false
     }
@@ -95,23 +104,22 @@ impl Handshakes {
 
     /// Calls up who is next in line, if it may step. It has left the line, and is to ask again.
     pub fn call(&mut self) -> Option<u32> {
-        let &(slot, begins) = self.waiting.front()?;
-        self.called = None;
-        if !self.may(begins) {
-            return None;
-        }
-        self.waiting.pop_front();
-        self.called = Some(slot);
-        Some(slot)
+        self.called = if self.may(false) && !self.going_on.is_empty() {
+            self.going_on.pop_front()
+        } else if self.may(true) {
+            self.beginning.pop_front()
+        } else {
+            None
+        };
+        self.called
     }
 
     /// When there is something to do again, if nothing else happens.
     pub fn deadline(&self) -> Option<u64> {
-        let (_, begins) = *self.waiting.front()?;
-        let missing = if begins {
-            WHOLE.saturating_sub(self.begins)
-        } else {
-            0
+        let missing = match (self.going_on.front(), self.beginning.front()) {
+            (Some(_), _) => 0,
+            (None, Some(_)) => WHOLE.saturating_sub(self.begins),
+            (None, None) => return None,
         };
         Some(self.filled_at + missing.div_ceil(u64::from(self.per_second.max(1))))
     }
@@ -184,6 +192,18 @@ mod tests {
                 .deadline()
                 .is_some_and(|due| due > 2999 && due <= 3100)
         );
+    }
+
+    #[test]
+    fn what_has_begun_does_not_wait_for_what_may_not_begin() {
+        let mut handshakes = Handshakes::new(64, 1);
+        handshakes.turn(0);
+        assert!(handshakes.may_step(1, true));
+        assert!(!handshakes.may_step(2, true), "one a second");
+        assert!(handshakes.may_step(1, false));
+        handshakes.turn(0);
+        assert!(handshakes.may_step(1, false) && handshakes.call().is_none());
+        assert_eq!(handshakes.deadline(), Some(1000));
     }
 
     #[test]
