@@ -5,19 +5,32 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use link::Transport;
+use serde::{Deserialize, Serialize};
 
 use crate::load::{self, Legs, Load, SIZE_MAX, SIZE_MIN};
 
 /// The loads that goals are set for, each with its goal: the relay's time for a message, as a
-/// multiple of the byte relay's.
-const GOALS: [(Case, f64); 5] = [
-    (Case::new(300, 100, 1), 1.00),
-    (Case::new(300, 1000, 1), 0.98),
-    (Case::new(2048, 8, 32), 1.40),
-    (Case::new(10_000, 100, 4), 1.15),
-    (Case::new(65_536, 4, 16), 1.10),
+/// multiple of the byte relay's with the same load in clear text. By default all are offered.
+const GOALS: [(Case, f64); 10] = [
+    (Case::new(TCP_TCP, 300, 100, 1), 1.00),
+    (Case::new(TCP_TCP, 300, 1000, 1), 0.98),
+    (Case::new(TCP_TCP, 2048, 8, 32), 1.40),
+    (Case::new(TCP_TCP, 10_000, 100, 4), 1.15),
+    (Case::new(TCP_TCP, 65_536, 4, 16), 1.10),
+    (Case::new(WSS_TCP, 300, 100, 1), 1.15),
+    (Case::new(WSS_TCP, 300, 500, 1), 1.25),
+    (Case::new(WSS_TCP, 2048, 8, 32), 3.00),
+    (Case::new(WSS_TCP, 10_000, 100, 4), 1.70),
+    (Case::new(WSS_TCP, 65_536, 4, 16), 1.90),
 ];
+
+/// From handset to handset.
+const TCP_TCP: Legs = Legs::TCP_TCP;
+/// From browser to handset.
+pub const WSS_TCP: Legs = Legs([Transport::Wss, Transport::Tcp]);
+/// What a load that is typed without legs has.
+const LEGS: Legs = TCP_TCP;
 
 /// Sessions in one load at most.
 const SESSIONS_MAX: u32 = 10_000;
@@ -29,19 +42,15 @@ const SESSIONS_MAX: u32 = 10_000;
 /// changed, or a turn failed. 2: nothing could be compared.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
-    /// Loads, each as OCTETSxSESSIONSxIN_FLIGHT.
-    #[arg(
-        long,
-        value_name = "LOADS",
-        value_delimiter = ',',
-        default_value = "300x100x1,300x1000x1,2048x8x32,10000x100x4,65536x4x16"
-    )]
+    /// Loads, each as OCTETSxSESSIONSxIN_FLIGHT, or wss-tcp:OCTETSxSESSIONSxIN_FLIGHT. Default:
+    /// all that goals are set for.
+    #[arg(long, value_name = "LOADS", value_delimiter = ',')]
     loads: Vec<Case>,
     /// Seconds that are measured in each turn.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.5)]
     seconds: f64,
     /// Seconds before that.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.5)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.4)]
     warm_up: f64,
     /// Turns of each relay with each load; the table shows medians.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -70,10 +79,12 @@ pub struct Arguments {
 }
 
 /// Who takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Relay {
     /// The floor.
     #[value(name = "byte-relay")]
+    #[serde(rename = "byte-relay")]
     Bytes,
     /// Ours.
     Causeway,
@@ -107,15 +118,12 @@ impl Relay {
     }
 }
 
-impl Serialize for Relay {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-/// One load: so many sessions over TCP on both sides, so many messages in flight in each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// One load: so many sessions, so many messages in flight in each, from leg A to leg B.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
+    /// How the legs travel.
+    #[serde(default = "default_legs")]
+    pub legs: Legs,
     /// Octets of a body.
     pub size: usize,
     /// Sessions.
@@ -124,9 +132,14 @@ pub struct Case {
     pub in_flight: u32,
 }
 
+fn default_legs() -> Legs {
+    LEGS
+}
+
 impl Case {
-    const fn new(size: usize, sessions: u32, in_flight: u32) -> Case {
+    const fn new(legs: Legs, size: usize, sessions: u32, in_flight: u32) -> Case {
         Case {
+            legs,
             size,
             sessions,
             in_flight,
@@ -139,14 +152,37 @@ impl Case {
         known.map(|(_, goal)| *goal)
     }
 
-    /// As the generator takes it: without responses, from leg A to leg B.
-    pub fn load(self) -> Load {
-        Load::closed(self.size, self.sessions, self.in_flight, Legs::TCP_TCP)
+    /// What it is, for people.
+    pub fn in_words(self) -> String {
+        let Case {
+            size,
+            sessions,
+            in_flight,
+            ..
+        } = self;
+        let way = match self.is_secure() {
+            true => "WSS to TCP",
+            false => "TCP to TCP",
+        };
+        format!("{way}, {size} octets, {sessions} sessions, {in_flight} in flight each")
+    }
+
+    /// Whether it is the browser's way.
+    pub fn is_secure(self) -> bool {
+        self.legs == WSS_TCP
+    }
+
+    /// As the generator takes it, by these legs: without responses.
+    pub fn load(self, legs: Legs) -> Load {
+        Load::closed(self.size, self.sessions, self.in_flight, legs)
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.legs != LEGS {
+            write!(f, "{}:", self.legs)?;
+        }
         write!(f, "{}x{}x{}", self.size, self.sessions, self.in_flight)
     }
 }
@@ -155,7 +191,14 @@ impl FromStr for Case {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Case, String> {
-        let mut parts = text.split('x');
+        let (legs, numbers) = match text.split_once(':') {
+            Some((legs, numbers)) => (legs.parse()?, numbers),
+            None => (LEGS, text),
+        };
+        if legs != TCP_TCP && legs != WSS_TCP {
+            return Err("relays are compared by tcp-tcp and wss-tcp".to_owned());
+        }
+        let mut parts = numbers.split('x');
         let mut next = || parts.next().and_then(|part| part.parse::<usize>().ok());
         let numbers = (next(), next(), next());
         let (Some(size), Some(sessions), Some(in_flight)) = numbers else {
@@ -174,6 +217,7 @@ impl FromStr for Case {
                 .ok_or_else(|| format!("from 1 to {max} {what} are possible"))
         };
         Ok(Case {
+            legs,
             size,
             sessions: bounded(sessions, SESSIONS_MAX, "sessions")?,
             in_flight: bounded(in_flight, 10_000, "messages in flight")?,
@@ -236,7 +280,10 @@ impl Arguments {
         }
         let wrong = |name: &str| format!("{name}: from 0.1 to 86400 seconds are possible");
         Ok(Settings {
-            cases: self.loads,
+            cases: match self.loads.is_empty() {
+                true => GOALS.map(|(case, _)| case).to_vec(),
+                false => self.loads,
+            },
             duration: load::seconds(self.seconds, 0.1).ok_or_else(|| wrong("--seconds"))?,
             warm_up: load::seconds(self.warm_up, 0.0).ok_or_else(|| wrong("--warm-up"))?,
             rounds: self.rounds,
@@ -255,6 +302,7 @@ impl Arguments {
 mod tests {
     use clap::Parser;
 
+    use super::super::turns::cannot;
     use super::*;
 
     #[derive(Parser)]
@@ -273,16 +321,28 @@ mod tests {
         let settings = check(&[]).unwrap();
         assert!(settings.cases.iter().all(|case| case.goal().is_some()));
         assert_eq!(settings.cases.len(), GOALS.len());
-        // Starting, binding and draining take up to a second.
-        let turns = settings.cases.len() * settings.relays.len() * settings.rounds as usize;
+        let cases = settings.cases.iter();
+        let able = |case: &Case| {
+            let relays = settings.relays.iter();
+            relays
+                .filter(|relay| cannot(**relay, *case).is_none())
+                .count()
+        };
+        let turns = cases.map(able).sum::<usize>() * settings.rounds as usize;
+        // Starting, binding, draining and ending take up to a second.
         let turn = settings.warm_up + settings.duration + Duration::from_secs(1);
         assert!(turn * (turns as u32) < Duration::from_secs(600));
     }
 
     #[test]
     fn a_load_is_three_numbers_within_bounds() {
-        assert_eq!("10000x100x4".parse(), Ok(Case::new(10_000, 100, 4)));
-        assert_eq!(Case::new(10_000, 100, 4).to_string(), "10000x100x4");
+        for text in ["10000x100x4", "wss-tcp:10000x100x4"] {
+            let case: Case = text.parse().unwrap();
+            assert_eq!((case.size, case.sessions, case.in_flight), (10_000, 100, 4));
+            assert_eq!(case.to_string(), text);
+            let json = serde_json::to_string(&case).unwrap();
+            assert_eq!(serde_json::from_str::<Case>(&json).unwrap(), case);
+        }
         for wrong in [
             "",
             "300",
@@ -292,6 +352,8 @@ mod tests {
             "300x1x1x1",
             "300x1x-1",
             "axbxc",
+            "ws-ws:300x1x1",
+            "tcp:300x1x1",
         ] {
             assert!(wrong.parse::<Case>().is_err(), "{wrong}");
         }

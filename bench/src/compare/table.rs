@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::settings::{Case, Relay, Settings};
 use super::turns::{Absent, Outcome, Turn, cannot};
@@ -13,7 +13,7 @@ use crate::machine::Machine;
 const TOLERANCE: f64 = 0.05;
 
 /// The whole result.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Comparison {
     /// Where it ran.
     pub machine: Machine,
@@ -27,14 +27,17 @@ pub struct Comparison {
     pub generator_core: usize,
     /// Who took no part.
     pub absent: Vec<Absent>,
+    /// How the goals were met.
+    #[serde(default)]
+    pub goals: Goals,
     /// The table.
     pub rows: Vec<Row>,
     /// What it was made from.
     pub turns: Vec<Turn>,
 }
 
-/// One relay under one load. Each figure is the median of its rounds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One relay under one load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The load.
     pub load: Case,
@@ -43,17 +46,24 @@ pub struct Row {
     /// Turns that gave figures.
     pub turns: usize,
     /// Why it can't take this load.
-    pub cannot: Option<&'static str>,
+    pub cannot: Option<String>,
     /// Why the last turn that gave none did not.
     pub failure: Option<String>,
     /// Faults in all turns.
     pub faults: u64,
+    /// The ratio it should have, if one is set.
+    pub goal: Option<f64>,
+    /// What was measured.
+    pub figures: Option<Figures>,
+}
+
+/// What was measured of one relay under one load. Each figure is the median of its rounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
     /// Microseconds of the relay's process on a core for a message.
     pub cpu_us: f64,
     /// That to the byte relay's in the same round.
     pub ratio: Option<Spread>,
-    /// The ratio it should have, if one is set.
-    pub goal: Option<f64>,
     /// Messages a second.
     pub rate: f64,
     /// Microseconds from sending to having a message whole: half were faster.
@@ -64,12 +74,24 @@ pub struct Row {
     pub relay_load: f64,
     /// Part of that core that others used.
     pub others_load: f64,
-    /// Part of its core that the generator used.
-    pub generator_load: f64,
+    /// Part of its time in which the generator had something to do.
+    pub generator_work: f64,
+}
+
+/// How the goals were met.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Goals {
+    /// Met, if only within 5 %.
+    pub met: usize,
+    /// Missed, or not known.
+    pub missed: usize,
+    /// The largest ratio as a multiple of its goal.
+    pub worst: f64,
 }
 
 /// The middle of some figures, and how far they go.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The middle one.
     pub median: f64,
@@ -102,6 +124,7 @@ impl Comparison {
             relay_core: settings.relay_core,
             generator_core: settings.core,
             absent,
+            goals: Goals::of(&rows),
             rows,
             turns,
         }
@@ -111,6 +134,25 @@ impl Comparison {
     pub fn is_good(&self) -> bool {
         let is_good = |row: &Row| row.failure.is_none() && row.faults == 0;
         self.rows.iter().all(is_good)
+    }
+}
+
+impl Goals {
+    fn of(rows: &[Row]) -> Goals {
+        let mut goals = Goals::default();
+        for row in rows {
+            let Some(goal) = row.goal else { continue };
+            match row.ratio() {
+                Some(ratio) => {
+                    goals.worst = goals.worst.max(ratio.median / goal);
+                    let is_met = ratio.median <= goal * (1.0 + TOLERANCE);
+                    goals.met += usize::from(is_met);
+                    goals.missed += usize::from(!is_met);
+                }
+                None => goals.missed += 1,
+            }
+        }
+        goals
     }
 }
 
@@ -125,41 +167,31 @@ impl Row {
             Outcome::Failure(why) => Some(why.clone()),
             Outcome::Report(_) => None,
         });
-        let middle = |figure: &dyn Fn(&Report) -> f64| {
-            let figures = reports.iter().map(|report| figure(report));
-            spread(figures.collect()).map_or(f64::NAN, |spread| spread.median)
-        };
         let ratios = of(relay).filter_map(|turn| {
             let floor = of(Relay::Bytes).find(|floor| floor.round == turn.round)?;
             let (own, floor) = (report(turn)?, report(floor)?);
             Some(own.relay_cpu_us_per_message / floor.relay_cpu_us_per_message)
         });
-        let others = |report: &Report| {
-            let all = report.cores_load.get(relay_core).copied();
-            (all.unwrap_or(f64::NAN) - report.relay_load).max(0.0)
-        };
         Row {
             load,
             relay,
             turns: reports.len(),
-            cannot: cannot(relay, load),
+            cannot: cannot(relay, load).map(str::to_owned),
             failure,
             faults: reports.iter().map(|report| report.faults_total).sum(),
-            cpu_us: middle(&|report| report.relay_cpu_us_per_message),
-            ratio: spread(ratios.collect()),
             goal: load.goal().filter(|_| relay == Relay::Causeway),
-            rate: middle(&|report| report.rate),
-            latency_p50_us: middle(&|report| report.latency_us.p50),
-            latency_p99_us: middle(&|report| report.latency_us.p99),
-            relay_load: middle(&|report| report.relay_load),
-            others_load: middle(&others),
-            generator_load: middle(&|report| report.generator_load),
+            figures: Figures::new(&reports, ratios.collect(), relay_core),
         }
     }
 
+    /// Its time to the byte relay's.
+    pub fn ratio(&self) -> Option<Spread> {
+        self.figures.as_ref()?.ratio
+    }
+
     /// Where it stands to its goal, in words.
-    fn verdict(&self) -> String {
-        match (self.goal, self.ratio) {
+    pub fn verdict(&self) -> String {
+        match (self.goal, self.ratio()) {
             (Some(goal), Some(ratio)) if ratio.median <= goal => format!("goal {goal:.2} met"),
             (Some(goal), Some(ratio)) if ratio.median <= goal * (1.0 + TOLERANCE) => {
                 format!("goal {goal:.2} met within 5 %")
@@ -167,6 +199,29 @@ impl Row {
             (Some(goal), _) => format!("goal {goal:.2} MISSED"),
             (None, _) => String::new(),
         }
+    }
+}
+
+impl Figures {
+    fn new(reports: &[&Report], ratios: Vec<f64>, relay_core: usize) -> Option<Figures> {
+        let middle = |figure: &dyn Fn(&Report) -> f64| {
+            let figures = reports.iter().map(|report| figure(report));
+            spread(figures.collect()).map(|spread| spread.median)
+        };
+        let others = |report: &Report| {
+            let all = report.cores_load.get(relay_core).copied();
+            (all.unwrap_or(f64::NAN) - report.relay_load).max(0.0)
+        };
+        Some(Figures {
+            cpu_us: middle(&|report| report.relay_cpu_us_per_message)?,
+            ratio: spread(ratios),
+            rate: middle(&|report| report.rate)?,
+            latency_p50_us: middle(&|report| report.latency_us.p50)?,
+            latency_p99_us: middle(&|report| report.latency_us.p99)?,
+            relay_load: middle(&|report| report.relay_load)?,
+            others_load: middle(&others)?,
+            generator_work: middle(&|report| report.generator_work)?,
+        })
     }
 }
 
@@ -199,15 +254,11 @@ impl fmt::Display for Comparison {
         for row in &self.rows {
             if load != Some(row.load) {
                 load = Some(row.load);
-                let Case {
-                    size,
-                    sessions,
-                    in_flight,
-                } = row.load;
                 writeln!(
                     f,
-                    "\n{size} octets, {sessions} sessions, {in_flight} in flight each\n\
+                    "\n{}\n\
                      {:<15}{:>8}{:>7}  {:<12}{:>9}{:>9}{:>9}{:>7}{:>8}{:>11}",
+                    row.load.in_words(),
                     "relay",
                     "CPU us",
                     "ratio",
@@ -235,33 +286,35 @@ impl fmt::Display for Comparison {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<15}", self.relay.name())?;
-        if self.turns > 0 {
-            let ratio = self.ratio.map_or([String::new(), String::new()], |ratio| {
-                [
-                    format!("{:.2}", ratio.median),
-                    format!("{:.2}-{:.2}", ratio.min, ratio.max),
-                ]
-            });
+        if let Some(figures) = &self.figures {
+            let ratio = figures
+                .ratio
+                .map_or([String::new(), String::new()], |ratio| {
+                    [
+                        format!("{:.2}", ratio.median),
+                        format!("{:.2}-{:.2}", ratio.min, ratio.max),
+                    ]
+                });
             let percent = |part: f64| format!("{:.0} %", part * 100.0);
             write!(
                 f,
                 "{:>8.2}{:>7}  {:<12}{:>9.0}{:>9.0}{:>9.0}{:>7}{:>8}{:>11}  {}",
-                self.cpu_us,
+                figures.cpu_us,
                 ratio[0],
                 ratio[1],
-                self.rate,
-                self.latency_p50_us,
-                self.latency_p99_us,
-                percent(self.relay_load),
-                percent(self.others_load),
-                percent(self.generator_load),
+                figures.rate,
+                figures.latency_p50_us,
+                figures.latency_p99_us,
+                percent(figures.relay_load),
+                percent(figures.others_load),
+                percent(figures.generator_work),
                 self.verdict()
             )?;
         }
         if self.faults > 0 {
             write!(f, "  {} FAULTS", self.faults)?;
         }
-        if let Some(why) = self.cannot {
+        if let Some(why) = &self.cannot {
             write!(f, "  {why}")?;
         }
         self.failure
@@ -294,7 +347,7 @@ mod tests {
     fn turn(relay: Relay, round: u32, cpu_us: f64) -> Turn {
         let load: Case = CASE.parse().unwrap();
         let report = Report {
-            offered: load.load(),
+            offered: load.load(crate::load::Legs::TCP_TCP),
             relay_cpu_us_per_message: cpu_us,
             relay_load: 0.5,
             generator_load: 0.9,
@@ -317,7 +370,7 @@ mod tests {
         let absent = [Relay::Haproxy, Relay::HaproxySplice, Relay::Kamailio];
         let absent = absent.map(|relay| Absent {
             relay,
-            why: "not installed: apt install it",
+            why: "not installed: apt install it".to_owned(),
         });
         Comparison::new(&settings, machine(), absent.to_vec(), turns)
     }
@@ -334,12 +387,18 @@ mod tests {
         ];
         let comparison = comparison(turns);
         let row = &comparison.rows[1];
-        let ratio = row.ratio.unwrap();
+        let ratio = row.ratio().unwrap();
         assert_eq!((ratio.median, ratio.min, ratio.max), (1.1, 0.9, 3.0));
-        assert_eq!((row.cpu_us, row.others_load), (18.0, 0.25));
+        let figures = row.figures.as_ref().unwrap();
+        assert_eq!((figures.cpu_us, figures.others_load), (18.0, 0.25));
         assert_eq!(row.verdict(), "goal 1.00 MISSED");
-        assert_eq!(comparison.rows[0].ratio.unwrap().median, 1.0);
+        assert_eq!(comparison.rows[0].ratio().unwrap().median, 1.0);
         assert!(comparison.is_good());
+        let goals = comparison.goals;
+        assert_eq!((goals.met, goals.missed, goals.worst), (0, 1, 1.1));
+        let json = serde_json::to_string(&comparison).unwrap();
+        let read: Comparison = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.rows, comparison.rows);
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Who has a turn when, and taking it.
 
-use serde::Serialize;
+use link::Transport;
+use serde::{Deserialize, Serialize};
 
 use super::forwarders;
+use super::kamailio;
 use super::settings::{Case, Relay, Settings};
-use crate::load::{self, Offer, Report};
+use crate::load::{self, Legs, Offer, Report};
 use crate::machine::Machine;
 
 /// One relay under one load, once.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Turn {
     /// The load.
     pub load: Case,
@@ -22,7 +24,7 @@ pub struct Turn {
 }
 
 /// How a turn ended.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// What was measured.
@@ -32,12 +34,12 @@ pub enum Outcome {
 }
 
 /// A relay that has no turns, and why.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Absent {
     /// The relay.
     pub relay: Relay,
     /// Why.
-    pub why: &'static str,
+    pub why: String,
 }
 
 /// All turns of a comparison.
@@ -53,7 +55,10 @@ impl<'a> Turns<'a> {
         let (mut present, mut absent) = (Vec::new(), Vec::new());
         for &relay in &settings.relays {
             match missing(relay, machine) {
-                Some(why) => absent.push(Absent { relay, why }),
+                Some(why) => absent.push(Absent {
+                    relay,
+                    why: why.to_owned(),
+                }),
                 None => present.push(relay),
             }
         }
@@ -114,19 +119,32 @@ impl<'a> Turns<'a> {
             relay_core, ports, ..
         } = self.settings;
         let core = *relay_core;
+        let [_, b] = case.legs.0;
+        let legs = match relay {
+            // The floor is in clear text whatever the others do.
+            Relay::Bytes => Legs::TCP_TCP,
+            // It knows TLS, and no WebSocket.
+            Relay::Haproxy | Relay::HaproxySplice if case.is_secure() => Legs([Transport::Tls, b]),
+            _ => case.legs,
+        };
         let offer = Offer {
-            load: case.load(),
+            load: case.load(legs),
             duration: self.settings.duration,
             warm_up: self.settings.warm_up,
             cores: vec![self.settings.core],
             progress: false,
         };
+        let place = forwarders::Place {
+            core,
+            sessions: case.sessions,
+            is_secure: case.is_secure(),
+        };
         let splices = relay == Relay::HaproxySplice;
         match relay {
             Relay::Bytes => load::run_through(&offer, &|back| forwarders::byte_relay(core, back)),
-            Relay::Haproxy | Relay::HaproxySplice => load::run_through(&offer, &|back| {
-                forwarders::haproxy(case.sessions, splices, core, back)
-            }),
+            Relay::Haproxy | Relay::HaproxySplice => {
+                load::run_through(&offer, &|back| forwarders::haproxy(&place, splices, back))
+            }
             Relay::Causeway => {
                 let relay = load::Relay::Start {
                     program: self.settings.program.clone(),
@@ -135,9 +153,7 @@ impl<'a> Turns<'a> {
                 };
                 load::run(&offer, &relay)
             }
-            Relay::Kamailio => {
-                load::run_through(&offer, &|_| forwarders::kamailio(case.sessions, core))
-            }
+            Relay::Kamailio => load::run_through(&offer, &|_| kamailio::start(&place)),
         }
     }
 }
@@ -148,14 +164,19 @@ fn missing(relay: Relay, machine: &Machine) -> Option<&'static str> {
         Relay::Haproxy | Relay::HaproxySplice if machine.haproxy.is_some() => None,
         Relay::Haproxy | Relay::HaproxySplice => Some("not installed: apt install haproxy"),
         Relay::Kamailio if machine.kamailio.is_some() => None,
-        Relay::Kamailio => Some("not installed: apt install kamailio"),
+        Relay::Kamailio => Some(
+            "not installed: apt install kamailio kamailio-websocket-modules kamailio-tls-modules",
+        ),
     }
 }
 
 /// Why a relay can't take a load, if so.
 pub fn cannot(relay: Relay, case: Case) -> Option<&'static str> {
-    let is_too_large = relay == Relay::Kamailio && case.size > forwarders::KAMAILIO_SIZE_MAX;
-    is_too_large.then_some("forwards no chunk above 14 KiB")
+    match relay {
+        Relay::Kamailio if case.size > kamailio::SIZE_MAX => Some("forwards no chunk above 14 KiB"),
+        Relay::HaproxySplice if case.is_secure() => Some("what is in TLS can't be spliced"),
+        _ => None,
+    }
 }
 
 impl std::fmt::Display for Outcome {
@@ -246,7 +267,7 @@ mod tests {
     #[test]
     fn a_load_goes_through_a_forwarder_and_every_octet_is_checked() {
         let offer = Offer {
-            load: "5000x20x3".parse::<Case>().unwrap().load(),
+            load: "5000x20x3".parse::<Case>().unwrap().load(Legs::TCP_TCP),
             duration: Duration::from_millis(100),
             warm_up: Duration::ZERO,
             cores: vec![0],
@@ -280,7 +301,7 @@ mod tests {
     #[test]
     fn a_forwarder_that_does_not_start_ends_the_turn_with_its_reason() {
         let offer = Offer {
-            load: settings().cases[0].load(),
+            load: settings().cases[0].load(Legs::TCP_TCP),
             duration: Duration::from_millis(100),
             warm_up: Duration::ZERO,
             cores: vec![0],
