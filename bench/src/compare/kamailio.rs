@@ -2,9 +2,8 @@
 //!
 //! One process reads TCP, another TLS' or none, all on one core; buffers are as large as its
 //! largest frames, and the script is the shortest that does: a relay answers for the next hop
-//! (RFC 4976, 5.1), and of what is sent here only greetings want an answer. Sessions need no table:
-//! the next URI of a To-Path holds the address that a connection comes from. A message back to a
-//! WebSocket must be told to use the connection there is.
+//! (RFC 4976, 5.1), and of what is sent here only greetings want an answer, and they go no further.
+//! Sessions need no table: the next URI of a To-Path holds the address that a connection comes from.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
@@ -85,19 +84,22 @@ fn free_addresses() -> Result<[SocketAddr; 2], String> {
 /// `pem`: certificate and key, if leg A comes in a WebSocket in TLS.
 fn configuration(sessions: u32, pem: &[String], [a, b]: [SocketAddr; 2]) -> String {
     let connections = 2 * sessions + 64;
-    let (scheme, is_on, modules, handshake) = match pem {
+    let (scheme, is_on, modules, websocket, handshake) = match pem {
         [certificate, key] => (
             "tls",
             "yes",
             format!(
                 "loadmodule \"tls.so\"\nloadmodule \"pv.so\"\nloadmodule \"sl.so\"\n\
-                 loadmodule \"xhttp.so\"\nloadmodule \"websocket.so\"\n\
+                 loadmodule \"xhttp.so\"\n\
+                 modparam(\"tls\", \"tls_method\", \"TLSv1.2+\")\n\
                  modparam(\"tls\", \"certificate\", \"{certificate}\")\n\
                  modparam(\"tls\", \"private_key\", \"{key}\")\n"
             ),
+            // After msrp: else it does not speak the subprotocol.
+            "loadmodule \"websocket.so\"\n",
             "event_route[xhttp:request] {\n    ws_handle_handshake();\n}\n",
         ),
-        _ => ("tcp", "no", String::new(), ""),
+        _ => ("tcp", "no", String::new(), "", ""),
     };
     format!(
         "#!KAMAILIO\n\
@@ -105,12 +107,12 @@ fn configuration(sessions: u32, pem: &[String], [a, b]: [SocketAddr; 2]) -> Stri
          tcp_max_connections={connections}\ntls_max_connections={connections}\n\
          tcp_connection_lifetime=3600\ntcp_rd_buf_size=65536\ntcp_accept_no_cl=yes\n\
          enable_tls={is_on}\nlisten={scheme}:{a}\nlisten=tcp:{b}\n\
-         {modules}loadmodule \"msrp.so\"\n\
+         {modules}loadmodule \"msrp.so\"\n{websocket}\
          request_route {{ drop; }}\n{handshake}\
          event_route[msrp:frame-in] {{\n    \
          if ($msrp(msgid) =~ \"^greeting\") {{\n        \
          msrp_reply(\"200\", \"OK\");\n        \
-         msrp_relay_flags(\"1\");\n    }}\n    \
+         exit;\n    }}\n    \
          msrp_relay();\n}}\n"
     )
 }
