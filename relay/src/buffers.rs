@@ -199,6 +199,11 @@ impl Pieces {
         }
     }
 
+    /// Spans in all queues together.
+    pub fn used(&self) -> u32 {
+        self.used
+    }
+
     /// Spans that can still be queued.
     pub fn free(&self) -> u32 {
         self.capacity - self.used

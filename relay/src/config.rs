@@ -1,11 +1,16 @@
 //! Settings of the relay: a command line over a file over defaults, parsed once and checked.
 
+mod realms;
+
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use serde::Deserialize;
+
+pub use realms::RealmFile;
 
 use crate::certificates::Certificates;
 use crate::shard;
@@ -30,9 +35,9 @@ pub struct Arguments {
     /// Cores to run on, one shard each, for example 2,3,4-7 [default: all this process may use]
     #[arg(long, value_name = "LIST")]
     pub cores: Option<String>,
-    /// Address that media ports are opened on [default: 127.0.0.1]
-    #[arg(long, value_name = "ADDRESS")]
-    pub address: Option<IpAddr>,
+    /// Addresses that media ports are opened on, such as 192.0.2.20,2001:db8::20 [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    pub address: Vec<IpAddr>,
     /// Name or address that peers are told to connect to [default: the address]
     #[arg(long, value_name = "HOST")]
     pub advertise: Option<String>,
@@ -71,6 +76,8 @@ pub struct File {
     pub exclusive_ports: bool,
     /// As `--certificates`.
     pub certificates: Option<PathBuf>,
+    /// The networks that the relay is in. Without any, `address` and `advertise` make one.
+    pub realms: BTreeMap<String, RealmFile>,
     /// How much each shard may hold.
     pub pools: Pools,
 }
@@ -132,8 +139,8 @@ pub struct Config {
     pub shards: Vec<shard::Settings>,
     /// The folder with certificates, and what was made of it, for all shards alike.
     pub identity: Option<(Certificates, SharedIdentity)>,
-    /// Our own name, which a certificate must cover.
-    pub host: String,
+    /// Our names toward TLS peers, each of which a certificate must cover.
+    pub public_names: Vec<String>,
     /// Use nothing newer than the floor.
     pub kernel_floor: bool,
 }
@@ -156,12 +163,24 @@ impl Config {
             None => File::default(),
         };
         let socket = arguments.socket.clone().or(file.socket);
-        let address = arguments
-            .address
-            .or(file.address)
-            .unwrap_or(IpAddr::from([127, 0, 0, 1]));
+        let mut addresses = arguments.address.clone();
+        if addresses.is_empty() {
+            addresses.extend(file.address);
+        }
         let advertise = arguments.advertise.clone().or(file.advertise);
-        let host = host(advertise, address)?;
+        let exclusive = arguments.exclusive_ports || file.exclusive_ports;
+        let is_plain = file.realms.is_empty() || !addresses.is_empty() || advertise.is_some();
+        if addresses.is_empty() {
+            addresses.push(IpAddr::from([127, 0, 0, 1]));
+        }
+        let plain = is_plain.then(|| RealmFile {
+            addresses,
+            // The one realm serves whatever there is a certificate for.
+            public_name: Some(String::new()),
+            advertise,
+            ..RealmFile::default()
+        });
+        let realms = realms::realms(file.realms, plain, exclusive)?;
         let cores = match arguments.cores.as_ref().or(file.cores.as_ref()) {
             Some(list) => cores(list)?,
             None => all_cores()?,
@@ -189,17 +208,23 @@ impl Config {
             .certificates
             .as_ref()
             .or(file.certificates.as_ref());
-        let identity = folder.map(|folder| identity(folder, &host)).transpose()?;
-        let exclusive = arguments.exclusive_ports || file.exclusive_ports;
+        let names = realms.iter().filter_map(|realm| realm.public_host.clone());
+        let names: Vec<String> = names.collect();
+        if folder.is_some() && names.is_empty() {
+            return Err(Mistake(
+                "there are certificates, and no realm that would show them: add a `public_name` to \
+                 the realms that serve WSS or TLS"
+                    .into(),
+            ));
+        }
+        let identity = folder.map(|folder| identity(folder, &names)).transpose()?;
         let pools = &file.pools;
         let shards = usable
             .chunks(slice)
             .take(cores.len())
             .map(|ports| shard::Settings {
-                address,
-                host: host.clone(),
+                realms: realms.clone(),
                 ports: ports.to_vec(),
-                ports_exclusive: exclusive,
                 buffers: pools.buffers,
                 blocks: pools.blocks,
                 connections: pools.connections,
@@ -217,7 +242,7 @@ impl Config {
             shards: shards.collect(),
             cores,
             ports,
-            host: host.clone(),
+            public_names: names,
             kernel_floor: arguments.kernel_floor,
             identity,
         })
@@ -235,38 +260,12 @@ fn read(path: &Path) -> Result<File, Mistake> {
     toml::from_str(&text).map_err(|error| Mistake(format!("{}: {error}", path.display())))
 }
 
-fn identity(folder: &Path, host: &str) -> Result<(Certificates, SharedIdentity), Mistake> {
-    let names = [host.to_owned()];
+fn identity(folder: &Path, names: &[String]) -> Result<(Certificates, SharedIdentity), Mistake> {
     let certificates = Certificates::open(folder).map_err(|unusable| Mistake(unusable.0))?;
     let identity = certificates
-        .read(&names)
+        .read(names)
         .map_err(|unusable| Mistake(unusable.0))?;
     Ok((certificates, SharedIdentity::new(identity)))
-}
-
-fn host(advertise: Option<String>, address: IpAddr) -> Result<String, Mistake> {
-    let Some(name) = advertise else {
-        if address.is_unspecified() {
-            return Err(Mistake(format!(
-                "peers cannot connect to {address}: say with --advertise by which name or address \
-                 they reach this machine"
-            )));
-        }
-        return Ok(match address {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => format!("[{address}]"),
-        });
-    };
-    if let Ok(IpAddr::V6(address)) = name.parse::<IpAddr>() {
-        return Ok(format!("[{address}]"));
-    }
-    let is_good = |letter: char| letter.is_ascii_alphanumeric() || "-._[]:".contains(letter);
-    if name.is_empty() || name.len() > 253 || !name.chars().all(is_good) {
-        return Err(Mistake(format!(
-            "`{name}` is no host name and no address (advertise)"
-        )));
-    }
-    Ok(name)
 }
 
 fn cores(list: &str) -> Result<Vec<usize>, Mistake> {
@@ -437,6 +436,41 @@ mod tests {
     #[test]
     fn an_ipv6_address_is_advertised_in_brackets() {
         let config = config(&["--address", "::1", "--cores", "0"]).unwrap();
-        assert_eq!(config.shards[0].host, "[::1]");
+        assert_eq!(config.shards[0].realms[0].host, "[::1]");
+    }
+
+    fn realms_of(text: &str) -> Result<Vec<shard::Realm>, Mistake> {
+        let file: File = toml::from_str(text).map_err(|error| Mistake(error.to_string()))?;
+        realms::realms(file.realms, None, false)
+    }
+
+    #[test]
+    fn realms_have_addresses_and_names_and_the_default_one_is_first() {
+        let realms = realms_of(
+            "[realms.access]\naddresses = [\"192.0.2.20\", \"2001:db8::20\"]\n\
+             advertise = \"192.0.2.20\"\npublic_name = \"media.example.com\"\n\
+             [realms.default]\naddresses = [\"2001:db8::1\"]\nexclusive_ports = true\n\
+             sources = [\"2001:db8::2\"]\n",
+        )
+        .unwrap();
+        let names: Vec<_> = realms.iter().map(|realm| realm.name.as_str()).collect();
+        assert_eq!(names, ["default", "access"]);
+        assert_eq!(realms[0].host, "[2001:db8::1]");
+        assert!(realms[0].ports_exclusive && !realms[1].ports_exclusive);
+        assert_eq!(realms[1].host, "192.0.2.20");
+        assert_eq!(realms[0].public_host, None);
+        assert_eq!(realms[1].public_host.as_deref(), Some("media.example.com"));
+    }
+
+    #[test]
+    fn a_realm_that_cannot_be_is_told_with_what_would_be_right() {
+        let told = |text: &str| realms_of(text).unwrap_err().0;
+        assert!(told("[realms.x]\n").contains("addresses = "));
+        assert!(told("[realms.\"a b\"]\naddresses = [\"::1\"]").contains("letters"));
+        assert!(told("[realms.x]\naddresses = [\"::1\", \"::1\"]").contains("twice"));
+        assert!(told("[realms.x]\naddresses = [\"::\", \"::1\"]").contains("exclude"));
+        assert!(told("[realms.x]\naddresses = [\"::\"]").contains("advertise"));
+        let two = "[realms.x]\naddresses = [\"::1\"]\n[realms.y]\naddresses = [\"::1\"]\n";
+        assert!(told(two).contains("`default`"));
     }
 }

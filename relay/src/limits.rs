@@ -116,6 +116,10 @@ pub const CONNECTING_FOR: Duration = Duration::from_secs(30);
 /// A peer that takes no octet for this long while some wait for it has failed.
 pub const STALLED_FOR: Duration = Duration::from_secs(30);
 
+/// A connection whose peer acknowledges nothing for this long is failed by the kernel. The shard, which
+/// knows more, comes first.
+pub const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(40);
+
 /// A browser that has not been heard of for this long is pinged, and each time again
 /// (RFC 7977, 6).
 pub const PING_EVERY: Duration = Duration::from_secs(25);
@@ -132,6 +136,16 @@ pub const DRAINING_FOR: Duration = Duration::from_secs(1);
 /// The longest deadline that control may give a leg.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(600);
 
+/// A port that one leg had for itself rests for so long before another gets it: what was meant for
+/// the one, a SYN sent again and again, must not meet the other.
+pub const PORT_RESTS_FOR: Duration = Duration::from_secs(60);
+
+/// The longest name of a realm.
+pub const REALM_BYTES_MAX: usize = link::REALM_BYTES_MAX;
+
+/// Addresses that a realm may have.
+pub const REALM_ADDRESSES_MAX: usize = 4;
+
 /// Sessions a shard can be given at most; session numbers travel in five letters of a session-id.
 pub const SESSIONS_MAX: u32 = 1 << 20;
 
@@ -146,3 +160,4 @@ const _: () = assert!(
 );
 const _: () = assert!(ARENA_RESERVE <= SLOT_BYTES);
 const _: () = assert!(SLOT_BYTES.is_multiple_of(4096));
+const _: () = assert!(UNACKNOWLEDGED_FOR.as_secs() > STALLED_FOR.as_secs());

@@ -107,7 +107,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     );
     let bells: Result<_, _> = inboxes.iter().map(|(_, bell)| bell.try_clone()).collect();
     let bells = bells.map_err(|error: std::io::Error| error.to_string())?;
-    serve_reloads(config.identity, vec![config.host], reloads, bells)?;
+    serve_reloads(config.identity, config.public_names, reloads, bells)?;
     let mut socket_of_control = None;
     loop {
         match listener.accept() {

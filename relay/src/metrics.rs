@@ -30,6 +30,12 @@ impl Metrics {
         self.values[counter.index()] = value;
     }
 
+    /// States a gauge that keeps the highest value it ever had.
+    pub fn raise(&mut self, counter: Counter, value: u64) {
+        let highest = &mut self.values[counter.index()];
+        *highest = value.max(*highest);
+    }
+
     /// One number.
     pub fn get(&self, counter: Counter) -> u64 {
         self.values[counter.index()]

@@ -10,13 +10,14 @@ use std::net::{IpAddr, SocketAddr};
 use link::{Cause, Command, Counter, Event, Leg, LegSpec, PeerIdentity, Record, Refusal};
 use link::{SessionCounts, SessionId};
 use relay::ring::Memory;
-use relay::shard::{Settings, Shard};
+use relay::shard::{Realm, Settings, Shard};
 use tests::chance::Chance;
 use tests::fake_ring::FakeRing;
 use tests::tls::{self, TlsPeer};
 
 use crate::websocket_client::{Frame, Received, frame};
 
+pub use crate::message::{Message, lines, upgrade_request};
 pub use link::Leg::{A, B};
 pub use link::Transport::{self, Tcp, Ws};
 
@@ -71,124 +72,6 @@ pub struct Bed {
     pub reloaded: Option<(u64, bool)>,
 }
 
-/// Lines as they are sent: each with its CRLF.
-pub fn lines(lines: &[&str]) -> String {
-    lines.iter().map(|line| format!("{line}\r\n")).collect()
-}
-
-/// The request that opens a WebSocket at `resource`; the key is that of RFC 6455, 1.3.
-pub fn upgrade_request(resource: &str) -> String {
-    lines(&[
-        &format!("GET {resource} HTTP/1.1"),
-        "Host: relay.invalid",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Protocol: msrp",
-        "",
-    ])
-}
-
-/// An MSRP message but for its paths, which depend on who says or hears it.
-#[derive(Clone, Debug)]
-pub struct Message {
-    pub transaction: &'static str,
-    /// Method, or status and comment.
-    pub subject: &'static str,
-    /// Lines after the paths.
-    pub headers: Vec<&'static str>,
-    /// What follows the blank line, if there is one.
-    pub body: Option<String>,
-    pub flag: char,
-}
-
-impl Message {
-    /// A SEND of some text, whose response is wanted.
-    pub fn send(transaction: &'static str, body: &str) -> Message {
-        Message {
-            transaction,
-            subject: "SEND",
-            headers: vec!["Message-ID: Mx77f0a1c2", "Content-Type: text/plain"],
-            body: Some(body.into()),
-            flag: '$',
-        }
-    }
-
-    /// A message without body.
-    pub fn bodiless(
-        transaction: &'static str,
-        subject: &'static str,
-        headers: &[&'static str],
-    ) -> Message {
-        Message {
-            transaction,
-            subject,
-            headers: headers.to_vec(),
-            body: None,
-            flag: '$',
-        }
-    }
-
-    /// The same with one header more, before all others.
-    pub fn with(mut self, header: &'static str) -> Message {
-        self.headers.insert(0, header);
-        self
-    }
-
-    /// The same with another flag.
-    pub fn flagged(mut self, flag: char) -> Message {
-        self.flag = flag;
-        self
-    }
-
-    /// As a peer says it that stops before the end-line.
-    pub fn begun_by(&self, leg: Leg) -> String {
-        let said = self.by(leg);
-        let end = format!("\r\n-------{}{}\r\n", self.transaction, self.flag);
-        said.strip_suffix(&end).expect("it has a body").to_owned()
-    }
-
-    /// The response to it.
-    pub fn answer(&self, status: &'static str) -> Message {
-        Message::bodiless(self.transaction, status, &[])
-    }
-
-    /// As the peer of a leg says it to the relay.
-    pub fn by(&self, leg: Leg) -> String {
-        match leg {
-            Leg::A => self.between("L(A)", "R(A)"),
-            Leg::B => self.between("L(B)", "R(B)"),
-        }
-    }
-
-    /// As the peer of a leg hears it from the relay.
-    pub fn to(&self, leg: Leg) -> String {
-        match leg {
-            Leg::A => self.between("R(A)", "L(A)"),
-            Leg::B => self.between("R(B)", "L(B)"),
-        }
-    }
-
-    /// With these paths.
-    pub fn between(&self, to: &str, from: &str) -> String {
-        let Message {
-            transaction,
-            subject,
-            headers,
-            body,
-            flag,
-        } = self;
-        let body = body.as_ref().map(|body| format!("\r\n{body}\r\n"));
-        format!(
-            "MSRP {transaction} {subject}\r\nTo-Path: {to}\r\nFrom-Path: {from}\r\n{}{}\
-             -------{transaction}{flag}\r\n",
-            lines(headers),
-            body.unwrap_or_default(),
-        )
-    }
-}
-
 /// A session of these transports with both peers connected and nothing more to be heard.
 pub fn talk(a: Transport, b: Transport) -> (Bed, Peer, Peer) {
     let mut bed = Bed::new();
@@ -197,22 +80,34 @@ pub fn talk(a: Transport, b: Transport) -> (Bed, Peer, Peer) {
     (bed, a, b)
 }
 
+/// Set in the environment: each leg has a port of its own.
+pub const EXCLUSIVE_PORTS: &str = "CONFORMANCE_EXCLUSIVE_PORTS";
+
 impl Bed {
     /// A shard without sessions.
     pub fn new() -> Bed {
         Bed::with(|_| {})
     }
 
+    /// A shard whose legs share listeners, whatever the environment says: for rules about that.
+    pub fn sharing_ports() -> Bed {
+        Bed::with(|settings| settings.realms[0].ports_exclusive = false)
+    }
+
     /// A shard without sessions, and with settings of its own.
     pub fn with(change: impl FnOnce(&mut Settings)) -> Bed {
         let mut settings = Settings {
-            address: IpAddr::from([127, 0, 0, 1]),
-            host: "relay.invalid".into(),
-            ports: (20000..20040).collect(),
-            ports_exclusive: false,
+            realms: vec![Realm {
+                host: "relay.invalid".into(),
+                public_host: Some("relay.invalid".into()),
+                ports_exclusive: std::env::var_os(EXCLUSIVE_PORTS).is_some(),
+                ..Realm::of("default", IpAddr::from([127, 0, 0, 1]))
+            }],
+            ports: (20000..20300).collect(),
             buffers: 64,
             blocks: 64,
-            connections: 256,
+            // Each open listener reserves one.
+            connections: 1024,
             sessions: 32,
             pending: 4096,
             flow_bytes: 256 << 10,
@@ -378,6 +273,25 @@ impl Bed {
         let link = self.shard.ring().dial(port)?;
         self.settle();
         Some(self.add_peer(session, link))
+    }
+
+    /// Opens a TCP connection to an address of the relay's.
+    pub fn dials_at(&mut self, session: Session, at: SocketAddr) -> Option<Peer> {
+        let link = self.shard.ring().dial_at(at)?;
+        self.settle();
+        Some(self.add_peer(session, link))
+    }
+
+    /// From now on all peers are reached from this address of the machine.
+    pub fn routes_by(&mut self, address: IpAddr) {
+        self.shard.ring().route = Some(address);
+    }
+
+    /// Where the relay has connected from; port 0 is any.
+    pub fn dialled_from(&mut self, peer: Peer) -> SocketAddr {
+        let link = self.peers[peer.0].link;
+        let from = self.shard.ring().connected_from(link);
+        from.expect("the relay has connected")
     }
 
     /// A listener of the test's, to which the relay may connect.

@@ -41,7 +41,7 @@ fn k1_a_leg_is_listened_for_before_control_hears_of_it() {
 
 #[test]
 fn k1_each_leg_may_have_a_port_of_its_own() {
-    let mut bed = Bed::with(|settings| settings.ports_exclusive = true);
+    let mut bed = Bed::with(|settings| settings.realms[0].ports_exclusive = true);
     let (one, two) = (bed.session(Ws, Tcp), bed.session(Ws, Tcp));
     let legs = [(one, A), (one, B), (two, A), (two, B)];
     let ports: HashSet<u16> = legs
@@ -113,7 +113,7 @@ fn k3_having_connected_the_relay_says_at_once_who_it_is() {
 
 #[test]
 fn k4_the_first_request_says_which_session_a_connection_is_for() {
-    let mut bed = Bed::new();
+    let mut bed = Bed::sharing_ports();
     let (one, two) = (bed.session(Tcp, Tcp), bed.session(Tcp, Tcp));
     assert_eq!(bed.port(one, A), bed.port(two, A), "they share a port");
     let second = bed.comes(two, A);
@@ -170,7 +170,7 @@ fn k5_a_request_for_no_session_gets_481_and_the_connection_ends() {
 
 #[test]
 fn k5_a_request_for_a_session_bound_elsewhere_gets_506() {
-    let mut bed = Bed::new();
+    let mut bed = Bed::sharing_ports();
     let (session, _other) = (bed.session(Tcp, Tcp), bed.session(Tcp, Tcp));
     let (a, b) = bed.both_come(session);
     let second = bed

@@ -238,7 +238,7 @@ fn check_signals(said: &[Said], heard: &[Chunk], mut signals: Vec<Chunk>) {
         }
     }
     // A message that is not all there, and of which every chunk was answered, is reported on.
-    let last = sends.clone().last();
+    let last = sends.clone().next_back();
     let open = last.filter(|last| {
         let octets: usize = octets_of(said, last.header("Message-ID"));
         let is_open = !(last.is_whole() && last.message.flag == '$');

@@ -64,7 +64,7 @@ fn m3_a_browsers_url_is_made_of_our_uri_and_the_resource() {
 
 #[test]
 fn m4_an_unknown_an_expired_and_a_used_resource_look_the_same() {
-    let mut bed = Bed::new();
+    let mut bed = Bed::sharing_ports();
     let (session, keeper) = (bed.session(Ws, Tcp), bed.create(Ws, Tcp, 300_000));
     let unknown = bed.dials(session, A).expect("a port");
     let resource = bed.resource(session, A).to_owned();

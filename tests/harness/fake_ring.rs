@@ -23,11 +23,13 @@ pub struct Link {
     reset: bool,
     closed: bool,
     stalled: bool,
+    /// Where the shard has connected from, if it has; port 0 is any.
+    from: Option<SocketAddr>,
 }
 
 enum Waiting {
     Accept { listener: u32 },
-    Connect { peer: SocketAddr },
+    Connect { from: SocketAddr, peer: SocketAddr },
     Receive,
     Send { spans: Vec<Span> },
     Shutdown,
@@ -35,7 +37,7 @@ enum Waiting {
 }
 
 struct Listening {
-    port: u16,
+    at: SocketAddr,
     backlog: VecDeque<usize>,
     accepted_from: Option<SocketAddr>,
 }
@@ -55,6 +57,8 @@ pub struct FakeRing {
     enters: u64,
     /// No more faults: everything completes as soon as it can.
     pub kind: bool,
+    /// The address of this machine from which every peer is reached.
+    pub route: Option<IpAddr>,
 }
 
 impl FakeRing {
@@ -72,15 +76,26 @@ impl FakeRing {
             completions: VecDeque::new(),
             enters: 0,
             kind: false,
+            route: None,
         }
     }
 
-    /// A peer connects to a port of the shard. `None`: refused.
+    /// A peer connects to a port of the shard, at whatever address. `None`: refused.
     pub fn dial(&mut self, port: u16) -> Option<usize> {
+        let at = self
+            .listening
+            .values()
+            .map(|listening| listening.at)
+            .find(|at| at.port() == port)?;
+        self.dial_at(at)
+    }
+
+    /// A peer connects to this address of the shard's. `None`: refused.
+    pub fn dial_at(&mut self, at: SocketAddr) -> Option<usize> {
         let listening = self
             .listening
             .values_mut()
-            .find(|listening| listening.port == port)?;
+            .find(|listening| listening.at == at)?;
         let link = self.links.len();
         self.links.push(Link::default());
         listening.backlog.push_back(link);
@@ -90,6 +105,11 @@ impl FakeRing {
     /// A peer listens here from now on.
     pub fn answer_at(&mut self, address: SocketAddr) {
         self.reachable.entry(address).or_default();
+    }
+
+    /// Where the shard has connected from on this link.
+    pub fn connected_from(&self, link: usize) -> Option<SocketAddr> {
+        self.links[link].from
     }
 
     /// Links by which the shard has connected to this address.
@@ -167,9 +187,9 @@ impl FakeRing {
     fn try_one(&mut self, token: Token, waiting: &mut Waiting) -> bool {
         match waiting {
             Waiting::Accept { listener } => self.try_accept(token, *listener),
-            Waiting::Connect { peer } => {
-                let peer = *peer;
-                self.try_connect(token, peer);
+            Waiting::Connect { from, peer } => {
+                let (from, peer) = (*from, *peer);
+                self.try_connect(token, from, peer);
                 false
             }
             Waiting::Receive => self.try_receive(token),
@@ -213,9 +233,12 @@ impl FakeRing {
         false
     }
 
-    fn try_connect(&mut self, token: Token, peer: SocketAddr) {
+    fn try_connect(&mut self, token: Token, from: SocketAddr, peer: SocketAddr) {
         let link = self.links.len();
-        self.links.push(Link::default());
+        self.links.push(Link {
+            from: Some(from),
+            ..Link::default()
+        });
         let former = self.slots.insert(token.slot, link);
         assert!(former.is_none(), "slot {} is in use", token.slot);
         match self.reachable.get_mut(&peer) {
@@ -311,12 +334,15 @@ impl FakeRing {
 }
 
 impl Ring for FakeRing {
-    fn listen(&mut self, listener: u32, _: IpAddr, port: u16) -> io::Result<()> {
+    fn listen(&mut self, listener: u32, address: IpAddr, port: u16) -> io::Result<()> {
         if !self.kind && self.chance.percent(5) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
+        let at = SocketAddr::new(address, port);
+        let taken = self.listening.values().any(|listening| listening.at == at);
+        assert!(!taken, "{at} is listened at already");
         let listening = Listening {
-            port,
+            at,
             backlog: VecDeque::new(),
             accepted_from: None,
         };
@@ -344,9 +370,13 @@ impl Ring for FakeRing {
         self.listening.get(&listener)?.accepted_from
     }
 
-    fn connect(&mut self, peer: SocketAddr, token: Token) -> io::Result<()> {
-        self.waiting.push((token, Waiting::Connect { peer }));
+    fn connect(&mut self, from: SocketAddr, peer: SocketAddr, token: Token) -> io::Result<()> {
+        self.waiting.push((token, Waiting::Connect { from, peer }));
         Ok(())
+    }
+
+    fn source_toward(&mut self, _: SocketAddr) -> Option<IpAddr> {
+        self.route
     }
 
     fn receive(&mut self, token: Token) {

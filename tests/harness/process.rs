@@ -2,6 +2,7 @@
 //! with the value that holds them.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -56,6 +57,13 @@ impl MadeLeg {
         self.path.starts_with("msrps:")
     }
 
+    /// The address that the relay waits at.
+    pub fn address(&self) -> SocketAddr {
+        let authority = self.path.split('/').nth(2).unwrap_or_default();
+        let address = authority.parse();
+        address.unwrap_or_else(|_| panic!("{} has an address", self.path))
+    }
+
     /// The port that the relay waits at.
     pub fn port(&self) -> u16 {
         let authority = self.path.split('/').nth(2).unwrap_or_default();
@@ -101,15 +109,7 @@ impl Relay {
         let first = 12_000 + (std::process::id() % 4000) as u16 * 4;
         let ports = format!("{first}-{}", first + 63);
         let mut child = Command::new(program("causeway-relay"))
-            .args([
-                "--cores",
-                "0",
-                "--address",
-                "127.0.0.1",
-                "--ports",
-                &ports,
-                "--socket",
-            ])
+            .args(["--cores", "0", "--ports", &ports, "--socket"])
             .arg(&socket)
             .args(arguments)
             .stdout(Stdio::piped())

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use link::{Command, Counter, Event, Leg, LegSpec, PeerIdentity, Record, SessionId, Transport};
 use relay::ring::Memory;
-use relay::shard::{Settings, Shard};
+use relay::shard::{Realm, Settings, Shard};
 use tests::chance::Chance;
 use tests::endpoint::{Chunk, Frames};
 use tests::fake_ring::FakeRing;
@@ -82,10 +82,13 @@ impl World {
     pub fn new(seed: u64, plan: Plan) -> World {
         let mut chance = Chance::new(seed);
         let settings = Settings {
-            address: IpAddr::from([127, 0, 0, 1]),
-            host: "relay.invalid".into(),
+            realms: vec![Realm {
+                host: "relay.invalid".into(),
+                public_host: Some("relay.invalid".into()),
+                ports_exclusive: plan.exclusive_ports,
+                ..Realm::of("default", IpAddr::from([127, 0, 0, 1]))
+            }],
             ports: (20000..20040).collect(),
-            ports_exclusive: plan.exclusive_ports,
             buffers: BUFFERS,
             // Where peers may fail anyway there are too few now and then: strangers are turned away.
             blocks: if plan.leaves { 12 } else { 64 } + chance.below(8) as u32,

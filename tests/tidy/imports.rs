@@ -108,6 +108,7 @@ const LINK_WORDS: &[&str] = &[
     "LegPolicy",
     "LegState",
     "PATH_BYTES_MAX",
+    "REALM_BYTES_MAX",
     "PeerIdentity",
     "PeerProof",
     "Refusal",

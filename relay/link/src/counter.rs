@@ -49,6 +49,7 @@ counters! {
     ResponsesForwarded, "responses_forwarded", total, "Responses passed on from one leg to the other.";
     ReportsForwarded, "reports_forwarded", total, "REPORT requests passed on from one leg to the other.";
     ResponsesMade, "responses_made", total, "Responses the relay made itself.";
+    AnswersDropped, "answers_dropped", total, "Messages of the relay's own that found no room and were not sent.";
     ReportsMade, "reports_made", total, "REPORT requests the relay made itself.";
     ChunksCut, "chunks_cut", total, "Chunks the relay ended early because their source stalled or left.";
     // What was refused.
@@ -59,10 +60,13 @@ counters! {
     CommandsRefused, "commands_refused", total, "Commands answered with Refused.";
     // What is held now.
     Sessions, "sessions", gauge, "Sessions that exist.";
+    SessionsMax, "sessions_max", gauge, "Most sessions that ever existed at once.";
     LegsUp, "legs_up", gauge, "Legs with a peer connected and bound.";
     Connections, "connections", gauge, "Open connections, bound to a leg or not.";
+    ConnectionsMax, "connections_max", gauge, "Most connections ever open at once.";
     Listeners, "listeners", gauge, "Open listening sockets.";
     PortsUsed, "ports_used", gauge, "Ports of the shard's slice in use.";
+    PortsUsedMax, "ports_used_max", gauge, "Most ports of the shard's slice ever in use at once.";
     Buffers, "buffers", gauge, "Receive buffers there are.";
     BuffersHeld, "buffers_held", gauge, "Receive buffers that hold octets on their way.";
     BuffersHeldMax, "buffers_held_max", gauge, "Most receive buffers ever held at once.";
@@ -72,6 +76,11 @@ counters! {
     HalfOpen, "half_open", gauge, "Accepted connections whose TLS handshake is not done.";
     Timers, "timers", gauge, "Timers that are set.";
     Pending, "pending", gauge, "Transactions that wait for their response.";
+    PendingMax, "pending_max", gauge, "Most transactions that ever waited at once.";
+    PathCells, "path_cells", gauge, "Cells of the paths' pool in use.";
+    PathCellsMax, "path_cells_max", gauge, "Most cells of the paths' pool ever in use at once.";
+    Pieces, "pieces", gauge, "Pieces in queues, to be read or to be sent.";
+    PiecesMax, "pieces_max", gauge, "Most pieces ever in queues at once.";
     Paused, "paused", gauge, "Connections not read from because the other leg is slow.";
     AllocatedBytes, "allocated_bytes", gauge, "Heap memory the shard's thread holds, in bytes.";
     // How the kernel was used.

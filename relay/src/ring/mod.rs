@@ -51,8 +51,10 @@ pub trait Ring {
     fn accept(&mut self, listener: u32, token: Token);
     /// Who connected, once the accept on this listener has completed.
     fn accepted_from(&self, listener: u32) -> Option<SocketAddr>;
-    /// Connects the token's slot to `peer`.
-    fn connect(&mut self, peer: SocketAddr, token: Token) -> io::Result<()>;
+    /// Connects the token's slot to `peer`, from an address of ours; its port 0 is any.
+    fn connect(&mut self, from: SocketAddr, peer: SocketAddr, token: Token) -> io::Result<()>;
+    /// The address of this machine from which the kernel would reach `peer`, if it can.
+    fn source_toward(&mut self, peer: SocketAddr) -> Option<IpAddr>;
     /// Receives into provided buffers until told otherwise, or until none is left.
     fn receive(&mut self, token: Token);
     /// Sends the spans in order. The caller keeps them unchanged until the completion, which may

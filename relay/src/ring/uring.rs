@@ -24,6 +24,7 @@ use super::{Completion, Op, Ring, Token};
 use crate::buffers::Span;
 use crate::limits::{
     ACCEPT_BACKLOG, DATA_BYTES, HEADROOM_BYTES, KEEPALIVE_AFTER, SEND_SPANS_MAX, SUBMISSIONS,
+    UNACKNOWLEDGED_FOR,
 };
 
 /// The one group of receive buffers.
@@ -251,8 +252,16 @@ impl Ring for Uring {
         address.as_socket()
     }
 
-    fn connect(&mut self, peer: SocketAddr, token: Token) -> io::Result<()> {
+    fn connect(&mut self, from: SocketAddr, peer: SocketAddr, token: Token) -> io::Result<()> {
         let socket = tcp_socket(peer)?;
+        if from.port() > 0 {
+            // A listener may have had the port before.
+            socket.set_reuse_address(true)?;
+        } else {
+            // The port is chosen when it is known for whom, so that peers can have the same one.
+            choose_port_later(&socket)?;
+        }
+        socket.bind(&from.into())?;
         self.ring
             .submitter()
             .register_files_update(token.slot, &[socket.as_raw_fd()])?;
@@ -261,6 +270,13 @@ impl Ring for Uring {
         let connect = opcode::Connect::new(Fixed(token.slot), pointer.cast(), bytes);
         self.push(connect.build(), token);
         Ok(())
+    }
+
+    fn source_toward(&mut self, peer: SocketAddr) -> Option<IpAddr> {
+        // Nothing is sent: to connect a datagram socket is to ask which way there is.
+        let socket = Socket::new(Domain::for_address(peer), Type::DGRAM.cloexec(), None).ok()?;
+        socket.connect(&peer.into()).ok()?;
+        Some(socket.local_addr().ok()?.as_socket()?.ip())
     }
 
     fn receive(&mut self, token: Token) {
@@ -396,7 +412,30 @@ fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
         .with_interval(KEEPALIVE_AFTER / 4)
         .with_retries(4);
     socket.set_tcp_keepalive(&probes)?;
+    // What is sent and not acknowledged for this long fails the connection, which the kernel would
+    // otherwise try to save for a quarter of an hour.
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR))?;
     Ok(socket)
+}
+
+/// Has a bind to port 0 choose no port: the connect will.
+fn choose_port_later(socket: &Socket) -> io::Result<()> {
+    let yes: libc::c_int = 1;
+    // SAFETY: the option's value is an int, whose address and size are given.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const yes).cast(),
+            size_of_val(&yes) as libc::socklen_t,
+        )
+    };
+    if outcome == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Binds the calling thread to one core.

@@ -54,8 +54,12 @@ pub struct LegSlot {
     pub remote: Option<Text>,
     /// How far it has come.
     pub stage: LegStage,
+    /// The realm it lives in; the shard's number.
+    pub realm: u32,
     /// The listener that waits for it; the shard's number.
     pub listener: Option<u32>,
+    /// The port that it connects from and has for itself.
+    pub port: Option<u16>,
     /// Who connected.
     pub peer: Option<SocketAddr>,
     /// What becomes of the chunk that its peer is sending.

@@ -1,9 +1,11 @@
 //! What control asks for.
 
+use link::Transport;
 use link::{Command, Counter, Leg, LegPolicy, LegSpec, PeerIdentity, Refusal, SessionId};
 
 use super::Shard;
 use super::listeners::Kind;
+use super::realms;
 use crate::limits::DEADLINE_MAX;
 use crate::ring::Ring;
 use crate::session::{Flow, LegSlot, LegStage, Proof};
@@ -116,16 +118,20 @@ impl<R: Ring> Shard<R> {
 
     fn make_leg(&mut self, slot: u32, spec: &LegSpec<'_>) -> Result<LegSlot, Refusal> {
         let transport = spec.transport;
-        if !spec.realm.is_empty() {
-            return Err(Refusal::RealmUnknown);
-        }
+        let realm = realms::find(&self.settings.realms, spec.realm).ok_or(Refusal::RealmUnknown)?;
         let kind = self
-            .listener_kind(transport)
+            .listener_kind(realm, transport)
             .ok_or(Refusal::CertificateMissing)?;
-        let (number, port) = self.join_listener(kind)?;
+        let (number, port) = self.join_listener(realm, kind)?;
         let mut random = [0; 44];
         (self.random)(&mut random);
-        let host = &self.settings.host;
+        let realm_of = &self.settings.realms[realm as usize];
+        let host = match transport {
+            Transport::Ws | Transport::Tcp => &realm_of.host,
+            Transport::Wss | Transport::Tls => {
+                realm_of.public_host.as_ref().unwrap_or(&realm_of.host)
+            }
+        };
         let Some(local) = self
             .sessions
             .make_local(transport, host, port, slot, &random)
@@ -144,7 +150,9 @@ impl<R: Ring> Shard<R> {
             },
             remote: None,
             stage: LegStage::Waiting,
+            realm,
             listener: Some(number),
+            port: None,
             peer: None,
             flow: Flow::Between,
             open_request: None,
@@ -162,38 +170,55 @@ impl<R: Ring> Shard<R> {
     }
 
     /// A listener for one more leg to wait at, and its port.
-    fn join_listener(&mut self, kind: Kind) -> Result<(u32, u16), Refusal> {
-        let number = self.listener(kind)?;
+    fn join_listener(&mut self, realm: u32, kind: Kind) -> Result<(u32, u16), Refusal> {
+        let number = self.listener(realm, kind)?;
         let listener = self.listeners.get_mut(number).ok_or(Refusal::NoPorts)?;
         listener.legs += 1;
         Ok((number, listener.port))
     }
 
     /// A listener for a leg to wait at: one that is open, or a new one.
-    fn listener(&mut self, kind: Kind) -> Result<u32, Refusal> {
-        if !self.settings.ports_exclusive
-            && let Some(number) = self.listeners.shared(kind)
-        {
+    fn listener(&mut self, realm: u32, kind: Kind) -> Result<u32, Refusal> {
+        let is_exclusive = self.settings.realms[realm as usize].ports_exclusive;
+        if !is_exclusive && let Some(number) = self.listeners.shared(realm, kind) {
             return Ok(number);
         }
-        for _ in 0..PORTS_TRIED_MAX.min(self.listeners.ports_free()) {
-            let Some(port) = self.listeners.take_port() else {
+        for _ in 0..PORTS_TRIED_MAX {
+            let Some(port) = self.listeners.take_port(self.now) else {
                 break;
             };
-            let number = self.listeners.next();
-            if self
-                .ring
-                .listen(number, self.settings.address, port)
-                .is_ok()
-            {
-                self.listeners.insert(kind, port);
-                self.attend(number);
-                return Ok(number);
+            if let Some(first) = self.open_listeners(realm, kind, port) {
+                return Ok(first);
             }
             // Somebody else has it: it goes to the end of the line.
             self.listeners.give_port(port);
         }
         Err(Refusal::NoPorts)
+    }
+
+    /// Listens on a port at all addresses of a realm. `None`: at one of them it cannot be had.
+    fn open_listeners(&mut self, realm: u32, kind: Kind, port: u16) -> Option<u32> {
+        let mut first = None;
+        for place in 0..self.settings.realms[realm as usize].addresses.len() {
+            let address = self.settings.realms[realm as usize].addresses[place];
+            let number = self.listeners.next();
+            if self.ring.listen(number, address, port).is_err() {
+                let mut opened = first;
+                while let Some(number) = opened {
+                    opened = self.listeners.beside(number);
+                    self.ring.unlisten(number);
+                    self.listeners.forget(number);
+                }
+                return None;
+            }
+            first = Some(self.listeners.insert(realm, kind, port, first));
+        }
+        let mut opened = first;
+        while let Some(number) = opened {
+            opened = self.listeners.beside(number);
+            self.attend(number);
+        }
+        first
     }
 
     fn set_peer(
@@ -219,10 +244,7 @@ impl<R: Ring> Shard<R> {
             }
         }
         let Some(peer) = connect else { return Ok(()) };
-        if !self.connect_leg(slot, leg, peer) {
-            return Err(Refusal::NoMemory);
-        }
-        Ok(())
+        self.connect_leg(slot, leg, peer)
     }
 
     fn rearm(&mut self, id: SessionId, leg: Leg, deadline_ms: u32) -> Result<(), Refusal> {

@@ -285,7 +285,10 @@ impl<R: Ring> Shard<R> {
         [Leg::A, Leg::B].map(|leg| {
             let state = self.sessions[slot].leg(leg);
             let local = state.local;
-            let identity = state.is_secure().then(|| self.identity()).flatten();
+            let identity = state
+                .is_secure()
+                .then(|| self.identity(state.realm))
+                .flatten();
             CreatedLeg {
                 fingerprint: identity.map(|identity| identity.sha256()),
                 path: local.uri(texts),

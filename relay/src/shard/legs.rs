@@ -4,7 +4,9 @@
 //! (for a second at most), our direction ends, the peer ends its own. *Closing*: at once. Either
 //! way its slot is free only when no operation is under way in it any more.
 
-use link::{Cause, Counter, Leg, Transport};
+use std::net::SocketAddr;
+
+use link::{Cause, Counter, Leg, Refusal, Transport};
 use wire::msrp::{Continuation, status, writer};
 use wire::ws::{CloseCode, frame};
 
@@ -30,7 +32,7 @@ impl<R: Ring> Shard<R> {
             return;
         };
         listener.accepting = None;
-        let (kind, closing) = (listener.kind, listener.closing);
+        let (realm, kind, closing) = (listener.realm, listener.kind, listener.closing);
         match result {
             Ok(_) => {
                 self.metrics.add(Counter::Accepts, 1);
@@ -49,7 +51,7 @@ impl<R: Ring> Shard<R> {
                 }
                 self.timers
                     .set(slot, self.now + bound_by.as_millis() as u64);
-                if is_secure && !self.accept_secure(slot, kind, stage) {
+                if is_secure && !self.accept_secure(slot, (realm, kind), stage) {
                     self.close(slot);
                 }
                 self.receive_if_wanted(slot);
@@ -61,7 +63,7 @@ impl<R: Ring> Shard<R> {
             }
         }
         if closing {
-            self.listeners.remove(number);
+            self.remove_listener(number);
         } else if result.is_ok() {
             self.attend(number);
         } else {
@@ -102,6 +104,16 @@ impl<R: Ring> Shard<R> {
         }
     }
 
+    /// The leg waits no more and connects instead: a port that it had for itself, it keeps.
+    fn take_port_along(&mut self, session: u32, leg: Leg) {
+        let state = self.sessions[session].leg_mut(leg);
+        let Some(number) = state.listener else { return };
+        if self.settings.realms[state.realm as usize].ports_exclusive {
+            state.port = self.listeners.keep_port(number);
+        }
+        self.stop_waiting(session, leg);
+    }
+
     /// One leg fewer waits at this listener; without legs it closes.
     pub(super) fn leave_listener(&mut self, number: u32) {
         let Some(listener) = self.listeners.get_mut(number) else {
@@ -111,6 +123,17 @@ impl<R: Ring> Shard<R> {
         if listener.legs > 0 {
             return;
         }
+        let mut closing = Some(number);
+        while let Some(number) = closing {
+            closing = self.listeners.beside(number);
+            self.close_listener(number);
+        }
+    }
+
+    fn close_listener(&mut self, number: u32) {
+        let Some(listener) = self.listeners.get_mut(number) else {
+            return;
+        };
         listener.closing = true;
         let accepting = listener.accepting;
         if let Some(slot) = accepting {
@@ -120,7 +143,27 @@ impl<R: Ring> Shard<R> {
         self.ring.unlisten(number);
         if accepting.is_none() {
             self.unattended.retain(|waiting| *waiting != number);
-            self.listeners.remove(number);
+            self.remove_listener(number);
+        }
+    }
+
+    /// A listener is closed. Its port, unless it goes on as the source of a connection, is free: a leg
+    /// that had it for itself leaves it to rest first.
+    fn remove_listener(&mut self, number: u32) {
+        let Some(listener) = self.listeners.forget(number) else {
+            return;
+        };
+        if listener.owns_port {
+            self.free_port(listener.realm, listener.port);
+        }
+    }
+
+    /// Gives back a port of a leg of this realm.
+    fn free_port(&mut self, realm: u32, port: u16) {
+        if self.settings.realms[realm as usize].ports_exclusive {
+            self.listeners.rest_port(port, self.now);
+        } else {
+            self.listeners.give_port(port);
         }
     }
 
@@ -244,6 +287,11 @@ impl<R: Ring> Shard<R> {
         for leg in Leg::ALL {
             self.timers.clear(self.timer_of_leg(session, leg));
             self.stop_waiting(session, leg);
+            let state = self.sessions[session].leg_mut(leg);
+            let (realm, port) = (state.realm, state.port.take());
+            if let Some(port) = port {
+                self.free_port(realm, port);
+            }
             let state = self.sessions[session].leg_mut(leg);
             match std::mem::replace(&mut state.stage, LegStage::Down) {
                 LegStage::Up(slot) => {
@@ -568,21 +616,28 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    /// Begins a connection to a leg's peer.
+    /// Begins a connection to a leg's peer: from the address of its realm that reaches the peer and,
+    /// if it has a port for itself, from that port.
     pub(super) fn connect_leg(
         &mut self,
         session: u32,
         leg: Leg,
-        peer: std::net::SocketAddr,
-    ) -> bool {
-        let Some(slot) = self.connections.open(Stage::Connecting) else {
-            return false;
-        };
+        peer: SocketAddr,
+    ) -> Result<(), Refusal> {
+        let realm = self.sessions[session].leg(leg).realm;
+        let source = self.source_toward(realm, peer.ip());
+        let source = source.ok_or(Refusal::ConnectImpossible)?;
+        let slot = self.connections.open(Stage::Connecting);
+        let slot = slot.ok_or(Refusal::NoMemory)?;
+        self.take_port_along(session, leg);
+        let port = self.sessions[session].leg(leg).port.unwrap_or(0);
         let token = self.connections.token(Op::Connect, slot);
-        if self.ring.connect(peer, token).is_err() {
+        let source = SocketAddr::new(source, port);
+        if self.ring.connect(source, peer, token).is_err() {
             self.metrics.add(Counter::ConnectsFailed, 1);
             self.connections.remove(slot);
-            return false;
+            self.leg_down(session, leg, Cause::ConnectFailed);
+            return Ok(());
         }
         let connection = &mut self.connections[slot];
         connection.operations += 1;
@@ -591,13 +646,16 @@ impl<R: Ring> Shard<R> {
         self.sessions[session].leg_mut(leg).stage = LegStage::Connecting(slot);
         self.timers
             .set(slot, self.now + CONNECTING_FOR.as_millis() as u64);
-        true
+        Ok(())
     }
 
-    /// Which kind of listener a leg of this transport waits at; `None`: not served.
-    pub(super) fn listener_kind(&self, transport: Transport) -> Option<Kind> {
+    /// Which kind of listener a leg of this realm and transport waits at; `None`: there is no
+    /// certificate for it.
+    pub(super) fn listener_kind(&self, realm: u32, transport: Transport) -> Option<Kind> {
+        let realm = &self.settings.realms[realm as usize];
+        let is_public = self.settings.identity.is_some() && realm.public_host.is_some();
         match transport {
-            Transport::Wss | Transport::Tls if self.settings.identity.is_none() => None,
+            Transport::Wss | Transport::Tls if !is_public => None,
             Transport::Ws => Some(Kind::WebSocket),
             Transport::Tcp => Some(Kind::Tcp),
             Transport::Wss => Some(Kind::SecureWebSocket),

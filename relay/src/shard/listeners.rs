@@ -1,10 +1,13 @@
 //! Listening sockets, and the shard's slice of the ports.
 //!
-//! With `ports = "shared"` all waiting legs of one kind share a listener, which opens with the
-//! first and closes with the last; with `ports = "exclusive"` each has a port of its own, as in
-//! the patent.
+//! All waiting legs of one realm and kind share a listener, which opens with the first and closes
+//! with the last. In a realm of exclusive ports each has a port of its own, as in the patent; it rests
+//! when the leg has done with it, so that what is still on its way to the leg does not meet the next.
+//! A realm with several addresses has a listener at each, on the same port.
 
 use std::collections::VecDeque;
+
+use crate::limits::PORT_RESTS_FOR;
 
 /// What a listener waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,43 +25,52 @@ pub enum Kind {
 /// One listening socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Listener {
+    /// The realm at one of whose addresses it listens.
+    pub realm: u32,
     /// Whom it waits for.
     pub kind: Kind,
     /// Where.
     pub port: u16,
-    /// Legs that wait here.
+    /// Legs that wait here. Of listeners that belong together, the first counts them.
     pub legs: u32,
     /// The connection slot of the accept under way.
     pub accepting: Option<u32>,
     /// The last leg is gone; the accept is being ended.
     pub closing: bool,
+    /// Its port is free when it is closed.
+    pub owns_port: bool,
+    /// The next of those that belong together: same port, another address of the realm.
+    beside: Option<u32>,
 }
 
 /// All listeners of a shard.
 pub struct Listeners {
     slots: Vec<Option<Listener>>,
     free: Vec<u32>,
-    /// Least recently used first, so that a port rests as long as possible before its next use.
+    /// Least recently used first.
     ports: VecDeque<u16>,
-    ports_all: u32,
-    capacity: u32,
+    /// Ports that had a leg to themselves, and from when on another may get them; in that order.
+    resting: VecDeque<(u16, u64)>,
+    used: u32,
+    used_max: u32,
 }
 
 impl Listeners {
-    /// Listeners on these ports.
-    pub fn new(ports: &[u16]) -> Listeners {
+    /// Listeners on these ports, of which there may be `capacity`.
+    pub fn new(ports: &[u16], capacity: u32) -> Listeners {
         Listeners {
-            slots: Vec::with_capacity(ports.len()),
-            free: Vec::with_capacity(ports.len()),
+            slots: Vec::with_capacity(capacity as usize),
+            free: Vec::with_capacity(capacity as usize),
             ports: ports.iter().copied().collect(),
-            ports_all: ports.len() as u32,
-            capacity: ports.len() as u32,
+            resting: VecDeque::with_capacity(ports.len()),
+            used: 0,
+            used_max: 0,
         }
     }
 
     /// How many listeners there may be.
     pub fn capacity(&self) -> u32 {
-        self.capacity
+        self.slots.capacity() as u32
     }
 
     /// Open listeners, those that are closing included.
@@ -66,19 +78,24 @@ impl Listeners {
         self.slots.len() as u32 - self.free.len() as u32
     }
 
-    /// Ports in use.
+    /// Ports in use; one that rests is not.
     pub fn ports_used(&self) -> u32 {
-        self.ports_all - self.ports.len() as u32
+        self.used
     }
 
-    /// Ports to be had.
-    pub fn ports_free(&self) -> u32 {
-        self.ports.len() as u32
+    /// Most ports ever in use at once.
+    pub fn ports_used_max(&self) -> u32 {
+        self.used_max
     }
 
-    /// An open listener of this kind, to be shared.
-    pub fn shared(&self, kind: Kind) -> Option<u32> {
-        let is_it = |listener: &Listener| listener.kind == kind && !listener.closing;
+    /// An open listener of this realm and kind, to be shared.
+    pub fn shared(&self, realm: u32, kind: Kind) -> Option<u32> {
+        let is_it = |listener: &Listener| {
+            listener.realm == realm
+                && listener.kind == kind
+                && listener.legs > 0
+                && !listener.closing
+        };
         let found = self
             .slots
             .iter()
@@ -86,14 +103,38 @@ impl Listeners {
         found.map(|place| place as u32)
     }
 
-    /// Takes the port that has rested longest.
-    pub fn take_port(&mut self) -> Option<u16> {
-        self.ports.pop_front()
+    /// Takes the port that has been unused for longest. `None`: all are in use, or rest.
+    pub fn take_port(&mut self, now: u64) -> Option<u16> {
+        while let Some(&(port, until)) = self.resting.front()
+            && until <= now
+        {
+            self.resting.pop_front();
+            self.ports.push_back(port);
+        }
+        let port = self.ports.pop_front()?;
+        self.used += 1;
+        self.used_max = self.used_max.max(self.used);
+        Some(port)
     }
 
-    /// Gives a port back.
+    /// Gives a port back, to be used again.
     pub fn give_port(&mut self, port: u16) {
+        self.used -= 1;
         self.ports.push_back(port);
+    }
+
+    /// Gives a port back that has to rest.
+    pub fn rest_port(&mut self, port: u16, now: u64) {
+        self.used -= 1;
+        let until = now + PORT_RESTS_FOR.as_millis() as u64;
+        self.resting.push_back((port, until));
+    }
+
+    /// Has a listener's port outlive it; the caller gives it back.
+    pub fn keep_port(&mut self, number: u32) -> Option<u16> {
+        let listener = self.get_mut(number)?;
+        listener.owns_port = false;
+        Some(listener.port)
     }
 
     /// The number that the next listener will have.
@@ -101,14 +142,21 @@ impl Listeners {
         self.free.last().copied().unwrap_or(self.slots.len() as u32)
     }
 
-    /// Takes over a listener under the number that [`Listeners::next`] told.
-    pub fn insert(&mut self, kind: Kind, port: u16) -> u32 {
+    /// Takes over a listener under the number that [`Listeners::next`] told. It leads those that
+    /// belong together, of which `beside` did so far; the port is for it to give back.
+    pub fn insert(&mut self, realm: u32, kind: Kind, port: u16, beside: Option<u32>) -> u32 {
+        if let Some(former) = beside.and_then(|number| self.get_mut(number)) {
+            former.owns_port = false;
+        }
         let listener = Listener {
+            realm,
             kind,
             port,
             legs: 0,
             accepting: None,
             closing: false,
+            owns_port: true,
+            beside,
         };
         match self.free.pop() {
             Some(number) => {
@@ -127,12 +175,16 @@ impl Listeners {
         self.slots.get_mut(number as usize)?.as_mut()
     }
 
-    /// Forgets a closed listener; its port may be used again.
-    pub fn remove(&mut self, number: u32) {
-        if let Some(listener) = self.slots[number as usize].take() {
-            self.ports.push_back(listener.port);
-            self.free.push(number);
-        }
+    /// The next of the listeners that belong together.
+    pub fn beside(&self, number: u32) -> Option<u32> {
+        self.slots.get(number as usize)?.as_ref()?.beside
+    }
+
+    /// Forgets a closed listener, and says what it was. Its port is the caller's.
+    pub fn forget(&mut self, number: u32) -> Option<Listener> {
+        let listener = self.slots.get_mut(number as usize)?.take()?;
+        self.free.push(number);
+        Some(listener)
     }
 }
 
@@ -141,20 +193,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_rests_until_all_others_were_used() {
-        let mut listeners = Listeners::new(&[20000, 20001, 20002]);
-        let port = listeners.take_port().unwrap();
-        let number = listeners.insert(Kind::Tcp, port);
+    fn a_port_is_used_again_when_all_others_were() {
+        let mut listeners = Listeners::new(&[20000, 20001, 20002], 3);
+        let port = listeners.take_port(0).unwrap();
+        let number = listeners.insert(0, Kind::Tcp, port, None);
+        listeners.get_mut(number).unwrap().legs = 1;
         assert_eq!(
             (port, listeners.ports_used(), listeners.len()),
             (20000, 1, 1)
         );
-        assert_eq!(listeners.shared(Kind::Tcp), Some(number));
-        assert_eq!(listeners.shared(Kind::WebSocket), None);
-        listeners.remove(number);
-        assert_eq!(listeners.take_port(), Some(20001));
-        assert_eq!(listeners.take_port(), Some(20002));
-        assert_eq!(listeners.take_port(), Some(20000));
-        assert_eq!(listeners.take_port(), None);
+        assert_eq!(listeners.shared(0, Kind::Tcp), Some(number));
+        assert_eq!(listeners.shared(0, Kind::WebSocket), None);
+        assert_eq!(listeners.shared(1, Kind::Tcp), None);
+        listeners.forget(number);
+        listeners.give_port(port);
+        assert_eq!(listeners.take_port(0), Some(20001));
+        assert_eq!(listeners.take_port(0), Some(20002));
+        assert_eq!(listeners.take_port(0), Some(20000));
+        assert_eq!(listeners.take_port(0), None);
+        assert_eq!(listeners.ports_used_max(), 3);
+    }
+
+    #[test]
+    fn a_port_that_a_leg_had_for_itself_rests_before_another_gets_it() {
+        let mut listeners = Listeners::new(&[20000], 1);
+        let port = listeners.take_port(0).unwrap();
+        listeners.rest_port(port, 5);
+        assert_eq!(listeners.ports_used(), 0);
+        assert_eq!(listeners.take_port(60_004), None);
+        assert_eq!(listeners.take_port(60_005), Some(20000));
     }
 }

@@ -6,7 +6,7 @@
 //! simulator runs the same code.
 //!
 //! - `commands`: what control asks for; `events`: what control is told, and never lost.
-//! - `listeners`, `connections`, `timers`: tables.
+//! - `listeners`, `connections`, `timers`, `realms`: tables.
 //! - `legs`: how legs and sessions come up and end.
 //! - `receive`: octets in, to parts of chunks; `forward`: parts out, under new paths; `send`;
 //!   `flow`: what waits for a slow leg, and how much of it.
@@ -23,6 +23,7 @@ mod handshakes;
 mod legs;
 mod listeners;
 mod proof;
+mod realms;
 mod receive;
 mod reload;
 mod run;
@@ -32,12 +33,12 @@ mod timers;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use link::{Counter, Leg};
 
 pub use events::Told;
+pub use realms::Realm;
 pub use reload::{Reload, Reloads};
 pub use run::{Inbox, Start, run};
 
@@ -58,14 +59,10 @@ use timers::Timers;
 /// What a shard is made with. Sizes are per shard, taken at start, and never grow.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where its listeners are opened.
-    pub address: IpAddr,
-    /// How peers reach it: name or address, as it stands in a URI (IPv6 in brackets).
-    pub host: String,
-    /// Its slice of the ports.
+    /// The networks it is in; one at least, and the first is meant where none is named.
+    pub realms: Vec<Realm>,
+    /// Its slice of the ports, for all realms.
     pub ports: Vec<u16>,
-    /// Each waiting leg gets a port of its own, rather than sharing one with its kind.
-    pub ports_exclusive: bool,
     /// Receive buffers; a power of two.
     pub buffers: u16,
     /// Blocks, for unfinished heads and for what we write ourselves.
@@ -95,6 +92,12 @@ impl Settings {
     pub fn slots(&self) -> u32 {
         u32::from(self.buffers) + self.blocks
     }
+
+    /// Listening sockets that there may be: for each port one at each address of a realm.
+    pub fn listeners(&self) -> u32 {
+        let addresses = self.realms.iter().map(|realm| realm.addresses.len()).max();
+        (self.ports.len() * addresses.unwrap_or(1)) as u32
+    }
 }
 
 /// Where the arena's free octets are.
@@ -102,6 +105,15 @@ struct Arena {
     slot: u32,
     used: u32,
 }
+
+/// Pools, and where the most that was ever used of them is kept.
+const HIGH_WATER: [(Counter, Counter); 5] = [
+    (Counter::Sessions, Counter::SessionsMax),
+    (Counter::Connections, Counter::ConnectionsMax),
+    (Counter::Pending, Counter::PendingMax),
+    (Counter::PathCells, Counter::PathCellsMax),
+    (Counter::Pieces, Counter::PiecesMax),
+];
 
 /// One core's share of the relay.
 pub struct Shard<R: Ring> {
@@ -139,6 +151,8 @@ pub struct Shard<R: Ring> {
     settings: Settings,
     metrics: Metrics,
     now: u64,
+    /// How many connections have left from a pool of sources.
+    sources_used: u32,
     draining: bool,
     /// Something that parked or starved connections wait for has come.
     relieved: bool,
@@ -153,7 +167,7 @@ impl<R: Ring> Shard<R> {
     pub fn new(settings: Settings, ring: R, memory: Memory, random: Random) -> Shard<R> {
         let connections = settings.connections;
         let pieces = PIECES_PER_BUFFER * (u32::from(settings.buffers) + settings.blocks);
-        let listeners = Listeners::new(&settings.ports);
+        let listeners = Listeners::new(&settings.ports, settings.listeners());
         Shard {
             ring,
             memory,
@@ -183,6 +197,7 @@ impl<R: Ring> Shard<R> {
             settings,
             metrics: Metrics::new(),
             now: 0,
+            sources_used: 0,
             draining: false,
             relieved: false,
         }
@@ -248,6 +263,12 @@ impl<R: Ring> Shard<R> {
             (Counter::Connections, self.connections.len().into()),
             (Counter::Listeners, self.listeners.len().into()),
             (Counter::PortsUsed, self.listeners.ports_used().into()),
+            (
+                Counter::PortsUsedMax,
+                self.listeners.ports_used_max().into(),
+            ),
+            (Counter::PathCells, self.sessions.texts_used().into()),
+            (Counter::Pieces, self.pieces.used().into()),
             (Counter::Buffers, self.settings.buffers.into()),
             (Counter::BuffersHeld, self.pool.buffers_held().into()),
             (Counter::BuffersHeldMax, self.pool.buffers_held_max().into()),
@@ -260,6 +281,9 @@ impl<R: Ring> Shard<R> {
         ];
         for (counter, value) in gauges {
             self.metrics.set(counter, value);
+        }
+        for (counter, max) in HIGH_WATER {
+            self.metrics.raise(max, self.metrics.get(counter));
         }
         &self.metrics
     }

@@ -29,7 +29,7 @@ impl<R: Ring> Shard<R> {
         let is_asked = state.proof.name.is_some() || state.proof.asked == PeerProof::Always;
         let vouched = || {
             let name = self.sessions.name_of_peer(session, leg)?;
-            Some(self.identity()?.vouches_for(peer?, &name))
+            Some(self.identity(state.realm)?.vouches_for(peer?, &name))
         };
         !is_asked || vouched().unwrap_or(false)
     }

@@ -60,7 +60,7 @@ pub fn run(start: Start, ready: impl FnOnce()) -> io::Result<()> {
     pin_to_core(start.core)?;
     let settings = start.settings;
     let memory = Memory::new(settings.slots())?;
-    let listeners = settings.ports.len() as u32;
+    let listeners = settings.listeners();
     let mut ring = Uring::new(
         &memory,
         settings.buffers,

@@ -69,13 +69,18 @@ impl Secured {
 
 impl<R: Ring> Shard<R> {
     /// Has an accepted connection begin its handshake. `false`: it may not.
-    pub(super) fn accept_secure(&mut self, slot: u32, kind: Kind, then: Stage) -> bool {
+    pub(super) fn accept_secure(
+        &mut self,
+        slot: u32,
+        (realm, kind): (u32, Kind),
+        then: Stage,
+    ) -> bool {
         let source = self.connections[slot].peer.map(|peer| peer.ip());
         if !self.handshakes.admit(slot, source) {
             self.metrics.add(Counter::HandshakesRefused, 1);
             return false;
         }
-        let identity = self.identity();
+        let identity = self.identity(realm);
         let tls = identity.and_then(|identity| match kind {
             Kind::SecureWebSocket => identity.accept_browser(),
             Kind::WebSocket | Kind::Tcp | Kind::Tls => identity.accept_endpoint(),
@@ -92,8 +97,9 @@ impl<R: Ring> Shard<R> {
     /// Has a connection of ours begin its handshake. `false`: there is nothing to make one with.
     pub(super) fn connect_secure(&mut self, slot: u32, session: u32, leg: Leg) -> bool {
         let name = self.sessions.name_of_peer(session, leg);
-        let is_known = self.sessions[session].leg(leg).proof.fingerprint.is_some();
-        let tls = self.identity().zip(name).and_then(|(identity, name)| {
+        let state = self.sessions[session].leg(leg);
+        let (is_known, realm) = (state.proof.fingerprint.is_some(), state.realm);
+        let tls = self.identity(realm).zip(name).and_then(|(identity, name)| {
             if is_known {
                 identity.connect_known(&name)
             } else {
@@ -105,9 +111,10 @@ impl<R: Ring> Shard<R> {
         true
     }
 
-    /// Who we are to TLS peers.
-    pub(super) fn identity(&self) -> Option<Identity> {
-        self.settings.identity.as_ref()?.now(&self.settings.host)
+    /// Who we are to TLS peers of a realm.
+    pub(super) fn identity(&self, realm: u32) -> Option<Identity> {
+        let name = self.settings.realms[realm as usize].public_host.as_ref()?;
+        self.settings.identity.as_ref()?.now(name)
     }
 
     fn secure(&mut self, slot: u32, secured: Secured) {

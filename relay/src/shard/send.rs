@@ -55,6 +55,7 @@ impl<R: Ring> Shard<R> {
             .frame(true, true, bytes as u64);
         let framing = framing.as_slice();
         let Some(span) = self.arena(framing.len() + bytes) else {
+            self.metrics.add(Counter::AnswersDropped, 1);
             return;
         };
         let (before, after) = self.memory.octets_mut(span).split_at_mut(framing.len());
@@ -63,6 +64,7 @@ impl<R: Ring> Shard<R> {
         let connection = &mut self.connections[slot];
         let has_piece = self.pieces.free() > u32::from(self.settings.buffers);
         if !connection.is_written() || !has_piece {
+            self.metrics.add(Counter::AnswersDropped, 1);
             self.release(span.slot);
         } else if connection.out_open {
             self.pieces.push(&mut connection.own, span);

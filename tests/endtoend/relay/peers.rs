@@ -1,7 +1,7 @@
 //! A browser's side and a handset's side, blocking, over loopback.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -116,7 +116,7 @@ impl Write for Stream {
 
 /// A connection as the leg wants it: by TLS if its URI says so, of either version.
 fn connect_as(leg: &MadeLeg) -> Option<Stream> {
-    let socket = connect(leg.port())?;
+    let socket = connect(leg.address())?;
     if !leg.is_secure() {
         return Some(Stream::Clear(socket));
     }
@@ -133,8 +133,8 @@ fn own_path(leg: &MadeLeg, path: &str) -> String {
     }
 }
 
-fn connect(port: u16) -> Option<TcpStream> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+fn connect(address: SocketAddr) -> Option<TcpStream> {
+    let stream = TcpStream::connect(address).ok()?;
     stream.set_nodelay(true).expect("an option");
     stream.set_read_timeout(Some(PATIENCE)).expect("an option");
     stream.set_write_timeout(Some(PATIENCE)).expect("an option");

@@ -39,7 +39,8 @@ fn put(folder: &Path, pem: &Pem) {
 }
 
 fn start(certificates: &Certificates) -> Relay {
-    Relay::start(&["--certificates", certificates.argument()])
+    let certificates = certificates.argument();
+    Relay::start(&["--address", "127.0.0.1,::1", "--certificates", certificates])
 }
 
 /// Two peers of a session.

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use link::Transport;
 use link::{Command, Counter, Event, Leg, LegSpec, PeerIdentity, RECORD_BYTES, Record, SessionId};
 use relay::ring::Memory;
-use relay::shard::{Settings, Shard};
+use relay::shard::{Realm, Settings, Shard};
 use tests::chance::Chance;
 use tests::endpoint::Frames;
 use tests::fake_ring::FakeRing;
@@ -131,10 +131,12 @@ impl World<'_> {
         let mut input = Input(octets);
         let mode = input.number();
         let settings = Settings {
-            address: IpAddr::from([127, 0, 0, 1]),
-            host: "relay.invalid".into(),
+            realms: vec![Realm {
+                host: "relay.invalid".into(),
+                ports_exclusive: mode & 1 != 0,
+                ..Realm::of("default", IpAddr::from([127, 0, 0, 1]))
+            }],
             ports: (20000..20010).collect(),
-            ports_exclusive: mode & 1 != 0,
             buffers: BUFFERS,
             blocks: 24,
             connections: 24,
