@@ -53,6 +53,11 @@ impl Certificates {
         })
     }
 
+    /// The folder, for whoever closes all others.
+    pub fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
+
     /// Reads all files anew; what it makes of them for each of our names, which a certificate must
     /// cover.
     ///

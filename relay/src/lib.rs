@@ -16,6 +16,7 @@ pub mod config;
 pub mod limits;
 pub mod metrics;
 pub mod ring;
+pub mod sandbox;
 pub mod session;
 pub mod shard;
 pub mod transport;

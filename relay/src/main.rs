@@ -9,6 +9,7 @@ use relay::certificates::Certificates;
 use relay::config::{Arguments, Config};
 use relay::ring::CountingAllocator;
 use relay::ring::probe::{self, Features};
+use relay::sandbox;
 use relay::shard::{self, Inbox, Reload, Reloads, Start};
 use relay::transport::tls::SharedIdentity;
 
@@ -38,7 +39,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let config = Config::new(arguments).map_err(|mistake| mistake.0)?;
     let lacks = probe::lacks(config.connections(), config.ports.clone());
     if arguments.check {
-        return check(&lacks);
+        return check(lacks);
     }
     // Each says what is wrong and how to mend it; the ones that are fatal fail by themselves.
     for lack in &lacks {
@@ -52,6 +53,11 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let mut listener = link::Listener::bind(&config.socket, config.shards.len())
         .map_err(|error| error.to_string())?;
     let wakers = listener.shard_wakers().map_err(|error| error.to_string())?;
+    // Every file is open, and no other thread runs yet.
+    let certificates = config.identity.as_ref().map(|(folder, _)| folder.folder());
+    for kept in sandbox::confine(certificates.as_slice()) {
+        tracing::warn!("{}", kept.0);
+    }
 
     let (to_main, from_shards) = mpsc::channel();
     let mut inboxes = Vec::new();
@@ -101,13 +107,17 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         std::process::exit(1);
     });
 
+    let bells: Result<_, _> = inboxes.iter().map(|(_, bell)| bell.try_clone()).collect();
+    let bells = bells.map_err(|error: std::io::Error| error.to_string())?;
+    serve_reloads(config.identity, config.public_names, reloads, bells)?;
+    // Every ring is set up, and every thread runs.
+    if let Some(kept) = sandbox::filter_system_calls() {
+        tracing::warn!("{}", kept.0);
+    }
     println!(
         "causeway-relay: ready, {shards} shard(s), control socket {}",
         config.socket.display()
     );
-    let bells: Result<_, _> = inboxes.iter().map(|(_, bell)| bell.try_clone()).collect();
-    let bells = bells.map_err(|error: std::io::Error| error.to_string())?;
-    serve_reloads(config.identity, config.public_names, reloads, bells)?;
     let mut socket_of_control = None;
     loop {
         match listener.accept() {
@@ -166,13 +176,21 @@ fn serve_reloads(
     Ok(())
 }
 
-fn check(lacks: &[probe::Lack]) -> Result<(), String> {
-    if lacks.is_empty() {
+/// Says what this machine lacks, and what the relay could not give up on it. The trial is final: the
+/// process ends after it.
+fn check(lacks: Vec<probe::Lack>) -> Result<(), String> {
+    let lacks = lacks.into_iter().map(|lack| lack.0);
+    let kept = sandbox::trial().into_iter().map(|kept| kept.0);
+    let sentences: Vec<String> = lacks.chain(kept).collect();
+    if sentences.is_empty() {
         println!("causeway-relay: this machine has all that is needed");
         return Ok(());
     }
-    for lack in lacks {
-        println!("causeway-relay: {}", lack.0);
+    for sentence in &sentences {
+        println!("causeway-relay: {sentence}");
     }
-    Err(format!("{} thing(s) are to be mended first", lacks.len()))
+    Err(format!(
+        "{} thing(s) are to be mended first",
+        sentences.len()
+    ))
 }

@@ -121,7 +121,10 @@ impl Relay {
             .read_line(&mut line)
             .expect("the relay says that it is ready");
         assert!(line.contains("ready"), "the relay did not start: {line}");
-        let link = Attachment::connect(&socket).expect("control attaches");
+        let link = Attachment::connect(&socket).unwrap_or_else(|error| {
+            let _ = child.kill();
+            panic!("control cannot attach: {error}");
+        });
         Relay {
             child,
             folder,

@@ -27,6 +27,7 @@ const RELAY: Table = Table {
                 "transport",
                 "certificates",
                 "config",
+                "sandbox",
                 "limits",
                 "metrics",
                 "link",
@@ -54,6 +55,8 @@ const RELAY: Table = Table {
         ("buffers", &["limits"]),
         // What was written, turned into what a shard takes.
         ("config", &["shard", "certificates", "transport", "limits"]),
+        // Gives up what a relay that serves does not need.
+        ("sandbox", &[]),
         // Reads files, makes identities of them.
         ("certificates", &["transport", "limits"]),
         ("metrics", &["link words"]),

@@ -12,6 +12,7 @@
 mod memory;
 mod posting;
 pub mod probe;
+mod restrict;
 mod token;
 mod uring;
 

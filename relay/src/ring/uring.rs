@@ -20,6 +20,7 @@ use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, TcpKeepalive,
 use super::memory::{Mapping, Memory};
 use super::posting::Posting;
 use super::probe::Features;
+use super::restrict;
 use super::{Completion, Op, Ring, Token};
 use crate::buffers::Span;
 use crate::limits::{
@@ -79,7 +80,8 @@ impl Uring {
         builder
             .setup_single_issuer()
             .setup_defer_taskrun()
-            .setup_submit_all();
+            .setup_submit_all()
+            .setup_r_disabled();
         builder.setup_cqsize(SUBMISSIONS * 4).setup_clamp();
         if features.no_submission_array {
             builder.setup_no_sqarray();
@@ -116,6 +118,7 @@ impl Uring {
             });
         }
         this.post();
+        restrict::enable(&this.ring)?;
         Ok(this)
     }
 

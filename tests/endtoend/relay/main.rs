@@ -4,6 +4,7 @@
 mod bell;
 mod peers;
 mod realms;
+mod sandbox;
 mod secure;
 
 use std::net::{Ipv4Addr, TcpListener};
