@@ -6,6 +6,7 @@ mod compare;
 mod handset;
 mod load;
 mod machine;
+mod modes;
 mod msrp;
 mod scenario;
 mod signal;
@@ -28,6 +29,16 @@ enum Job {
     Handset(handset::Arguments),
     /// Offer a relay a load, check every octet, measure.
     Media(load::Arguments),
+    /// Make sessions and end them, as many a second as there can be.
+    Churn(modes::churn::Arguments),
+    /// Bind sessions that say nothing, and see what memory each takes.
+    Idle(modes::idle::Arguments),
+    /// Shake hands in TLS, fully and resumed, as often as there can be.
+    Handshake(modes::handshake::Arguments),
+    /// Time messages with and without receivers that do not keep up.
+    Stall(modes::stall::Arguments),
+    /// Load a relay for long, in rounds, and look for what grows.
+    Soak(modes::soak::Arguments),
     /// Set chats up through a whole system, from the browser's start to the end, and time each step.
     Signal(signal::Arguments),
     /// Offer the same load to a byte relay, to Causeway, to HAProxy, in turns.
@@ -45,6 +56,11 @@ fn main() -> ExitCode {
     match Program::parse().job {
         Job::Handset(arguments) => handset::main(arguments),
         Job::Media(arguments) => load::main(arguments),
+        Job::Churn(arguments) => modes::churn::main(&arguments),
+        Job::Idle(arguments) => modes::idle::main(&arguments),
+        Job::Handshake(arguments) => modes::handshake::main(&arguments),
+        Job::Stall(arguments) => modes::stall::main(&arguments),
+        Job::Soak(arguments) => modes::soak::main(&arguments),
         Job::Signal(arguments) => signal::main(&arguments),
         Job::Compare(arguments) => compare::main(arguments),
         Job::Run(arguments) => scenario::main(&arguments, &Program::command()),

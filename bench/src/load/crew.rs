@@ -19,7 +19,7 @@ use super::plan::Plan;
 use super::poller::Poller;
 use super::process::Front;
 use super::schedule::Schedule;
-use super::session::{self, Session, Turn};
+use super::session::{self, Manner, Session, Turn};
 use super::tally::Tally;
 use super::through::{self, Meeting};
 use super::tls::Client;
@@ -31,6 +31,8 @@ const BINDING_MAX: usize = 64;
 const DUE_MAX: usize = 4096;
 /// Octets of an open load that may wait in a thread because the relay does not take them.
 const BACKLOG_BYTES_MAX: usize = 256 << 20;
+/// How often slow receivers read.
+const SLOW_NS: u64 = 10_000_000;
 /// Messages after which that is looked at.
 const BACKLOG_EVERY: usize = 1000;
 /// The listener's number among the news; those of legs are smaller.
@@ -84,6 +86,10 @@ pub struct Crew {
     schedule: Option<Schedule>,
     /// Messages that were due since the backlog was looked at.
     due: usize,
+    /// Sessions whose receivers read as they should: those that an open load is offered to.
+    active: Vec<usize>,
+    /// When slow receivers may read next.
+    slow_ns: u64,
     /// Which session has its turn when they take turns.
     next: usize,
     stage: Stage,
@@ -125,6 +131,8 @@ impl Crew {
             outgoing: Vec::new(),
             schedule: None,
             due: 0,
+            active: Vec::new(),
+            slow_ns: 0,
             next: 0,
             stage: Stage::Binding,
             deadline_ns,
@@ -138,7 +146,16 @@ impl Crew {
     }
 
     fn add(&mut self, plan: Plan) {
-        let session = Session::new(plan, &self.load, &self.pattern);
+        let stalled = self.load.stalled;
+        let mut session = Session::new(plan, &self.load, &self.pattern);
+        session.manner = match session.index() {
+            index if index < stalled.stuck => Manner::Stuck,
+            index if index < stalled.stuck + stalled.slow => Manner::Slow,
+            _ => {
+                self.active.push(self.sessions.len());
+                Manner::Reads
+            }
+        };
         self.sessions.push(session);
     }
 
@@ -196,6 +213,7 @@ impl Crew {
         let began_ns = self.shared.now_ns();
         let mut has_done = self.begin_sessions()?;
         has_done |= self.look()?;
+        self.let_slow_ones_read(began_ns);
         has_done |= self.read(phase)?;
         has_done |= self.send_due(phase, began_ns)?;
         has_done |= self.write();
@@ -312,6 +330,21 @@ impl Crew {
         Ok(has_news)
     }
 
+    /// Lets slow receivers read a little.
+    fn let_slow_ones_read(&mut self, now_ns: u64) {
+        let has_slow = self.load.stalled.slow > 0;
+        if !has_slow || now_ns < self.slow_ns {
+            return;
+        }
+        self.slow_ns = now_ns + SLOW_NS;
+        for index in 0..self.sessions.len() {
+            if self.sessions[index].manner == Manner::Slow {
+                self.sessions[index].may_read = true;
+                list(&mut self.sessions, &mut self.ready, index, List::Ready);
+            }
+        }
+    }
+
     fn read(&mut self, phase: Phase) -> Result<bool, String> {
         if self.ready.is_empty() {
             return Ok(false);
@@ -358,7 +391,7 @@ impl Crew {
         else {
             return Ok(false);
         };
-        if self.stage != Stage::Flowing || !phase.flows() {
+        if self.stage != Stage::Flowing || !phase.flows() || self.active.is_empty() {
             return Ok(false);
         }
         let thread = self.tally.thread;
@@ -370,11 +403,12 @@ impl Crew {
         while sent.len() < DUE_MAX
             && let Some(due_ns) = schedule.due(now_ns)
         {
-            let sessions = self.sessions.len();
+            let sessions = self.active.len();
             let index = match arrivals {
                 Arrivals::Constant => self.next,
                 Arrivals::Poisson => schedule.draw(sessions as u64) as usize,
             };
+            let index = self.active[index];
             self.next = (self.next + 1) % sessions;
             self.sessions[index].send(due_ns, phase);
             if phase == Phase::Measure {
@@ -409,6 +443,9 @@ impl Crew {
             session.is_listed[List::Outgoing as usize] = false;
             // What the kernel does not take is written when there is news of room.
             session.flush();
+            if session.manner != Manner::Reads && !session.has_outgoing() {
+                list(&mut self.sessions, &mut self.ready, index, List::Ready);
+            }
         }
         !outgoing.is_empty()
     }
@@ -477,6 +514,7 @@ impl Crew {
             };
             self.sessions[index].go_on(&mut turn);
             self.wrote(index);
+            list(&mut self.sessions, &mut self.ready, index, List::Ready);
         }
         Ok(true)
     }

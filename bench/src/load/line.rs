@@ -155,6 +155,16 @@ impl Line {
         self.progress
     }
 
+    /// Whether its TLS handshake was an abbreviated one.
+    pub fn is_resumed(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_resumed())
+    }
+
+    /// Whether it has a ticket for the next.
+    pub fn has_tickets(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_tickets())
+    }
+
     /// Takes what the poller says.
     pub fn news(&mut self, news: News) {
         self.is_readable |= news.is_readable;
@@ -218,6 +228,8 @@ impl Line {
                 None => return Ok(false),
             }
         }
+        // Our last word is still to be written: without it the peer's handshake is not over.
+        for_now(tls.flush(&self.socket), &mut self.is_writable)?;
         Ok(true)
     }
 

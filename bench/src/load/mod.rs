@@ -26,6 +26,7 @@ mod schedule;
 mod session;
 mod settings;
 mod stub;
+mod subject;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -37,14 +38,24 @@ use std::process::ExitCode;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-pub use offer::{Legs, Load, Offer, SIZE_MAX, SIZE_MIN};
-pub use place::{Relay, beside_this_program};
-pub use process::{Forwarder, Front, Process};
+pub use checker::Faults;
+pub use line::{Line, Progress, Received, Target};
+pub use offer::{Arrivals, Legs, Load, Offer, Pace, SIZE_MAX, SIZE_MIN, Sizes, Stalled};
+pub use phase::{Limits, Phase, Shared};
+pub use place::{Place, Relay, Whereabouts, beside_this_program};
+pub use poller::Poller;
+pub use process::{Forwarder, Front, Process, Relaying};
 #[cfg(test)]
 pub use report::tests::report as sample_report;
 pub use report::{Latency, Report, Verdict};
-pub use run::{run, run_through};
-pub use settings::{Arguments, seconds};
+pub use run::{Held, hold, run, run_through};
+pub use session::{Session, Turn};
+pub use settings::{Arguments, Wrong, seconds};
+pub use stub::Stub;
+pub use subject::Subject;
+pub use tally::Tally;
+pub use tls::Client;
+pub use traffic::Pattern;
 
 /// Descriptors beside two for each session.
 const DESCRIPTORS_SPARE: u64 = 256;

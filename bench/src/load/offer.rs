@@ -40,6 +40,19 @@ pub struct Load {
     /// Whether each message asks for a REPORT of its success, which its receiver sends.
     #[serde(default)]
     pub reports: bool,
+    /// Sessions whose receivers do not read as they should. What they get is checked, not timed.
+    #[serde(default)]
+    pub stalled: Stalled,
+}
+
+/// Sessions whose senders send all they can and whose receivers do not keep up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stalled {
+    /// So many read nothing, until no more is sent.
+    pub stuck: u32,
+    /// So many read 4 KiB every 10 ms until then.
+    pub slow: u32,
 }
 
 impl Load {
@@ -55,6 +68,7 @@ impl Load {
             direction: Direction::AToB,
             responses: false,
             reports: false,
+            stalled: Stalled::default(),
         }
     }
 
@@ -65,6 +79,9 @@ impl Load {
         }
         if !(1..=100_000).contains(&self.sessions) {
             return Err("from 1 to 100000 sessions are possible".to_owned());
+        }
+        if self.stalled.stuck + self.stalled.slow >= self.sessions {
+            return Err("some sessions must not be stalled".to_owned());
         }
         self.pace.check()
     }

@@ -17,6 +17,9 @@ const READY: Duration = Duration::from_secs(15);
 /// How long a forwarder may take to end when it is asked to.
 const ENDING: Duration = Duration::from_secs(2);
 
+/// All peers come from one address and at once, which the relay would hold against them.
+const HANDSHAKES: &str = "[pools]\nhalf_open = 8192\nhandshakes_per_second = 100000\n";
+
 /// A relay that was started here. It is killed when this is dropped.
 pub struct Relaying {
     child: Child,
@@ -45,6 +48,10 @@ impl Relaying {
         if has_tls {
             write_certificate(&folder)?;
             command.arg("--certificates").arg(&folder);
+            let settings = folder.join("relay.toml");
+            let written = fs::write(&settings, HANDSHAKES);
+            written.map_err(|error| format!("{}: {error}", settings.display()))?;
+            command.arg("--config").arg(&settings);
         }
         let child = command
             .arg("--socket")

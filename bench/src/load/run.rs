@@ -1,7 +1,7 @@
 //! One run: a relay, the generator's threads, and the phases they go through together.
 
 use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,9 +14,10 @@ use super::executor::Executor;
 use super::offer::{Load, Offer};
 use super::phase::{Limits, Phase, Shared};
 use super::place::Relay;
-use super::process::{self, CoreTime, Forwarder, Process, Relaying};
+use super::process::{self, CoreTime, Forwarder, Process};
 use super::report::{Counted, Moment, Report, Verdict};
 use super::stub::{Closed, Stub};
+use super::subject::{SHARD_THREADS, Subject};
 use super::tally::Tally;
 use super::through::Meeting;
 
@@ -32,8 +33,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const MOMENT: Duration = Duration::from_secs(1);
 /// How long a thread may take until it listens.
 const LISTENING: Duration = Duration::from_secs(10);
-/// How the relay's shards are called.
-const SHARD_THREADS: &str = "shard";
 /// What every thread's name begins with.
 const ALL_THREADS: &str = "";
 
@@ -54,7 +53,7 @@ struct Reading {
 /// What knows of the sessions beside the generator.
 enum Sessions {
     /// A relay that was asked for them over its link.
-    Linked(Box<Stub>),
+    Linked(Box<Subject>),
     /// Nobody: they last as long as this program runs.
     Forwarded(Option<Forwarder>),
 }
@@ -104,47 +103,64 @@ impl Watch {
 
 /// Offers a load to Causeway's relay.
 pub fn run(offer: &Offer, relay: &Relay) -> Result<Report, String> {
-    let load = &offer.load;
-    super::raise_descriptors(load.sessions)?;
-    let started = match relay {
-        Relay::Start {
-            program,
-            cores,
-            ports,
-        } => Some(Relaying::start(program, cores, ports, load.legs.has_tls())?),
-        Relay::Attach(_) => None,
-    };
-    let mut stub = match (&started, relay) {
-        (Some(started), _) => Stub::attach(&started.socket)?,
-        (None, Relay::Attach(socket)) => Stub::attach(socket)?,
-        (None, Relay::Start { .. }) => return Err("there is no relay".to_owned()),
-    };
-    let relay = match &started {
-        Some(started) => started.process(),
-        None => Process::at_other_end(stub.socket())?,
-    };
-    let plans = stub.create(load)?;
-    let executors = offer.cores.len().min(plans.len());
-    let shared = Arc::new(Shared::new(executors, Limits::of(load.sessions)));
-    let mut threads = Vec::new();
-    for (number, &core) in offer.cores.iter().take(executors).enumerate() {
-        let own = plans.iter().skip(number).step_by(executors);
-        let route = Route::Link(own.cloned().collect());
-        let thread = Executor::start(number, core, route, load.clone(), shared.clone());
-        threads.push(thread?);
-    }
-    let run = Run {
-        offer,
-        relay,
-        relay_threads: SHARD_THREADS,
-        relay_cores: stub.shards(),
-        sessions: Sessions::Linked(Box::new(stub)),
-        shared,
-        executors,
-        timeline: Vec::new(),
-        watch: Watch::new(executors),
-    };
+    super::raise_descriptors(offer.load.sessions)?;
+    let subject = Subject::open(relay, offer.load.legs.has_tls())?;
+    let (run, threads) = Run::over(offer, subject, &[])?;
     run.finish(threads)
+}
+
+/// When [`hold`] asks for a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// There are no sessions yet.
+    Before,
+    /// All sessions are bound, and nothing has flowed for the warm-up.
+    Idle,
+    /// All sessions have ended.
+    After,
+}
+
+/// Binds all sessions of a load, lets them be idle for a while, ends them. Connections come from
+/// the `sources` in turns.
+pub fn hold(
+    offer: &Offer,
+    relay: &Relay,
+    sources: &[IpAddr],
+    look: &mut dyn FnMut(Held, Process, &Stub),
+) -> Result<Faults, String> {
+    super::raise_descriptors(offer.load.sessions)?;
+    let subject = Subject::open(relay, offer.load.legs.has_tls())?;
+    look(Held::Before, subject.process, &subject.stub);
+    let (mut run, threads) = Run::over(offer, subject, sources)?;
+    let held = run.bind().and_then(|()| {
+        let until = Instant::now() + offer.warm_up;
+        while Instant::now() < until {
+            run.look("holding")?;
+            run.listen(Duration::from_millis(100))?;
+        }
+        run.look_at(Held::Idle, look);
+        run.close()
+    });
+    if held.is_err() {
+        run.shared.set_phase(Phase::Abort);
+    }
+    let tallies = run.join(threads);
+    run.progress_done();
+    let closed = held.map_err(|why| {
+        let tallies = tallies.iter().flatten();
+        let mut own = tallies.filter_map(|tally| tally.as_ref().err());
+        own.find(|&own| own != "given up").cloned().unwrap_or(why)
+    })?;
+    let mut faults = Faults::default();
+    for tally in tallies? {
+        faults.add(tally?.faults);
+    }
+    if let Some(closed) = closed {
+        compare_counts(&closed, &offer.load, 0, &mut faults);
+    }
+    std::thread::sleep(PUBLISHING);
+    run.look_at(Held::After, look);
+    Ok(faults)
 }
 
 /// Offers a load to a forwarder, which `start` starts toward an address of the generator. It has
@@ -199,7 +215,51 @@ fn own_reason(tally: Result<Tally, String>) -> Option<String> {
     tally.err().filter(|why| why != "given up")
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// Makes the sessions, and starts the threads that bind them.
+    fn over(
+        offer: &'a Offer,
+        subject: Subject,
+        sources: &[IpAddr],
+    ) -> Result<(Run<'a>, Vec<Executor>), String> {
+        let load = &offer.load;
+        let mut subject = subject;
+        let mut plans = subject.stub.create(load)?;
+        if !sources.is_empty() {
+            for (at, plan) in plans.iter_mut().enumerate() {
+                let source = Some(sources[at % sources.len()]);
+                plan.legs.iter_mut().for_each(|leg| leg.source = source);
+            }
+        }
+        let executors = offer.cores.len().min(plans.len());
+        let shared = Arc::new(Shared::new(executors, Limits::of(load.sessions)));
+        let mut threads = Vec::new();
+        for (number, &core) in offer.cores.iter().take(executors).enumerate() {
+            let own = plans.iter().skip(number).step_by(executors);
+            let route = Route::Link(own.cloned().collect());
+            let thread = Executor::start(number, core, route, load.clone(), shared.clone());
+            threads.push(thread?);
+        }
+        let run = Run {
+            offer,
+            relay: subject.process,
+            relay_threads: SHARD_THREADS,
+            relay_cores: subject.stub.shards(),
+            sessions: Sessions::Linked(Box::new(subject)),
+            shared,
+            executors,
+            timeline: Vec::new(),
+            watch: Watch::new(executors),
+        };
+        Ok((run, threads))
+    }
+
+    fn look_at(&self, held: Held, look: &mut dyn FnMut(Held, Process, &Stub)) {
+        if let Sessions::Linked(subject) = &self.sessions {
+            look(held, subject.process, &subject.stub);
+        }
+    }
+
     /// Measures, and waits for the threads.
     fn finish(mut self, threads: Vec<Executor>) -> Result<Report, String> {
         let measured = self.measure();
@@ -235,12 +295,7 @@ impl Run<'_> {
     /// Moves the threads from phase to phase.
     fn measure(&mut self) -> Result<(Reading, Reading, Option<Vec<Closed>>), String> {
         let shared = self.shared.clone();
-        let limits = shared.limits;
-        let is_bound = |run: &Self| run.shared.bound.load(Ordering::Acquire) == run.executors;
-        self.until(is_bound, limits.binding, "connecting")?;
-        if let Sessions::Linked(stub) = &mut self.sessions {
-            stub.wait_bound()?;
-        }
+        self.bind()?;
         shared.set_phase(Phase::WarmUp);
         self.flow(self.offer.warm_up, "warming up")?;
         self.timeline.clear();
@@ -249,18 +304,32 @@ impl Run<'_> {
         shared.set_phase(Phase::Measure);
         self.flow(self.offer.duration, "measuring")?;
         let after = self.reading()?;
-        shared.set_phase(Phase::Drain);
+        Ok((before, after, self.close()?))
+    }
+
+    /// Waits until all sessions are bound.
+    fn bind(&mut self) -> Result<(), String> {
+        let is_bound = |run: &Self| run.shared.bound.load(Ordering::Acquire) == run.executors;
+        self.until(is_bound, self.shared.limits.binding, "connecting")?;
+        match &mut self.sessions {
+            Sessions::Linked(subject) => subject.stub.wait_bound(),
+            Sessions::Forwarded(_) => Ok(()),
+        }
+    }
+
+    /// Waits for what is on its way, and ends all sessions. Gives how those of a link ended.
+    fn close(&mut self) -> Result<Option<Vec<Closed>>, String> {
+        self.shared.set_phase(Phase::Drain);
         let is_drained = |run: &Self| run.shared.drained.load(Ordering::Acquire) == run.executors;
-        self.until(is_drained, limits.draining, "draining")?;
-        shared.set_phase(Phase::Close);
-        let closed = match &mut self.sessions {
-            Sessions::Linked(stub) => Some(stub.delete()?),
+        self.until(is_drained, self.shared.limits.draining, "draining")?;
+        self.shared.set_phase(Phase::Close);
+        Ok(match &mut self.sessions {
+            Sessions::Linked(subject) => Some(subject.stub.delete()?),
             Sessions::Forwarded(forwarder) => {
                 *forwarder = None; // Its end is that of its connections.
                 None
             }
-        };
-        Ok((before, after, closed))
+        })
     }
 
     fn until(
@@ -340,7 +409,7 @@ impl Run<'_> {
     /// Waits, and hears what the relay has to say.
     fn listen(&mut self, timeout: Duration) -> Result<(), String> {
         match &mut self.sessions {
-            Sessions::Linked(stub) => stub.listen(timeout),
+            Sessions::Linked(subject) => subject.stub.listen(timeout),
             Sessions::Forwarded(_) => {
                 std::thread::sleep(timeout);
                 Ok(())
@@ -350,7 +419,7 @@ impl Run<'_> {
 
     fn counter(&self, counter: Counter) -> u64 {
         match &self.sessions {
-            Sessions::Linked(stub) => stub.counter(counter),
+            Sessions::Linked(subject) => subject.stub.counter(counter),
             Sessions::Forwarded(_) => 0,
         }
     }

@@ -19,6 +19,10 @@ use crate::msrp::{ByteRange, Event, Head, Kind, Reader, writer};
 
 /// Rounds of reading before other sessions have their turn.
 const ROUNDS: usize = 4;
+/// What a sender to a stalled receiver keeps waiting in its outbox.
+const FLOOD_BYTES: usize = 64 * 1024;
+/// What a slow receiver reads at a time.
+const SLOW_BYTES: usize = 4096;
 /// The transaction ids of what says who a leg is.
 const GREETINGS: [&str; 2] = ["greetingA", "greetingB"];
 
@@ -33,6 +37,17 @@ pub enum Stage {
     Drained,
     /// Both connections have ended.
     Over,
+}
+
+/// How the receivers of a session read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// All there is.
+    Reads,
+    /// Nothing, until no more is sent.
+    Stuck,
+    /// A little when its thread allows it, until no more is sent.
+    Slow,
 }
 
 /// What a session needs of its thread in a turn.
@@ -77,6 +92,7 @@ struct Flow {
 
 /// One session.
 pub struct Session {
+    index: u32,
     legs: [Leg; 2],
     flows: Vec<Flow>,
     stage: Stage,
@@ -84,6 +100,10 @@ pub struct Session {
     direction: Direction,
     /// Draws directions, if they are mixed.
     chance: super::chance::Chance,
+    /// How its receivers read.
+    pub manner: Manner,
+    /// Whether a slow receiver may read now.
+    pub may_read: bool,
     /// Whether its thread has noted that it must be read, or written.
     pub is_listed: [bool; 2],
 }
@@ -91,6 +111,7 @@ pub struct Session {
 impl Session {
     /// A session that has no connections yet.
     pub fn new(plan: Plan, load: &Load, pattern: &Pattern) -> Session {
+        let index = plan.index;
         let flow = |&from: &usize| {
             let shape = Shape::new(plan.index * 2 + from as u32, load, pattern.clone());
             let (sender, receiver) = (&plan.legs[from], &plan.legs[1 - from]);
@@ -117,14 +138,22 @@ impl Session {
             current: Current::Nothing,
         });
         Session {
+            index,
             legs,
             flows,
             stage: Stage::Binding,
             pace: load.pace,
             direction: load.direction,
             chance,
+            manner: Manner::Reads,
+            may_read: false,
             is_listed: [false; 2],
         }
+    }
+
+    /// Its number in the run.
+    pub fn index(&self) -> u32 {
+        self.index
     }
 
     /// Begins to connect a leg.
@@ -141,6 +170,16 @@ impl Session {
     /// Where it stands.
     pub fn stage(&self) -> Stage {
         self.stage
+    }
+
+    /// Whether both legs are bound, as far as this side knows.
+    pub fn is_bound(&self) -> bool {
+        self.stage == Stage::Bound
+    }
+
+    /// Whether both connections have ended.
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Over
     }
 
     /// What it waits for, in words, while it is being bound or drained.
@@ -259,7 +298,9 @@ impl Session {
         if self.stage != Stage::Bound {
             return;
         }
-        if let Pace::Closed { in_flight } = self.pace
+        if self.manner != Manner::Reads {
+            self.flood(turn);
+        } else if let Pace::Closed { in_flight } = self.pace
             && turn.phase.flows()
         {
             self.refill(in_flight as usize, turn);
@@ -271,18 +312,26 @@ impl Session {
         }
     }
 
+    /// Sends as much as there is room for.
+    fn flood(&mut self, turn: &Turn<'_>) {
+        while turn.phase.flows() && self.waiting() < FLOOD_BYTES {
+            let flow = self.draw_flow();
+            self.send_on(flow, turn.shared.now_ns(), false);
+        }
+    }
+
     fn refill(&mut self, in_flight: usize, turn: &Turn<'_>) {
         if let Direction::Mix(_) = self.direction {
             let open = self.flows.iter().map(Flow::open).sum();
             for _ in in_flight.min(open)..in_flight {
                 let flow = self.draw_flow();
-                self.send_on(flow, turn.shared.now_ns(), false);
+                self.send_on(flow, turn.shared.now_ns(), true);
             }
             return;
         }
         for flow in 0..self.flows.len() {
             for _ in self.flows[flow].open().min(in_flight)..in_flight {
-                self.send_on(flow, turn.shared.now_ns(), false);
+                self.send_on(flow, turn.shared.now_ns(), true);
             }
         }
     }
@@ -337,7 +386,13 @@ impl Session {
         let Some(line) = leg.line.as_mut().filter(|line| line.is_readable()) else {
             return Ok(false);
         };
+        let is_receiver = self.flows.iter().any(|flow| flow.from != index);
+        let is_stalled = self.manner != Manner::Reads && is_receiver && turn.phase.flows();
+        if is_stalled && !std::mem::take(&mut self.may_read) {
+            return Ok(false);
+        }
         let space = match &mut line.framing {
+            Framing::Tcp if is_stalled => &mut leg.reader.space()[..SLOW_BYTES],
             Framing::Tcp => leg.reader.space(),
             Framing::Ws(_) => &mut [],
         };

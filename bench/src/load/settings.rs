@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::offer::{Arrivals, Direction, Legs, Load, Offer, Pace, Sizes};
+use super::offer::{Arrivals, Direction, Legs, Load, Offer, Pace, Sizes, Stalled};
 use super::place::{Place, Whereabouts};
 
 /// Offer the relay a load: so many messages in flight in each session, or so many a second.
@@ -132,6 +132,7 @@ impl Arguments {
             direction: self.direction,
             responses: self.responses == Switch::On,
             reports: self.reports == Switch::On,
+            stalled: Stalled::default(),
         }
     }
 

@@ -72,36 +72,80 @@ impl Stub {
         let transports = load.legs.0;
         self.sessions = (0..load.sessions).map(|_| Session::default()).collect();
         for index in 0..load.sessions {
-            let session = SessionId(self.first + u64::from(index));
-            let command = Command::Create {
-                session,
-                legs: transports.map(|transport| LegSpec::new(transport, BINDING_MS)),
-            };
-            self.push(index, &command)?;
+            self.ask(index, transports)?;
         }
         self.wait_until("make the sessions", |session| session.created.is_some())?;
         let mut plans = Vec::new();
         for index in 0..load.sessions {
-            let created = self.sessions[index as usize].created.take();
-            let created = created.ok_or("a session vanished")?;
-            let plan = plan(index, transports, &created)?;
-            for (leg, its) in [Leg::A, Leg::B].into_iter().zip(&plan.legs) {
-                let session = SessionId(self.first + u64::from(index));
-                let path = its.own_uri.as_bytes();
-                self.push(
-                    index,
-                    &Command::SetPeer {
-                        session,
-                        leg,
-                        path,
-                        connect: None,
-                        identity: PeerIdentity::UNKNOWN,
-                    },
-                )?;
-            }
-            plans.push(plan);
+            let plan = self.take_plan(index, transports)?;
+            plans.push(plan.ok_or("a session vanished")?);
         }
         Ok(plans)
+    }
+
+    /// Asks for one more session.
+    pub fn begin(&mut self, transports: [Transport; 2]) -> Result<u32, String> {
+        let index = self.sessions.len() as u32;
+        self.sessions.push(Session::default());
+        self.ask(index, transports)?;
+        Ok(index)
+    }
+
+    fn ask(&mut self, index: u32, transports: [Transport; 2]) -> Result<(), String> {
+        let session = SessionId(self.first + u64::from(index));
+        let legs = transports.map(|transport| LegSpec::new(transport, BINDING_MS));
+        self.push(index, &Command::Create { session, legs })
+    }
+
+    /// The plan of a session that has been made since it was begun; tells the relay who its peers are.
+    pub fn take_plan(
+        &mut self,
+        index: u32,
+        transports: [Transport; 2],
+    ) -> Result<Option<Plan>, String> {
+        let Some(created) = self.sessions[index as usize].created.take() else {
+            return Ok(None);
+        };
+        let plan = plan(index, transports, &created)?;
+        for (leg, its) in [Leg::A, Leg::B].into_iter().zip(&plan.legs) {
+            let session = SessionId(self.first + u64::from(index));
+            let path = its.own_uri.as_bytes();
+            let command = Command::SetPeer {
+                session,
+                leg,
+                path,
+                connect: None,
+                identity: PeerIdentity::UNKNOWN,
+            };
+            self.push(index, &command)?;
+        }
+        Ok(Some(plan))
+    }
+
+    /// Whether the relay has told that both legs are bound.
+    pub fn is_bound(&self, index: u32) -> bool {
+        self.sessions[index as usize].legs_up == [true, true]
+    }
+
+    /// Ends one session.
+    pub fn delete_one(&mut self, index: u32) -> Result<(), String> {
+        let session = SessionId(self.first + u64::from(index));
+        self.push(index, &Command::Delete { session })
+    }
+
+    /// How a session ended, if it has.
+    pub fn closed(&self, index: u32) -> Option<Closed> {
+        self.sessions[index as usize].closed
+    }
+
+    /// Hears what the relay has to say, after waiting for it; a refusal is an error.
+    pub fn look(&mut self, timeout: Duration) -> Result<(), String> {
+        self.hear()?;
+        if !timeout.is_zero() {
+            self.wait(timeout)?;
+            self.hear()?;
+        }
+        self.refused.take().map_or(Ok(()), Err)
     }
 
     /// Waits until the relay has told that every leg is bound.

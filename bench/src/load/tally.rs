@@ -74,11 +74,7 @@ impl Tally {
             return;
         };
         self.messages += 1;
-        let is_measured = match self.is_open {
-            true => arrived.is_measured,
-            false => phase == Phase::Measure,
-        };
-        if is_measured {
+        if arrived.is_measured && (self.is_open || phase == Phase::Measure) {
             let latency_ns = shared.now_ns().saturating_sub(from_ns);
             self.latency.saturating_record(latency_ns);
             let slowest = &shared.threads[self.thread].slowest_ns;

@@ -167,6 +167,52 @@ fn messages_travel_in_tls() {
 }
 
 #[test]
+fn a_handshake_ends_for_the_relay_too_when_nothing_more_is_sent() {
+    let mut relay = Relay::new(true);
+    let client = super::tls::Client::new(true).unwrap();
+    let target = super::line::Target {
+        transport: Transport::Tls,
+        address: relay.address(),
+        resource: "",
+        source: None,
+    };
+    let mut line = super::line::Line::connect(&target, Some(&client)).unwrap();
+    let mut poller = super::poller::Poller::new().unwrap();
+    poller.add(line.socket(), 0).unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    while !line.has_tickets() {
+        assert!(
+            Instant::now() < until,
+            "the relay sends its tickets when its handshake is over"
+        );
+        relay.turn();
+        for news in poller.look().unwrap() {
+            line.news(news);
+        }
+        if line.advance().unwrap() == super::line::Progress::Open {
+            line.receive_into(&mut [0; 16]);
+        }
+    }
+}
+
+#[test]
+fn stalled_receivers_get_all_in_the_end_and_are_not_timed() {
+    let mut load = load();
+    for stalled in [(1, 0), (0, 1)] {
+        (load.stalled.stuck, load.stalled.slow) = stalled;
+        let mut bed = Bed::new(&load);
+        bed.bind();
+        // The sender's outbox is kept full, also when all of it was taken.
+        bed.until(|bed| bed.relay.taken > 1000);
+        let held_back = bed.relay.taken - bed.crew.tally().messages;
+        assert!(held_back > 500, "{stalled:?}: {held_back}");
+        let tally = bed.finish(None);
+        assert_eq!(tally.faults.total(), 0, "{}", tally.faults);
+        assert_eq!((tally.sent, tally.latency.len()), (tally.arrived, 0));
+    }
+}
+
+#[test]
 fn a_relay_that_drops_a_message_is_found_out() {
     let tally = harmed(&load(), Harm::Drop, To::Messages);
     let lost = (tally.faults.lost, tally.sent - tally.arrived);

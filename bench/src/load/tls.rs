@@ -12,7 +12,8 @@ use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, Error, SignatureScheme,
+    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, Error, HandshakeKind,
+    SignatureScheme,
 };
 
 /// What all connections of a thread share.
@@ -53,6 +54,16 @@ impl Tls {
     /// Whether the handshake is under way.
     pub fn is_handshaking(&self) -> bool {
         self.0.is_handshaking()
+    }
+
+    /// Whether the handshake was one of a session that was known.
+    pub fn is_resumed(&self) -> bool {
+        self.0.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// Whether the relay has given a ticket by which the next connection can resume.
+    pub fn has_tickets(&self) -> bool {
+        self.0.tls13_tickets_received() > 0
     }
 
     /// Takes octets in clear; they are written by [`Tls::flush`].
