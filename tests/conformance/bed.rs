@@ -39,6 +39,8 @@ pub enum Told {
     Refused(Refusal),
     Up(Leg),
     Down(Leg, Cause),
+    Detached(Leg, Cause),
+    Rebound,
     Closed(Cause),
 }
 
@@ -135,11 +137,16 @@ impl Bed {
     /// A session whose legs wait, with the paths of both peers told.
     pub fn session(&mut self, a: Transport, b: Transport) -> Session {
         let session = self.create(a, b, LEG_MS);
+        self.tell_paths(session);
+        session
+    }
+
+    /// Tells the relay the paths of both peers.
+    pub fn tell_paths(&mut self, session: Session) {
         for leg in Leg::ALL {
             let path = self.sessions[session.0].remote[leg.index()].clone();
             self.set_peer(session, leg, &path, None);
         }
-        session
     }
 
     /// A session whose legs wait, and nothing more.
@@ -357,11 +364,16 @@ impl Bed {
     /// Sends an HTTP request and returns the head of the answer.
     pub fn asks(&mut self, peer: Peer, request: &str) -> String {
         self.says_octets(peer, request.as_bytes());
-        let answer = String::from_utf8(self.hears_octets(peer)).expect("an HTTP head is text");
-        if answer.starts_with("HTTP/1.1 101 ") {
-            self.peers[peer.0].websocket = Some(Received::default());
+        let mut answer = self.hears_octets(peer);
+        if answer.starts_with(b"HTTP/1.1 101 ") {
+            // What waited for this peer may follow at once.
+            let blank = answer.windows(4).position(|four| four == b"\r\n\r\n");
+            let frames = answer.split_off(blank.expect("a head ends") + 4);
+            let mut websocket = Received::default();
+            self.peers[peer.0].heard = websocket.read(&frames);
+            self.peers[peer.0].websocket = Some(websocket);
         }
-        answer
+        String::from_utf8(answer).expect("an HTTP head is text")
     }
 
     /// Says a message as it stands, but for the names of URIs: on a WebSocket in one binary message
@@ -580,10 +592,20 @@ impl Bed {
                     self.shard.told(handed);
                     continue;
                 }
-                Event::LegDetached { .. }
-                | Event::Rebound { .. }
-                | Event::Listed { .. }
-                | Event::ListEnd { .. } => unreachable!("nobody asked"),
+                Event::LegDetached {
+                    session,
+                    leg,
+                    cause,
+                    ..
+                } => (session, Told::Detached(leg, cause)),
+                Event::Rebound { session, leg, side } => {
+                    let of_session = &mut self.sessions[session.0 as usize];
+                    let text = |octets| String::from_utf8_lossy(octets).into_owned();
+                    of_session.local[leg.index()] = text(side.path);
+                    of_session.resource[leg.index()] = text(side.resource);
+                    (session, Told::Rebound)
+                }
+                Event::Listed { .. } | Event::ListEnd { .. } => unreachable!("nobody asked"),
             };
             self.sessions[id.0 as usize].told.push(told);
             self.shard.told(handed);

@@ -6,6 +6,7 @@
 mod answers;
 mod bed;
 mod binding;
+mod detached;
 mod ending;
 mod failures;
 mod flow;

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use link::{Command, Counter, Event, Leg, LegSpec, PeerIdentity, Record, SessionId, Transport};
+use link::{Command, Counter, Event, Leg, LegSpec, PeerIdentity, Record, Refusal};
+use link::{SessionId, Transport};
 use relay::ring::Memory;
 use relay::shard::{Realm, Settings, Shard};
 use tests::chance::Chance;
@@ -146,10 +147,14 @@ impl World {
             closed: false,
             deleted: false,
         });
-        self.command(&Command::Create {
-            session: id,
-            legs: transports.map(|transport| LegSpec::new(transport, 30_000)),
+        let legs = transports.map(|transport| {
+            let mut spec = LegSpec::new(transport, 30_000);
+            if self.plan.leaves {
+                spec.policy.grace_ms = self.chance.one_of(&[0, 1, 5_000]);
+            }
+            spec
         });
+        self.command(&Command::Create { session: id, legs });
         self.events();
     }
 
@@ -222,7 +227,22 @@ impl World {
                         ended || self.plan.leaves,
                         "{session:?} is refused: {reason:?}"
                     );
-                    talk.closed = true;
+                    // That a leg cannot be bound again does not end its session.
+                    let is_made = !talk.peers[0].relay_path.is_empty();
+                    let of_rebind = matches!(reason, Refusal::NotDetached | Refusal::NoPorts);
+                    talk.closed |= !(is_made && of_rebind);
+                }
+                Event::LegDetached { session, leg, .. } => {
+                    self.shard.told(told);
+                    if self.chance.percent(60) {
+                        let bind_ms = self.chance.one_of(&[0, 7_000]);
+                        self.command(&Command::Rebind {
+                            session,
+                            leg,
+                            bind_ms,
+                        });
+                    }
+                    continue;
                 }
                 Event::Closed { session, .. } => {
                     let talk = self.sessions.iter_mut().find(|talk| talk.id == session);
@@ -231,11 +251,10 @@ impl World {
                     talk.closed = true;
                 }
                 Event::LegUp { .. } | Event::LegDown { .. } | Event::LegExpired { .. } => {}
-                Event::LegDetached { .. }
-                | Event::Rebound { .. }
-                | Event::Reloaded { .. }
-                | Event::Listed { .. }
-                | Event::ListEnd { .. } => unreachable!("nobody asked"),
+                Event::Rebound { .. } => {}
+                Event::Reloaded { .. } | Event::Listed { .. } | Event::ListEnd { .. } => {
+                    unreachable!("nobody asked")
+                }
             }
             self.shard.told(told);
         }
@@ -525,7 +544,8 @@ impl World {
                 peer.greeting_answered = true;
                 continue;
             }
-            if chunk.subject.starts_with("481 ")
+            if chunk.subject.starts_with("413 ")
+                || chunk.subject.starts_with("481 ")
                 || chunk.subject.starts_with("408 ")
                 || chunk.subject == "REPORT"
             {

@@ -62,6 +62,7 @@ counters! {
     Sessions, "sessions", gauge, "Sessions that exist.";
     SessionsMax, "sessions_max", gauge, "Most sessions that ever existed at once.";
     LegsUp, "legs_up", gauge, "Legs with a peer connected and bound.";
+    LegsDetached, "legs_detached", gauge, "Legs whose browser is lost and may come back.";
     Connections, "connections", gauge, "Open connections, bound to a leg or not.";
     ConnectionsMax, "connections_max", gauge, "Most connections ever open at once.";
     Listeners, "listeners", gauge, "Open listening sockets.";
@@ -109,6 +110,7 @@ counters! {
     SessionsCreated, "sessions_created", total, "Sessions made.";
     SessionsClosed, "sessions_closed", total, "Sessions ended.";
     LegsExpired, "legs_expired", total, "Legs nobody bound in time.";
+    LegsRebound, "legs_rebound", total, "Legs whose browser was lost and came back.";
     LegsStalled, "legs_stalled", total, "Legs ended because their peer took no octet for too long.";
     Pauses, "pauses", total, "Times reading from a connection was stopped because the other leg is slow.";
     // The link.

@@ -168,6 +168,22 @@ impl Sessions {
         self.write_response(&request, &transaction, code, scratch)
     }
 
+    /// The peer of `leg` is gone within a chunk: nobody is left to hear what becomes of it.
+    pub fn forget_open_chunk(&mut self, index: u32, leg: Leg) {
+        let from = &mut self[index].legs[leg.index()];
+        from.flow = Flow::Between;
+        from.open_message = None;
+        let Some(number) = from.open_request.take() else {
+            return;
+        };
+        let mut list = self[index].pending;
+        let (request, _) = self.pending.take_number(&mut list, number);
+        self[index].pending = list;
+        if let Some(text) = request.from_path {
+            self.texts.free(text);
+        }
+    }
+
     /// Answers a request that is no longer waited for, and lets go of its path.
     fn write_response(
         &mut self,

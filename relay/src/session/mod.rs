@@ -263,6 +263,10 @@ impl Sessions {
         if head.fault.is_some() || !paths::is_only(to_us, local) {
             return Verdict::Discard;
         }
+        if let LegStage::Detached(_) = self[index].legs[asker.index()].stage {
+            // Who asked may come back to hear it.
+            return Verdict::Wait;
+        }
         let Some(request) = self.recall(index, asker, transaction) else {
             return Verdict::Discard;
         };

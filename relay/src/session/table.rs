@@ -24,6 +24,8 @@ pub enum LegStage {
     Connecting(u32),
     /// The peer is bound.
     Up(u32),
+    /// The browser is lost, by this cause, and may come back.
+    Detached(Cause),
     /// The peer is gone, or never came.
     Down,
 }
@@ -75,9 +77,13 @@ pub struct LegSlot {
 }
 
 impl LegSlot {
-    /// Whether the peer is still to connect to us.
+    /// Whether the peer is still to connect to us, for the first time or again.
     pub fn is_waiting(&self) -> bool {
-        self.stage == LegStage::Waiting
+        match self.stage {
+            LegStage::Waiting => true,
+            LegStage::Detached(_) => self.listener.is_some(),
+            LegStage::Connecting(_) | LegStage::Up(_) | LegStage::Down => false,
+        }
     }
 
     /// Whether we may connect to its peer: a browser takes no connections.
@@ -94,7 +100,10 @@ impl LegSlot {
     pub fn connection(&self) -> Option<u32> {
         match self.stage {
             LegStage::Up(connection) => Some(connection),
-            LegStage::Waiting | LegStage::Connecting(_) | LegStage::Down => None,
+            LegStage::Waiting
+            | LegStage::Connecting(_)
+            | LegStage::Detached(_)
+            | LegStage::Down => None,
         }
     }
 }

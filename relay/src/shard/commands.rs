@@ -8,7 +8,7 @@ use super::listeners::Kind;
 use super::realms;
 use crate::limits::DEADLINE_MAX;
 use crate::ring::Ring;
-use crate::session::{Flow, LegSlot, LegStage, Proof};
+use crate::session::{Flow, LegSlot, LegStage, LocalPath, Proof};
 
 /// How many ports are tried before it is said that none can be had: another program may hold some.
 const PORTS_TRIED_MAX: u32 = 16;
@@ -64,11 +64,13 @@ impl<R: Ring> Shard<R> {
             } => self
                 .update(session, leg, policy)
                 .map_err(|reason| (session, reason)),
-            // No leg is ever detached yet.
-            Command::Rebind { session, .. } => match self.live(session) {
-                Ok(_) => Err((session, Refusal::NotDetached)),
-                Err(reason) => Err((session, reason)),
-            },
+            Command::Rebind {
+                session,
+                leg,
+                bind_ms,
+            } => self
+                .rebind(session, leg, bind_ms)
+                .map_err(|reason| (session, reason)),
             Command::Reload { token } => {
                 self.reload(token);
                 Ok(())
@@ -119,26 +121,7 @@ impl<R: Ring> Shard<R> {
     fn make_leg(&mut self, slot: u32, spec: &LegSpec<'_>) -> Result<LegSlot, Refusal> {
         let transport = spec.transport;
         let realm = realms::find(&self.settings.realms, spec.realm).ok_or(Refusal::RealmUnknown)?;
-        let kind = self
-            .listener_kind(realm, transport)
-            .ok_or(Refusal::CertificateMissing)?;
-        let (number, port) = self.join_listener(realm, kind)?;
-        let mut random = [0; 44];
-        (self.random)(&mut random);
-        let realm_of = &self.settings.realms[realm as usize];
-        let host = match transport {
-            Transport::Ws | Transport::Tcp => &realm_of.host,
-            Transport::Wss | Transport::Tls => {
-                realm_of.public_host.as_ref().unwrap_or(&realm_of.host)
-            }
-        };
-        let Some(local) = self
-            .sessions
-            .make_local(transport, host, port, slot, &random)
-        else {
-            self.leave_listener(number);
-            return Err(Refusal::NoMemory);
-        };
+        let (local, number) = self.make_way_in(slot, realm, transport)?;
         Ok(LegSlot {
             transport,
             policy: spec.policy,
@@ -160,6 +143,36 @@ impl<R: Ring> Shard<R> {
             failed_message: None,
             unremembered: 0,
         })
+    }
+
+    /// A listener for a leg to wait at, and our URI and resource, by which it is found there.
+    pub(super) fn make_way_in(
+        &mut self,
+        slot: u32,
+        realm: u32,
+        transport: Transport,
+    ) -> Result<(LocalPath, u32), Refusal> {
+        let kind = self
+            .listener_kind(realm, transport)
+            .ok_or(Refusal::CertificateMissing)?;
+        let (number, port) = self.join_listener(realm, kind)?;
+        let mut random = [0; 44];
+        (self.random)(&mut random);
+        let realm_of = &self.settings.realms[realm as usize];
+        let host = match transport {
+            Transport::Ws | Transport::Tcp => &realm_of.host,
+            Transport::Wss | Transport::Tls => {
+                realm_of.public_host.as_ref().unwrap_or(&realm_of.host)
+            }
+        };
+        let Some(local) = self
+            .sessions
+            .make_local(transport, host, port, slot, &random)
+        else {
+            self.leave_listener(number);
+            return Err(Refusal::NoMemory);
+        };
+        Ok((local, number))
     }
 
     fn unmake_leg(&mut self, leg: LegSlot) {
@@ -250,7 +263,9 @@ impl<R: Ring> Shard<R> {
     fn rearm(&mut self, id: SessionId, leg: Leg, deadline_ms: u32) -> Result<(), Refusal> {
         let slot = self.live(id)?;
         match self.sessions[slot].leg(leg).stage {
-            LegStage::Waiting | LegStage::Connecting(_) => self.arm(slot, leg, deadline_ms),
+            LegStage::Waiting | LegStage::Connecting(_) | LegStage::Detached(_) => {
+                self.arm(slot, leg, deadline_ms);
+            }
             // It has come up while control was asking.
             LegStage::Up(_) | LegStage::Down => {}
         }
@@ -263,13 +278,13 @@ impl<R: Ring> Shard<R> {
         Ok(())
     }
 
-    fn arm(&mut self, slot: u32, leg: Leg, deadline_ms: u32) {
+    pub(super) fn arm(&mut self, slot: u32, leg: Leg, deadline_ms: u32) {
         let deadline = u64::from(deadline_ms).min(DEADLINE_MAX.as_millis() as u64);
         self.timers
             .set(self.timer_of_leg(slot, leg), self.now + deadline);
     }
 
-    fn live(&self, id: SessionId) -> Result<u32, Refusal> {
+    pub(super) fn live(&self, id: SessionId) -> Result<u32, Refusal> {
         let slot = self.sessions.find(id).ok_or(Refusal::SessionUnknown)?;
         match self.sessions[slot].closed {
             None => Ok(slot),

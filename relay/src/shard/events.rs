@@ -15,7 +15,9 @@ use crate::session::LegStage;
 struct Report {
     listed: bool,
     created: bool,
+    rebound: [bool; 2],
     up: [bool; 2],
+    detached: [bool; 2],
     down: [Option<Cause>; 2],
     closed: bool,
 }
@@ -48,6 +50,10 @@ pub enum Told {
     Created(u32),
     /// A leg came up.
     Up(u32, Leg),
+    /// A detached leg has a new way in.
+    Rebound(u32, Leg),
+    /// A leg was lost and may come back.
+    Detached(u32, Leg),
     /// A leg went down.
     Down(u32, Leg),
     /// The session is over; its slot is free now.
@@ -79,7 +85,20 @@ impl Reports {
     }
 
     pub(super) fn leg_up(&mut self, session: u32, leg: Leg) {
-        self.report(session).up[leg.index()] = true;
+        let report = self.report(session);
+        report.detached[leg.index()] = false;
+        report.up[leg.index()] = true;
+    }
+
+    pub(super) fn rebound(&mut self, session: u32, leg: Leg) {
+        self.report(session).rebound[leg.index()] = true;
+    }
+
+    /// What has not been said of the leg's coming up is not said any more: it is lost again.
+    pub(super) fn leg_detached(&mut self, session: u32, leg: Leg) {
+        let report = self.report(session);
+        (report.up[leg.index()], report.rebound[leg.index()]) = (false, false);
+        report.detached[leg.index()] = true;
     }
 
     pub(super) fn leg_down(&mut self, session: u32, leg: Leg, cause: Cause) {
@@ -144,6 +163,12 @@ impl<R: Ring> Shard<R> {
             Told::Up(session, leg) => {
                 self.reports.of_session[session as usize].up[leg.index()] = false;
             }
+            Told::Rebound(session, leg) => {
+                self.reports.of_session[session as usize].rebound[leg.index()] = false;
+            }
+            Told::Detached(session, leg) => {
+                self.reports.of_session[session as usize].detached[leg.index()] = false;
+            }
             Told::Down(session, leg) => {
                 self.reports.of_session[session as usize].down[leg.index()] = None;
             }
@@ -173,6 +198,12 @@ impl<R: Ring> Shard<R> {
                 return Some(Told::Created(session));
             }
             for leg in Leg::ALL {
+                if report.detached[leg.index()] {
+                    return Some(Told::Detached(session, leg));
+                }
+                if report.rebound[leg.index()] {
+                    return Some(Told::Rebound(session, leg));
+                }
                 if report.up[leg.index()] {
                     return Some(Told::Up(session, leg));
                 }
@@ -227,6 +258,30 @@ impl<R: Ring> Shard<R> {
                     peer,
                 }
             }
+            Told::Rebound(slot, leg) => {
+                let session = &self.sessions[slot];
+                if session.closed.is_some() {
+                    return Written::Nothing;
+                }
+                Event::Rebound {
+                    session: session.id,
+                    leg,
+                    side: self.created_legs(slot)[leg.index()],
+                }
+            }
+            Told::Detached(slot, leg) => {
+                let session = &self.sessions[slot];
+                let LegStage::Detached(cause) = session.leg(leg).stage else {
+                    // It is over meanwhile, which is said next.
+                    return Written::Nothing;
+                };
+                Event::LegDetached {
+                    session: session.id,
+                    leg,
+                    cause,
+                    grace_ms: session.leg(leg).policy.grace_ms,
+                }
+            }
             Told::Down(slot, leg) => {
                 let Some(cause) = self.reports.of_session[slot as usize].down[leg.index()] else {
                     return Written::Nothing;
@@ -258,6 +313,7 @@ impl<R: Ring> Shard<R> {
                     states: [Leg::A, Leg::B].map(|leg| match session.leg(leg).stage {
                         LegStage::Waiting | LegStage::Connecting(_) => LegState::Waiting,
                         LegStage::Up(_) => LegState::Up,
+                        LegStage::Detached(_) => LegState::Detached,
                         LegStage::Down => LegState::Down,
                     }),
                     legs: self.created_legs(slot),

@@ -98,7 +98,7 @@ impl<R: Ring> Shard<R> {
     }
 
     /// The leg waits no more.
-    fn stop_waiting(&mut self, session: u32, leg: Leg) {
+    pub(super) fn stop_waiting(&mut self, session: u32, leg: Leg) {
         if let Some(number) = self.sessions[session].leg_mut(leg).listener.take() {
             self.leave_listener(number);
         }
@@ -228,6 +228,13 @@ impl<R: Ring> Shard<R> {
         self.look_after(slot);
         self.stop_waiting(session, leg);
         let state = self.sessions[session].leg_mut(leg);
+        if let LegStage::Detached(_) = state.stage {
+            self.metrics.subtract(Counter::LegsDetached, 1);
+            self.metrics.add(Counter::LegsRebound, 1);
+            // What it was not there for may be sent again, under the same Message-ID (RFC 4975, 5.4).
+            self.sessions[session].leg_mut(leg.other()).failed_message = None;
+        }
+        let state = self.sessions[session].leg_mut(leg);
         state.stage = LegStage::Up(slot);
         state.peer = peer;
         self.metrics.add(Counter::LegsUp, 1);
@@ -241,6 +248,13 @@ impl<R: Ring> Shard<R> {
     /// The connection is over, in order or not quite: its leg is down, what it is owed goes out.
     pub(super) fn ended(&mut self, slot: u32, cause: Cause) {
         match self.connections[slot].owner {
+            Some((session, leg)) if self.is_lost(slot, cause) => {
+                if self.detach(session, leg, cause) {
+                    self.drain(slot, Some(CloseCode::GoingAway));
+                } else {
+                    self.leg_down(session, leg, cause);
+                }
+            }
             Some((session, leg)) => self.leg_down(session, leg, cause),
             None => self.drain(slot, None),
         }
@@ -249,20 +263,29 @@ impl<R: Ring> Shard<R> {
     /// The connection is broken: its leg is down, and nothing can be sent on it any more.
     pub(super) fn broken(&mut self, slot: u32, cause: Cause) {
         let owner = self.connections[slot].owner;
+        let is_lost = self.is_lost(slot, cause);
         // Closed first, so that nothing is written to it in farewell.
         self.close(slot);
-        if let Some((session, leg)) = owner {
+        if let Some((session, leg)) = owner
+            && !(is_lost && self.detach(session, leg, cause))
+        {
             self.leg_down(session, leg, cause);
         }
     }
 
     pub(super) fn leg_down(&mut self, session: u32, leg: Leg, cause: Cause) {
-        self.reports.leg_down(session, leg, cause);
+        if !self.sessions[session].ending {
+            // Of a leg that ends because the other has failed, the session's end tells.
+            self.reports.leg_down(session, leg, cause);
+        }
         self.end_session(session, Some(leg), cause);
     }
 
-    /// Nobody has bound the leg in time.
+    /// Nobody has bound the leg in time, or a lost browser has not come back.
     pub(super) fn leg_expired(&mut self, session: u32, leg: Leg) {
+        if let LegStage::Detached(cause) = self.sessions[session].leg(leg).stage {
+            return self.leg_down(session, leg, cause);
+        }
         self.metrics.add(Counter::LegsExpired, 1);
         self.leg_down(session, leg, Cause::Expired);
     }
@@ -299,6 +322,7 @@ impl<R: Ring> Shard<R> {
                     self.drain(slot, Some(code));
                 }
                 LegStage::Connecting(slot) => self.close(slot),
+                LegStage::Detached(_) => self.metrics.subtract(Counter::LegsDetached, 1),
                 LegStage::Waiting | LegStage::Down => {}
             }
         }

@@ -7,7 +7,7 @@
 //!
 //! - `commands`: what control asks for; `events`: what control is told, and never lost.
 //! - `listeners`, `connections`, `timers`, `realms`: tables.
-//! - `legs`: how legs and sessions come up and end.
+//! - `legs`: how legs and sessions come up and end; `detached`: browsers that are lost and come back.
 //! - `receive`: octets in, to parts of chunks; `forward`: parts out, under new paths; `send`;
 //!   `flow`: what waits for a slow leg, and how much of it.
 //! - `secure`: TLS, on connections that have it; `handshakes`: how much time they may take;
@@ -16,6 +16,7 @@
 
 mod commands;
 mod connections;
+mod detached;
 mod events;
 mod flow;
 mod forward;

@@ -1,0 +1,156 @@
+//! A browser that is lost and comes back. P8, and what F and G ask of it.
+
+use link::{Cause, Command, Counter, LegPolicy, LegSpec, Refusal};
+
+use crate::bed::{A, B, Bed, LEG_MS, Message, Peer, Session, Tcp, Told, Ws};
+
+const GRACE_MS: u32 = 30_000;
+
+/// A browser and a handset, both connected; the browser may be away for a while.
+fn talk() -> (Bed, Session, Peer, Peer) {
+    let mut bed = Bed::new();
+    let browser = LegSpec {
+        policy: LegPolicy {
+            grace_ms: GRACE_MS,
+            ..LegPolicy::PLAIN
+        },
+        ..LegSpec::new(Ws, LEG_MS)
+    };
+    let session = bed.create_of([browser, LegSpec::new(Tcp, LEG_MS)]);
+    bed.tell_paths(session);
+    let (a, b) = bed.both_come(session);
+    (bed, session, a, b)
+}
+
+fn rebind(bed: &mut Bed, session: Session) {
+    bed.command_of(session, |session| Command::Rebind {
+        session,
+        leg: A,
+        bind_ms: 0,
+    });
+}
+
+#[test]
+fn p8_a_lost_browser_comes_back_by_a_new_way_and_nothing_else_has_changed() {
+    let (mut bed, session, a, b) = talk();
+    let sent = Message::send("sent1234", "before");
+    bed.says(a, &sent.by(A));
+    assert_eq!(bed.hears(b), sent.to(B));
+    let (uri, resource) = (
+        bed.local(session, A).to_owned(),
+        bed.resource(session, A).to_owned(),
+    );
+    bed.breaks(a);
+    assert_eq!(bed.told(session), [Told::Detached(A, Cause::Reset)]);
+    assert_eq!(bed.counter(Counter::LegsDetached), 1);
+    // What is for the browser waits, and so does what comes behind it.
+    let waiting = Message::send("wait1234", "are you there?");
+    bed.says(b, &sent.answer("200 OK").by(B));
+    bed.says(b, &waiting.by(B));
+    assert_eq!(bed.hears(b), "");
+    rebind(&mut bed, session);
+    assert_eq!(bed.told(session), [Told::Rebound]);
+    assert_ne!(bed.local(session, A), uri);
+    let stranger = bed.dials(session, A).expect("it waits");
+    assert!(
+        bed.upgrades(stranger, &resource)
+            .starts_with("HTTP/1.1 404 ")
+    );
+    let again = bed.comes(session, A);
+    assert_eq!(bed.told(session), [Told::Up(A)]);
+    let heard = bed.hears(again);
+    assert_eq!(heard, sent.answer("200 OK").to(A) + &waiting.to(A));
+    let more = Message::send("more1234", "yes");
+    bed.says(again, &more.by(A));
+    assert_eq!(bed.hears(b), more.to(B));
+    assert_eq!(bed.counter(Counter::LegsDetached), 0);
+    assert_eq!(bed.counter(Counter::LegsRebound), 1);
+    bed.delete(session);
+    assert_eq!(bed.counter(Counter::PortsUsed), 0);
+}
+
+#[test]
+fn p8_when_the_grace_is_over_the_leg_is_down_as_if_there_had_been_none() {
+    let (mut bed, session, a, b) = talk();
+    bed.leaves(a);
+    assert_eq!(bed.told(session), [Told::Detached(A, Cause::PeerClosed)]);
+    let waiting = Message::send("wait1234", "are you there?");
+    bed.says(b, &waiting.by(B));
+    bed.waits(u64::from(GRACE_MS) - 1);
+    assert_eq!((bed.hears(b).as_str(), bed.is_ended(b)), ("", false));
+    bed.waits(1);
+    let (down, closed) = (
+        Told::Down(A, Cause::PeerClosed),
+        Told::Closed(Cause::PeerClosed),
+    );
+    assert_eq!(bed.told(session), [down, closed]);
+    let answer = waiting.answer("481 Session Does Not Exist");
+    assert_eq!(bed.hears(b), answer.to(B));
+    assert!(bed.is_ended(b));
+    assert_eq!(bed.counter(Counter::LegsDetached), 0);
+}
+
+#[test]
+fn p8_a_page_that_closes_ends_the_session_at_once() {
+    let (mut bed, session, a, b) = talk();
+    bed.says_octets(
+        a,
+        &crate::websocket_client::frame(8, true, &1000u16.to_be_bytes()),
+    );
+    let (down, closed) = (
+        Told::Down(A, Cause::PeerClosed),
+        Told::Closed(Cause::PeerClosed),
+    );
+    assert_eq!(bed.told(session), [down, closed]);
+    assert!(bed.is_ended(b));
+}
+
+#[test]
+fn p8_chunks_under_way_when_the_browser_is_lost_end_in_form() {
+    // From the browser: the handset hears the end of it.
+    let (mut bed, _, a, b) = talk();
+    let whole = Message::send("t4Kz81Qm", "half of it").by(A);
+    let whole = bed.with_uris(a, &whole);
+    let (half, _) = whole.split_at(whole.find("of it").expect("it is there"));
+    let half = half.as_bytes().to_vec();
+    bed.says_octets(a, &crate::websocket_client::frame(2, false, &half));
+    bed.breaks(a);
+    let heard = bed.hears(b);
+    assert!(heard.ends_with("half \r\n-------t4Kz81Qm#\r\n"), "{heard}");
+    assert!(!bed.is_ended(b));
+    // Toward it: who sends is told to stop, and goes on with something else.
+    let (mut bed, session, a, b) = talk();
+    let message = Message::send("u9Lw52Rd", "half of it");
+    let whole = bed.with_uris(b, &message.by(B));
+    let (half, rest) = whole.split_at(whole.find("of it").expect("it is there"));
+    bed.says_octets(b, half.as_bytes());
+    bed.breaks(a);
+    assert_eq!(
+        bed.hears(b),
+        message.answer("413 Stop Sending Message").to(B)
+    );
+    bed.says_octets(b, rest.as_bytes());
+    rebind(&mut bed, session);
+    let again = bed.comes(session, A);
+    let next = Message::send("next1234", "hello");
+    bed.says(b, &next.by(B));
+    assert_eq!(bed.hears(again), next.to(A));
+}
+
+#[test]
+fn p8_only_what_is_detached_is_bound_again() {
+    let (mut bed, session, a, _) = talk();
+    rebind(&mut bed, session);
+    assert_eq!(bed.told(session), [Told::Refused(Refusal::NotDetached)]);
+    bed.breaks(a);
+    bed.told(session);
+    // Asked twice: the second way in is the one.
+    rebind(&mut bed, session);
+    let first = bed.resource(session, A).to_owned();
+    rebind(&mut bed, session);
+    assert_ne!(bed.resource(session, A), first);
+    bed.comes(session, A);
+    bed.delete(session);
+    assert_eq!(bed.counter(Counter::PortsUsed), 0);
+    assert_eq!(bed.counter(Counter::PathCells), 0);
+}
