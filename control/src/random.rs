@@ -67,6 +67,19 @@ impl std::fmt::Debug for Random {
     }
 }
 
+/// The seeds of a simulation: 0 up to `usual`; `SEED=17` is that one alone, `SEEDS=100000` so many.
+#[cfg(test)]
+pub fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let read = |name| {
+        let text = std::env::var(name).ok();
+        text.map(|text| text.parse::<u64>().expect("a number"))
+    };
+    match (read("SEED"), read("SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, seeds) => 0..seeds.unwrap_or(usual),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

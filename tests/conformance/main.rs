@@ -22,3 +22,4 @@ mod table;
 mod tls;
 mod websocket;
 mod websocket_client;
+mod websocket_frames;

@@ -1,5 +1,5 @@
 //! Machines back to back over a network that loses, doubles and reorders datagrams, with a clock that
-//! jumps. Each seed is one run; `CAUSEWAY_SEED=17` replays that one.
+//! jumps. Each seed is one run; `SEED=17` replays that one.
 //!
 //! Afterwards nothing may be left: no transaction, no dialog, no timer but those of bindings.
 
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::*;
+use crate::random::seeds;
 
 const GATEWAY: usize = 0;
 const BOB: usize = 1;
@@ -399,26 +400,19 @@ fn call(seed: u64, transport: SipTransport) -> BTreeMap<&'static str, usize> {
     tally
 }
 
-fn seeds() -> impl Iterator<Item = u64> {
-    let one = std::env::var("CAUSEWAY_SEED")
-        .ok()
-        .and_then(|seed| seed.parse::<u64>().ok());
-    one.map_or(0..SEEDS, |seed| seed..seed + 1)
-}
-
 /// All seeds; every kind of end must have been met somewhere.
 fn calls(transport: SipTransport) {
     let mut tally: BTreeMap<&str, usize> = BTreeMap::new();
-    for seed in seeds() {
+    for seed in seeds(SEEDS) {
         match std::panic::catch_unwind(|| call(seed, transport)) {
             Ok(met) => met
                 .into_iter()
                 .for_each(|(what, n)| *tally.entry(what).or_default() += n),
-            Err(_) => panic!("seed {seed}"),
+            Err(_) => panic!("seed {seed}; SEED={seed} replays it"),
         }
     }
     eprintln!("{tally:?}");
-    if seeds().count() > 1 {
+    if seeds(SEEDS).count() > 1 {
         for what in [
             "accepted",
             "declined",
