@@ -475,6 +475,24 @@ impl Bed {
         self.says_octets(peer, b"");
     }
 
+    /// The records that would carry a message, for the test to send as it likes.
+    pub fn sealed(&mut self, peer: Peer, message: &str) -> Vec<u8> {
+        let octets = self.with_uris(peer, message).into_bytes();
+        let peer = &mut self.peers[peer.0];
+        let tls = peer.tls.as_mut().expect("it speaks TLS");
+        match &peer.websocket {
+            Some(_) => tls.says(&frame(2, true, &octets)),
+            None => tls.says(&octets),
+        }
+        tls.takes_out()
+    }
+
+    /// Sends these octets as they are, below TLS. What follows from it comes with the next turn.
+    pub fn sends_raw(&mut self, peer: Peer, octets: &[u8]) {
+        let link = self.peers[peer.0].link;
+        self.shard.ring().peer_sends(link, octets);
+    }
+
     fn listen_in(&mut self, peer: Peer) {
         let peer = &mut self.peers[peer.0];
         let mut octets = self.shard.ring().peer_reads(peer.link);

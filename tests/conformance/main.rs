@@ -20,6 +20,7 @@ mod realms;
 mod resource;
 mod table;
 mod tls;
+mod tls_hostile;
 mod websocket;
 mod websocket_client;
 mod websocket_frames;

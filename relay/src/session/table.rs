@@ -310,8 +310,15 @@ impl Sessions {
         self.texts.free(local.text);
     }
 
-    /// Takes over the peer's path of a leg, which may replace a former one.
-    pub fn set_remote(&mut self, slot: u32, leg: Leg, path: &[u8]) -> Result<(), Refusal> {
+    /// Takes over the path of a leg's peer and how it is known to TLS, which may replace former
+    /// ones: both, or neither.
+    pub fn set_peer(
+        &mut self,
+        slot: u32,
+        leg: Leg,
+        path: &[u8],
+        identity: &PeerIdentity<'_>,
+    ) -> Result<(), Refusal> {
         if path.len() > PATH_BYTES_MAX {
             return Err(Refusal::PathTooLong);
         }
@@ -323,28 +330,22 @@ impl Sessions {
         if uris == 0 || uris > wire::limits::PATH_URIS_MAX {
             return Err(Refusal::PathMalformed);
         }
-        let text = self.texts.put(path).ok_or(Refusal::NoMemory)?;
-        let former = self[slot].leg_mut(leg).remote.replace(text);
-        if let Some(former) = former {
-            self.texts.free(former);
+        let remote = self.texts.put(path).ok_or(Refusal::NoMemory)?;
+        let mut name = None;
+        if !identity.name.is_empty() {
+            name = self.texts.put(identity.name.as_bytes());
+            if name.is_none() {
+                self.texts.free(remote);
+                return Err(Refusal::NoMemory);
+            }
         }
-        Ok(())
-    }
-
-    /// How a leg's TLS peer is known from now on.
-    pub fn set_identity(
-        &mut self,
-        slot: u32,
-        leg: Leg,
-        identity: &PeerIdentity<'_>,
-    ) -> Result<(), Refusal> {
-        let name = match identity.name {
-            "" => None,
-            name => Some(self.texts.put(name.as_bytes()).ok_or(Refusal::NoMemory)?),
-        };
-        let proof = &mut self[slot].leg_mut(leg).proof;
-        proof.fingerprint = identity.fingerprint;
-        if let Some(former) = std::mem::replace(&mut proof.name, name) {
+        let leg = self[slot].leg_mut(leg);
+        leg.proof.fingerprint = identity.fingerprint;
+        let formers = [
+            leg.remote.replace(remote),
+            std::mem::replace(&mut leg.proof.name, name),
+        ];
+        for former in formers.into_iter().flatten() {
             self.texts.free(former);
         }
         Ok(())

@@ -247,8 +247,7 @@ impl<R: Ring> Shard<R> {
         if connect.is_some() && (!state.may_connect() || !state.is_waiting()) {
             return Err(Refusal::ConnectImpossible);
         }
-        self.sessions.set_remote(slot, leg, path)?;
-        self.sessions.set_identity(slot, leg, identity)?;
+        self.sessions.set_peer(slot, leg, path, identity)?;
         self.check_proof(slot, leg);
         // Messages of either leg may have been waiting for the path.
         for leg in Leg::ALL {

@@ -225,6 +225,7 @@ impl<R: Ring> Shard<R> {
         self.timers.clear(slot);
         self.timers.clear(self.timer_of_leg(session, leg));
         self.connections[slot].heard_at = self.now;
+        self.connections[slot].went_on_at = self.now;
         self.look_after(slot);
         self.stop_waiting(session, leg);
         let state = self.sessions[session].leg_mut(leg);
@@ -506,6 +507,13 @@ impl<R: Ring> Shard<R> {
                 return self.broken(slot, Cause::Stalled);
             }
             next = connection.took_at + stalled;
+        } else if let Some(since) = (connection.secured.as_ref()).and_then(|it| it.unsealed_since) {
+            // Nothing of its own goes out that could make room.
+            if self.now >= since + stalled {
+                self.metrics.add(Counter::LegsStalled, 1);
+                return self.broken(slot, Cause::NoMemory);
+            }
+            next = since + stalled;
         }
         let is_read = connection.receiving == Receiving::On && !connection.waiting;
         let is_half_done = connection.carry.is_some()

@@ -356,7 +356,11 @@ impl<R: Ring> Shard<R> {
             return;
         }
         self.relieved = false;
-        self.retry_unsealed();
+        if !self.unsealed.is_empty() {
+            // Before others take what has come free: sealing gives back more than it takes.
+            self.retry_unsealed();
+            self.send_all();
+        }
         std::mem::swap(&mut self.parked, &mut self.parked_before);
         while let Some(slot) = self.parked_before.pop() {
             if let Some(connection) = self.connections.get_mut(slot) {
@@ -384,7 +388,8 @@ impl<R: Ring> Shard<R> {
             Some(arena) => SLOT_BYTES - arena.used as usize >= ARENA_RESERVE,
             None => false,
         };
-        (arena || self.pool.blocks_free() > 0)
+        let (free, for_sealing) = (self.pool.blocks_free(), self.blocks_for_sealing());
+        (arena && free >= for_sealing || free > for_sealing)
             && self.pieces.free() >= self.pieces_set_aside() + PIECES_RESERVE
     }
 
@@ -394,8 +399,27 @@ impl<R: Ring> Shard<R> {
         u32::from(self.settings.buffers) + FAREWELL_PIECES
     }
 
-    /// Room for octets of our own, with a holder for the caller. `None`: all blocks are held.
+    /// Blocks that only records being sent may use. What waits to be sealed can hold all others, and
+    /// still one record after the other goes out and gives back what it was made of.
+    fn blocks_for_sealing(&self) -> u32 {
+        match self.settings.identity {
+            Some(_) => (self.settings.blocks / 8).max(1),
+            None => 0,
+        }
+    }
+
+    /// Room for octets of our own, with a holder for the caller. `None`: all blocks are held, but
+    /// for those that are for sealing.
     fn arena(&mut self, bytes: usize) -> Option<Span> {
+        self.arena_beside(bytes, self.blocks_for_sealing())
+    }
+
+    /// Room for a record, which is given back as soon as it is sent.
+    fn arena_for_record(&mut self, bytes: usize) -> Option<Span> {
+        self.arena_beside(bytes, 0)
+    }
+
+    fn arena_beside(&mut self, bytes: usize, left: u32) -> Option<Span> {
         let full = self
             .arena
             .as_ref()
@@ -404,8 +428,15 @@ impl<R: Ring> Shard<R> {
             if let Some(former) = self.arena.take() {
                 self.release(former.slot);
             }
+            if self.pool.blocks_free() <= left {
+                return None;
+            }
             let slot = self.pool.take_block()?;
             self.arena = Some(Arena { slot, used: 0 });
+        }
+        // A block that sealing has opened is no room for others until its own are whole again.
+        if self.pool.blocks_free() < left {
+            return None;
         }
         let arena = self.arena.as_mut()?;
         let span = Span {

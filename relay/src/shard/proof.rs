@@ -1,7 +1,8 @@
 //! Whether a TLS peer is the one that signalling has told. RFC 4975, 14.4 and 5.4; RFC 4572, 5.
 //!
 //! A fingerprint decides where there is one. Without it, whoever we connect to has shown a
-//! certificate for its name by an authority that we trust, or its handshake has failed; whoever
+//! certificate for its name by an authority that we trust, or its handshake has failed (or it was
+//! made for a fingerprint that has been withdrawn since: then it is asked for the same); whoever
 //! connects to us need not show one, unless control has said so.
 
 use link::{Cause, Fingerprint, Leg, PeerProof, Transport};
@@ -10,28 +11,44 @@ use super::Shard;
 use crate::ring::Ring;
 
 impl<R: Ring> Shard<R> {
-    /// Whether the peer on a connection is the one that was told for this leg.
-    pub(super) fn is_proven(&self, slot: u32, session: u32, leg: Leg) -> bool {
+    /// Whether the peer on a connection is the one that was told for this leg. What was proven once
+    /// stays so as long as the connection lives and signalling does not say otherwise: neither time
+    /// nor certificates read anew end a session that was good. Of the peer's certificates only
+    /// fingerprints are kept from then on.
+    pub(super) fn is_proven(&mut self, slot: u32, session: u32, leg: Leg) -> bool {
         let state = self.sessions[session].leg(leg);
-        let Some(secured) = &self.connections[slot].secured else {
-            return true;
-        };
+        let (proof, realm) = (state.proof, state.realm);
         if state.transport != Transport::Tls {
             return true;
         }
-        let peer = secured.tls.peer();
-        match state.proof.fingerprint {
-            Some(Fingerprint::Sha1(hash)) => return peer.is_some_and(|peer| peer.sha1 == hash),
-            Some(Fingerprint::Sha256(hash)) => return peer.is_some_and(|peer| peer.sha256 == hash),
-            None if secured.is_ours => return true,
-            None => {}
-        }
-        let is_asked = state.proof.name.is_some() || state.proof.asked == PeerProof::Always;
-        let vouched = || {
-            let name = self.sessions.name_of_peer(session, leg)?;
-            Some(self.identity(state.realm)?.vouches_for(peer?, &name))
+        let name = self.sessions.name_of_peer(session, leg);
+        let identity = self.identity(realm);
+        let Some(secured) = &mut self.connections[slot].secured else {
+            return true;
         };
-        !is_asked || vouched().unwrap_or(false)
+        let is_asked = secured.is_ours || proof.name.is_some() || proof.asked == PeerProof::Always;
+        let peer = secured.tls.peer();
+        let is_proven = match proof.fingerprint {
+            Some(Fingerprint::Sha1(hash)) => peer.is_some_and(|peer| peer.sha1 == hash),
+            Some(Fingerprint::Sha256(hash)) => peer.is_some_and(|peer| peer.sha256 == hash),
+            None if secured.is_compared => true,
+            None if secured.is_ours && secured.vouched_for.is_some() => true,
+            None => {
+                if secured.vouched_for.is_none() {
+                    // Looked at even if nobody asks, for somebody may ask later.
+                    secured.vouched_for = name.clone().filter(|name| {
+                        let vouched = identity.zip(peer);
+                        vouched.is_some_and(|(identity, peer)| identity.vouches_for(peer, name))
+                    });
+                }
+                !is_asked || name.is_some() && secured.vouched_for == name
+            }
+        };
+        secured.is_compared |= is_proven && proof.fingerprint.is_some();
+        if is_proven {
+            secured.tls.peer_is_proven();
+        }
+        is_proven
     }
 
     /// A leg's peer is not who it should be: its session ends at once.
@@ -41,8 +58,9 @@ impl<R: Ring> Shard<R> {
 
     /// Signalling has told who the peer is. Whoever is here already must be that.
     pub(super) fn check_proof(&mut self, session: u32, leg: Leg) {
-        let connection = self.sessions[session].leg(leg).connection();
-        if connection.is_some_and(|slot| !self.is_proven(slot, session, leg)) {
+        if let Some(slot) = self.sessions[session].leg(leg).connection()
+            && !self.is_proven(slot, session, leg)
+        {
             self.unproven(session, leg);
         }
     }

@@ -532,12 +532,13 @@ impl<R: Ring> Shard<R> {
         Delivery::Done
     }
 
-    /// A block for an unfinished head. Heads may not use up what the arena needs, which is for all;
-    /// strangers, who have not said yet whom they are for, get less than those that are bound.
+    /// A block for an unfinished head or record. These may not use up what the arena and sealing
+    /// need, which are for all; strangers, who have not said yet whom they are for, get less than
+    /// those that are bound.
     pub(super) fn block_for_carry(&mut self, slot: u32) -> Option<u32> {
         let share = match self.connections[slot].owner {
-            Some(_) => self.settings.blocks / 4,
-            None => self.settings.blocks / 2,
+            Some(_) => self.settings.blocks * 3 / 8,
+            None => self.settings.blocks * 5 / 8,
         };
         if self.pool.blocks_free() <= share {
             return None;

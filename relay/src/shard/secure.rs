@@ -45,6 +45,12 @@ pub struct Secured {
     said_close: bool,
     /// It is in the list of those that found no room to seal.
     listed_unsealed: bool,
+    /// Since when there has been none.
+    pub unsealed_since: Option<u64>,
+    /// The peer's certificate has been compared with a fingerprint that was told, and was it.
+    pub is_compared: bool,
+    /// The name for which an authority that we trust has vouched, by the peer's certificate.
+    pub vouched_for: Option<String>,
 }
 
 impl Secured {
@@ -63,6 +69,9 @@ impl Secured {
             sealed: Queue::EMPTY,
             said_close: false,
             listed_unsealed: false,
+            unsealed_since: None,
+            is_compared: false,
+            vouched_for: None,
         }
     }
 }
@@ -99,15 +108,23 @@ impl<R: Ring> Shard<R> {
         let name = self.sessions.name_of_peer(session, leg);
         let state = self.sessions[session].leg(leg);
         let (is_known, realm) = (state.proof.fingerprint.is_some(), state.realm);
-        let tls = self.identity(realm).zip(name).and_then(|(identity, name)| {
-            if is_known {
-                identity.connect_known(&name)
-            } else {
-                identity.connect_vouched(&name)
-            }
-        });
+        let tls = self
+            .identity(realm)
+            .zip(name.as_ref())
+            .and_then(|(identity, name)| {
+                if is_known {
+                    identity.connect_known(name)
+                } else {
+                    identity.connect_vouched(name)
+                }
+            });
         let Some(tls) = tls else { return false };
-        self.secure(slot, Secured::new(tls, Stage::Open, true));
+        let mut secured = Secured::new(tls, Stage::Open, true);
+        if !is_known {
+            // Or the handshake fails.
+            secured.vouched_for = name;
+        }
+        self.secure(slot, secured);
         true
     }
 
@@ -136,8 +153,8 @@ impl<R: Ring> Shard<R> {
     fn open_record(&mut self, slot: u32) -> Result<Option<Span>, Progress> {
         loop {
             // Handshakes write whole records of certificates.
-            let has_block =
-                self.connections[slot].stage == Stage::Open || self.pool.blocks_free() > 0;
+            let has_block = self.connections[slot].stage == Stage::Open
+                || self.pool.blocks_free() > self.blocks_for_sealing();
             if !has_block || !self.has_room() {
                 return Err(Progress::Park);
             }
@@ -289,6 +306,8 @@ impl<R: Ring> Shard<R> {
                 bytes: 0,
             };
             self.memory.copy(region, carry.grow(region.bytes));
+            // From now on it has its time to be whole, however it comes.
+            self.connections[slot].went_on_at = self.now;
             if let Some(secured) = &mut self.connections[slot].secured {
                 secured.carry = Some(carry);
             }
@@ -391,7 +410,7 @@ impl<R: Ring> Shard<R> {
         if bytes == 0 || !self.connections[slot].is_written() {
             return;
         }
-        let Some(span) = self.arena(bytes) else {
+        let Some(span) = self.arena_for_record(bytes) else {
             return self.broken(slot, Cause::NoMemory);
         };
         self.memory
@@ -401,7 +420,18 @@ impl<R: Ring> Shard<R> {
         self.want_send(slot);
     }
 
+    /// Whether so many octets, in two records at most, find room to be sealed and sent.
+    fn has_room_for_record(&self, bytes: usize) -> bool {
+        let in_arena = match &self.arena {
+            Some(arena) => SLOT_BYTES - arena.used as usize,
+            None => 0,
+        };
+        let has_pieces = self.pieces.free() >= u32::from(self.settings.buffers) + 2;
+        (in_arena >= bytes || self.pool.blocks_free() > 0) && has_pieces
+    }
+
     fn queue_sealed(&mut self, slot: u32, span: Span) {
+        let has_piece = self.pieces.free() > u32::from(self.settings.buffers);
         let connection = &mut self.connections[slot];
         let taken = connection.sending;
         let Some(secured) = &mut connection.secured else {
@@ -411,8 +441,12 @@ impl<R: Ring> Shard<R> {
         if last.is_some_and(|last| last.slot == span.slot && last.end() == span.start) {
             self.pieces.grow_last(&mut secured.sealed, span.bytes);
             self.release(span.slot);
-        } else {
+        } else if has_piece {
             self.pieces.push(&mut secured.sealed, span);
+        } else {
+            // Its number is used up: without it, the peer could open nothing that follows.
+            self.release(span.slot);
+            self.broken(slot, Cause::NoMemory);
         }
     }
 
@@ -431,25 +465,30 @@ impl<R: Ring> Shard<R> {
             let (lead, tail) = secured.tls.around();
             // Looked for first: what has been sealed must be sent, or the peer misses a number.
             let wanted = KEY_UPDATE_BYTES_MAX + bytes + SEAL_BYTES_MAX;
-            let in_arena = match &self.arena {
-                Some(arena) => SLOT_BYTES - arena.used as usize,
-                None => 0,
-            };
-            // A quarter of the blocks is left for heads.
-            if in_arena < wanted && self.pool.blocks_free() <= self.settings.blocks / 4 {
+            if !self.has_room_for_record(wanted) {
                 return self.list_unsealed(slot);
             }
-            let Ok(before) = secured.tls.before_data(&mut self.tls_out[..]) else {
+            let before = match &mut self.connections[slot].secured {
+                Some(secured) => secured.tls.before_data(&mut self.tls_out[..]),
+                None => return,
+            };
+            let Ok(before) = before else {
                 return self.broken(slot, Cause::NoMemory);
             };
             self.send_record(slot, before);
-            let Some(span) = self.arena(lead + bytes + tail) else {
+            if !self.connections[slot].is_written() {
+                return;
+            }
+            let Some(span) = self.arena_for_record(lead + bytes + tail) else {
                 return self.broken(slot, Cause::NoMemory);
             };
             self.gather(slot, span.slot, span.start + lead as u32, bytes as u32);
             let record = self.memory.octets_mut(span);
             let sealed = match &mut self.connections[slot].secured {
-                Some(secured) => secured.tls.seal(record).is_ok(),
+                Some(secured) => {
+                    secured.unsealed_since = None;
+                    secured.tls.seal(record).is_ok()
+                }
                 None => false,
             };
             if !sealed {
@@ -489,7 +528,11 @@ impl<R: Ring> Shard<R> {
         if let Some(secured) = &mut self.connections[slot].secured
             && !std::mem::replace(&mut secured.listed_unsealed, true)
         {
+            secured.unsealed_since.get_or_insert(self.now);
             self.unsealed.push(slot);
+            if self.connections[slot].stage == Stage::Open {
+                self.look_after_later(slot);
+            }
         }
     }
 
@@ -506,11 +549,12 @@ impl<R: Ring> Shard<R> {
 
     /// All is sent: tells the peer that our direction ends. `false`: it needs no telling.
     pub(super) fn say_close(&mut self, slot: u32) -> bool {
+        let has_room = self.has_room_for_record(SEAL_BYTES_MAX + 2);
         let Some(secured) = &mut self.connections[slot].secured else {
             return false;
         };
         let is_told = std::mem::replace(&mut secured.said_close, true);
-        if is_told || self.pool.blocks_free() == 0 {
+        if is_told || !has_room {
             return false;
         }
         let bytes = secured.tls.close(&mut self.tls_out[..]);
