@@ -12,13 +12,29 @@ use std::time::{Duration, Instant};
 use link::Transport;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::offer::Load;
+
 /// How long the relay may take to be ready.
 const READY: Duration = Duration::from_secs(15);
 /// How long a forwarder may take to end when it is asked to.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// All peers come from one address and at once, which the relay would hold against them.
-const HANDSHAKES: &str = "[pools]\nhalf_open = 8192\nhandshakes_per_second = 100000\n";
+/// Sessions that every relay has room for.
+const SESSIONS_FREE: u32 = 8000;
+
+/// The pools of a relay that its defaults are too small for. All peers come from one address and at
+/// once, so it must not limit their handshakes.
+fn pools(load: &Load) -> Option<String> {
+    let mut pools = String::new();
+    if load.legs.has_tls() {
+        pools += "half_open = 8192\nhandshakes_per_second = 100000\n";
+    }
+    if load.sessions > SESSIONS_FREE {
+        let (sessions, connections) = (load.sessions + 64, 2 * load.sessions + 256);
+        pools += &format!("sessions = {sessions}\nconnections = {connections}\n");
+    }
+    (!pools.is_empty()).then(|| format!("[pools]\n{pools}"))
+}
 
 /// A relay that was started here. It is killed when this is dropped.
 pub struct Relaying {
@@ -29,13 +45,13 @@ pub struct Relaying {
 }
 
 impl Relaying {
-    /// Starts `program` and waits until it says that it is ready. With `has_tls` it gets a
-    /// certificate that is made for it.
+    /// Starts `program` and waits until it says that it is ready. What the load needs it gets: a
+    /// certificate that is made for it, and room for all sessions.
     pub fn start(
         program: &Path,
         cores: &[usize],
         ports: &str,
-        has_tls: bool,
+        load: &Load,
     ) -> Result<Relaying, String> {
         let mut octets = [0; 8];
         getrandom::fill(&mut octets).map_err(|error| error.to_string())?;
@@ -45,13 +61,15 @@ impl Relaying {
         let socket = folder.join("relay.sock");
         let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
         let mut command = Command::new(program);
-        if has_tls {
-            write_certificate(&folder)?;
-            command.arg("--certificates").arg(&folder);
+        if let Some(pools) = pools(load) {
             let settings = folder.join("relay.toml");
-            let written = fs::write(&settings, HANDSHAKES);
+            let written = fs::write(&settings, pools);
             written.map_err(|error| format!("{}: {error}", settings.display()))?;
             command.arg("--config").arg(&settings);
+        }
+        if load.legs.has_tls() {
+            write_certificate(&folder)?;
+            command.arg("--certificates").arg(&folder);
         }
         let child = command
             .arg("--socket")
@@ -331,6 +349,7 @@ fn run_time(schedstat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::offer::Legs;
 
     #[test]
     fn the_other_end_of_a_socket_pair_is_this_process() {
@@ -369,13 +388,25 @@ mod tests {
 
     #[test]
     fn a_program_that_is_no_relay_is_told_apart() {
-        let why = Relaying::start(Path::new("/bin/false"), &[0], "1-2", false)
+        let load = Load::closed(300, 1, 1, Legs::TCP_TCP);
+        let why = Relaying::start(Path::new("/bin/false"), &[0], "1-2", &load)
             .err()
             .unwrap();
         assert!(why.contains("--check"), "{why}");
-        let why = Relaying::start(Path::new("/nowhere/relay"), &[0], "1-2", false)
+        let why = Relaying::start(Path::new("/nowhere/relay"), &[0], "1-2", &load)
             .err()
             .unwrap();
         assert!(why.contains("/nowhere/relay"), "{why}");
+    }
+
+    #[test]
+    fn a_relay_gets_larger_pools_only_where_it_needs_them() {
+        let mut load = Load::closed(300, 8000, 1, Legs::TCP_TCP);
+        assert_eq!(pools(&load), None);
+        load.sessions = 9000;
+        let text = pools(&load).unwrap();
+        assert_eq!(text, "[pools]\nsessions = 9064\nconnections = 18256\n");
+        load.legs = "wss-tcp".parse().unwrap();
+        assert!(pools(&load).unwrap().contains("handshakes_per_second"));
     }
 }

@@ -104,7 +104,7 @@ impl Watch {
 /// Offers a load to Causeway's relay.
 pub fn run(offer: &Offer, relay: &Relay) -> Result<Report, String> {
     super::raise_descriptors(offer.load.sessions)?;
-    let subject = Subject::open(relay, offer.load.legs.has_tls())?;
+    let subject = Subject::open(relay, &offer.load)?;
     let (run, threads) = Run::over(offer, subject, &[])?;
     run.finish(threads)
 }
@@ -129,7 +129,7 @@ pub fn hold(
     look: &mut dyn FnMut(Held, Process, &Stub),
 ) -> Result<Faults, String> {
     super::raise_descriptors(offer.load.sessions)?;
-    let subject = Subject::open(relay, offer.load.legs.has_tls())?;
+    let subject = Subject::open(relay, &offer.load)?;
     look(Held::Before, subject.process, &subject.stub);
     let (mut run, threads) = Run::over(offer, subject, sources)?;
     let held = run.bind().and_then(|()| {

@@ -14,7 +14,7 @@ use super::plan::{LegPlan, Plan};
 /// How long the relay may take to answer all of a kind.
 const ANSWERS: Duration = Duration::from_secs(30);
 /// The deadline for binding a leg.
-const BINDING_MS: u32 = 60_000;
+const BINDING_MS: u32 = 300_000;
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy)]

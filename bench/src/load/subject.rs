@@ -1,5 +1,6 @@
 //! The relay under load, and the control that the generator plays to it.
 
+use super::offer::Load;
 use super::place::Relay;
 use super::process::{Process, Relaying};
 use super::stub::Stub;
@@ -15,8 +16,8 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Starts the relay, or attaches to it.
-    pub fn open(relay: &Relay, has_tls: bool) -> Result<Subject, String> {
+    /// Starts the relay as a load needs it, or attaches to one.
+    pub fn open(relay: &Relay, load: &Load) -> Result<Subject, String> {
         let (socket, started) = match relay {
             Relay::Attach(socket) => (socket.clone(), None),
             Relay::Start {
@@ -24,7 +25,7 @@ impl Subject {
                 cores,
                 ports,
             } => {
-                let started = Relaying::start(program, cores, ports, has_tls)?;
+                let started = Relaying::start(program, cores, ports, load)?;
                 (started.socket.clone(), Some(started))
             }
         };

@@ -151,10 +151,9 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
     let duration = crate::load::seconds(arguments.duration, 0.1);
     let duration = duration.ok_or("--duration: from 0.1 to 86400 seconds are possible")?;
     crate::load::raise_descriptors(arguments.sessions)?;
-    let has_tls = arguments.legs.has_tls();
-    let mut subject = Subject::open(&place.relay, has_tls)?;
+    let load = Load::closed(300, arguments.sessions, 1, arguments.legs);
+    let mut subject = Subject::open(&place.relay, &load)?;
     let histogram = || Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(|e| e.to_string());
-    let load = Load::closed(300, 1, 1, arguments.legs);
     let count = arguments.sessions as usize;
     let (cpu_before, own_before) = (subject.cpu_ns()?, Process::own().alone_cpu_ns("load-")?);
     let mut churn = Churn {
@@ -163,7 +162,11 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
         load,
         stub: &mut subject.stub,
         poller: Poller::new().map_err(|error| error.to_string())?,
-        client: has_tls.then(|| Client::new(true)).transpose()?,
+        client: arguments
+            .legs
+            .has_tls()
+            .then(|| Client::new(true))
+            .transpose()?,
         shared: Shared::new(1, Limits::of(arguments.sessions)),
         tally: Tally::new(0, false),
         places: (0..count).map(|_| None).collect(),

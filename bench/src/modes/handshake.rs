@@ -14,7 +14,8 @@ use serde::Serialize;
 use super::churn::on_core;
 use super::{Outcome, run};
 use crate::load::{
-    Client, Latency, Line, Place, Poller, Process, Progress, Received, Subject, Target, Whereabouts,
+    Client, Latency, Legs, Line, Load, Place, Poller, Process, Progress, Received, Subject, Target,
+    Whereabouts,
 };
 
 /// How long one handshake may take.
@@ -84,7 +85,9 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
     let duration = crate::load::seconds(arguments.duration, 0.1);
     let duration = duration.ok_or("--duration: from 0.1 to 86400 seconds are possible")?;
     crate::load::raise_descriptors(arguments.sessions)?;
-    let mut subject = Subject::open(&place.relay, true)?;
+    let legs = Legs([Transport::Tls; 2]);
+    let load = Load::closed(300, arguments.sessions, 1, legs);
+    let mut subject = Subject::open(&place.relay, &load)?;
     let mut kind = |resumes| {
         // A leg of its own, which nobody binds, so that its listener is there all the time.
         let transports = [Transport::Tls, Transport::Tls];

@@ -105,14 +105,13 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
     load.responses = true;
     load.check()?;
     // The same relay for all rounds.
-    let has_tls = arguments.legs.has_tls();
     let started = match &place.relay {
         Relay::Attach(_) => None,
         Relay::Start {
             program,
             cores,
             ports,
-        } => Some(Relaying::start(program, cores, ports, has_tls)?),
+        } => Some(Relaying::start(program, cores, ports, &load)?),
     };
     let relay = match &started {
         Some(started) => Relay::Attach(started.socket.clone()),
@@ -133,7 +132,7 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
         if report.verdict == Verdict::Bad {
             wrong.push(format!("round {number}: {}", report.faults));
         }
-        let subject = Subject::open(&relay, has_tls)?;
+        let subject = Subject::open(&relay, &offer.load)?;
         std::thread::sleep(PUBLISHING);
         let gauges = GAUGES
             .iter()
