@@ -2,6 +2,8 @@
 //!
 //! [`Written`] is what may stand in the file, [`Config`] what it means.
 
+mod legs;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,6 +13,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use toml::Spanned;
+
+pub use legs::{Carrier, LegFile, Legs};
 
 /// What control is told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct Config {
     pub constants: BTreeMap<String, String>,
     /// `applications.NAME`: what is at `/ws/webrtc/NAME`. At least one.
     pub applications: BTreeMap<String, Application>,
+    /// `legs`: what the relay is asked for.
+    pub legs: Legs,
     /// `limits`: bounds and spans.
     pub limits: Limits,
 }
@@ -128,6 +134,8 @@ struct Written {
     #[serde(default)]
     applications: BTreeMap<Spanned<String>, WrittenApplication>,
     #[serde(default)]
+    legs: Legs,
+    #[serde(default)]
     limits: Option<Spanned<toml::Table>>,
 }
 
@@ -205,8 +213,18 @@ impl Config {
             packages: written.packages.folder,
             constants: written.packages.constants,
             applications: applications(text, written.applications)?,
+            legs: written.legs,
             limits: checked_limits(text, written.limits)?,
         };
+        let is_browsers = |leg: &LegFile| matches!(leg.transport, Carrier::Ws | Carrier::Wss);
+        if !is_browsers(&config.legs.browser) || is_browsers(&config.legs.handset) {
+            let what = "legs: a browser comes by ws or wss, a handset by tcp or tls";
+            return Err(Mistake {
+                line: 0,
+                column: 0,
+                what: what.to_owned(),
+            });
+        }
         if config.sip.ip().is_unspecified() && config.sip_advertise.is_none() {
             let what = "sip.listen is all addresses, which peers can't be told: add the one they reach as sip.advertise";
             return Err(Mistake {
@@ -249,6 +267,18 @@ impl fmt::Display for Config {
             None => writeln!(f)?,
         }
         writeln!(f, "relay                {}", self.relay.display())?;
+        for (name, leg) in [
+            ("browsers' legs", &self.legs.browser),
+            ("handsets' legs", &self.legs.handset),
+        ] {
+            let realm = if leg.realm.is_empty() {
+                "default"
+            } else {
+                &leg.realm
+            };
+            let transport = format!("{:?}", leg.transport).to_lowercase();
+            writeln!(f, "{name:20} {transport} in realm {realm}")?;
+        }
         let folder = self
             .packages
             .as_ref()
@@ -433,6 +463,26 @@ mod tests {
 
     fn wrong(text: &str) -> String {
         Config::read(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn legs_have_a_transport_a_realm_and_a_grace() {
+        let legs = "[legs.browser]\ntransport = \"wss\"\ngrace_s = 0\n\
+             [legs.handset]\ntransport = \"tls\"\nrealm = \"rcs\"\nproof = true\n";
+        let legs = Config::read(&format!("{SMALLEST}{legs}")).unwrap().legs;
+        assert_eq!(
+            (legs.browser.transport, legs.browser.grace_s),
+            (Carrier::Wss, 0)
+        );
+        assert_eq!(
+            (legs.handset.realm.as_str(), legs.handset.proof),
+            ("rcs", true)
+        );
+        assert_eq!(Config::read(SMALLEST).unwrap().legs, Legs::default());
+        let what = wrong(&format!("{SMALLEST}[legs.browser]\ntransport = \"tcp\"\n"));
+        assert!(what.contains("ws or wss"), "{what}");
+        let what = wrong(&format!("{SMALLEST}[legs.handset]\ntransport = \"udp\"\n"));
+        assert!(what.contains("udp"), "{what}");
     }
 
     #[test]

@@ -384,6 +384,7 @@ fn config(wishes: &Wishes, socket: &Path) -> Config {
         packages: None,
         constants: Default::default(),
         applications: [application()].into(),
+        legs: crate::config::Legs::default(),
         limits: Limits::default(),
     }
 }

@@ -36,7 +36,7 @@ use tokio::task::JoinSet;
 use self::core::{Core, Input};
 use self::relay_link::RelayCounters;
 use self::sip_peers::{PeersSettings, SipPeers};
-use crate::config::Config;
+use crate::config::{Carrier, Config, LegFile};
 use crate::gateway::{self, Gateway, LoadError, Settings, load_scripts};
 use crate::jsonrtc;
 use crate::limits::GATEWAY_QUEUE_MAX;
@@ -274,7 +274,25 @@ fn settings(config: &Config) -> Settings {
             sessions: limits.sessions,
             sessions_per_user: limits.sessions_per_user,
         },
-        transports: [link::Transport::Ws, link::Transport::Tcp],
+        legs: [&config.legs.browser, &config.legs.handset].map(leg_config),
+    }
+}
+
+fn leg_config(leg: &LegFile) -> gateway::LegConfig {
+    gateway::LegConfig {
+        transport: match leg.transport {
+            Carrier::Ws => link::Transport::Ws,
+            Carrier::Wss => link::Transport::Wss,
+            Carrier::Tcp => link::Transport::Tcp,
+            Carrier::Tls => link::Transport::Tls,
+        },
+        realm: leg.realm.clone(),
+        grace_ms: leg.grace_s.saturating_mul(1000),
+        proof: if leg.proof {
+            link::PeerProof::Always
+        } else {
+            link::PeerProof::WhenTold
+        },
     }
 }
 

@@ -53,6 +53,7 @@ impl Control {
                 ("closed".into(), listed),
             ]
             .into(),
+            legs: crate::config::Legs::default(),
             limits: Limits::default(),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -4,7 +4,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use link::{Cause, Command, Event, Leg, LegSpec, PeerIdentity, Record, Refusal, SessionId};
+use link::{Cause, Command, Event, Fingerprint, Leg, LegPolicy, LegSpec, PeerIdentity, Record};
+use link::{Refusal, SessionId};
 
 use super::bridge::{BridgeId, Line, Order};
 use super::ending::Why;
@@ -56,6 +57,8 @@ pub struct Made {
 struct OwnEnd {
     path: String,
     resource: Option<String>,
+    /// The value of `a=fingerprint`, on a TLS leg.
+    fingerprint: Option<String>,
 }
 
 /// A wish to know the address of a host that a peer's path names.
@@ -68,6 +71,7 @@ pub struct Resolve {
     bridge: BridgeId,
     leg: Leg,
     path: String,
+    fingerprint: Option<Fingerprint>,
 }
 
 /// Whether a message can be sent.
@@ -81,6 +85,10 @@ pub enum Anchored {
 }
 
 impl Gateway {
+    fn transports(&self) -> [link::Transport; 2] {
+        [0, 1].map(|leg| self.settings.legs[leg].transport)
+    }
+
     /// Puts the relay into the message's SDP.
     pub(super) fn anchor(
         &mut self,
@@ -121,7 +129,7 @@ impl Gateway {
         from: Leg,
         turn: &mut Turn<'_>,
     ) -> Result<Option<Vec<u8>>, Why> {
-        let transports = self.settings.transports;
+        let transports = self.transports();
         let Some(bridge) = self.bridges.get_mut(&id) else {
             return Ok(None);
         };
@@ -168,7 +176,16 @@ impl Gateway {
             }));
         }
         let bind_ms = self.settings.ring_ms as u32;
-        let legs = (self.settings.transports).map(|transport| LegSpec::new(transport, bind_ms));
+        let configs = self.settings.legs.clone();
+        let legs = [&configs[0], &configs[1]].map(|config| LegSpec {
+            realm: &config.realm,
+            proof: config.proof,
+            policy: LegPolicy {
+                grace_ms: config.grace_ms,
+                ..LegPolicy::PLAIN
+            },
+            ..LegSpec::new(config.transport, bind_ms)
+        });
         self.command(shard, Command::Create { session, legs }, turn);
         self.timers.set(id, Some(turn.now + RELAY_ANSWER_MS));
         Ok(())
@@ -182,7 +199,7 @@ impl Gateway {
         from: Leg,
         turn: &mut Turn<'_>,
     ) -> Result<Option<Vec<u8>>, Why> {
-        let transports = self.settings.transports;
+        let transports = self.transports();
         let (to, carried_by) = (from.other(), |leg: Leg| transport(transports[leg.index()]));
         let Some(Media::Made(made)) = self.bridges.get_mut(&id).map(|bridge| &mut bridge.media)
         else {
@@ -240,6 +257,17 @@ impl Gateway {
         turn: &mut Turn<'_>,
     ) -> Result<(), Why> {
         let path = media.path_text();
+        let fingerprint = match &media.fingerprint {
+            Some(text) if self.settings.legs[leg.index()].transport == link::Transport::Tls => {
+                let read = read_fingerprint(text);
+                Some(read.ok_or(Why::failed(488, "The fingerprint is of an unknown kind"))?)
+            }
+            _ => None,
+        };
+        let identity = PeerIdentity {
+            fingerprint,
+            name: "",
+        };
         let connect = match role {
             Role::Passive => None,
             Role::Active => {
@@ -253,6 +281,7 @@ impl Gateway {
                             bridge: id,
                             leg,
                             path,
+                            fingerprint,
                         };
                         turn.out.push(Action::Resolve(resolve));
                         return Ok(());
@@ -265,7 +294,7 @@ impl Gateway {
             leg,
             path: path.as_bytes(),
             connect,
-            identity: PeerIdentity::UNKNOWN,
+            identity,
         };
         if self.command_to(session, command, turn) {
             Ok(())
@@ -301,7 +330,10 @@ impl Gateway {
                 leg,
                 path,
                 connect: Some(address),
-                identity: PeerIdentity::UNKNOWN,
+                identity: PeerIdentity {
+                    fingerprint: resolve.fingerprint,
+                    name: "",
+                },
             },
             turn,
         );
@@ -320,6 +352,7 @@ impl Gateway {
                         path: String::from_utf8_lossy(leg.path).into_owned(),
                         resource: (!leg.resource.is_empty())
                             .then(|| String::from_utf8_lossy(leg.resource).into_owned()),
+                        fingerprint: leg.fingerprint.map(|hash| written_fingerprint(&hash)),
                     });
                     self.media_made(id, session, own, turn);
                 }
@@ -371,7 +404,7 @@ impl Gateway {
         turn: &mut Turn<'_>,
     ) {
         let numbers = [self.random.number() >> 2, self.random.number() >> 2];
-        let transports = self.settings.transports;
+        let transports = self.transports();
         let Some(bridge) = self.bridges.get_mut(&id) else {
             return;
         };
@@ -550,7 +583,34 @@ fn local_leg(own: &OwnEnd, transport: Transport, setup: Setup) -> LocalLeg<'_> {
         path: &own.path,
         resource: own.resource.as_deref(),
         setup,
-        fingerprint: None,
+        // Browsers judge the certificate by its authority.
+        fingerprint: match transport {
+            Transport::Tls => own.fingerprint.as_deref(),
+            Transport::Ws | Transport::Wss | Transport::Tcp => None,
+        },
+    }
+}
+
+/// A SHA-256 hash as `a=fingerprint` has it. RFC 8122, 5.
+fn written_fingerprint(hash: &[u8; 32]) -> String {
+    let octets: Vec<String> = hash.iter().map(|octet| format!("{octet:02X}")).collect();
+    format!("SHA-256 {}", octets.join(":"))
+}
+
+/// The hash in a peer's `a=fingerprint`; `None` if it is of a kind that we do not take.
+fn read_fingerprint(text: &str) -> Option<Fingerprint> {
+    let (kind, hash) = text.split_once(' ')?;
+    let octet = |pair: &str| match pair.len() {
+        2 => u8::from_str_radix(pair, 16).ok(),
+        _ => None,
+    };
+    let octets: Vec<u8> = hash.trim().split(':').map(octet).collect::<Option<_>>()?;
+    if kind.eq_ignore_ascii_case("sha-256") {
+        Some(Fingerprint::Sha256(octets.try_into().ok()?))
+    } else if kind.eq_ignore_ascii_case("sha-1") {
+        Some(Fingerprint::Sha1(octets.try_into().ok()?))
+    } else {
+        None
     }
 }
 
@@ -583,5 +643,28 @@ fn leg_lost(cause: Cause) -> Why {
         Cause::NoMemory => Why::failed(503, "The media relay is short of memory"),
         Cause::OtherLeg | Cause::Deleted => Why::failed(503, "The media session ended"),
         Cause::Stopping => Why::failed(503, "The media relay is stopping"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_written_and_read_as_rfc_8122_has_them() {
+        let text = written_fingerprint(&[0xab; 32]);
+        assert!(text.starts_with("SHA-256 AB:AB:"));
+        assert_eq!(
+            read_fingerprint(&text),
+            Some(Fingerprint::Sha256([0xab; 32]))
+        );
+        let lower = format!("sha-1 {}", ["0f"; 20].join(":"));
+        assert_eq!(
+            read_fingerprint(&lower),
+            Some(Fingerprint::Sha1([0x0f; 20]))
+        );
+        for wrong in ["", "SHA-256", "SHA-256 AB", "MD5 AB", "SHA-1 +1:02"] {
+            assert_eq!(read_fingerprint(wrong), None, "{wrong}");
+        }
     }
 }

@@ -58,8 +58,21 @@ pub struct Settings {
     pub subsessions_per_session: usize,
     /// Bounds and spans of sockets and sessions.
     pub browsers: jsonrtc::Limits,
-    /// How MSRP travels toward browsers (leg A) and toward handsets (leg B).
-    pub transports: [link::Transport; 2],
+    /// What the relay is asked for toward browsers (leg A) and toward handsets (leg B).
+    pub legs: [LegConfig; 2],
+}
+
+/// One side of the sessions that the relay is asked for.
+#[derive(Clone, Debug)]
+pub struct LegConfig {
+    /// How MSRP travels on it; a session description that says otherwise is refused.
+    pub transport: link::Transport,
+    /// The relay's realm that it lives in; empty: the default one.
+    pub realm: String,
+    /// How long a lost browser may take to come back.
+    pub grace_ms: u32,
+    /// What a TLS peer must prove.
+    pub proof: link::PeerProof,
 }
 
 /// What browsers of one application may do.

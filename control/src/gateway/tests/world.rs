@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use link::{Cause, Command, CreatedLeg, Event, Leg, SessionCounts, SessionId, Transport};
+use link::Transport;
+use link::{Cause, Command, CreatedLeg, Event, Leg, PeerProof, SessionCounts, SessionId};
 use serde_json::{Value, json};
 
-use super::super::{Action, Application, Gateway, Net, Settings, Turn, load_scripts};
+use super::super::{Action, Application, Gateway, LegConfig, Net, Settings, Turn, load_scripts};
 use crate::jsonrtc::{Frame, Kind, Limits, Members, SocketId};
 use crate::limits::Millis;
 use crate::metrics::Gauge;
@@ -134,7 +135,12 @@ impl World {
                 sessions: 100,
                 sessions_per_user: 5,
             },
-            transports: [Transport::Ws, Transport::Tcp],
+            legs: [Transport::Ws, Transport::Tcp].map(|transport| LegConfig {
+                transport,
+                realm: "abroad".into(),
+                grace_ms: 5_000,
+                proof: PeerProof::WhenTold,
+            }),
         };
         let mut world = World {
             gateway: Gateway::new(settings, Arc::new(scripts), Random::counting(1)),
@@ -404,6 +410,8 @@ fn message(
 fn told(command: &Command<'_>) -> Told {
     match *command {
         Command::Create { session, legs } => {
+            assert!(legs.iter().all(|spec| spec.realm == "abroad"));
+            assert!(legs.iter().all(|spec| spec.policy.grace_ms == 5_000));
             let made = legs.map(|spec| (spec.transport, spec.bind_ms));
             assert_eq!(made, [(Transport::Ws, 180_000), (Transport::Tcp, 180_000)]);
             Told::Create(session)
