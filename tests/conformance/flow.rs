@@ -192,3 +192,53 @@ fn i3_pongs_do_not_keep_a_chunk_open_that_stands_still() {
     }
     assert_eq!(bed.hears(b), message.flagged('#').to(B));
 }
+
+#[test]
+fn i9_one_of_a_thousand_that_stalls_is_felt_by_nobody_and_fails_alone() {
+    let mut bed = Bed::with(|settings| {
+        settings.sessions = 1000;
+        settings.connections = 4096;
+    });
+    let sessions: Vec<Session> = (0..1000).map(|_| bed.session(Tcp, Tcp)).collect();
+    let peers: Vec<(Peer, Peer)> = sessions.iter().map(|one| bed.both_come(*one)).collect();
+    let hello = Message::send("t4Kz81Qm", "hello");
+    // Turns that a message and its response take.
+    let turns_of = |bed: &mut Bed, (a, b): (Peer, Peer)| {
+        let before = bed.counter(Counter::Turns);
+        bed.says(a, &hello.by(A));
+        assert_eq!(bed.hears(b), hello.to(B));
+        bed.says(b, &hello.answer("200 OK").by(B));
+        assert_eq!(bed.hears(a), hello.answer("200 OK").to(A));
+        bed.counter(Counter::Turns) - before
+    };
+    let alone = turns_of(&mut bed, peers[1]);
+
+    let (a, b) = peers[0];
+    bed.stalls(b, true);
+    let long = Message::send("long1234", &"x".repeat(2_000_000));
+    bed.says(a, &long.by(A));
+    for others in peers[1..].iter().step_by(37) {
+        assert_eq!(
+            turns_of(&mut bed, *others),
+            alone,
+            "nobody waits a turn more"
+        );
+    }
+    let held = bed.counter(Counter::HeldBytes);
+    assert!(held <= 2 * (256 << 10), "{held} octets are held for it");
+    assert_eq!(bed.counter(Counter::Paused), 1);
+
+    bed.waits(31_000);
+    let stalled = [Told::Down(B, Cause::Stalled), Told::Closed(Cause::Stalled)];
+    for (number, session) in sessions.iter().enumerate() {
+        let told = bed.told(*session);
+        assert_eq!(
+            told[..],
+            stalled[..if number == 0 { 2 } else { 0 }],
+            "{number}"
+        );
+    }
+    assert_eq!(bed.hears(a), long.answer("408 Request Timeout").to(A));
+    assert_eq!(bed.counter(Counter::BuffersHeld), 0);
+    assert_eq!(turns_of(&mut bed, peers[999]), alone);
+}
