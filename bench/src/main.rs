@@ -8,6 +8,7 @@ mod load;
 mod machine;
 mod modes;
 mod msrp;
+mod report;
 mod scenario;
 mod signal;
 
@@ -45,6 +46,8 @@ enum Job {
     Compare(compare::Arguments),
     /// Run scenarios, and judge them by what their files demand.
     Run(scenario::Arguments),
+    /// Make a page with plots of what was measured.
+    Report(report::Arguments),
     /// Forward octets: the floor that relays are compared with.
     ByteRelay(byte_relay::Arguments),
     /// Become a program that ends with the one that started it.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Job::Signal(arguments) => signal::main(&arguments),
         Job::Compare(arguments) => compare::main(arguments),
         Job::Run(arguments) => scenario::main(&arguments, &Program::command()),
+        Job::Report(arguments) => report::main(&arguments),
         Job::ByteRelay(arguments) => byte_relay::main(&arguments),
         Job::Child(arguments) => child::main(&arguments),
     }

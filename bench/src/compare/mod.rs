@@ -17,9 +17,10 @@ mod turns;
 
 use std::process::ExitCode;
 
-pub use settings::Arguments;
 use settings::Settings;
-use table::Comparison;
+pub use settings::{Arguments, Case, Relay};
+pub use table::{Comparison, Row};
+pub use turns::Turn;
 use turns::Turns;
 
 use crate::machine::{Machine, Watch};
@@ -49,7 +50,7 @@ fn compare(settings: &Settings, cores: usize) -> Result<Comparison, String> {
     let comparison = Comparison::new(settings, machine, turns.absent(), done);
     println!("{comparison}");
     if let Some(path) = &settings.json {
-        let json = serde_json::to_string_pretty(&comparison).map_err(|error| error.to_string())?;
+        let json = serde_json::to_string(&comparison).map_err(|error| error.to_string())?;
         let written = std::fs::write(path, json + "\n");
         written.map_err(|error| format!("can't write {}: {error}", path.display()))?;
     }

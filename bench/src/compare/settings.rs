@@ -167,6 +167,21 @@ impl Case {
         format!("{way}, {size} octets, {sessions} sessions, {in_flight} in flight each")
     }
 
+    /// What it is, as short as can be understood.
+    pub fn in_short(self) -> String {
+        let Case {
+            size,
+            sessions,
+            in_flight,
+            ..
+        } = self;
+        let way = match self.is_secure() {
+            true => "WSS→TCP",
+            false => "TCP→TCP",
+        };
+        format!("{way} {size} B, {sessions} × {in_flight}")
+    }
+
     /// Whether it is the browser's way.
     pub fn is_secure(self) -> bool {
         self.legs == WSS_TCP

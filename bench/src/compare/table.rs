@@ -162,14 +162,14 @@ impl Row {
             let turns = turns.iter();
             turns.filter(move |turn| turn.load == load && turn.relay == relay)
         };
-        let reports: Vec<&Report> = of(relay).filter_map(report).collect();
+        let reports: Vec<&Report> = of(relay).filter_map(Turn::report).collect();
         let failure = of(relay).rev().find_map(|turn| match &turn.outcome {
             Outcome::Failure(why) => Some(why.clone()),
             Outcome::Report(_) => None,
         });
         let ratios = of(relay).filter_map(|turn| {
             let floor = of(Relay::Bytes).find(|floor| floor.round == turn.round)?;
-            let (own, floor) = (report(turn)?, report(floor)?);
+            let (own, floor) = (turn.report()?, floor.report()?);
             Some(own.relay_cpu_us_per_message / floor.relay_cpu_us_per_message)
         });
         Row {
@@ -222,13 +222,6 @@ impl Figures {
             others_load: middle(&others)?,
             generator_work: middle(&|report| report.generator_work)?,
         })
-    }
-}
-
-fn report(turn: &Turn) -> Option<&Report> {
-    match &turn.outcome {
-        Outcome::Report(report) => Some(report),
-        Outcome::Failure(_) => None,
     }
 }
 

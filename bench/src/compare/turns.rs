@@ -23,6 +23,16 @@ pub struct Turn {
     pub outcome: Outcome,
 }
 
+impl Turn {
+    /// What was measured, if anything was.
+    pub fn report(&self) -> Option<&Report> {
+        match &self.outcome {
+            Outcome::Report(report) => Some(report),
+            Outcome::Failure(_) => None,
+        }
+    }
+}
+
 /// How a turn ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

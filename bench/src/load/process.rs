@@ -13,6 +13,7 @@ use link::Transport;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::offer::Load;
+use crate::child;
 
 /// How long the relay may take to be ready.
 const READY: Duration = Duration::from_secs(15);
@@ -60,7 +61,11 @@ impl Relaying {
         fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let socket = folder.join("relay.sock");
         let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
-        let mut command = Command::new(program);
+        // The program of a test is none that could become another.
+        let mut command = match cfg!(test) {
+            true => Command::new(program),
+            false => child::command(program, None)?,
+        };
         if let Some(pools) = pools(load) {
             let settings = folder.join("relay.toml");
             let written = fs::write(&settings, pools);

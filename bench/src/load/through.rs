@@ -7,7 +7,7 @@
 //! A relay by RFC 4976 takes connections of both legs. A message names the relay and then the other
 //! leg, whose URI holds the address that its connection comes from: by that the relay finds it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 
 use link::Transport;
@@ -91,7 +91,8 @@ pub fn plan_by_paths(
     let leg = |leg: usize| LegPlan {
         transport: transports[leg],
         address: fronts[leg],
-        source: None,
+        // Two connections to different addresses may come from the same port of one address.
+        source: (leg == 1).then_some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2))),
         resource: "/".to_owned(),
         to_path: format!("{} {}", relay(leg), uri(1 - leg)),
         relay_uri: format!("{} {}", relay(1 - leg), uri(1 - leg)),
@@ -132,5 +133,9 @@ mod tests {
         );
         assert!(b.relay_uri.ends_with(&a.own_uri));
         assert_eq!((a.address, b.address), (address(1), address(2)));
+        assert_ne!(
+            a.source, b.source,
+            "a port may be in use twice, an address is not"
+        );
     }
 }

@@ -33,6 +33,8 @@ pub struct Step {
     pub mode: String,
     /// Its options, as on the command line.
     pub options: Vec<String>,
+    /// Whether it can be told to be quiet.
+    pub has_quiet: bool,
     /// What must hold of its result.
     pub demands: Vec<Demand>,
 }
@@ -135,17 +137,25 @@ fn step(
         name,
         mode,
         options,
+        has_quiet: has(command, "quiet"),
         demands,
     })
 }
 
 /// What can be measured: what writes its result as JSON, but for scenarios themselves.
 fn modes(program: &clap::Command) -> Vec<&clap::Command> {
-    let writes = |command: &&clap::Command| {
-        let is_json = |argument: &clap::Arg| argument.get_long() == Some("json");
-        command.get_name() != "run" && command.get_arguments().any(is_json)
-    };
-    program.get_subcommands().filter(writes).collect()
+    let modes = program.get_subcommands().filter(|command| {
+        let is_file = |argument: &clap::Arg| {
+            argument.get_long() == Some("json") && argument.get_action().takes_values()
+        };
+        command.get_name() != "run" && command.get_arguments().any(is_file)
+    });
+    modes.collect()
+}
+
+fn has(command: &clap::Command, option: &str) -> bool {
+    let mut all = command.get_arguments();
+    all.any(|argument| argument.get_long() == Some(option))
 }
 
 /// Options of a mode; each is tried alone, so that a wrong one is known, then all together.
@@ -382,6 +392,29 @@ faults_total = { max = 0 }
                 .unwrap_err()
                 .contains("[[step]] is missing")
         );
+    }
+
+    #[test]
+    fn every_scenario_that_ships_can_be_read() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+        let files = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut modes = Vec::new();
+        for file in files {
+            let scenario = read(&std::fs::read_to_string(&file).unwrap());
+            let scenario = scenario.unwrap_or_else(|why| panic!("{}:{why}", file.display()));
+            modes.extend(scenario.steps.into_iter().map(|step| step.mode));
+        }
+        let program = crate::Program::command();
+        let lacks = |mode: &&&clap::Command| !modes.iter().any(|name| name == mode.get_name());
+        let all = super::modes(&program);
+        let lacking: Vec<&str> = all
+            .iter()
+            .filter(lacks)
+            .map(|mode| mode.get_name())
+            .collect();
+        assert!(lacking.is_empty(), "no scenario of {lacking:?}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn run_step(step: &Step, earlier: &[StepOutcome], is_told: bool) -> Result<StepO
     let mut command = child::command(program, None).map_err(|why| format!("step: {why}"))?;
     command.arg(&step.mode).args(&step.options);
     command.args(["--json", &path]);
-    if !is_told {
+    if !is_told && step.has_quiet {
         command.arg("--quiet");
     }
     command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -135,6 +135,7 @@ mod tests {
             name: "later".to_owned(),
             mode: "media".to_owned(),
             options: Vec::new(),
+            has_quiet: true,
             demands: vec![
                 demand("faults", 0.0, None),
                 demand("p99", 1.1, Some("alone")),
