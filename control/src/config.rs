@@ -467,12 +467,12 @@ mod tests {
 
     #[test]
     fn legs_have_a_transport_a_realm_and_a_grace() {
-        let legs = "[legs.browser]\ntransport = \"wss\"\ngrace_s = 0\n\
+        let legs = "[legs.browser]\ntransport = \"wss\"\ngrace_s = 5\n\
              [legs.handset]\ntransport = \"tls\"\nrealm = \"rcs\"\nproof = true\n";
         let legs = Config::read(&format!("{SMALLEST}{legs}")).unwrap().legs;
         assert_eq!(
             (legs.browser.transport, legs.browser.grace_s),
-            (Carrier::Wss, 0)
+            (Carrier::Wss, 5)
         );
         assert_eq!(
             (legs.handset.realm.as_str(), legs.handset.proof),

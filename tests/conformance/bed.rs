@@ -41,6 +41,7 @@ pub enum Told {
     Down(Leg, Cause),
     Detached(Leg, Cause),
     Rebound,
+    Listed,
     Closed(Cause),
 }
 
@@ -72,6 +73,8 @@ pub struct Bed {
     peers: Vec<OfPeer>,
     /// Token and outcome of the last reading of certificates.
     pub reloaded: Option<(u64, bool)>,
+    /// Tokens of lists that were told to their end.
+    pub lists_ended: Vec<u64>,
 }
 
 /// A session of these transports with both peers connected and nothing more to be heard.
@@ -131,6 +134,7 @@ impl Bed {
             sessions: Vec::new(),
             peers: Vec::new(),
             reloaded: None,
+            lists_ended: Vec::new(),
         }
     }
 
@@ -240,6 +244,14 @@ impl Bed {
     pub fn command_of(&mut self, session: Session, make: impl Fn(SessionId) -> Command<'static>) {
         let command = make(self.sessions[session.0].id);
         self.command(&command);
+        self.settle();
+    }
+
+    /// Asks for all sessions, several times before anything is answered.
+    pub fn asks_for_lists(&mut self, tokens: &[u64]) {
+        for &token in tokens {
+            self.shard.command(&Command::List { token }, self.now);
+        }
         self.settle();
     }
 
@@ -623,7 +635,12 @@ impl Bed {
                     of_session.resource[leg.index()] = text(side.resource);
                     (session, Told::Rebound)
                 }
-                Event::Listed { .. } | Event::ListEnd { .. } => unreachable!("nobody asked"),
+                Event::Listed { session, .. } => (session, Told::Listed),
+                Event::ListEnd { token } => {
+                    self.lists_ended.push(token);
+                    self.shard.told(handed);
+                    continue;
+                }
             };
             self.sessions[id.0 as usize].told.push(told);
             self.shard.told(handed);

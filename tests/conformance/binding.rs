@@ -312,6 +312,16 @@ fn l18_the_relay_opens_no_websocket() {
 }
 
 #[test]
+fn p10_each_list_is_told_to_its_end_however_close_together_they_are_asked_for() {
+    let mut bed = Bed::new();
+    let session = bed.create(Ws, Tcp, LEG_MS);
+    bed.told(session);
+    bed.asks_for_lists(&[7, 8, 9]);
+    assert_eq!(bed.told(session), [Told::Listed; 3]);
+    assert_eq!(bed.lists_ended, [7, 8, 9]);
+}
+
+#[test]
 fn p10_creating_is_answered_once_per_asking_and_done_once() {
     let mut bed = Bed::new();
     let session = bed.create(Ws, Tcp, LEG_MS);

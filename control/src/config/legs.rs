@@ -25,8 +25,9 @@ pub struct LegFile {
     /// `realm`: the relay's realm that these legs live in. Default: the relay's default realm.
     #[serde(default)]
     pub realm: String,
-    /// `grace_s`: a browser that is lost may come back for so many seconds; 0: never. Default 30.
-    #[serde(default = "grace")]
+    /// `grace_s`: the relay keeps the leg of a browser that is lost for so many seconds. Default 0:
+    /// browsers are not yet told of the new way in by which they could come back.
+    #[serde(default)]
     pub grace_s: u32,
     /// `proof`: whether a TLS peer whose description has no fingerprint must show a certificate for its
     /// host from an authority that the relay trusts. Default false.
@@ -34,16 +35,12 @@ pub struct LegFile {
     pub proof: bool,
 }
 
-fn grace() -> u32 {
-    30
-}
-
 impl LegFile {
     fn of(transport: Carrier) -> LegFile {
         LegFile {
             transport,
             realm: String::new(),
-            grace_s: grace(),
+            grace_s: 0,
             proof: false,
         }
     }

@@ -30,6 +30,8 @@ pub(super) struct Reports {
     /// The token of the last `Reload`, and whether all certificates could be read.
     reloaded: Option<(u64, bool)>,
     listing: Option<Listing>,
+    /// Tokens of `List`s that wait for the one that is being answered.
+    lists: VecDeque<u64>,
 }
 
 /// How far the answer to a `List` has come.
@@ -72,12 +74,13 @@ impl Reports {
             refused: VecDeque::with_capacity(COMMANDS_PER_TURN),
             reloaded: None,
             listing: None,
+            lists: VecDeque::with_capacity(COMMANDS_PER_TURN),
         }
     }
 
     /// Whether one more command can be answered.
     pub(super) fn has_room(&self) -> bool {
-        self.refused.len() < COMMANDS_PER_TURN
+        self.refused.len() < COMMANDS_PER_TURN && self.lists.len() < COMMANDS_PER_TURN
     }
 
     pub(super) fn created(&mut self, session: u32) {
@@ -114,6 +117,9 @@ impl Reports {
     }
 
     pub(super) fn list(&mut self, token: u64) {
+        if self.listing.is_some() {
+            return self.lists.push_back(token);
+        }
         self.listing = Some(Listing { token, next: 0 });
     }
 
@@ -125,6 +131,7 @@ impl Reports {
         self.refused.clear();
         self.reloaded = None;
         self.listing = None;
+        self.lists.clear();
     }
 
     fn report(&mut self, session: u32) -> &mut Report {
@@ -181,7 +188,10 @@ impl<R: Ring> Shard<R> {
                     listing.next = slot + 1;
                 }
             }
-            Told::ListEnd => self.reports.listing = None,
+            Told::ListEnd => {
+                let next = self.reports.lists.pop_front();
+                self.reports.listing = next.map(|token| Listing { token, next: 0 });
+            }
         }
     }
 
