@@ -100,6 +100,9 @@ pub struct Pools {
     pub pending: u32,
     /// TLS handshakes that may be half done; who connects beyond them is turned away.
     pub half_open: u32,
+    /// Those among them that may be of one source: an IPv4 address, or an IPv6 network of 64 bits. Browsers
+    /// behind one NAT are one source.
+    pub half_open_per_source: u32,
     /// TLS handshakes that are begun in a second; more wait. Each takes the time of some hundred
     /// messages, so this bounds what a flood of them can take from those who talk.
     pub handshakes_per_second: u32,
@@ -118,7 +121,8 @@ impl Default for Pools {
             connections: 16384,
             sessions: 8192,
             pending: 16384,
-            half_open: 256,
+            half_open: 1024,
+            half_open_per_source: 512,
             handshakes_per_second: 250,
             flow_bytes: 256 << 10,
             max_message: 64 << 20,
@@ -231,6 +235,7 @@ impl Config {
                 sessions: pools.sessions,
                 pending: pools.pending,
                 half_open: pools.half_open,
+                half_open_per_source: pools.half_open_per_source,
                 handshakes_per_second: pools.handshakes_per_second,
                 flow_bytes: pools.flow_bytes,
                 message_bytes_max: pools.max_message,
@@ -366,6 +371,12 @@ fn check_pools(pools: &Pools) -> Result<(), Mistake> {
         return wrong(format!(
             "pools.half_open is {}, and must be 1 to 65536",
             pools.half_open
+        ));
+    }
+    if pools.half_open_per_source == 0 || pools.half_open_per_source > pools.half_open {
+        return wrong(format!(
+            "pools.half_open_per_source is {}, and must be 1 to half_open, which is {}",
+            pools.half_open_per_source, pools.half_open
         ));
     }
     if pools.handshakes_per_second == 0 || pools.handshakes_per_second > 100_000 {

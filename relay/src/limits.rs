@@ -66,9 +66,6 @@ pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 2 << 20;
 /// Steps of handshakes that are taken in one turn: those who talk wait for no more than these.
 pub const HANDSHAKE_STEPS_PER_TURN: u32 = 2;
 
-/// Of all handshakes that may be half done, one source may have one part in so many.
-pub const HALF_OPEN_SHARE_OF_SOURCE: u32 = 4;
-
 /// A handshake with whoever connects to us must be done by then.
 pub const HANDSHAKE_FOR: Duration = Duration::from_secs(10);
 

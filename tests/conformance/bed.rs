@@ -119,6 +119,7 @@ impl Bed {
             message_bytes_max: 1 << 20,
             reload: None,
             half_open: 32,
+            half_open_per_source: 32,
             handshakes_per_second: 1000,
             identity: None,
         };

@@ -100,6 +100,7 @@ impl World {
             message_bytes_max: 64 << 20,
             reload: None,
             half_open: 128,
+            half_open_per_source: 128,
             handshakes_per_second: 1000,
             identity: plan.secure.then(tls::identity),
         };

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::limits::{HALF_OPEN_SHARE_OF_SOURCE, HANDSHAKE_STEPS_PER_TURN};
+use crate::limits::HANDSHAKE_STEPS_PER_TURN;
 
 /// Thousandths of a handshake.
 const WHOLE: u64 = 1000;
@@ -18,6 +18,7 @@ pub struct Handshakes {
     /// Accepted connections and where they came from.
     half_open: Vec<(u32, Option<IpAddr>)>,
     half_open_max: u32,
+    per_source_max: u32,
     /// Those that have begun and have a step to take, in the order in which they came.
     going_on: VecDeque<u32>,
     /// Those that have not begun, likewise. What was begun goes first.
@@ -32,11 +33,12 @@ pub struct Handshakes {
 }
 
 impl Handshakes {
-    /// None; so many may be half done, and so many begun per second.
-    pub fn new(half_open_max: u32, per_second: u32) -> Handshakes {
+    /// None; so many may be half done, so many of them of one source, and so many begun per second.
+    pub fn new(half_open_max: u32, per_source_max: u32, per_second: u32) -> Handshakes {
         Handshakes {
             half_open: Vec::with_capacity(half_open_max as usize),
             half_open_max,
+            per_source_max,
             going_on: VecDeque::with_capacity(half_open_max as usize),
             beginning: VecDeque::with_capacity(half_open_max as usize),
             called: None,
@@ -60,8 +62,9 @@ impl Handshakes {
     pub fn admit(&mut self, slot: u32, source: Option<IpAddr>) -> bool {
         let source = source.map(neighbourhood);
         let kin = self.half_open.iter().filter(|(_, from)| *from == source);
-        let kin_max = (self.half_open_max / HALF_OPEN_SHARE_OF_SOURCE).max(1);
-        if self.half_open.len() as u32 >= self.half_open_max || kin.count() as u32 >= kin_max {
+        if self.half_open.len() as u32 >= self.half_open_max
+            || kin.count() as u32 >= self.per_source_max
+        {
             return false;
         }
         self.half_open.push((slot, source));
@@ -73,6 +76,11 @@ impl Handshakes {
         if let Some(place) = self.half_open.iter().position(|(known, _)| *known == slot) {
             self.half_open.swap_remove(place);
         }
+        self.leave_line(slot);
+    }
+
+    /// The connection waits no more.
+    pub fn leave_line(&mut self, slot: u32) {
         self.going_on.retain(|waiting| *waiting != slot);
         self.beginning.retain(|waiting| *waiting != slot);
     }
@@ -151,7 +159,7 @@ mod tests {
 
     #[test]
     fn steps_are_taken_in_the_order_in_which_they_were_asked_for() {
-        let mut handshakes = Handshakes::new(64, 1000);
+        let mut handshakes = Handshakes::new(64, 16, 1000);
         handshakes.turn(1);
         for slot in 0..HANDSHAKE_STEPS_PER_TURN {
             assert!(handshakes.may_step(slot, true));
@@ -173,7 +181,7 @@ mod tests {
 
     #[test]
     fn so_many_are_begun_in_a_second_and_what_was_begun_is_finished() {
-        let mut handshakes = Handshakes::new(1 << 20, 10);
+        let mut handshakes = Handshakes::new(1 << 20, 64, 10);
         let mut begun = 0;
         for now in 0..3000 {
             handshakes.turn(now);
@@ -196,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_has_begun_does_not_wait_for_what_may_not_begin() {
-        let mut handshakes = Handshakes::new(64, 1);
+        let mut handshakes = Handshakes::new(64, 16, 1);
         handshakes.turn(0);
         assert!(handshakes.may_step(1, true));
         assert!(!handshakes.may_step(2, true), "one a second");
@@ -208,8 +216,8 @@ mod tests {
 
     #[test]
     fn no_source_may_have_more_than_its_share_half_done() {
-        let mut handshakes = Handshakes::new(16, 1000);
-        let share = 16 / HALF_OPEN_SHARE_OF_SOURCE;
+        let mut handshakes = Handshakes::new(16, 4, 1000);
+        let share = 4;
         for slot in 0..share {
             assert!(handshakes.admit(slot, source(1)));
         }

@@ -80,6 +80,8 @@ pub struct Settings {
     pub message_bytes_max: u64,
     /// TLS handshakes of accepted connections that may be half done.
     pub half_open: u32,
+    /// Those among them that may be of one source.
+    pub half_open_per_source: u32,
     /// TLS handshakes with accepted connections that are begun in a second.
     pub handshakes_per_second: u32,
     /// Who it is to TLS peers. `None`: it has no certificate, and serves neither WSS nor TLS.
@@ -191,7 +193,11 @@ impl<R: Ring> Shard<R> {
             starved: VecDeque::with_capacity(connections as usize),
             unsealed: Vec::with_capacity(connections as usize),
             reloading: None,
-            handshakes: Handshakes::new(settings.half_open, settings.handshakes_per_second),
+            handshakes: Handshakes::new(
+                settings.half_open,
+                settings.half_open_per_source,
+                settings.handshakes_per_second,
+            ),
             tls_out: Box::new([0; tls::OUT_BYTES_MAX]),
             scratch: Box::new([0; PREFIX_BYTES_MAX]),
             random,

@@ -8,7 +8,7 @@
 use link::{Cause, Counter, Leg};
 
 use super::Shard;
-use super::connections::{Carry, Connection, Stage};
+use super::connections::{Carry, Stage};
 use super::listeners::Kind;
 use super::receive::Progress;
 use crate::buffers::{Queue, Span};
@@ -33,6 +33,8 @@ pub struct Secured {
     has_to_say: bool,
     /// The beginning of a record, or of a handshake message in several.
     pub carry: Option<Carry>,
+    /// Octets of the carry that are done with.
+    carry_used: u32,
     /// Octets wanted before the carry is looked at again.
     wanted: u32,
     /// Octets of a record that are being read. A holder of their slot.
@@ -63,6 +65,7 @@ impl Secured {
             begun: false,
             has_to_say: is_ours,
             carry: None,
+            carry_used: 0,
             wanted: 0,
             window: None,
             last: None,
@@ -170,7 +173,7 @@ impl<R: Ring> Shard<R> {
             if is_handshake && region.bytes > 0 {
                 // What is said in answer belongs to the same step.
                 if !self.handshakes.may_step(slot, !secured.begun && !is_ours) {
-                    return Err(Progress::Held);
+                    return Err(self.wait_to_step(slot, region));
                 }
                 secured.begun = true;
             }
@@ -276,7 +279,12 @@ impl<R: Ring> Shard<R> {
                 return input.or(has_to_say.then_some(nothing));
             };
             if secured.wanted == 0 {
-                return Some(carry.span());
+                let whole = carry.span();
+                return Some(Span {
+                    start: whole.start + secured.carry_used,
+                    bytes: whole.bytes - secured.carry_used,
+                    ..whole
+                });
             }
             let from = input?;
             let bytes = from.bytes.min(secured.wanted);
@@ -287,17 +295,40 @@ impl<R: Ring> Shard<R> {
         }
     }
 
+    /// Others step first: what has come waits in a block, not in a buffer that those who talk need.
+    fn wait_to_step(&mut self, slot: u32, region: Span) -> Progress {
+        if let Err(progress) = self.keep(slot, region, 0) {
+            self.handshakes.leave_line(slot);
+            return progress;
+        }
+        self.connections[slot].full = true;
+        self.stop_receiving(slot);
+        Progress::Held
+    }
+
     /// A record is not whole: what there is of it waits in a block.
     fn keep(&mut self, slot: u32, region: Span, wanted: u32) -> Result<(), Progress> {
-        let has_carry = |connection: &Connection| {
-            (connection.secured.as_ref()).is_some_and(|secured| secured.carry.is_some())
+        if region.bytes == 0 {
+            return Ok(());
+        }
+        if region.bytes + wanted > DATA_BYTES as u32 {
+            // A message of the handshake that is longer than any honest one.
+            self.metrics.add(Counter::HandshakesFailed, 1);
+            self.ended(slot, Cause::TooLarge);
+            return Err(Progress::Gone);
+        }
+        let Some(secured) = &self.connections[slot].secured else {
+            return Ok(());
         };
-        if region.bytes > 0 && !has_carry(&self.connections[slot]) {
+        let former = secured.carry;
+        // What was read of a carry may still be on its way: its rest goes to a block of its own.
+        if former.is_none() || secured.carry_used > 0 {
             let Some(block) = self.block_for_carry(slot) else {
                 if self.connections[slot].owner.is_some() {
                     return Err(Progress::Park);
                 }
                 // Strangers do not wait for room: they would fill it with waiting.
+                self.metrics.add(Counter::HandshakesRefused, 1);
                 self.close(slot);
                 return Err(Progress::Gone);
             };
@@ -310,18 +341,14 @@ impl<R: Ring> Shard<R> {
             self.connections[slot].went_on_at = self.now;
             if let Some(secured) = &mut self.connections[slot].secured {
                 secured.carry = Some(carry);
+                secured.carry_used = 0;
             }
-            self.used_input(slot, region.bytes);
+            match former {
+                Some(former) => self.release(former.slot),
+                None => self.used_input(slot, region.bytes),
+            }
         }
-        if region.bytes + wanted > DATA_BYTES as u32 {
-            // A message of the handshake that is longer than any honest one.
-            self.metrics.add(Counter::HandshakesFailed, 1);
-            self.ended(slot, Cause::TooLarge);
-            return Err(Progress::Gone);
-        }
-        if let Some(secured) = &mut self.connections[slot].secured
-            && region.bytes > 0
-        {
+        if let Some(secured) = &mut self.connections[slot].secured {
             secured.wanted = wanted;
         }
         Ok(())
@@ -332,20 +359,16 @@ impl<R: Ring> Shard<R> {
         let Some(secured) = &mut self.connections[slot].secured else {
             return;
         };
-        let Some(carry) = &mut secured.carry else {
+        let Some(carry) = &secured.carry else {
             return self.used_input(slot, bytes);
         };
-        let rest = carry.bytes - bytes;
-        if rest > 0 {
-            // Within a handshake only: after it, a carry holds one record and no more.
-            let octets = self.memory.octets_mut(carry.span());
-            octets.copy_within(bytes as usize.., 0);
-            carry.bytes = rest;
-            return;
+        secured.carry_used += bytes;
+        if secured.carry_used == carry.bytes {
+            let block = carry.slot;
+            secured.carry = None;
+            secured.carry_used = 0;
+            self.release(block);
         }
-        let block = carry.slot;
-        secured.carry = None;
-        self.release(block);
     }
 
     /// So many octets of the first input are done with.

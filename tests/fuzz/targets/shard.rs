@@ -146,6 +146,7 @@ impl World<'_> {
             message_bytes_max: 16 << 10,
             reload: None,
             half_open: 32,
+            half_open_per_source: 32,
             handshakes_per_second: 1000,
             identity: None,
         };
