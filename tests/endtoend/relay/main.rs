@@ -2,6 +2,7 @@
 //! handset-side clients plainly from RFC 4975, and a control attached by the link.
 
 mod bell;
+mod churn;
 mod peers;
 mod realms;
 mod sandbox;
