@@ -20,8 +20,9 @@ const READY: Duration = Duration::from_secs(15);
 /// How long a forwarder may take to end when it is asked to.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Sessions that every relay has room for.
-const SESSIONS_FREE: u32 = 8000;
+/// Sessions that every relay has room for. Connections that are accepted may take three quarters of
+/// its pool.
+const SESSIONS_FREE: u32 = 6000;
 
 /// The pools of a relay that its defaults are too small for. All peers come from one address and at
 /// once, so it must not limit their handshakes.
@@ -31,7 +32,7 @@ fn pools(load: &Load) -> Option<String> {
         pools += "half_open = 8192\nhandshakes_per_second = 100000\n";
     }
     if load.sessions > SESSIONS_FREE {
-        let (sessions, connections) = (load.sessions + 64, 2 * load.sessions + 256);
+        let (sessions, connections) = (load.sessions + 64, 3 * load.sessions);
         pools += &format!("sessions = {sessions}\nconnections = {connections}\n");
     }
     (!pools.is_empty()).then(|| format!("[pools]\n{pools}"))
@@ -406,11 +407,11 @@ mod tests {
 
     #[test]
     fn a_relay_gets_larger_pools_only_where_it_needs_them() {
-        let mut load = Load::closed(300, 8000, 1, Legs::TCP_TCP);
+        let mut load = Load::closed(300, 6000, 1, Legs::TCP_TCP);
         assert_eq!(pools(&load), None);
         load.sessions = 9000;
         let text = pools(&load).unwrap();
-        assert_eq!(text, "[pools]\nsessions = 9064\nconnections = 18256\n");
+        assert_eq!(text, "[pools]\nsessions = 9064\nconnections = 27000\n");
         load.legs = "wss-tcp".parse().unwrap();
         assert!(pools(&load).unwrap().contains("handshakes_per_second"));
     }
