@@ -59,6 +59,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         tracing::warn!("{}", kept.0);
     }
 
+    end_on_panic();
     let (to_main, from_shards) = mpsc::channel();
     let mut inboxes = Vec::new();
     let shards = config.shards.len();
@@ -139,6 +140,22 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         }
         let _ = &socket_of_control;
     }
+}
+
+/// A thread that panics ends the process, before its memory is given back: the kernel may still write
+/// there. A relay without one of its shards would go on telling its control that all is well.
+fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("without a name").to_owned();
+        eprintln!(
+            "causeway-relay: thread {name} failed, and the relay ends with it: all its sessions are \
+             over. This is a mistake in the relay; please report the lines above."
+        );
+        std::process::exit(1);
+    }));
 }
 
 /// Reads certificates anew at SIGHUP and at control's wish, for connections to come.

@@ -135,3 +135,40 @@ fn where_there_is_no_room_for_a_name_its_path_is_not_taken_over_either() {
     bed.says(peer, &greeting.between("L(B)", &former));
     assert_eq!(bed.told(session), [Told::Up(B)], "the former path holds");
 }
+
+#[test]
+fn q2_who_waits_for_its_turn_to_shake_hands_holds_few_buffers() {
+    let mut bed = Bed::with(|settings| {
+        settings.identity = Some(tls::identity());
+        settings.handshakes_per_second = 1;
+    });
+    let session = bed.session(Wss, Tls);
+    bed.comes(session, A);
+    let config = tls::client_config(&TLS13, None);
+    let mut waiting: Vec<_> = (0..4)
+        .map(|_| {
+            let peer = bed.dials(session, B).expect("the leg waits");
+            let mut tls = TlsPeer::client(&config, "relay.invalid");
+            let hello = tls.takes_out();
+            for octets in hello.chunks(10) {
+                bed.sends_raw(peer, octets);
+                bed.settle();
+            }
+            (peer, tls)
+        })
+        .collect();
+    let held = bed.counter(Counter::BuffersHeld);
+    assert!(held <= 3 * 4, "{held} for four strangers");
+    bed.waits(5_000);
+    for (peer, mut tls) in waiting.drain(..) {
+        tls.hears(&bed.hears_octets(peer));
+        let done = bed.secures(peer, tls);
+        assert_eq!(done.failed, None);
+    }
+    assert_eq!(
+        bed.counter(Counter::Handshakes),
+        5,
+        "all come to their turn"
+    );
+    assert_eq!(bed.counter(Counter::BuffersHeld), 0);
+}

@@ -642,7 +642,7 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    fn release_all(&mut self, queue: &mut Queue) {
+    pub(super) fn release_all(&mut self, queue: &mut Queue) {
         while let Some(span) = self.pieces.pop(queue) {
             self.release(span.slot);
         }

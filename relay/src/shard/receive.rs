@@ -537,8 +537,8 @@ impl<R: Ring> Shard<R> {
     /// those that are bound.
     pub(super) fn block_for_carry(&mut self, slot: u32) -> Option<u32> {
         let share = match self.connections[slot].owner {
-            Some(_) => self.settings.blocks * 3 / 8,
-            None => self.settings.blocks * 5 / 8,
+            Some(_) => self.settings.blocks / 4,
+            None => self.settings.blocks / 2,
         };
         if self.pool.blocks_free() <= share {
             return None;

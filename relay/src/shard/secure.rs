@@ -496,7 +496,7 @@ impl<R: Ring> Shard<R> {
                 None => return,
             };
             let Ok(before) = before else {
-                return self.broken(slot, Cause::NoMemory);
+                return self.worn_out(slot);
             };
             self.send_record(slot, before);
             if !self.connections[slot].is_written() {
@@ -520,6 +520,17 @@ impl<R: Ring> Shard<R> {
             }
             self.queue_sealed(slot, span);
         }
+    }
+
+    /// The key of a TLS 1.2 connection has protected all it may: what waits stays unsaid, and the
+    /// peer is told in form that our direction ends.
+    fn worn_out(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot];
+        connection.out_open = false;
+        connection.said_goodbye = true;
+        let mut out = std::mem::replace(&mut connection.out, Queue::EMPTY);
+        self.release_all(&mut out);
+        self.ended(slot, Cause::Reset);
     }
 
     /// Copies so many octets of what waits to be sent to one place.

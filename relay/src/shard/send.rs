@@ -103,6 +103,9 @@ impl<R: Ring> Shard<R> {
         }
         self.seal(slot);
         let connection = &mut self.connections[slot];
+        if !connection.is_written() {
+            return;
+        }
         let mut spans = [Span {
             slot: 0,
             start: 0,

@@ -167,13 +167,14 @@ pub struct Identity {
     known: Arc<ClientConfig>,
     /// Toward endpoints that an authority vouches for; `None`: there is no such authority.
     vouched: Option<Arc<ClientConfig>>,
-    /// Asks the same authorities about endpoints that have connected to us.
-    clients: Option<Arc<dyn ClientCertVerifier>>,
+    /// Asks the same authorities about endpoints by certificates for servers, and for clients.
+    vouchers: Option<(Arc<dyn ServerCertVerifier>, Arc<dyn ClientCertVerifier>)>,
     sha256: [u8; 32],
 }
 
 impl Identity {
-    /// Makes one of certificates, of which the first is shown to who asks for no name; `roots` are
+    /// Makes one of certificates. The first is the one whose fingerprint is told, and all that MSRP
+    /// endpoints are ever shown; browsers are shown the one of the name they ask for. `roots` are
     /// the authorities we trust, PEM, and may be empty.
     ///
     /// # Errors
@@ -187,10 +188,14 @@ impl Identity {
             return wrong("there is no certificate");
         };
         let keys: Vec<_> = certificates.iter().map(|one| one.key.clone()).collect();
-        let resolver = Arc::new(ByName(keys));
+        let by_name: Arc<dyn ResolvesServerCert> = Arc::new(ByName(keys));
+        // The one whose fingerprint is told, or the endpoint would be right to leave.
+        let told = Arc::new(rustls::sign::SingleCertAndKey::from(first.key.clone()));
         let crypto = Arc::new(provider::default_provider());
         let any = Arc::new(Anyone(crypto.clone()));
-        let server = |verifier: Option<Arc<Anyone>>| -> Result<Arc<ServerConfig>, Mistake> {
+        let server = |shown: Arc<dyn ResolvesServerCert>,
+                      verifier: Option<Arc<Anyone>>|
+         -> Result<Arc<ServerConfig>, Mistake> {
             let builder = ServerConfig::builder_with_provider(crypto.clone())
                 .with_safe_default_protocol_versions()
                 .or_else(|error| wrong(error.to_string()))?;
@@ -198,7 +203,7 @@ impl Identity {
                 Some(verifier) => builder.with_client_cert_verifier(verifier),
                 None => builder.with_no_client_auth(),
             };
-            let mut config = builder.with_cert_resolver(resolver.clone());
+            let mut config = builder.with_cert_resolver(shown);
             config.enable_secret_extraction = true;
             config.send_tls13_tickets = TICKETS;
             config.ticketer = tickets.0.clone();
@@ -211,9 +216,7 @@ impl Identity {
                 .or_else(|error| wrong(error.to_string()))?
                 .dangerous()
                 .with_custom_certificate_verifier(verifier)
-                .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(
-                    first.key.clone(),
-                )));
+                .with_client_cert_resolver(told.clone());
             config.enable_secret_extraction = true;
             config.resumption = Resumption::disabled();
             Ok(Arc::new(config))
@@ -228,7 +231,7 @@ impl Identity {
         if trusted.is_empty() && !roots.is_empty() {
             return wrong("holds no certificate of an authority");
         }
-        let (vouched, clients) = if trusted.is_empty() {
+        let (vouched, vouchers) = if trusted.is_empty() {
             (None, None)
         } else {
             let roots = Arc::new(trusted);
@@ -237,17 +240,18 @@ impl Identity {
                 WebPkiServerVerifier::builder_with_provider(roots.clone(), crypto.clone());
             let clients = WebPkiClientVerifier::builder_with_provider(roots, crypto.clone());
             let servers = servers.build().map_err(unusable)?;
+            let clients = clients.build().map_err(unusable)?;
             (
-                Some(client(servers)?),
-                Some(clients.build().map_err(unusable)?),
+                Some(client(servers.clone())?),
+                Some((servers as _, clients)),
             )
         };
         Ok(Identity {
-            browsers: server(None)?,
-            endpoints: server(Some(any.clone()))?,
+            browsers: server(by_name, None)?,
+            endpoints: server(told.clone(), Some(any.clone()))?,
             known: client(any)?,
             vouched,
-            clients,
+            vouchers,
             sha256: first.sha256,
         })
     }
@@ -258,20 +262,22 @@ impl Identity {
     }
 
     /// Whether an endpoint that has connected to us has shown a certificate for `name` from an
-    /// authority that we trust.
+    /// authority that we trust. Whichever side connects, either is both in MSRP: a certificate for
+    /// servers is as good as one for clients.
     pub fn vouches_for(&self, peer: &PeerCertificate, name: &str) -> bool {
-        let (Some(verifier), Some((own, chain))) = (&self.clients, peer.chain.split_first()) else {
+        let (Some(vouchers), Some((own, chain))) = (&self.vouchers, peer.chain.split_first())
+        else {
             return false;
         };
+        let (servers, clients) = vouchers;
+        let now = UnixTime::now();
         let Ok(name) = ServerName::try_from(name.trim_matches(['[', ']'])) else {
             return false;
         };
         let parsed = ParsedCertificate::try_from(own);
         let covers = parsed.is_ok_and(|it| rustls::client::verify_server_name(&it, &name).is_ok());
-        covers
-            && verifier
-                .verify_client_cert(own, chain, UnixTime::now())
-                .is_ok()
+        let as_server = || servers.verify_server_cert(own, chain, &name, &[], now);
+        covers && (clients.verify_client_cert(own, chain, now).is_ok() || as_server().is_ok())
     }
 
     /// For a browser that has connected.

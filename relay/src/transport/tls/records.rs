@@ -27,6 +27,16 @@ const RECORDS_IN_RESERVE: u64 = 1 << 10;
 /// Times a peer may ask for another handshake before that is no mistake any more.
 const RENEGOTIATIONS_MAX: u8 = 1;
 
+/// Records in a row that bring none of the peer's octets: key updates, tickets, empty ones. Honest
+/// peers come nowhere near it, and each costs us as much as one that brings something.
+const FRUITLESS_MAX: u8 = 32;
+
+/// Alerts that end nothing, in the life of a connection.
+const WARNINGS_MAX: u8 = 4;
+
+/// Octets of a handshake message before its content.
+const MESSAGE_HEAD_BYTES: usize = 4;
+
 /// Contents of a record. RFC 8446, 5.1.
 pub(super) mod content {
     pub const ALERT: u8 = 21;
@@ -149,7 +159,13 @@ pub(super) struct Records {
     kernel: Option<Kernel>,
     /// Octets of a message that is not wanted, still to be passed over.
     skip: u32,
+    /// The beginning of a message whose head goes on in the next record.
+    head: [u8; MESSAGE_HEAD_BYTES],
+    head_bytes: usize,
     renegotiations: u8,
+    warnings: u8,
+    /// Records since the last that brought octets.
+    fruitless: u8,
     /// A key update of ours has to go out before the next record.
     key_update_due: bool,
 }
@@ -167,7 +183,11 @@ impl Records {
             seal: Key::new(secrets.tx)?,
             kernel,
             skip: 0,
+            head: [0; MESSAGE_HEAD_BYTES],
+            head_bytes: 0,
             renegotiations: 0,
+            warnings: 0,
+            fruitless: 0,
             key_update_due: false,
         })
     }
@@ -184,17 +204,27 @@ impl Records {
         }
         self.open.sequence += 1;
         let octets = &record[plain.clone()];
-        if self.skip > 0 && kind != content::HANDSHAKE {
+        let is_within_message = self.skip > 0 || self.head_bytes > 0;
+        if is_within_message && kind != content::HANDSHAKE {
             // RFC 8446, 5.1: nothing may stand between the pieces of a message.
             return Err(alert::UNEXPECTED_MESSAGE);
         }
-        match kind {
-            content::APPLICATION_DATA if plain.is_empty() => Ok(Opened::Nothing),
-            content::APPLICATION_DATA => Ok(Opened::Octets(plain)),
-            content::ALERT => self.alerted(octets),
-            content::HANDSHAKE => self.messages(octets, out),
-            _ => Err(alert::UNEXPECTED_MESSAGE),
+        let opened = match kind {
+            content::APPLICATION_DATA if plain.is_empty() => Opened::Nothing,
+            content::APPLICATION_DATA => Opened::Octets(plain),
+            content::ALERT => self.alerted(octets)?,
+            content::HANDSHAKE => self.messages(octets, out)?,
+            _ => return Err(alert::UNEXPECTED_MESSAGE),
+        };
+        if let Opened::Octets(_) = opened {
+            self.fruitless = 0;
+        } else {
+            self.fruitless += 1;
+            if self.fruitless > FRUITLESS_MAX {
+                return Err(alert::UNEXPECTED_MESSAGE);
+            }
         }
+        Ok(opened)
     }
 
     fn open_13(&mut self, record: &mut [u8]) -> Result<(u8, Range<usize>), u8> {
@@ -208,6 +238,10 @@ impl Records {
             .key
             .open_in_place(nonce, Aad::from(&*header), sealed)
             .map_err(|_| alert::BAD_RECORD_MAC)?;
+        // RFC 8446, 5.4: with its kind and padding it is no longer than without.
+        if opened.len() > PLAIN_BYTES_MAX + 1 {
+            return Err(alert::RECORD_OVERFLOW);
+        }
         // Content, its kind, and any number of zeroes.
         let Some(end) = opened.iter().rposition(|octet| *octet != 0) else {
             return Err(alert::UNEXPECTED_MESSAGE);
@@ -245,15 +279,23 @@ impl Records {
         const WARNING: u8 = 1;
         match *octets {
             [_, alert::CLOSE_NOTIFY] => Ok(Opened::Closed),
-            [_, alert::USER_CANCELED] => Ok(Opened::Nothing),
-            [WARNING, alert::NO_RENEGOTIATION] if self.kernel.is_none() => Ok(Opened::Nothing),
+            [_, alert::USER_CANCELED] => self.warned(),
+            [WARNING, alert::NO_RENEGOTIATION] if self.kernel.is_none() => self.warned(),
             // It is over and the peer knows; to say more would be answered by nobody.
             [_, _] => Err(alert::NONE),
             _ => Err(alert::DECODE_ERROR),
         }
     }
 
-    /// Handshake messages after the handshake.
+    fn warned(&mut self) -> Result<Opened, u8> {
+        self.warnings += 1;
+        if self.warnings > WARNINGS_MAX {
+            return Err(alert::UNEXPECTED_MESSAGE);
+        }
+        Ok(Opened::Nothing)
+    }
+
+    /// Handshake messages after the handshake. They may go on in the next record anywhere.
     pub(super) fn messages(&mut self, mut octets: &[u8], out: &mut [u8]) -> Result<Opened, u8> {
         if octets.is_empty() {
             return Err(alert::UNEXPECTED_MESSAGE);
@@ -262,15 +304,18 @@ impl Records {
             let skipped = octets.len().min(self.skip as usize);
             self.skip -= skipped as u32;
             octets = &octets[skipped..];
-            let [kind, length @ ..] = octets else {
-                return Ok(Opened::Nothing);
-            };
-            let &[high, middle, low, ..] = length else {
-                return Err(alert::DECODE_ERROR);
-            };
+            let fresh = octets.len().min(MESSAGE_HEAD_BYTES - self.head_bytes);
+            self.head[self.head_bytes..][..fresh].copy_from_slice(&octets[..fresh]);
+            self.head_bytes += fresh;
+            let content = &octets[fresh..];
+            let [kind, high, middle, low] = self.head;
             let bytes = u32::from_be_bytes([0, high, middle, low]);
-            let content = &length[3..];
-            match (*kind, &self.kernel) {
+            let is_whole = self.head_bytes == MESSAGE_HEAD_BYTES;
+            if !is_whole || kind == message::KEY_UPDATE && bytes > 0 && content.is_empty() {
+                return Ok(Opened::Nothing);
+            }
+            self.head_bytes = 0;
+            match (kind, &self.kernel) {
                 (message::KEY_UPDATE, Some(_)) => return self.keys_updated(bytes, content),
                 (message::NEW_SESSION_TICKET, Some(Kernel::Client(_))) => {
                     // We connect to handsets, each once: no ticket is kept.
@@ -283,8 +328,9 @@ impl Records {
                 (message::HELLO_REQUEST | message::CLIENT_HELLO, None) => {
                     self.renegotiations += 1;
                     if self.renegotiations > RENEGOTIATIONS_MAX {
-                        return Err(alert::NO_RENEGOTIATION);
+                        return Err(alert::HANDSHAKE_FAILURE);
                     }
+                    self.skip = bytes.saturating_sub(content.len() as u32);
                     // RFC 5746, 4.5: refused with a warning, and the connection goes on.
                     let warning = self.alert(out, alert::NO_RENEGOTIATION);
                     return Ok(Opened::Send(warning));
@@ -294,7 +340,7 @@ impl Records {
         }
     }
 
-    /// RFC 8446, 4.6.3. Must end its record, and so stand in one.
+    /// RFC 8446, 4.6.3. Must end its record.
     fn keys_updated(&mut self, bytes: u32, content: &[u8]) -> Result<Opened, u8> {
         let wanted = match (bytes, content) {
             (1, [0]) => false,
@@ -333,6 +379,9 @@ impl Records {
     /// Writes what has to go out before the next data: mostly nothing. The error says that nothing
     /// more can be sealed.
     pub(super) fn before_data(&mut self, out: &mut [u8]) -> Result<usize, u8> {
+        if self.kernel.is_none() && self.seal.left <= 1 {
+            return Err(alert::INTERNAL_ERROR);
+        }
         if !self.is_key_update_due() {
             return Ok(0);
         }
@@ -347,11 +396,14 @@ impl Records {
     }
 
     /// Seals `record`, in which the content stands between room for lead and tail. The error: this
-    /// key has protected all it may.
+    /// key has protected all it may; its last record is for the alert that ends our direction.
     pub(super) fn seal(&mut self, record: &mut [u8], kind: u8) -> Result<(), u8> {
         let Some(left) = self.seal.left.checked_sub(1) else {
             return Err(alert::INTERNAL_ERROR);
         };
+        if left == 0 && kind == content::APPLICATION_DATA {
+            return Err(alert::INTERNAL_ERROR);
+        }
         let content_end = record.len() - self.tail_bytes();
         let (header, rest) = record.split_at_mut(HEADER_BYTES);
         let sealed_bytes = (rest.len() as u16).to_be_bytes();
@@ -419,6 +471,10 @@ impl Records {
     }
 
     /// As if so many records more had been sealed under this key.
+    pub(super) fn left(&self) -> u64 {
+        self.seal.left
+    }
+
     pub(super) fn wear_out(&mut self, records: u64) {
         self.seal.left = self.seal.left.saturating_sub(records);
     }

@@ -228,6 +228,115 @@ fn a_key_of_tls_1_2_that_is_worn_out_seals_no_more() {
     });
 }
 
+#[test]
+fn what_brings_nothing_is_borne_so_often_and_no_more() {
+    let update = |client: &mut Ours| {
+        let mut out = [0; OUT_BYTES_MAX];
+        client.tls.records().wear_out((1 << 24) - 9);
+        let bytes = client.tls.before_data(&mut out).unwrap();
+        out[..bytes].to_vec()
+    };
+    type Make<'a> = &'a dyn Fn(&mut Ours) -> Vec<u8>;
+    let nothing: [(&str, u32, Make<'_>); 3] = [
+        ("key updates", 32, &update),
+        ("empty records", 32, &|client| {
+            said(client, content::APPLICATION_DATA, &[])
+        }),
+        ("warnings", 4, &|client| {
+            said(client, content::ALERT, &[1, alert::USER_CANCELED])
+        }),
+    ];
+    for (what, borne, make) in nothing {
+        let (mut client, mut server) = own_pair();
+        for _ in 0..borne {
+            let record = make(&mut client);
+            server.take(&record);
+        }
+        assert!(!server.broken, "{what}");
+        client.say(b"x");
+        server.take(&std::mem::take(&mut client.sent));
+        let again = if what == "warnings" { 0 } else { borne };
+        for _ in 0..again {
+            let record = make(&mut client);
+            server.take(&record);
+        }
+        assert!(!server.broken && server.got == b"x", "{what}");
+        let record = make(&mut client);
+        server.take(&record);
+        assert!(server.broken, "{what}: one too many");
+        let told = std::mem::take(&mut server.sent);
+        assert!(!told.is_empty(), "{what}: and it is told");
+    }
+}
+
+#[test]
+fn messages_after_the_handshake_may_be_cut_anywhere_but_not_stand_apart() {
+    let ticket: &[u8] = &[4, 0, 0, 3, 1, 2, 3];
+    for cut in 1..ticket.len() {
+        let (mut client, mut server) = own_pair();
+        for piece in [&ticket[..cut], &ticket[cut..]] {
+            let record = said(&mut server, content::HANDSHAKE, piece);
+            client.take(&record);
+        }
+        server.say(b"after");
+        client.take(&std::mem::take(&mut server.sent));
+        assert!(!client.broken && client.got == b"after", "cut at {cut}");
+    }
+    for cut in 1..5 {
+        // A key update in two records: the second still comes under the former key.
+        let (mut client, mut server) = own_pair();
+        for piece in [&[24, 0, 0, 1, 0][..cut], &[24, 0, 0, 1, 0][cut..]] {
+            let record = said(&mut client, content::HANDSHAKE, piece);
+            server.take(&record);
+        }
+        assert!(!server.broken, "cut at {cut}");
+        let (mut client, mut server) = own_pair();
+        let record = said(&mut client, content::HANDSHAKE, &[24, 0, 0, 1, 0][..cut]);
+        server.take(&record);
+        client.say(b"in between");
+        server.take(&std::mem::take(&mut client.sent));
+        assert!(server.broken, "cut at {cut}");
+    }
+}
+
+#[test]
+fn padding_counts_as_content_does() {
+    for (bytes, is_taken) in [(PLAIN_BYTES_MAX, true), (PLAIN_BYTES_MAX + 1, false)] {
+        let (mut client, mut server) = own_pair();
+        // Content, its kind, zeroes; the sealing appends one octet more, which is zero here.
+        let mut padded = vec![0; bytes];
+        padded[..2].copy_from_slice(&[b'x', content::APPLICATION_DATA]);
+        let record = said(&mut client, 0, &padded);
+        server.take(&record);
+        assert_eq!(server.broken, !is_taken, "{bytes}");
+        assert_eq!(server.got == b"x", is_taken, "{bytes}");
+    }
+}
+
+#[test]
+fn the_last_record_of_a_worn_out_key_says_that_it_is_the_end() {
+    open_pairs(|mut ours, mut stock, name| {
+        if name.contains("TLS13") || name.contains("CHACHA") {
+            return;
+        }
+        let left = ours.tls.records().left();
+        ours.tls.records().wear_out(left - 2);
+        ours.say(b"x");
+        let (lead, tail) = ours.tls.around();
+        assert!(
+            ours.tls.seal(&mut vec![0; lead + 1 + tail]).is_err(),
+            "{name}: one is left for the end"
+        );
+        ours.close();
+        converse(&mut ours, &mut stock, whole);
+        assert!(
+            stock.closed && stock.got == b"x",
+            "{name}: {:?}",
+            stock.error
+        );
+    });
+}
+
 /// Two of ours whose handshake is done: client and server, TLS 1.3.
 fn own_pair() -> (Ours, Ours) {
     let made = made(NAME);
@@ -255,12 +364,11 @@ fn said(ours: &mut Ours, kind: u8, octets: &[u8]) -> Vec<u8> {
 
 #[test]
 fn what_may_not_come_after_the_handshake_ends_it() {
-    let hostile: [(u8, &[u8]); 10] = [
+    let hostile: [(u8, &[u8]); 9] = [
         (content::HANDSHAKE, &[]),
         (content::HANDSHAKE, &[24, 0, 0, 1, 2]),
         (content::HANDSHAKE, &[24, 0, 0, 1, 0, 24, 0, 0, 1, 0]),
         (content::HANDSHAKE, &[24, 0, 0, 2, 0, 0]),
-        (content::HANDSHAKE, &[24, 0]),
         (content::HANDSHAKE, &[1, 0, 0, 1, 0]),
         (content::HANDSHAKE, &[4, 0, 0, 1, 0]),
         (content::ALERT, &[2]),
@@ -328,7 +436,7 @@ fn another_handshake_in_tls_1_2_is_refused_once_with_a_warning() {
         let once = records.messages(hello, &mut out);
         assert!(matches!(once, Ok(Opened::Send(_))), "{name}");
         let twice = records.messages(hello, &mut out);
-        assert!(matches!(twice, Err(alert::NO_RENEGOTIATION)), "{name}");
+        assert!(matches!(twice, Err(alert::HANDSHAKE_FAILURE)), "{name}");
     });
 }
 
@@ -371,6 +479,46 @@ fn a_client_is_shown_the_certificate_of_the_name_it_asks_for() {
         let mut stock = client(&config, name);
         converse(&mut ours, &mut stock, whole);
         assert!(ours.established, "{name}: {:?}", stock.error);
+    }
+}
+
+#[test]
+fn an_endpoint_is_shown_the_certificate_whose_fingerprint_is_told_whatever_it_asks_for() {
+    let (one, two) = (made("one.example"), made("two.example"));
+    let identity = identity(&[&one, &two], "");
+    for version in [&version::TLS13, &version::TLS12] {
+        let config = Arc::new(stock_client(version, None, &one, None));
+        let mut ours = Ours::new(identity.accept_endpoint().unwrap());
+        let mut stock = client(&config, "two.example");
+        converse(&mut ours, &mut stock, whole);
+        let shown = stock.connection.peer_certificates();
+        // It knows the one and asked for the other, so it looks at what it was shown and refuses.
+        let refused = matches!(stock.error, Some(rustls::Error::InvalidCertificate(_)));
+        assert!(shown.is_none() && refused, "{:?}", stock.error);
+        let error = format!("{:?}", stock.error);
+        assert!(error.contains("one.example"), "{error}");
+    }
+}
+
+#[test]
+fn an_authority_may_vouch_for_a_peer_as_client_or_as_server() {
+    use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, CodeSigning, ServerAuth};
+    let own = made(NAME);
+    for (purposes, is_good) in [
+        (vec![], true),
+        (vec![ClientAuth], true),
+        (vec![ServerAuth], true),
+        (vec![CodeSigning], false),
+    ] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut wanted = rcgen::CertificateParams::new(["handset.invalid".to_string()]).unwrap();
+        wanted.extended_key_usages = purposes.clone();
+        let certificate = wanted.self_signed(&key).unwrap();
+        let identity = identity(&[&own], &certificate.pem());
+        let peer = PeerCertificate::of(&[certificate.der().clone()]).unwrap();
+        let told = identity.vouches_for(&peer, "handset.invalid");
+        assert_eq!(told, is_good, "{purposes:?}");
+        assert!(!identity.vouches_for(&peer, "else.invalid"), "{purposes:?}");
     }
 }
 
