@@ -198,6 +198,7 @@ fn i9_one_of_a_thousand_that_stalls_is_felt_by_nobody_and_fails_alone() {
     let mut bed = Bed::with(|settings| {
         settings.sessions = 1000;
         settings.connections = 4096;
+        settings.ports = (20000..22000).collect();
     });
     let sessions: Vec<Session> = (0..1000).map(|_| bed.session(Tcp, Tcp)).collect();
     let peers: Vec<(Peer, Peer)> = sessions.iter().map(|one| bed.both_come(*one)).collect();
