@@ -172,3 +172,26 @@ fn q2_who_waits_for_its_turn_to_shake_hands_holds_few_buffers() {
     );
     assert_eq!(bed.counter(Counter::BuffersHeld), 0);
 }
+
+#[test]
+fn n5_what_was_proven_once_stays_so_when_signalling_speaks_again() {
+    let mut bed = secure_bed();
+    let spec = link::LegSpec {
+        proof: link::PeerProof::Always,
+        ..link::LegSpec::new(Tls, LEG_MS)
+    };
+    let session = bed.create_of([link::LegSpec::new(Ws, LEG_MS), spec]);
+    let path = "msrps://localhost:20000/handset;tcp";
+    bed.set_peer(session, B, path, None);
+    let peer = bed.dials(session, B).expect("the leg waits");
+    let config = tls::client_config(&TLS13, Some(tls::pem()));
+    bed.secures(peer, TlsPeer::client(&config, "relay.invalid"));
+    let greeting = Message::bodiless("bind1234", "SEND", &["Message-ID: bind1"]);
+    bed.says(peer, &greeting.by(B));
+    assert_eq!(bed.told(session).last(), Some(&Told::Up(B)));
+    bed.set_peer(session, B, path, None);
+    assert_eq!(bed.told(session), [], "the same name, the same peer");
+    bed.set_peer(session, B, "msrps://else.invalid:20000/handset;tcp", None);
+    let cause = Cause::PeerUnproven;
+    assert_eq!(bed.told(session)[0], Told::Down(B, cause), "another name");
+}
