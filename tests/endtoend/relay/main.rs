@@ -246,9 +246,12 @@ fn fifty_megabytes_in_chunks_and_in_one_pass_through_memory_that_stays_as_it_is(
         let (mut page, mut handset) = talk(&mut relay, id);
         let sent = Digest::of_large(LARGE_BYTES);
 
-        // Once to warm up, then what is measured: handset to page, then page to handset.
-        let mut resident = Vec::new();
-        for _ in 0..2 {
+        // Handset to page, then page to handset, twice at least. How many buffers are ever held at
+        // a time is reached by chance, and each is touched when it is first used: so there may be
+        // more rounds, but memory must come to stand still.
+        let mut resident: Vec<u64> = Vec::new();
+        while !stands_still(&resident) {
+            assert!(resident.len() < 8, "memory is flat: {resident:?}");
             let writer = handset.send_large_apart(LARGE_BYTES, chunk_bytes);
             assert_eq!(
                 page.hear_large(LARGE_BYTES),
@@ -266,15 +269,18 @@ fn fifty_megabytes_in_chunks_and_in_one_pass_through_memory_that_stays_as_it_is(
             resident.push(relay.resident_kib());
         }
         println!("chunks of {chunk_bytes}: resident KiB of the relay {resident:?}");
-        let (first, second) = (resident[0] as f64, resident[1] as f64);
-        assert!(
-            (second - first).abs() <= first * 0.02,
-            "memory is flat: {resident:?}"
-        );
         relay.command(&Command::Delete {
             session: SessionId(id),
         });
         assert_eq!(relay.event(), Told::Closed(Cause::Deleted));
+    }
+}
+
+/// Whether the last round's memory is within 2 % of that before.
+fn stands_still(resident: &[u64]) -> bool {
+    match resident {
+        [.., before, last] => last.abs_diff(*before) * 50 <= *before,
+        _ => false,
     }
 }
 
