@@ -154,3 +154,18 @@ fn p8_only_what_is_detached_is_bound_again() {
     assert_eq!(bed.counter(Counter::PortsUsed), 0);
     assert_eq!(bed.counter(Counter::PathCells), 0);
 }
+
+#[test]
+fn a_policy_that_would_not_be_carried_out_is_refused() {
+    let (mut bed, session, _, _) = talk();
+    let idle = LegPolicy {
+        idle_ms: 60_000,
+        ..LegPolicy::PLAIN
+    };
+    bed.command_of(session, |session| Command::Update {
+        session,
+        leg: A,
+        policy: idle,
+    });
+    assert_eq!(bed.told(session), [Told::Refused(Refusal::PolicyUnknown)]);
+}

@@ -451,6 +451,7 @@ impl Gateway {
             | Refusal::RealmUnknown
             | Refusal::CertificateMissing
             | Refusal::NotDetached
+            | Refusal::PolicyUnknown
             | Refusal::Draining
             | Refusal::SessionUnknown => Why::failed(503, "The media relay refused"),
         };

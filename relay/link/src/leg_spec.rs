@@ -69,6 +69,9 @@ impl<'a> LegSpec<'a> {
 }
 
 /// What holds for a leg and may be changed while it lives. Zero milliseconds switch a timer off.
+///
+/// The relay carries out `grace_ms` so far. Whoever asks for anything else is answered
+/// [`crate::Refusal::PolicyUnknown`] rather than given a leg that does not do it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LegPolicy {
     /// A leg whose peer has sent nothing for so many milliseconds ends. Pings and keep-alives of

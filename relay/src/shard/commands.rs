@@ -120,6 +120,7 @@ impl<R: Ring> Shard<R> {
 
     fn make_leg(&mut self, slot: u32, spec: &LegSpec<'_>) -> Result<LegSlot, Refusal> {
         let transport = spec.transport;
+        check_policy(spec.policy)?;
         let realm = realms::find(&self.settings.realms, spec.realm).ok_or(Refusal::RealmUnknown)?;
         let (local, number) = self.make_way_in(slot, realm, transport)?;
         Ok(LegSlot {
@@ -273,6 +274,7 @@ impl<R: Ring> Shard<R> {
 
     fn update(&mut self, id: SessionId, leg: Leg, policy: LegPolicy) -> Result<(), Refusal> {
         let slot = self.live(id)?;
+        check_policy(policy)?;
         self.sessions[slot].leg_mut(leg).policy = policy;
         Ok(())
     }
@@ -289,5 +291,18 @@ impl<R: Ring> Shard<R> {
             None => Ok(slot),
             Some(_) => Err(Refusal::SessionUnknown),
         }
+    }
+}
+
+/// Refuses what a leg would silently not do.
+fn check_policy(policy: LegPolicy) -> Result<(), Refusal> {
+    let carried_out = LegPolicy {
+        grace_ms: policy.grace_ms,
+        ..LegPolicy::PLAIN
+    };
+    if policy == carried_out {
+        Ok(())
+    } else {
+        Err(Refusal::PolicyUnknown)
     }
 }
