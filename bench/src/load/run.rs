@@ -93,7 +93,7 @@ impl Watch {
             } else if now.duration_since(last.1) > STUCK {
                 let seconds = STUCK.as_secs();
                 return Err(format!(
-                    "thread {number} of the generator has hung for {seconds} s while {what}: its                      core is not free, or the kernel does not return"
+                    "thread {number} of the generator has hung for {seconds} s while {what}: its core is not free, or the kernel does not return"
                 ));
             }
         }
