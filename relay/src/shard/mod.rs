@@ -14,6 +14,8 @@
 //!   `proof`: whether a TLS peer is who it should be; `reload`: certificates anew.
 //! - `run`: the thread around it all.
 
+mod accept;
+mod closing;
 mod commands;
 mod connections;
 mod detached;
@@ -23,6 +25,7 @@ mod forward;
 mod handshakes;
 mod legs;
 mod listeners;
+mod look_after;
 mod proof;
 mod realms;
 mod receive;
