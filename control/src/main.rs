@@ -1,6 +1,7 @@
 //! `causeway`: the signalling process and the operator's command line.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         tracing_subscriber::EnvFilter::new(if quiet { "warn" } else { "info" })
     });
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();

@@ -1,5 +1,7 @@
 //! Settings of the relay: a command line over a file over defaults, parsed once and checked.
 
+mod cores;
+mod pools;
 mod realms;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use serde::Deserialize;
 
+pub use pools::{Pools, PoolsFile};
 pub use realms::RealmFile;
 
 use crate::certificates::Certificates;
@@ -50,6 +53,9 @@ pub struct Arguments {
     /// Folder with NAME.crt and NAME.key, for WSS and TLS [default: none, and neither is served]
     #[arg(long, value_name = "FOLDER")]
     pub certificates: Option<PathBuf>,
+    /// Group whose members may attach too [default: none, only the relay's own user may]
+    #[arg(long, value_name = "GROUP")]
+    pub socket_group: Option<String>,
     /// Use nothing newer than what Linux 6.1 has
     #[arg(long)]
     pub kernel_floor: bool,
@@ -78,56 +84,21 @@ pub struct File {
     pub certificates: Option<PathBuf>,
     /// The networks that the relay is in. Without any, `address` and `advertise` make one.
     pub realms: BTreeMap<String, RealmFile>,
+    /// The group whose members may attach, beside the relay's own user.
+    pub socket_group: Option<String>,
     /// How much each shard may hold.
-    pub pools: Pools,
+    pub pools: PoolsFile,
+    /// What the shard on one core has otherwise: `[core.3]`.
+    pub core: BTreeMap<String, PoolsFile>,
 }
 
-/// Sizes of the pools of one shard. Memory is reserved at start and touched as it is needed; when
-/// a pool runs dry, what would have needed it waits or is refused, and nothing else happens.
-#[derive(Deserialize, Debug, Clone)]
-#[serde(deny_unknown_fields, default)]
-pub struct Pools {
-    /// Receive buffers, 20 KiB each; a power of two. The kernel is given few of them at a time, so
-    /// many cost address space but no cache; with too few, connections wait for each other.
-    pub buffers: u16,
-    /// Blocks, 20 KiB each: unfinished heads, and heads that have grown.
-    pub blocks: u32,
-    /// Connections; each leg is one, and each open listener reserves one.
-    pub connections: u32,
-    /// Sessions.
-    pub sessions: u32,
-    /// Requests that wait for their response, 200 octets each.
-    pub pending: u32,
-    /// TLS handshakes that may be half done; who connects beyond them is turned away.
-    pub half_open: u32,
-    /// Those among them that may be of one source: an IPv4 address, or an IPv6 network of 64 bits. Browsers
-    /// behind one NAT are one source.
-    pub half_open_per_source: u32,
-    /// TLS handshakes that are begun in a second; more wait. Each takes the time of some hundred
-    /// messages, so this bounds what a flood of them can take from those who talk.
-    pub handshakes_per_second: u32,
-    /// Memory held for one slow leg, in octets, past which its source is not read.
-    pub flow_bytes: u32,
-    /// The largest message taken from a browser, in octets. A browser hands over whole messages
-    /// only, so this bounds what it may keep in memory, not what the relay does.
-    pub max_message: u64,
-}
-
-impl Default for Pools {
-    fn default() -> Pools {
-        Pools {
-            buffers: 1024,
-            blocks: 1024,
-            connections: 16384,
-            sessions: 8192,
-            pending: 16384,
-            half_open: 1024,
-            half_open_per_source: 512,
-            handshakes_per_second: 250,
-            flow_bytes: 256 << 10,
-            max_message: 64 << 20,
-        }
-    }
+/// What the machine allows this process.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Cores that it may run on.
+    pub cores: Vec<usize>,
+    /// Files that it may have open.
+    pub files: u64,
 }
 
 /// The settings, checked.
@@ -135,6 +106,8 @@ impl Default for Pools {
 pub struct Config {
     /// Where control attaches.
     pub socket: PathBuf,
+    /// The group whose members may attach too.
+    pub socket_group: Option<u32>,
     /// One shard for each of these cores.
     pub cores: Vec<usize>,
     /// All media ports.
@@ -161,7 +134,7 @@ const BLOCKED_BY_BROWSERS: [u16; 21] = [
 
 impl Config {
     /// Puts command line, file and defaults together, and checks all of it.
-    pub fn new(arguments: &Arguments) -> Result<Config, Mistake> {
+    pub fn new(arguments: &Arguments, machine: &Machine) -> Result<Config, Mistake> {
         let file = match &arguments.config {
             Some(path) => read(path)?,
             None => File::default(),
@@ -186,8 +159,8 @@ impl Config {
         });
         let realms = realms::realms(file.realms, plain, exclusive)?;
         let cores = match arguments.cores.as_ref().or(file.cores.as_ref()) {
-            Some(list) => cores(list)?,
-            None => all_cores()?,
+            Some(list) => cores::listed(list, &machine.cores)?,
+            None => machine.cores.clone(),
         };
         let text = arguments
             .ports
@@ -195,19 +168,7 @@ impl Config {
             .or(file.ports)
             .unwrap_or("20000-29999".into());
         let ports = ports(&text)?;
-        check_pools(&file.pools)?;
-        let usable: Vec<u16> = ports
-            .clone()
-            .filter(|port| !BLOCKED_BY_BROWSERS.contains(port))
-            .collect();
-        let slice = usable.len() / cores.len();
-        if slice < 2 {
-            return Err(Mistake(format!(
-                "ports {text} are {} for {} shard(s), and each needs two at least: give more",
-                usable.len(),
-                cores.len()
-            )));
-        }
+        let slices = slices(&file.pools, &file.core, &cores, &text, &ports)?;
         let folder = arguments
             .certificates
             .as_ref()
@@ -222,13 +183,12 @@ impl Config {
             ));
         }
         let identity = folder.map(|folder| identity(folder, &names)).transpose()?;
-        let pools = &file.pools;
-        let shards = usable
-            .chunks(slice)
-            .take(cores.len())
-            .map(|ports| shard::Settings {
+        let shards = cores.iter().zip(slices).map(|(core, ports)| {
+            let own = file.core.get(&core.to_string()).map(|own| (own, *core));
+            let pools = Pools::new(&file.pools, own, machine.files)?;
+            Ok(shard::Settings {
                 realms: realms.clone(),
-                ports: ports.to_vec(),
+                ports,
                 buffers: pools.buffers,
                 blocks: pools.blocks,
                 connections: pools.connections,
@@ -239,12 +199,20 @@ impl Config {
                 handshakes_per_second: pools.handshakes_per_second,
                 flow_bytes: pools.flow_bytes,
                 message_bytes_max: pools.max_message,
+                busy_poll_us: pools.busy_poll_us,
                 reload: None,
                 identity: identity.as_ref().map(|(_, shared)| shared.clone()),
-            });
+            })
+        });
+        let shards = shards.collect::<Result<_, Mistake>>()?;
+        let group = arguments
+            .socket_group
+            .as_ref()
+            .or(file.socket_group.as_ref());
         Ok(Config {
             socket: socket.unwrap_or_else(|| "/run/causeway/relay.sock".into()),
-            shards: shards.collect(),
+            socket_group: group.map(|name| group_number(name)).transpose()?,
+            shards,
             cores,
             ports,
             public_names: names,
@@ -253,10 +221,104 @@ impl Config {
         })
     }
 
-    /// Connections of all shards together, each of which is an open file.
-    pub fn connections(&self) -> u32 {
-        self.shards.iter().map(|shard| shard.connections).sum()
+    /// Files that the relay may have open at once. A connection is none, it is in its ring's table only;
+    /// a listener is one.
+    pub fn files(&self) -> u64 {
+        let of_shard = |shard: &shard::Settings| u64::from(shard.listeners_open_max());
+        self.shards.iter().map(of_shard).sum::<u64>() + FILES_BESIDE
     }
+
+    /// The largest table of connections.
+    pub fn connections_max(&self) -> u32 {
+        let sizes = self.shards.iter().map(|shard| shard.connections);
+        sizes.max().unwrap_or(0)
+    }
+}
+
+/// Files beside the listeners: rings, bells, attachments, sockets on their way into a table.
+const FILES_BESIDE: u64 = 128;
+
+/// The ports of each shard: its own if `[core.N]` says so, else an equal share of the others.
+fn slices(
+    pools: &PoolsFile,
+    own_pools: &BTreeMap<String, PoolsFile>,
+    cores: &[usize],
+    text: &str,
+    ports: &RangeInclusive<u16>,
+) -> Result<Vec<Vec<u16>>, Mistake> {
+    let mut own = Vec::new();
+    for (name, pools) in own_pools {
+        let place = cores.iter().position(|core| core.to_string() == *name);
+        let Some(place) = place else {
+            return Err(Mistake(format!(
+                "[core.{name}] is for no shard: none runs on core {name} (cores)"
+            )));
+        };
+        if let Some(text) = &pools.ports {
+            own.push((place, text, self::ports(text)?));
+        }
+    }
+    if pools.ports.is_some() {
+        return Err(Mistake(
+            "pools.ports: `ports` stands above the tables, or in [core.N] for one shard".into(),
+        ));
+    }
+    for (at, (place, text, range)) in own.iter().enumerate() {
+        let meets = |(_, _, other): &&(usize, &String, RangeInclusive<u16>)| {
+            range.start() <= other.end() && other.start() <= range.end()
+        };
+        if let Some((other, ..)) = own[..at].iter().find(meets) {
+            return Err(Mistake(format!(
+                "core.{}.ports, {text}, are in part those of core {}",
+                cores[*place], cores[*other]
+            )));
+        }
+    }
+    let usable =
+        |range: RangeInclusive<u16>| range.filter(|port| !BLOCKED_BY_BROWSERS.contains(port));
+    let is_own = |port: &u16| own.iter().any(|(_, _, range)| range.contains(port));
+    let shared: Vec<u16> = usable(ports.clone()).filter(|port| !is_own(port)).collect();
+    let share = shared.len() / (cores.len() - own.len()).max(1);
+    let mut shares = shared.chunks(share.max(1));
+    let mut slices = Vec::new();
+    for (place, core) in cores.iter().enumerate() {
+        let slice = match own.iter().find(|(own, ..)| *own == place) {
+            Some((.., range)) => usable(range.clone()).collect(),
+            None => shares.next().unwrap_or_default().to_vec(),
+        };
+        if slice.len() < 2 {
+            return Err(Mistake(format!(
+                "the shard on core {core} gets {} of the ports {text}, and each needs two at least: \
+                 give more",
+                slice.len()
+            )));
+        }
+        slices.push(slice);
+    }
+    Ok(slices)
+}
+
+/// The number of a group, by its name or itself.
+fn group_number(name: &str) -> Result<u32, Mistake> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
+    }
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    number_in(&groups, name).ok_or_else(|| {
+        Mistake(format!(
+            "there is no group `{name}` in /etc/group: make it, `groupadd --system {name}`, or write \
+             its number (socket_group)"
+        ))
+    })
+}
+
+/// Of group(5): NAME:PASSWORD:NUMBER:MEMBERS.
+fn number_in(groups: &str, name: &str) -> Option<u32> {
+    let of_line = |line: &str| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+    };
+    groups.lines().find_map(of_line)
 }
 
 fn read(path: &Path) -> Result<File, Mistake> {
@@ -273,55 +335,6 @@ fn identity(folder: &Path, names: &[String]) -> Result<(Certificates, SharedIden
     Ok((certificates, SharedIdentity::new(identity)))
 }
 
-fn cores(list: &str) -> Result<Vec<usize>, Mistake> {
-    let mistake = || {
-        Mistake(format!(
-            "`{list}` is no list of cores: write for example 2,3 or 4-7"
-        ))
-    };
-    let mut cores = Vec::new();
-    for part in list.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let first: usize = first.trim().parse().map_err(|_| mistake())?;
-        let last: usize = last.trim().parse().map_err(|_| mistake())?;
-        if first > last || last > 4095 {
-            return Err(mistake());
-        }
-        cores.extend(first..=last);
-    }
-    let mut unique = cores.clone();
-    unique.sort_unstable();
-    unique.dedup();
-    if unique.len() < cores.len() {
-        return Err(Mistake(format!("`{list}` names a core twice (cores)")));
-    }
-    let machine = std::thread::available_parallelism().map_or(1, usize::from);
-    if let Some(core) = cores
-        .iter()
-        .find(|core| **core >= machine.max(all_cores_count()))
-    {
-        return Err(Mistake(format!(
-            "core {core} is not on this machine (cores)"
-        )));
-    }
-    Ok(cores)
-}
-
-fn all_cores_count() -> usize {
-    let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let last = online
-        .trim()
-        .rsplit(['-', ','])
-        .next()
-        .and_then(|last| last.parse::<usize>().ok());
-    last.map_or(1, |last| last + 1)
-}
-
-fn all_cores() -> Result<Vec<usize>, Mistake> {
-    let number = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok((0..number).collect())
-}
-
 fn ports(text: &str) -> Result<RangeInclusive<u16>, Mistake> {
     let parsed = text.split_once('-').and_then(|(first, last)| {
         Some(first.trim().parse::<u16>().ok()?..=last.trim().parse::<u16>().ok()?)
@@ -334,79 +347,17 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, Mistake> {
     }
 }
 
-fn check_pools(pools: &Pools) -> Result<(), Mistake> {
-    let wrong = |text: String| Err(Mistake(text));
-    if !pools.buffers.is_power_of_two() || pools.buffers < 16 {
-        return wrong(format!(
-            "pools.buffers is {}, and must be a power of two from 16 to 32768",
-            pools.buffers
-        ));
-    }
-    if pools.blocks < 8 || pools.blocks > 1 << 20 {
-        return wrong(format!(
-            "pools.blocks is {}, and must be 8 to 1048576",
-            pools.blocks
-        ));
-    }
-    if pools.connections < 4 || pools.connections > 1 << 20 {
-        return wrong(format!(
-            "pools.connections is {}, and must be 4 to 1048576",
-            pools.connections
-        ));
-    }
-    if pools.sessions == 0 || pools.sessions > crate::limits::SESSIONS_MAX {
-        return wrong(format!(
-            "pools.sessions is {}, and must be 1 to {}",
-            pools.sessions,
-            crate::limits::SESSIONS_MAX
-        ));
-    }
-    if pools.pending == 0 || pools.pending > 1 << 24 {
-        return wrong(format!(
-            "pools.pending is {}, and must be 1 to 16777216",
-            pools.pending
-        ));
-    }
-    if pools.half_open == 0 || pools.half_open > 1 << 16 {
-        return wrong(format!(
-            "pools.half_open is {}, and must be 1 to 65536",
-            pools.half_open
-        ));
-    }
-    if pools.half_open_per_source == 0 || pools.half_open_per_source > pools.half_open {
-        return wrong(format!(
-            "pools.half_open_per_source is {}, and must be 1 to half_open, which is {}",
-            pools.half_open_per_source, pools.half_open
-        ));
-    }
-    if pools.handshakes_per_second == 0 || pools.handshakes_per_second > 100_000 {
-        return wrong(format!(
-            "pools.handshakes_per_second is {}, and must be 1 to 100000",
-            pools.handshakes_per_second
-        ));
-    }
-    if pools.flow_bytes < 64 << 10 {
-        return wrong(format!(
-            "pools.flow_bytes is {}, and must be 65536 up",
-            pools.flow_bytes
-        ));
-    }
-    if pools.max_message < 4096 {
-        return wrong(format!(
-            "pools.max_message is {}, and must be 4096 up",
-            pools.max_message
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn config(arguments: &[&str]) -> Result<Config, Mistake> {
         let arguments = ["causeway-relay"].iter().chain(arguments);
-        Config::new(&Arguments::parse_from(arguments))
+        let machine = Machine {
+            cores: vec![0, 1],
+            files: 20_000,
+        };
+        Config::new(&Arguments::parse_from(arguments), &machine)
     }
 
     #[test]
@@ -426,11 +377,58 @@ mod tests {
     fn a_mistake_is_told_with_what_would_be_right() {
         let told = |arguments: &[&str]| config(arguments).unwrap_err().0;
         assert!(told(&["--ports", "9"]).contains("20000-29999"));
-        assert!(told(&["--cores", "1-0"]).contains("4-7"));
-        assert!(told(&["--cores", "0,0"]).contains("twice"));
+        assert!(told(&["--cores", "2"]).contains("0-1"));
+        assert!(told(&["--socket-group", "no such"]).contains("groupadd"));
         assert!(told(&["--address", "0.0.0.0"]).contains("--advertise"));
         assert!(told(&["--advertise", "a b"]).contains("host name"));
         assert!(told(&["--config", "/nonexistent.toml"]).contains("/nonexistent.toml"));
+    }
+
+    fn slices_of(text: &str) -> Result<Vec<Vec<u16>>, Mistake> {
+        let file: File = toml::from_str(text).map_err(|error| Mistake(error.to_string()))?;
+        slices(
+            &file.pools,
+            &file.core,
+            &[4, 5, 6],
+            "20000-20005",
+            &(20000..=20005),
+        )
+    }
+
+    #[test]
+    fn a_core_may_have_ports_of_its_own_and_the_others_share_the_rest() {
+        let slices = slices_of("[core.5]\nports = \"20004-20007\"\n").unwrap();
+        assert_eq!(slices[0], [20000, 20001]);
+        assert_eq!(slices[1], [20004, 20005, 20006, 20007]);
+        assert_eq!(slices[2], [20002, 20003]);
+    }
+
+    #[test]
+    fn ports_of_a_core_that_cannot_be_are_told() {
+        let told = |text: &str| slices_of(text).unwrap_err().0;
+        assert!(told("[core.7]\n").contains("none runs on core 7"));
+        assert!(told("[pools]\nports = \"1-2\"").contains("[core.N]"));
+        let two = "[core.4]\nports = \"30000-30004\"\n[core.5]\nports = \"30004-30008\"";
+        assert!(told(two).contains("in part"));
+        assert!(told("[core.5]\nports = \"20000-20004\"").contains("core 4 gets 1"));
+    }
+
+    #[test]
+    fn a_group_is_found_by_its_name() {
+        let groups = "root:x:0:\ncauseway:x:998:web,sip\n";
+        assert_eq!(number_in(groups, "causeway"), Some(998));
+        assert_eq!(number_in(groups, "cause"), None);
+    }
+
+    #[test]
+    fn connections_are_no_files_and_listeners_are() {
+        let shared = config(&["--cores", "0-1"]).unwrap();
+        assert_eq!(
+            (shared.connections_max(), shared.files()),
+            (16384, 128 + 2 * 8)
+        );
+        let exclusive = config(&["--cores", "0-1", "--exclusive-ports"]).unwrap();
+        assert_eq!(exclusive.files(), 128 + 10_000);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use clap::Parser;
 use relay::certificates::Certificates;
-use relay::config::{Arguments, Config};
+use relay::config::{Arguments, Config, Machine};
 use relay::ring::CountingAllocator;
 use relay::ring::probe::{self, Features};
 use relay::sandbox;
@@ -36,8 +36,14 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Arguments) -> Result<(), String> {
-    let config = Config::new(arguments).map_err(|mistake| mistake.0)?;
-    let lacks = probe::lacks(config.connections(), config.ports.clone());
+    let machine = Machine {
+        cores: probe::usable_cores()
+            .map_err(|error| format!("which cores may be used: {error}"))?,
+        files: probe::open_files_limit(),
+    };
+    let config = Config::new(arguments, &machine).map_err(|mistake| mistake.0)?;
+    let (connections, files) = (config.connections_max(), config.files());
+    let lacks = probe::lacks(machine.files, connections, files, config.ports.clone());
     if arguments.check {
         return check(lacks);
     }
@@ -50,8 +56,12 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     } else {
         Features::probe()
     };
-    let mut listener = link::Listener::bind(&config.socket, config.shards.len())
-        .map_err(|error| error.to_string())?;
+    let options = link::Options {
+        group: config.socket_group,
+        ..link::Options::new(config.shards.len())
+    };
+    let mut listener =
+        link::Listener::bind_with(&config.socket, options).map_err(|error| error.to_string())?;
     let wakers = listener.shard_wakers().map_err(|error| error.to_string())?;
     // Every file is open, and no other thread runs yet.
     let certificates = config.identity.as_ref().map(|(folder, _)| folder.folder());

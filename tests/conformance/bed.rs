@@ -121,6 +121,7 @@ impl Bed {
             half_open: 32,
             half_open_per_source: 32,
             handshakes_per_second: 1000,
+            busy_poll_us: 0,
             identity: None,
         };
         change(&mut settings);

@@ -102,6 +102,7 @@ impl World {
             half_open: 128,
             half_open_per_source: 128,
             handshakes_per_second: 1000,
+            busy_poll_us: 0,
             identity: plan.secure.then(tls::identity),
         };
         let memory = Memory::new(settings.slots()).expect("memory");

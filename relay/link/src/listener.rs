@@ -10,7 +10,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub struct Options {
     pub shards: usize,
     /// Slots of each queue: a power of two. Each costs 2 KiB, in two queues per shard.
     pub slots: u32,
-    /// `true`: the socket's group may attach too (mode 0660). `false`: only its user (mode 0600).
-    pub group_may_attach: bool,
+    /// The number of a group whose members may attach too (mode 0660). `None`: only our user (mode 0600).
+    pub group: Option<u32>,
 }
 
 impl Options {
@@ -40,7 +40,7 @@ impl Options {
         Options {
             shards,
             slots: SLOTS_DEFAULT,
-            group_may_attach: false,
+            group: None,
         }
     }
 }
@@ -118,7 +118,7 @@ impl Listener {
         // Says what is wrong with the options before anything is made.
         drop(Region::create(shape_of(options, 0)?)?);
         clear_stale(path)?;
-        let socket = listen(path, options.group_may_attach)
+        let socket = listen(path, options.group)
             .map_err(|error| explain(error, format!("can't open the socket {}", path.display())))?;
         let made = fs::symlink_metadata(path)?;
         let bells = iter::repeat_with(|| EventFd::new().map(Arc::new));
@@ -280,15 +280,20 @@ fn clear_stale(path: &Path) -> io::Result<()> {
 }
 
 /// A listening socket whose file is closed to others from its first moment on.
-fn listen(path: &Path, group_may_attach: bool) -> io::Result<UnixListener> {
-    let mode = Permissions::from_mode(if group_may_attach { 0o660 } else { 0o600 });
+fn listen(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?; // close-on-exec
     // The file takes over the socket's own mode less the umask: never more than what we want.
     let descriptor = File::from(OwnedFd::from(socket));
-    descriptor.set_permissions(mode.clone())?;
+    descriptor.set_permissions(Permissions::from_mode(0o600))?;
     let socket = Socket::from(OwnedFd::from(descriptor));
     socket.bind(&SockAddr::unix(path)?)?;
-    fs::set_permissions(path, mode)?; // what the umask took away
+    if group.is_some() {
+        chown(path, None, group).map_err(|error| {
+            let sentence = "only a member of a group, or root, can give it a file (socket_group)";
+            explain(error, sentence.into())
+        })?;
+        fs::set_permissions(path, Permissions::from_mode(0o660))?;
+    }
     socket.listen(BACKLOG)?;
     Ok(UnixListener::from(OwnedFd::from(socket)))
 }

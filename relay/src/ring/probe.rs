@@ -1,8 +1,11 @@
 //! What this machine offers and what it lacks, found out before anything is served.
 
 use std::io;
+use std::ops::RangeInclusive;
 
 use io_uring::{IoUring, Probe, opcode};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 /// Kernel features newer than the floor of Linux 6.1 that a shard makes use of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,11 +34,12 @@ impl Features {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Lack(pub String);
 
-/// Looks for all that a shard with `connections` connections cannot do without.
-pub fn lacks(connections: u32, ports: std::ops::RangeInclusive<u16>) -> Vec<Lack> {
+/// Looks for all that the relay cannot do without: `limit` files may be open, of which it needs `files`,
+/// and the kernel holds each ring's table of `connections` to the same limit.
+pub fn lacks(limit: u64, connections: u32, files: u64, ports: RangeInclusive<u16>) -> Vec<Lack> {
     let mut lacks = Vec::new();
     lacks.extend(ring_lack());
-    lacks.extend(descriptors_lack(connections));
+    lacks.extend(files_lack(limit, connections, files));
     lacks.extend(ports_lack(ports));
     lacks
 }
@@ -103,20 +107,21 @@ fn ring_sentence(error: &io::Error, version: &str) -> String {
     }
 }
 
-fn descriptors_lack(connections: u32) -> Option<Lack> {
-    let limit = open_files_limit().ok()?;
-    // Registered descriptors count too, and listeners are descriptors of their own.
-    let needed = u64::from(connections) + 1024;
+fn files_lack(limit: u64, connections: u32, files: u64) -> Option<Lack> {
+    let (needed, setting) = match files > connections.into() {
+        true => (files, "`ports`"),
+        false => (connections.into(), "`connections`"),
+    };
     (limit < needed).then(|| {
         Lack(format!(
-            "this process may open {limit} files, and its connections need {needed}: raise the \
-             hard limit, `ulimit -Hn {needed}` or LimitNOFILE={needed} in the unit, or lower \
-             `connections` in the configuration"
+            "this process may open {limit} files, and its settings need {needed}: raise the hard limit, \
+             `ulimit -Hn {needed}` or LimitNOFILE={needed} in the unit, or lower {setting} in the \
+             configuration"
         ))
     })
 }
 
-fn ports_lack(ports: std::ops::RangeInclusive<u16>) -> Option<Lack> {
+fn ports_lack(ports: RangeInclusive<u16>) -> Option<Lack> {
     let range = read("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut numbers = range.split_whitespace().map(|number| number.parse::<u16>());
     let (Some(Ok(first)), Some(Ok(last))) = (numbers.next(), numbers.next()) else {
@@ -138,22 +143,23 @@ fn read(path: &str) -> io::Result<String> {
 }
 
 /// Raises the soft limit of open files to the hard one, and returns it.
-pub fn open_files_limit() -> io::Result<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the kernel fills in the structure, which is ours.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
-        return Err(io::Error::last_os_error());
+pub fn open_files_limit() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    let files = limit.maximum.unwrap_or(u64::MAX);
+    limit.current = limit.maximum;
+    // The soft limit may always rise to the hard one.
+    match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => files,
+        Err(_) => getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
     }
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: the kernel reads the structure, which is ours; the soft limit may always rise to
-    // the hard one.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(limit.rlim_max)
+}
+
+/// The cores that this process may run on, least first.
+pub fn usable_cores() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU)
+        .filter(|core| set.is_set(*core))
+        .collect())
 }
 
 #[cfg(test)]
@@ -169,6 +175,14 @@ mod tests {
         );
         let sentence = ring_sentence(&io::Error::from_raw_os_error(libc::ENOMEM), "6.1");
         assert!(sentence.contains("LimitMEMLOCK"), "{sentence}");
+    }
+
+    #[test]
+    fn too_few_files_are_told_with_the_setting_that_wants_them() {
+        assert_eq!(files_lack(20_000, 16_384, 10_128), None);
+        let told = |connections, files| files_lack(20_000, connections, files).map(|lack| lack.0);
+        assert!(told(32_768, 128).is_some_and(|told| told.contains("`connections`")));
+        assert!(told(16_384, 40_000).is_some_and(|told| told.contains("`ports`")));
     }
 
     #[test]

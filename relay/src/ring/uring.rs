@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use io_uring::types::{
-    BufRingEntry, CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec,
+    BufRingEntry, CancelBuilder, DestinationSlot, Fd, Fixed, Napi, SubmitArgs, Timespec,
 };
 use io_uring::{IoUring, cqueue, opcode, squeue};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, TcpKeepalive, Type};
 
 use super::memory::{Mapping, Memory};
@@ -64,12 +65,14 @@ pub struct Uring {
 
 impl Uring {
     /// Makes the ring and gives it `buffers` receive buffers, which are the first slots of
-    /// `memory`. Must be called on the shard's own thread: the ring has a single issuer.
+    /// `memory`. Before it sleeps, the kernel asks the network card for `busy_poll_us` microseconds (0: not
+    /// at all). Must be called on the shard's own thread: the ring has a single issuer.
     pub fn new(
         memory: &Memory,
         buffers: u16,
         connections: u32,
         listeners: u32,
+        busy_poll_us: u32,
         features: Features,
     ) -> io::Result<Uring> {
         assert!(
@@ -117,6 +120,9 @@ impl Uring {
                 peer: Box::new((storage, 0)),
             });
         }
+        if busy_poll_us > 0 {
+            this.busy_poll(busy_poll_us);
+        }
         this.post();
         restrict::enable(&this.ring)?;
         Ok(this)
@@ -128,6 +134,16 @@ impl Uring {
         self.waker = Some(waker);
         self.watch_again();
         Ok(())
+    }
+
+    fn busy_poll(&self, micros: u32) {
+        let mut settings = Napi::new().set_busy_poll_timeout(micros);
+        if let Err(error) = self.ring.submitter().register_napi(&mut settings) {
+            tracing::warn!(
+                "the kernel does not ask the network card by itself ({error}): busy_poll_us wants \
+                 Linux 6.9 with CONFIG_NET_RX_BUSY_POLL, and has no effect here"
+            );
+        }
     }
 
     fn watch_again(&mut self) {
@@ -443,18 +459,10 @@ fn choose_port_later(socket: &Socket) -> io::Result<()> {
 
 /// Binds the calling thread to one core.
 pub fn pin_to_core(core: usize) -> io::Result<()> {
-    if core >= libc::CPU_SETSIZE as usize {
+    let mut cores = CpuSet::new();
+    if core >= CpuSet::MAX_CPU {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: all zeroes is the empty set.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is ours, and the core is within its range.
-    unsafe { libc::CPU_SET(core, &mut set) };
-    // SAFETY: the set is ours and of the size stated; 0 names the calling thread.
-    let outcome = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
-    if outcome == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    cores.set(core);
+    Ok(sched_setaffinity(None, &cores)?)
 }

@@ -22,6 +22,9 @@ pub enum Kind {
     Tls,
 }
 
+/// How many kinds there are.
+pub const KINDS: u32 = 4;
+
 /// One listening socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Listener {

@@ -87,6 +87,8 @@ pub struct Settings {
     pub half_open_per_source: u32,
     /// TLS handshakes with accepted connections that are begun in a second.
     pub handshakes_per_second: u32,
+    /// Microseconds for which it asks the network card itself before it sleeps; 0 is never.
+    pub busy_poll_us: u32,
     /// Who it is to TLS peers. `None`: it has no certificate, and serves neither WSS nor TLS.
     pub identity: Option<tls::SharedIdentity>,
     /// Has the certificates behind it read anew.
@@ -103,6 +105,17 @@ impl Settings {
     pub fn listeners(&self) -> u32 {
         let addresses = self.realms.iter().map(|realm| realm.addresses.len()).max();
         (self.ports.len() * addresses.unwrap_or(1)) as u32
+    }
+
+    /// Of those, how many can be open at once: where legs share them, one of each kind, and one that is
+    /// closing.
+    pub fn listeners_open_max(&self) -> u32 {
+        if self.realms.iter().any(|realm| realm.ports_exclusive) {
+            return self.listeners().min(self.connections);
+        }
+        let addresses: usize = self.realms.iter().map(|realm| realm.addresses.len()).sum();
+        self.listeners()
+            .min(2 * listeners::KINDS * addresses as u32)
     }
 }
 

@@ -66,6 +66,7 @@ pub fn run(start: Start, ready: impl FnOnce()) -> io::Result<()> {
         settings.buffers,
         settings.connections,
         listeners,
+        settings.busy_poll_us,
         start.features,
     )?;
     ring.watch(start.waker.as_fd().try_clone_to_owned()?)?;

@@ -148,6 +148,7 @@ impl World<'_> {
             half_open: 32,
             half_open_per_source: 32,
             handshakes_per_second: 1000,
+            busy_poll_us: 0,
             identity: None,
         };
         let memory = Memory::new(settings.slots()).expect("memory");
