@@ -117,15 +117,19 @@ pub const STALLED_FOR: Duration = Duration::from_secs(30);
 /// knows more, comes first.
 pub const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(40);
 
+/// The least that control may set in its place: below it, packets that are merely late end connections.
+pub const USER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
+/// A TCP peer that is silent is probed after so many times its user timeout, and then four times in as
+/// long again until it is gone.
+pub const PROBED_AFTER_TIMEOUTS: u32 = 3;
+
 /// A browser that has not been heard of for this long is pinged, and each time again
 /// (RFC 7977, 6).
 pub const PING_EVERY: Duration = Duration::from_secs(25);
 
 /// Pings without an answer of any kind after which a browser is gone.
 pub const PINGS_UNANSWERED_MAX: u8 = 2;
-
-/// An idle TCP peer is probed after this long, as long again, and then gone.
-pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(120);
 
 /// What is queued when a leg ends gets this long to go out.
 pub const DRAINING_FOR: Duration = Duration::from_secs(1);

@@ -7,7 +7,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use link::{Cause, Command, Counter, Event, Leg, LegSpec, PeerIdentity, Record, Refusal};
+use link::{
+    Cause, Command, Counter, Event, Leg, LegPolicy, LegSpec, PeerIdentity, Record, Refusal,
+};
 use link::{SessionCounts, SessionId};
 use relay::ring::Memory;
 use relay::shard::{Realm, Settings, Shard};
@@ -83,6 +85,23 @@ pub fn talk(a: Transport, b: Transport) -> (Bed, Peer, Peer) {
     let session = bed.session(a, b);
     let (a, b) = bed.both_come(session);
     (bed, a, b)
+}
+
+/// A session of legs with wishes of their own, both peers connected and nothing more to be heard.
+pub fn talk_of(legs: [LegSpec<'_>; 2]) -> (Bed, Session, Peer, Peer) {
+    let mut bed = Bed::new();
+    let session = bed.create_of(legs);
+    bed.tell_paths(session);
+    let (a, b) = bed.both_come(session);
+    (bed, session, a, b)
+}
+
+/// Such a leg, of which a policy is wished.
+pub fn leg_with(transport: Transport, policy: LegPolicy) -> LegSpec<'static> {
+    LegSpec {
+        policy,
+        ..LegSpec::new(transport, LEG_MS)
+    }
 }
 
 /// Set in the environment: each leg has a port of its own.
@@ -313,6 +332,12 @@ impl Bed {
         let link = self.peers[peer.0].link;
         let from = self.shard.ring().connected_from(link);
         from.expect("the relay has connected")
+    }
+
+    /// The user timeout of a peer's connection at our end.
+    pub fn user_timeout_ms(&mut self, peer: Peer) -> u128 {
+        let link = self.peers[peer.0].link;
+        self.shard.ring().user_timeout(link).as_millis()
     }
 
     /// A listener of the test's, to which the relay may connect.

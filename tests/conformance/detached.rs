@@ -2,24 +2,17 @@
 
 use link::{Cause, Command, Counter, LegPolicy, LegSpec, Refusal};
 
-use crate::bed::{A, B, Bed, LEG_MS, Message, Peer, Session, Tcp, Told, Ws};
+use crate::bed::*;
 
 const GRACE_MS: u32 = 30_000;
 
 /// A browser and a handset, both connected; the browser may be away for a while.
 fn talk() -> (Bed, Session, Peer, Peer) {
-    let mut bed = Bed::new();
-    let browser = LegSpec {
-        policy: LegPolicy {
-            grace_ms: GRACE_MS,
-            ..LegPolicy::PLAIN
-        },
-        ..LegSpec::new(Ws, LEG_MS)
+    let away = LegPolicy {
+        grace_ms: GRACE_MS,
+        ..LegPolicy::PLAIN
     };
-    let session = bed.create_of([browser, LegSpec::new(Tcp, LEG_MS)]);
-    bed.tell_paths(session);
-    let (a, b) = bed.both_come(session);
-    (bed, session, a, b)
+    talk_of([leg_with(Ws, away), LegSpec::new(Tcp, LEG_MS)])
 }
 
 fn rebind(bed: &mut Bed, session: Session) {
@@ -153,19 +146,4 @@ fn p8_only_what_is_detached_is_bound_again() {
     bed.delete(session);
     assert_eq!(bed.counter(Counter::PortsUsed), 0);
     assert_eq!(bed.counter(Counter::PathCells), 0);
-}
-
-#[test]
-fn a_policy_that_would_not_be_carried_out_is_refused() {
-    let (mut bed, session, _, _) = talk();
-    let idle = LegPolicy {
-        idle_ms: 60_000,
-        ..LegPolicy::PLAIN
-    };
-    bed.command_of(session, |session| Command::Update {
-        session,
-        leg: A,
-        policy: idle,
-    });
-    assert_eq!(bed.told(session), [Told::Refused(Refusal::PolicyUnknown)]);
 }

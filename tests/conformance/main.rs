@@ -16,6 +16,7 @@ mod hostile;
 mod killed;
 mod message;
 mod paths;
+mod policy;
 mod realms;
 mod resource;
 mod table;

@@ -25,19 +25,29 @@ pub struct Link {
     stalled: bool,
     /// Where the shard has connected from, if it has; port 0 is any.
     from: Option<SocketAddr>,
+    user_timeout: Duration,
 }
 
 enum Waiting {
-    Accept { listener: u32 },
-    Connect { from: SocketAddr, peer: SocketAddr },
+    Accept {
+        listener: u32,
+    },
+    Connect {
+        from: SocketAddr,
+        peer: SocketAddr,
+        user_timeout: Duration,
+    },
     Receive,
-    Send { spans: Vec<Span> },
+    Send {
+        spans: Vec<Span>,
+    },
     Shutdown,
     Close,
 }
 
 struct Listening {
     at: SocketAddr,
+    user_timeout: Duration,
     backlog: VecDeque<usize>,
     accepted_from: Option<SocketAddr>,
 }
@@ -97,7 +107,10 @@ impl FakeRing {
             .values_mut()
             .find(|listening| listening.at == at)?;
         let link = self.links.len();
-        self.links.push(Link::default());
+        self.links.push(Link {
+            user_timeout: listening.user_timeout,
+            ..Link::default()
+        });
         listening.backlog.push_back(link);
         Some(link)
     }
@@ -110,6 +123,11 @@ impl FakeRing {
     /// Where the shard has connected from on this link.
     pub fn connected_from(&self, link: usize) -> Option<SocketAddr> {
         self.links[link].from
+    }
+
+    /// The user timeout of a link's connection, as the shard has wished it.
+    pub fn user_timeout(&self, link: usize) -> Duration {
+        self.links[link].user_timeout
     }
 
     /// Links by which the shard has connected to this address.
@@ -187,9 +205,18 @@ impl FakeRing {
     fn try_one(&mut self, token: Token, waiting: &mut Waiting) -> bool {
         match waiting {
             Waiting::Accept { listener } => self.try_accept(token, *listener),
-            Waiting::Connect { from, peer } => {
-                let (from, peer) = (*from, *peer);
-                self.try_connect(token, from, peer);
+            Waiting::Connect {
+                from,
+                peer,
+                user_timeout,
+            } => {
+                let dialled = Link {
+                    from: Some(*from),
+                    user_timeout: *user_timeout,
+                    ..Link::default()
+                };
+                let peer = *peer;
+                self.try_connect(token, peer, dialled);
                 false
             }
             Waiting::Receive => self.try_receive(token),
@@ -233,12 +260,9 @@ impl FakeRing {
         false
     }
 
-    fn try_connect(&mut self, token: Token, from: SocketAddr, peer: SocketAddr) {
+    fn try_connect(&mut self, token: Token, peer: SocketAddr, dialled: Link) {
         let link = self.links.len();
-        self.links.push(Link {
-            from: Some(from),
-            ..Link::default()
-        });
+        self.links.push(dialled);
         let former = self.slots.insert(token.slot, link);
         assert!(former.is_none(), "slot {} is in use", token.slot);
         match self.reachable.get_mut(&peer) {
@@ -334,15 +358,15 @@ impl FakeRing {
 }
 
 impl Ring for FakeRing {
-    fn listen(&mut self, listener: u32, address: IpAddr, port: u16) -> io::Result<()> {
+    fn listen(&mut self, listener: u32, at: SocketAddr, user_timeout: Duration) -> io::Result<()> {
         if !self.kind && self.chance.percent(5) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        let at = SocketAddr::new(address, port);
         let taken = self.listening.values().any(|listening| listening.at == at);
         assert!(!taken, "{at} is listened at already");
         let listening = Listening {
             at,
+            user_timeout,
             backlog: VecDeque::new(),
             accepted_from: None,
         };
@@ -370,8 +394,19 @@ impl Ring for FakeRing {
         self.listening.get(&listener)?.accepted_from
     }
 
-    fn connect(&mut self, from: SocketAddr, peer: SocketAddr, token: Token) -> io::Result<()> {
-        self.waiting.push((token, Waiting::Connect { from, peer }));
+    fn connect(
+        &mut self,
+        from: SocketAddr,
+        peer: SocketAddr,
+        user_timeout: Duration,
+        token: Token,
+    ) -> io::Result<()> {
+        let connect = Waiting::Connect {
+            from,
+            peer,
+            user_timeout,
+        };
+        self.waiting.push((token, connect));
         Ok(())
     }
 

@@ -112,6 +112,8 @@ counters! {
     LegsExpired, "legs_expired", total, "Legs nobody bound in time.";
     LegsRebound, "legs_rebound", total, "Legs whose browser was lost and came back.";
     LegsStalled, "legs_stalled", total, "Legs ended because their peer took no octet for too long.";
+    LegsIdle, "legs_idle", total, "Legs ended because nothing was passed on for too long.";
+    KeepAlives, "keep_alives", total, "SENDs without body by which the relay kept a leg alive.";
     Pauses, "pauses", total, "Times reading from a connection was stopped because the other leg is slow.";
     // The link.
     Commands, "commands", total, "Commands taken from control.";

@@ -14,7 +14,7 @@ use crate::{command, event, leg_spec};
 use std::{fmt, io};
 
 /// Which words the two programs speak. Raised with each change of a record's bytes or of their meaning.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Most shards of one relay: their eventfds must fit in one message over the Unix socket.
 pub const SHARDS_MAX: usize = 128;

@@ -10,7 +10,7 @@ pub const REALM_BYTES_MAX: usize = 32;
 pub const PEER_NAME_BYTES_MAX: usize = 255;
 
 /// The shape of a leg's specification as the layout hash sees it: change it together with the codec.
-pub(crate) const SPEC_SHAPE: &str = "transport,proof2,realm,u32,policy:(u32*3,switches7)";
+pub(crate) const SPEC_SHAPE: &str = "transport,proof2,realm,u32*2,policy:(u32*3,switches4)";
 
 /// The shape of a peer's identity.
 pub(crate) const IDENTITY_SHAPE: &str = "identity:(fingerprint?:sha1|sha256,name)";
@@ -26,6 +26,10 @@ pub struct LegSpec<'a> {
     /// A leg nobody has bound so many milliseconds after `Created` expires. [`crate::Command::Rearm`]
     /// counts anew.
     pub bind_ms: u32,
+    /// A connection of the leg fails when its peer's kernel has acknowledged nothing for so many
+    /// milliseconds (TCP_USER_TIMEOUT, RFC 5482); one that is silent is probed after three times as long.
+    /// 0: as the relay sees fit.
+    pub user_timeout_ms: u32,
     /// What a TLS peer must prove.
     pub proof: PeerProof,
     /// What may be changed while the leg lives.
@@ -40,6 +44,7 @@ impl<'a> LegSpec<'a> {
             transport,
             realm: "",
             bind_ms,
+            user_timeout_ms: 0,
             proof: PeerProof::WhenTold,
             policy: LegPolicy::PLAIN,
         }
@@ -50,6 +55,7 @@ impl<'a> LegSpec<'a> {
         fields.u8(self.proof as u8);
         fields.text(self.realm.as_bytes(), REALM_BYTES_MAX, "realm");
         fields.u32(self.bind_ms);
+        fields.u32(self.user_timeout_ms);
         self.policy.encode(fields);
     }
 
@@ -63,23 +69,23 @@ impl<'a> LegSpec<'a> {
             },
             realm: fields.name(REALM_BYTES_MAX, "realm")?,
             bind_ms: fields.u32()?,
+            user_timeout_ms: fields.u32()?,
             policy: LegPolicy::decode(fields)?,
         })
     }
 }
 
 /// What holds for a leg and may be changed while it lives. Zero milliseconds switch a timer off.
-///
-/// The relay carries out `grace_ms` so far. Whoever asks for anything else is answered
-/// [`crate::Refusal::PolicyUnknown`] rather than given a leg that does not do it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LegPolicy {
-    /// A leg whose peer has sent nothing for so many milliseconds ends. Pings and keep-alives of
-    /// either side do not count as nothing.
+    /// While both legs are up: when nothing has been passed on in either direction for so many
+    /// milliseconds, the session ends. Pings and SENDs without body, which are between the relay and
+    /// one peer, do not count.
     pub idle_ms: u32,
     /// A WebSocket leg that is lost waits so many milliseconds, detached, for its browser to come back.
     pub grace_ms: u32,
-    /// A TCP or TLS leg that has been silent for so many milliseconds is sent a SEND without body.
+    /// A TCP or TLS leg on which nothing has gone either way for so many milliseconds is sent a SEND
+    /// without body, so that NATs on its way do not forget it. A WebSocket leg is pinged anyway.
     pub keepalive_ms: u32,
     /// Which of MSRP's choices hold.
     pub switches: Switches,
@@ -125,12 +131,6 @@ pub struct Switches {
     /// From-Path is held against the peer's path by session-id only, for peers behind a NAT or an ALG
     /// that rewrites their addresses. RFC 4975, 14.1.
     pub session_id_only: bool,
-    /// A WebSocket message may hold several chunks. RFC 7977, 5.1 forbids it.
-    pub several_chunks: bool,
-    /// AUTH is passed on like any method, credentials and all. RFC 4975, 10.9.
-    pub forward_auth: bool,
-    /// Methods that RFC 4975 to 7701 do not name are answered 501.
-    pub known_methods_only: bool,
 }
 
 impl Switches {
@@ -140,9 +140,6 @@ impl Switches {
         report_only: false,
         strict_ranges: false,
         session_id_only: false,
-        several_chunks: false,
-        forward_auth: false,
-        known_methods_only: false,
     };
 
     fn to_bits(self) -> u16 {
@@ -151,9 +148,6 @@ impl Switches {
             self.report_only,
             self.strict_ranges,
             self.session_id_only,
-            self.several_chunks,
-            self.forward_auth,
-            self.known_methods_only,
         ];
         all.into_iter()
             .enumerate()
@@ -167,9 +161,6 @@ impl Switches {
             report_only: is_on(1),
             strict_ranges: is_on(2),
             session_id_only: is_on(3),
-            several_chunks: is_on(4),
-            forward_auth: is_on(5),
-            known_methods_only: is_on(6),
         };
         (switches.to_bits() == bits).then_some(switches)
     }
@@ -242,7 +233,7 @@ mod tests {
         for place in 0..16 {
             let bits = 1 << place;
             let switches = Switches::from_bits(bits);
-            assert_eq!(switches.map(Switches::to_bits), (place < 7).then_some(bits));
+            assert_eq!(switches.map(Switches::to_bits), (place < 4).then_some(bits));
         }
         assert_eq!(Switches::from_bits(0), Some(Switches::NONE));
     }

@@ -44,16 +44,24 @@ pub struct Completion {
 /// Slots are chosen by the caller and name direct descriptors: the connection in slot 7 is
 /// descriptor 7 of the ring. Every operation gives exactly one last completion (`more == false`).
 pub trait Ring {
-    /// Opens a listening socket under the number `listener`.
-    fn listen(&mut self, listener: u32, address: IpAddr, port: u16) -> io::Result<()>;
+    /// Opens a listening socket under the number `listener`. Its connections fail when their peer has
+    /// acknowledged nothing for `user_timeout`.
+    fn listen(&mut self, listener: u32, at: SocketAddr, user_timeout: Duration) -> io::Result<()>;
     /// Closes a listener. An accept that waits there completes with an error.
     fn unlisten(&mut self, listener: u32);
     /// Waits for one connection on `listener`, to be put into the token's slot.
     fn accept(&mut self, listener: u32, token: Token);
     /// Who connected, once the accept on this listener has completed.
     fn accepted_from(&self, listener: u32) -> Option<SocketAddr>;
-    /// Connects the token's slot to `peer`, from an address of ours; its port 0 is any.
-    fn connect(&mut self, from: SocketAddr, peer: SocketAddr, token: Token) -> io::Result<()>;
+    /// Connects the token's slot to `peer`, from an address of ours; its port 0 is any. The user timeout
+    /// is that of [`Ring::listen`].
+    fn connect(
+        &mut self,
+        from: SocketAddr,
+        peer: SocketAddr,
+        user_timeout: Duration,
+        token: Token,
+    ) -> io::Result<()>;
     /// The address of this machine from which the kernel would reach `peer`, if it can.
     fn source_toward(&mut self, peer: SocketAddr) -> Option<IpAddr>;
     /// Receives into provided buffers until told otherwise, or until none is left.

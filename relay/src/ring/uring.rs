@@ -25,8 +25,7 @@ use super::restrict;
 use super::{Completion, Op, Ring, Token};
 use crate::buffers::Span;
 use crate::limits::{
-    ACCEPT_BACKLOG, DATA_BYTES, HEADROOM_BYTES, KEEPALIVE_AFTER, SEND_SPANS_MAX, SUBMISSIONS,
-    UNACKNOWLEDGED_FOR,
+    ACCEPT_BACKLOG, DATA_BYTES, HEADROOM_BYTES, PROBED_AFTER_TIMEOUTS, SEND_SPANS_MAX, SUBMISSIONS,
 };
 
 /// The one group of receive buffers.
@@ -224,14 +223,13 @@ impl Uring {
 }
 
 impl Ring for Uring {
-    fn listen(&mut self, listener: u32, address: IpAddr, port: u16) -> io::Result<()> {
-        let address = SocketAddr::new(address, port);
-        let socket = tcp_socket(address)?;
+    fn listen(&mut self, listener: u32, at: SocketAddr, user_timeout: Duration) -> io::Result<()> {
+        let socket = tcp_socket(at, user_timeout)?;
         socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
+        if at.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        socket.bind(&address.into())?;
+        socket.bind(&at.into())?;
         socket.listen(ACCEPT_BACKLOG)?;
         self.listening[listener as usize].socket = Some(socket);
         Ok(())
@@ -271,8 +269,14 @@ impl Ring for Uring {
         address.as_socket()
     }
 
-    fn connect(&mut self, from: SocketAddr, peer: SocketAddr, token: Token) -> io::Result<()> {
-        let socket = tcp_socket(peer)?;
+    fn connect(
+        &mut self,
+        from: SocketAddr,
+        peer: SocketAddr,
+        user_timeout: Duration,
+        token: Token,
+    ) -> io::Result<()> {
+        let socket = tcp_socket(peer, user_timeout)?;
         if from.port() > 0 {
             // A listener may have had the port before.
             socket.set_reuse_address(true)?;
@@ -419,21 +423,23 @@ impl Ring for Uring {
     }
 }
 
-/// A TCP socket that sends small messages at once.
-fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+/// A TCP socket that sends small messages at once, and whose dead peer is noticed in time.
+fn tcp_socket(address: SocketAddr, user_timeout: Duration) -> io::Result<Socket> {
     // Blocking on purpose: the ring waits by itself, and takes a non-blocking socket at its word.
     let kind = Type::STREAM.cloexec();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
     // Accepted connections inherit these options from their listener.
     socket.set_tcp_nodelay(true)?;
+    let probed_after = user_timeout * PROBED_AFTER_TIMEOUTS;
+    let second = Duration::from_secs(1);
     let probes = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_AFTER / 4)
+        .with_time(probed_after)
+        .with_interval((probed_after / 4).max(second))
         .with_retries(4);
     socket.set_tcp_keepalive(&probes)?;
     // What is sent and not acknowledged for this long fails the connection, which the kernel would
     // otherwise try to save for a quarter of an hour.
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR))?;
+    socket.set_tcp_user_timeout(Some(user_timeout))?;
     Ok(socket)
 }
 
@@ -465,4 +471,20 @@ pub fn pin_to_core(core: usize) -> io::Result<()> {
     }
     cores.set(core);
     Ok(sched_setaffinity(None, &cores)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_has_the_user_timeout_that_was_wished_and_probes_after_three_of_them() {
+        for seconds in [1, 40, 600] {
+            let wished = Duration::from_secs(seconds);
+            let socket = tcp_socket(SocketAddr::from(([127, 0, 0, 1], 0)), wished).unwrap();
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(wished));
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), 3 * wished);
+            assert!(socket.keepalive().unwrap());
+        }
+    }
 }

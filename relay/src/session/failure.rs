@@ -100,39 +100,48 @@ impl Sessions {
         *open = Some(message);
     }
 
-    /// The next signal to the peer of `leg` about the failure of the other one, written into the
-    /// scratch. `None`: all has been said.
+    /// The next signal that a session fails, written into the scratch, and the leg it is for.
+    /// The peer of a leg that has `failed` itself hears nothing. `None`: all has been said.
     pub fn next_signal(
         &mut self,
         index: u32,
-        leg: Leg,
+        failed: Option<Leg>,
         code: u16,
         random: &[u8; 16],
         scratch: &mut Scratch,
-    ) -> Option<usize> {
+    ) -> Option<(Leg, usize)> {
         let mut list = self[index].pending;
         while let Some((request, transaction)) = self.pending.take_first(&mut list) {
             self[index].pending = list;
             for leg in &mut self[index].legs {
                 leg.open_request = None;
             }
-            let is_theirs = request.from == leg && request.is_send;
+            let leg = request.from;
+            let hears = failed != Some(leg) && request.is_send;
             let response = self.write_response(&request, &transaction, code, scratch);
-            if is_theirs && response.is_some() {
+            if let Some(response) = response
+                && hears
+            {
                 // One signal is enough for a message.
                 let open = &mut self[index].legs[leg.index()].open_message;
                 if open.is_some_and(|open| open.mark == request.message) {
                     *open = None;
                 }
-                return response;
+                return Some((leg, response));
             }
         }
         self[index].pending = list;
-        let message = self[index].legs[leg.index()].open_message.take()?;
-        if !message.wants_failures || message.octets == 0 {
-            return None;
+        for leg in Leg::ALL {
+            if let Some(message) = self[index].legs[leg.index()].open_message.take()
+                && failed != Some(leg)
+                && message.wants_failures
+                && message.octets > 0
+            {
+                let report = self.write_report(index, leg, code, &message, random, scratch)?;
+                return Some((leg, report));
+            }
         }
-        self.write_report(index, leg, code, &message, random, scratch)
+        None
     }
 
     /// What a chunk of a message that has failed is answered; RFC 4975, 10.5.

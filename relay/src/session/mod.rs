@@ -133,9 +133,7 @@ impl Sessions {
 
         let refusal = if head.fault.is_some() {
             Some(status::BAD_REQUEST)
-        } else if !paths::is_only(to_path, local)
-            || !paths::ends_alike(from_path, self.texts.get(remote))
-        {
+        } else if !paths::is_only(to_path, local) || !self.is_from_peer(index, leg, from_path) {
             Some(status::NO_SESSION)
         } else if is_bodiless_send(head) {
             // It binds or keeps alive, which is between the peer and us: handsets give up when
@@ -143,6 +141,9 @@ impl Sessions {
             Some(status::OK)
         } else if method == Method::Auth {
             Some(status::UNKNOWN_METHOD)
+        } else if method == Method::Send && ours.policy.switches.strict_ranges && !makes_sense(head)
+        {
+            Some(status::BAD_REQUEST)
         } else if method == Method::Send {
             self.failed_before(index, leg, head, octets)
         } else {
@@ -315,6 +316,7 @@ impl Sessions {
         let session = &mut self[session];
         let counts = &mut session.counts;
         if let Flow::Forwarding { what } = session.legs[leg.index()].flow {
+            session.active_at = now;
             let (messages, octets) = match leg {
                 Leg::A => (&mut counts.messages_a_to_b, &mut counts.octets_a_to_b),
                 Leg::B => (&mut counts.messages_b_to_a, &mut counts.octets_b_to_a),
@@ -422,6 +424,19 @@ fn forwarded(kind: Kind) -> Forwarded {
         Kind::Request(_) => Forwarded::Send,
         Kind::Response(_) => Forwarded::Response,
     }
+}
+
+/// Whether a Byte-Range, if there is one, could be that of a chunk.
+fn makes_sense(head: &Head) -> bool {
+    let Some(range) = head.byte_range else {
+        return true;
+    };
+    let end = range.end.unwrap_or(u64::MAX);
+    range.start > 0
+        && end >= range.start - 1
+        && range
+            .total
+            .is_none_or(|total| range.start - 1 <= total && (range.end.is_none() || end <= total))
 }
 
 /// A SEND that carries nothing: it binds a connection to its session, or keeps it alive.

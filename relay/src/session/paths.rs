@@ -80,6 +80,14 @@ pub fn ends_alike(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
+/// Whether the endpoints of two paths have the same session-id, wherever they are.
+pub fn same_session_id(one: &[u8], other: &[u8]) -> bool {
+    match (Uri::parse(uri::last(one)), Uri::parse(uri::last(other))) {
+        (Ok(one), Ok(other)) => one.session_id.is_some() && one.session_id == other.session_id,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

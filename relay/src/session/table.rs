@@ -46,6 +46,8 @@ pub struct Proof {
 pub struct LegSlot {
     /// How MSRP travels on it.
     pub transport: Transport,
+    /// How long its peer's kernel may acknowledge nothing; 0: the usual time.
+    pub user_timeout_ms: u32,
     /// Which of MSRP's choices hold on it, and how long it may be silent or away.
     pub policy: LegPolicy,
     /// Our URI and resource path.
@@ -117,6 +119,8 @@ pub struct Session {
     pub legs: [LegSlot; 2],
     /// Requests that wait for their response.
     pub pending: OfSession,
+    /// When something was passed on last, in either direction.
+    pub active_at: u64,
     /// What has gone through.
     pub counts: SessionCounts,
     /// A leg has failed, or signalling has ended it: what still comes is answered with this, if
@@ -233,6 +237,7 @@ impl Sessions {
             id,
             legs,
             pending: OfSession::NONE,
+            active_at: 0,
             counts: SessionCounts::default(),
             failing: None,
             ending: false,
@@ -388,12 +393,16 @@ impl Sessions {
     }
 
     /// Whether a From-Path may be that of a leg's peer: it ends as the peer's path does, if that is
-    /// known already.
+    /// known already. Where the leg's policy says so, only session-ids are compared: NATs and ALGs
+    /// rewrite addresses (RFC 4975, 14.1).
     pub fn is_from_peer(&self, slot: u32, leg: Leg, from_path: &[u8]) -> bool {
-        match self[slot].leg(leg).remote {
-            Some(remote) => paths::ends_alike(from_path, self.texts.get(remote)),
-            None => true,
-        }
+        let leg = self[slot].leg(leg);
+        let Some(remote) = leg.remote else {
+            return true;
+        };
+        let remote = self.texts.get(remote);
+        paths::ends_alike(from_path, remote)
+            || leg.policy.switches.session_id_only && paths::same_session_id(from_path, remote)
     }
 
     fn owner(&self, slot: u32, is_it: impl Fn(&LegSlot) -> bool) -> Option<(u32, Leg)> {

@@ -19,7 +19,7 @@ impl<R: Ring> Shard<R> {
             return;
         };
         listener.accepting = None;
-        let (realm, kind, closing) = (listener.realm, listener.kind, listener.closing);
+        let (realm, kind, closing) = (listener.whom.realm, listener.whom.kind, listener.closing);
         match result {
             Ok(_) => {
                 self.metrics.add(Counter::Accepts, 1);
@@ -155,7 +155,7 @@ impl<R: Ring> Shard<R> {
             return;
         };
         if listener.owns_port {
-            self.free_port(listener.realm, listener.port);
+            self.free_port(listener.whom.realm, listener.port);
         }
     }
 

@@ -1,12 +1,15 @@
 //! What control asks for.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use link::Transport;
-use link::{Command, Counter, Leg, LegPolicy, LegSpec, PeerIdentity, Refusal, SessionId};
+use link::{Command, Counter, Leg, LegPolicy, LegSpec, PeerIdentity, Refusal, SessionId, Switches};
 
 use super::Shard;
-use super::listeners::Kind;
+use super::listeners::Whom;
 use super::realms;
-use crate::limits::DEADLINE_MAX;
+use crate::limits::{DEADLINE_MAX, UNACKNOWLEDGED_FOR, USER_TIMEOUT_MIN};
 use crate::ring::Ring;
 use crate::session::{Flow, LegSlot, LegStage, LocalPath, Proof};
 
@@ -122,9 +125,10 @@ impl<R: Ring> Shard<R> {
         let transport = spec.transport;
         check_policy(spec.policy)?;
         let realm = realms::find(&self.settings.realms, spec.realm).ok_or(Refusal::RealmUnknown)?;
-        let (local, number) = self.make_way_in(slot, realm, transport)?;
+        let (local, number) = self.make_way_in(slot, realm, transport, spec.user_timeout_ms)?;
         Ok(LegSlot {
             transport,
+            user_timeout_ms: spec.user_timeout_ms,
             policy: spec.policy,
             local,
             proof: Proof {
@@ -152,11 +156,16 @@ impl<R: Ring> Shard<R> {
         slot: u32,
         realm: u32,
         transport: Transport,
+        user_timeout_ms: u32,
     ) -> Result<(LocalPath, u32), Refusal> {
         let kind = self
             .listener_kind(realm, transport)
             .ok_or(Refusal::CertificateMissing)?;
-        let (number, port) = self.join_listener(realm, kind)?;
+        let (number, port) = self.join_listener(Whom {
+            realm,
+            kind,
+            user_timeout_ms,
+        })?;
         let mut random = [0; 44];
         (self.random)(&mut random);
         let realm_of = &self.settings.realms[realm as usize];
@@ -184,24 +193,24 @@ impl<R: Ring> Shard<R> {
     }
 
     /// A listener for one more leg to wait at, and its port.
-    fn join_listener(&mut self, realm: u32, kind: Kind) -> Result<(u32, u16), Refusal> {
-        let number = self.listener(realm, kind)?;
+    fn join_listener(&mut self, whom: Whom) -> Result<(u32, u16), Refusal> {
+        let number = self.listener(whom)?;
         let listener = self.listeners.get_mut(number).ok_or(Refusal::NoPorts)?;
         listener.legs += 1;
         Ok((number, listener.port))
     }
 
     /// A listener for a leg to wait at: one that is open, or a new one.
-    fn listener(&mut self, realm: u32, kind: Kind) -> Result<u32, Refusal> {
-        let is_exclusive = self.settings.realms[realm as usize].ports_exclusive;
-        if !is_exclusive && let Some(number) = self.listeners.shared(realm, kind) {
+    fn listener(&mut self, whom: Whom) -> Result<u32, Refusal> {
+        let is_exclusive = self.settings.realms[whom.realm as usize].ports_exclusive;
+        if !is_exclusive && let Some(number) = self.listeners.shared(whom) {
             return Ok(number);
         }
         for _ in 0..PORTS_TRIED_MAX {
             let Some(port) = self.listeners.take_port(self.now) else {
                 break;
             };
-            if let Some(first) = self.open_listeners(realm, kind, port) {
+            if let Some(first) = self.open_listeners(whom, port) {
                 return Ok(first);
             }
             // Somebody else has it: it goes to the end of the line.
@@ -211,12 +220,15 @@ impl<R: Ring> Shard<R> {
     }
 
     /// Listens on a port at all addresses of a realm. `None`: at one of them it cannot be had.
-    fn open_listeners(&mut self, realm: u32, kind: Kind, port: u16) -> Option<u32> {
+    fn open_listeners(&mut self, whom: Whom, port: u16) -> Option<u32> {
         let mut first = None;
-        for place in 0..self.settings.realms[realm as usize].addresses.len() {
-            let address = self.settings.realms[realm as usize].addresses[place];
+        let realm = whom.realm as usize;
+        let user_timeout = user_timeout(whom.user_timeout_ms);
+        for place in 0..self.settings.realms[realm].addresses.len() {
+            let address = self.settings.realms[realm].addresses[place];
             let number = self.listeners.next();
-            if self.ring.listen(number, address, port).is_err() {
+            let at = SocketAddr::new(address, port);
+            if self.ring.listen(number, at, user_timeout).is_err() {
                 let mut opened = first;
                 while let Some(number) = opened {
                     opened = self.listeners.beside(number);
@@ -225,7 +237,7 @@ impl<R: Ring> Shard<R> {
                 }
                 return None;
             }
-            first = Some(self.listeners.insert(realm, kind, port, first));
+            first = Some(self.listeners.insert(whom, port, first));
         }
         let mut opened = first;
         while let Some(number) = opened {
@@ -240,7 +252,7 @@ impl<R: Ring> Shard<R> {
         id: SessionId,
         leg: Leg,
         path: &[u8],
-        connect: Option<std::net::SocketAddr>,
+        connect: Option<SocketAddr>,
         identity: &PeerIdentity<'_>,
     ) -> Result<(), Refusal> {
         let slot = self.live(id)?;
@@ -276,6 +288,9 @@ impl<R: Ring> Shard<R> {
         let slot = self.live(id)?;
         check_policy(policy)?;
         self.sessions[slot].leg_mut(leg).policy = policy;
+        if let LegStage::Up(_) = self.sessions[slot].leg(leg).stage {
+            self.look_after_leg(slot, leg);
+        }
         Ok(())
     }
 
@@ -294,11 +309,23 @@ impl<R: Ring> Shard<R> {
     }
 }
 
+/// How long the peer's kernel may acknowledge nothing, as control wishes it; 0: as usual.
+pub(super) fn user_timeout(wished_ms: u32) -> Duration {
+    match wished_ms {
+        0 => UNACKNOWLEDGED_FOR,
+        _ => Duration::from_millis(wished_ms.into()).clamp(USER_TIMEOUT_MIN, DEADLINE_MAX),
+    }
+}
+
 /// Refuses what a leg would silently not do.
 fn check_policy(policy: LegPolicy) -> Result<(), Refusal> {
     let carried_out = LegPolicy {
-        grace_ms: policy.grace_ms,
-        ..LegPolicy::PLAIN
+        switches: Switches {
+            strict_ranges: policy.switches.strict_ranges,
+            session_id_only: policy.switches.session_id_only,
+            ..Switches::NONE
+        },
+        ..policy
     };
     if policy == carried_out {
         Ok(())

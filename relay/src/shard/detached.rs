@@ -65,7 +65,8 @@ impl<R: Ring> Shard<R> {
         if !matches!(state.stage, LegStage::Detached(_)) {
             return Err(Refusal::NotDetached);
         }
-        let (local, listener) = self.make_way_in(slot, state.realm, state.transport)?;
+        let (local, listener) =
+            self.make_way_in(slot, state.realm, state.transport, state.user_timeout_ms)?;
         self.stop_waiting(slot, leg);
         let former = std::mem::replace(&mut self.sessions[slot].leg_mut(leg).local, local);
         self.sessions.free_local(former);

@@ -7,6 +7,7 @@ use wire::msrp::{Continuation, writer};
 use wire::ws::CloseCode;
 
 use super::Shard;
+use super::commands::user_timeout;
 use super::connections::Stage;
 use crate::limits::CONNECTING_FOR;
 use crate::ring::{Op, Ring};
@@ -30,7 +31,8 @@ impl<R: Ring> Shard<R> {
         let port = self.sessions[session].leg(leg).port.unwrap_or(0);
         let token = self.connections.token(Op::Connect, slot);
         let source = SocketAddr::new(source, port);
-        if self.ring.connect(source, peer, token).is_err() {
+        let user_timeout = user_timeout(self.sessions[session].leg(leg).user_timeout_ms);
+        if (self.ring.connect(source, peer, user_timeout, token)).is_err() {
             self.metrics.add(Counter::ConnectsFailed, 1);
             self.connections.remove(slot);
             self.leg_down(session, leg, Cause::ConnectFailed);
@@ -76,6 +78,15 @@ impl<R: Ring> Shard<R> {
     /// The active side sends a bodiless SEND at once, without which the passive side would not
     /// know whom the connection is for. RFC 4975, 5.4.
     pub(super) fn greet(&mut self, slot: u32, session: u32, leg: Leg) {
+        if !self.has_room() {
+            // Without it the peer would never speak: better that the leg fails than that it waits.
+            return self.broken(slot, Cause::NoMemory);
+        }
+        self.send_bodiless(slot, session, leg);
+    }
+
+    /// Sends a SEND without body, whose response goes to nobody.
+    pub(super) fn send_bodiless(&mut self, slot: u32, session: u32, leg: Leg) {
         let mut random = [0; 32];
         (self.random)(&mut random);
         let (mut transaction, mut message) = ([0; 20], [0; 16]);
@@ -83,10 +94,6 @@ impl<R: Ring> Shard<R> {
         own.copy_from_slice(OWN_TRANSACTION);
         writer::identifier(rest, &random[..16]);
         writer::identifier(&mut message, &random[16..]);
-        if !self.has_room() {
-            // Without it the peer would never speak: better that the leg fails than that it waits.
-            return self.broken(slot, Cause::NoMemory);
-        }
         let texts = self.sessions.texts();
         let ours = self.sessions[session].leg(leg);
         let Some(remote) = ours.remote else { return };
@@ -117,8 +124,10 @@ impl<R: Ring> Shard<R> {
         let state = self.sessions[session].leg_mut(leg);
         state.stage = LegStage::Up(slot);
         state.peer = peer;
+        self.sessions[session].active_at = self.now;
         self.metrics.add(Counter::LegsUp, 1);
         self.reports.leg_up(session, leg);
+        self.look_after_leg(session, leg);
         // The other leg may have been waiting for this one.
         if let Some(other) = self.sessions[session].leg(leg.other()).connection() {
             self.wake(other);
@@ -161,10 +170,13 @@ impl<R: Ring> Shard<R> {
         self.end_session(session, Some(leg), cause);
     }
 
-    /// Nobody has bound the leg in time, or a lost browser has not come back.
-    pub(super) fn leg_expired(&mut self, session: u32, leg: Leg) {
-        if let LegStage::Detached(cause) = self.sessions[session].leg(leg).stage {
-            return self.leg_down(session, leg, cause);
+    /// A leg's deadline has passed: nobody has bound it in time, a lost browser has not come back, or
+    /// one that is up is to be looked after.
+    pub(super) fn leg_timed_out(&mut self, session: u32, leg: Leg) {
+        match self.sessions[session].leg(leg).stage {
+            LegStage::Detached(cause) => return self.leg_down(session, leg, cause),
+            LegStage::Up(_) => return self.look_after_leg(session, leg),
+            LegStage::Waiting | LegStage::Connecting(_) | LegStage::Down => {}
         }
         self.metrics.add(Counter::LegsExpired, 1);
         self.leg_down(session, leg, Cause::Expired);
@@ -180,11 +192,13 @@ impl<R: Ring> Shard<R> {
         for leg in Leg::ALL {
             self.cut_chunk(session, leg);
         }
-        if let Some(failed) = failed {
-            self.tell_of_failure(session, failed.other());
+        if failed.is_some() {
+            // Of two legs that are merely idle, both hear of it.
+            self.tell_of_failure(session, failed.filter(|_| cause != Cause::Idle));
         }
         let code = match cause {
             Cause::Deleted => CloseCode::Normal,
+            Cause::Idle => CloseCode::Policy,
             _ => CloseCode::GoingAway,
         };
         for leg in Leg::ALL {
@@ -211,37 +225,44 @@ impl<R: Ring> Shard<R> {
         self.reports.closed(session);
     }
 
-    /// Tells the peer of a leg that the other one has failed: each SEND of its that is open, those
-    /// included that have been waiting to be read.
-    fn tell_of_failure(&mut self, session: u32, leg: Leg) {
+    /// Tells the peers that a session fails, but for that of the leg that has: each SEND of theirs that
+    /// is open, those included that have been waiting to be read.
+    fn tell_of_failure(&mut self, session: u32, failed: Option<Leg>) {
         let Some(code) = self.sessions[session].failing else {
             return;
         };
-        let Some(slot) = self.sessions[session].leg(leg).connection() else {
-            return;
-        };
-        while self.has_room() && self.connections[slot].is_read() {
+        while self.has_room() {
             let mut random = [0; 16];
             (self.random)(&mut random);
             let scratch = &mut self.scratch;
-            let signal = self
-                .sessions
-                .next_signal(session, leg, code, &random, scratch);
-            let Some(bytes) = signal else { break };
-            // A report is a request of ours, and so is its transaction id.
-            let is_report = self.scratch[b"MSRP ".len()..].starts_with(OWN_TRANSACTION);
-            let counter = if is_report {
-                Counter::ReportsMade
-            } else {
-                Counter::ResponsesMade
-            };
-            self.metrics.add(counter, 1);
-            self.write_own(slot, bytes);
+            let signal = (self.sessions).next_signal(session, failed, code, &random, scratch);
+            let Some((leg, bytes)) = signal else { break };
+            let slot = self.sessions[session].leg(leg).connection();
+            if let Some(slot) = slot.filter(|slot| self.connections[*slot].is_read()) {
+                self.write_signal(slot, bytes);
+            }
         }
-        if self.connections[slot].waiting {
-            self.connections[slot].waiting = false;
-            self.read(slot);
+        for leg in Leg::ALL {
+            if let Some(slot) = self.sessions[session].leg(leg).connection()
+                && failed != Some(leg)
+                && std::mem::take(&mut self.connections[slot].waiting)
+            {
+                self.read(slot);
+            }
         }
+    }
+
+    /// Sends a response or a report of ours from the scratch, and counts it.
+    fn write_signal(&mut self, slot: u32, bytes: usize) {
+        // A report is a request of ours, and so is its transaction id.
+        let is_report = self.scratch[b"MSRP ".len()..].starts_with(OWN_TRANSACTION);
+        let counter = if is_report {
+            Counter::ReportsMade
+        } else {
+            Counter::ResponsesMade
+        };
+        self.metrics.add(counter, 1);
+        self.write_own(slot, bytes);
     }
 
     /// If a chunk from `leg`'s peer is under way to the other leg, ends it there with `#`: an open

@@ -1,6 +1,6 @@
 //! Listening sockets, and the shard's slice of the ports.
 //!
-//! All waiting legs of one realm and kind share a listener, which opens with the first and closes
+//! All waiting legs of one realm, kind and user timeout share a listener, which opens with the first and closes
 //! with the last. In a realm of exclusive ports each has a port of its own, as in the patent; it rests
 //! when the leg has done with it, so that what is still on its way to the leg does not meet the next.
 //! A realm with several addresses has a listener at each, on the same port.
@@ -25,13 +25,22 @@ pub enum Kind {
 /// How many kinds there are.
 pub const KINDS: u32 = 4;
 
+/// Whom a listener waits for. Legs that agree in all of it may share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whom {
+    /// The realm at one of whose addresses it listens.
+    pub realm: u32,
+    /// Peers of which kind.
+    pub kind: Kind,
+    /// The user timeout of their connections, which have it from the listener; 0: the usual one.
+    pub user_timeout_ms: u32,
+}
+
 /// One listening socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Listener {
-    /// The realm at one of whose addresses it listens.
-    pub realm: u32,
     /// Whom it waits for.
-    pub kind: Kind,
+    pub whom: Whom,
     /// Where.
     pub port: u16,
     /// Legs that wait here. Of listeners that belong together, the first counts them.
@@ -91,14 +100,10 @@ impl Listeners {
         self.used_max
     }
 
-    /// An open listener of this realm and kind, to be shared.
-    pub fn shared(&self, realm: u32, kind: Kind) -> Option<u32> {
-        let is_it = |listener: &Listener| {
-            listener.realm == realm
-                && listener.kind == kind
-                && listener.legs > 0
-                && !listener.closing
-        };
+    /// An open listener that waits for these, to be shared.
+    pub fn shared(&self, whom: Whom) -> Option<u32> {
+        let is_it =
+            |listener: &Listener| listener.whom == whom && listener.legs > 0 && !listener.closing;
         let found = self
             .slots
             .iter()
@@ -147,13 +152,12 @@ impl Listeners {
 
     /// Takes over a listener under the number that [`Listeners::next`] told. It leads those that
     /// belong together, of which `beside` did so far; the port is for it to give back.
-    pub fn insert(&mut self, realm: u32, kind: Kind, port: u16, beside: Option<u32>) -> u32 {
+    pub fn insert(&mut self, whom: Whom, port: u16, beside: Option<u32>) -> u32 {
         if let Some(former) = beside.and_then(|number| self.get_mut(number)) {
             former.owns_port = false;
         }
         let listener = Listener {
-            realm,
-            kind,
+            whom,
             port,
             legs: 0,
             accepting: None,
@@ -199,15 +203,31 @@ mod tests {
     fn a_port_is_used_again_when_all_others_were() {
         let mut listeners = Listeners::new(&[20000, 20001, 20002], 3);
         let port = listeners.take_port(0).unwrap();
-        let number = listeners.insert(0, Kind::Tcp, port, None);
+        let whom = Whom {
+            realm: 0,
+            kind: Kind::Tcp,
+            user_timeout_ms: 0,
+        };
+        let number = listeners.insert(whom, port, None);
         listeners.get_mut(number).unwrap().legs = 1;
         assert_eq!(
             (port, listeners.ports_used(), listeners.len()),
             (20000, 1, 1)
         );
-        assert_eq!(listeners.shared(0, Kind::Tcp), Some(number));
-        assert_eq!(listeners.shared(0, Kind::WebSocket), None);
-        assert_eq!(listeners.shared(1, Kind::Tcp), None);
+        assert_eq!(listeners.shared(whom), Some(number));
+        for other in [
+            Whom {
+                kind: Kind::WebSocket,
+                ..whom
+            },
+            Whom { realm: 1, ..whom },
+            Whom {
+                user_timeout_ms: 1,
+                ..whom
+            },
+        ] {
+            assert_eq!(listeners.shared(other), None);
+        }
         listeners.forget(number);
         listeners.give_port(port);
         assert_eq!(listeners.take_port(0), Some(20001));

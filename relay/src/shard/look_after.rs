@@ -1,6 +1,6 @@
 //! Deadlines of a connection, and whether the peer of an open one is still there.
 
-use link::{Cause, Counter};
+use link::{Cause, Counter, Leg};
 use wire::msrp::status;
 use wire::ws::frame;
 
@@ -121,6 +121,55 @@ impl<R: Ring> Shard<R> {
                 self.metrics.add(Counter::LegsStalled, 1);
                 self.ended(slot, Cause::Stalled);
             }
+        }
+    }
+
+    /// Does what is due on a leg that is up, and sets its timer for what is due next: the session ends
+    /// when nothing has been passed on for too long while both legs are up; on a TCP leg on which
+    /// nothing goes, a SEND without body does (RFC 4975, 7.1).
+    pub(super) fn look_after_leg(&mut self, session: u32, leg: Leg) {
+        let Some(slot) = self.sessions[session].leg(leg).connection() else {
+            return;
+        };
+        let state = self.sessions[session].leg(leg);
+        let (policy, may_connect) = (state.policy, state.may_connect());
+        let mut next = u64::MAX;
+        if policy.idle_ms > 0 {
+            let is_whole = self.sessions[session]
+                .leg(leg.other())
+                .connection()
+                .is_some();
+            let since = if is_whole {
+                self.sessions[session].active_at
+            } else {
+                self.now
+            };
+            let due = since + u64::from(policy.idle_ms);
+            if self.now >= due {
+                self.metrics.add(Counter::LegsIdle, 1);
+                return self.leg_down(session, leg, Cause::Idle);
+            }
+            next = due;
+        }
+        if policy.keepalive_ms > 0 && may_connect {
+            let connection = &self.connections[slot];
+            let since = connection.heard_at.max(connection.took_at);
+            let mut due = since + u64::from(policy.keepalive_ms);
+            if self.now >= due {
+                // Without room for it much is going on, and later there may be.
+                if self.has_room() {
+                    self.metrics.add(Counter::KeepAlives, 1);
+                    self.send_bodiless(slot, session, leg);
+                }
+                due = self.now + u64::from(policy.keepalive_ms);
+            }
+            next = next.min(due);
+        }
+        let timer = self.timer_of_leg(session, leg);
+        if next < u64::MAX {
+            self.timers.set(timer, next);
+        } else {
+            self.timers.clear(timer);
         }
     }
 }

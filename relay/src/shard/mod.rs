@@ -7,7 +7,8 @@
 //!
 //! - `commands`: what control asks for; `events`: what control is told, and never lost.
 //! - `listeners`, `connections`, `timers`, `realms`: tables.
-//! - `legs`: how legs and sessions come up and end; `detached`: browsers that are lost and come back.
+//! - `legs`: how legs and sessions come up and end; `detached`: browsers that are lost and come back;
+//!   `accept`: who comes to a listener; `look_after`: deadlines; `closing`: how connections end.
 //! - `receive`: octets in, to parts of chunks; `forward`: parts out, under new paths; `send`;
 //!   `flow`: what waits for a slow leg, and how much of it.
 //! - `secure`: TLS, on connections that have it; `handshakes`: how much time they may take;
@@ -361,7 +362,7 @@ impl<R: Ring> Shard<R> {
     fn timer_fired(&mut self, owner: u32) {
         match owner.checked_sub(self.settings.connections) {
             None => self.connection_timed_out(owner),
-            Some(leg) => self.leg_expired(leg / 2, Leg::ALL[leg as usize % 2]),
+            Some(leg) => self.leg_timed_out(leg / 2, Leg::ALL[leg as usize % 2]),
         }
     }
 

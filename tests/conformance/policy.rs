@@ -1,0 +1,242 @@
+//! What a leg's policy can say: timers, and where MSRP leaves a choice, the one that is not the
+//! default.
+
+use link::{Cause, Command, Counter, LegPolicy, LegSpec, Switches};
+
+use crate::bed::*;
+
+fn idle(idle_ms: u32) -> LegPolicy {
+    LegPolicy {
+        idle_ms,
+        ..LegPolicy::PLAIN
+    }
+}
+
+fn switched(switches: Switches) -> LegPolicy {
+    LegPolicy {
+        switches,
+        ..LegPolicy::PLAIN
+    }
+}
+
+#[test]
+fn l15_an_idle_session_ends_and_its_browser_hears_1008() {
+    let (mut bed, session, a, b) = talk_of([leg_with(Ws, idle(60_000)), LegSpec::new(Tcp, LEG_MS)]);
+    for _ in 0..3 {
+        // Either direction will do.
+        bed.waits(59_000);
+        let message = Message::send("t4Kz81Qm", "hello");
+        bed.says(b, &message.by(B));
+        bed.says(a, &message.answer("200 OK").by(A));
+        bed.hears(b);
+    }
+    // What is between the relay and one peer is no use of the session.
+    bed.waits(59_000);
+    let alive = Message::bodiless("alive123", "SEND", &["Message-ID: keep"]);
+    bed.says(a, &alive.by(A));
+    assert_eq!(bed.told(session), []);
+    bed.waits(1_000);
+    let ended = [Told::Down(A, Cause::Idle), Told::Closed(Cause::Idle)];
+    assert_eq!(bed.told(session), ended);
+    assert_eq!(bed.close_code(a), Some(1008));
+    assert!(bed.is_ended(b));
+    assert_eq!(bed.counter(Counter::LegsIdle), 1);
+    assert_eq!(bed.counter(Counter::Timers), 2, "those of draining");
+}
+
+#[test]
+fn f2_what_is_open_when_an_idle_session_ends_gets_its_signal_on_both_sides() {
+    let (mut bed, _, a, b) = talk_of([LegSpec::new(Ws, LEG_MS), leg_with(Tcp, idle(5_000))]);
+    let (from_a, from_b) = (
+        Message::send("fromA123", "hello"),
+        Message::send("fromB123", "hello"),
+    );
+    bed.says(a, &from_a.by(A));
+    bed.says(b, &from_b.by(B));
+    bed.hears(a);
+    bed.hears(b);
+    bed.waits(5_000);
+    assert_eq!(bed.hears(a), from_a.answer("408 Request Timeout").to(A));
+    assert_eq!(bed.hears(b), from_b.answer("408 Request Timeout").to(B));
+}
+
+#[test]
+fn a_session_that_is_not_whole_is_not_idle() {
+    let mut bed = Bed::new();
+    let session = bed.create_of([
+        LegSpec {
+            policy: idle(5_000),
+            ..LegSpec::new(Ws, 180_000)
+        },
+        LegSpec::new(Tcp, 180_000),
+    ]);
+    bed.tell_paths(session);
+    bed.comes(session, A);
+    bed.told(session);
+    bed.waits(60_000);
+    assert_eq!(bed.told(session), [], "it rings");
+    bed.comes(session, B);
+    bed.waits(4_999);
+    assert_eq!(bed.told(session), [Told::Up(B)]);
+    bed.waits(1);
+    let ended = [Told::Down(A, Cause::Idle), Told::Closed(Cause::Idle)];
+    assert_eq!(bed.told(session), ended);
+}
+
+#[test]
+fn what_holds_for_a_leg_can_be_changed_while_it_lives() {
+    let (mut bed, session, _, _) = talk_of([Tcp, Tcp].map(|kind| LegSpec::new(kind, LEG_MS)));
+    bed.waits(100_000);
+    let update = |policy| {
+        move |session| Command::Update {
+            session,
+            leg: B,
+            policy,
+        }
+    };
+    bed.command_of(session, update(idle(120_000)));
+    bed.waits(10_000);
+    bed.command_of(session, update(LegPolicy::PLAIN));
+    bed.waits(10_000);
+    assert_eq!(bed.told(session), [], "it was taken back in time");
+    bed.command_of(session, update(idle(5_000)));
+    assert_eq!(bed.told(session).len(), 2, "too long already");
+}
+
+#[test]
+fn k16_a_silent_leg_is_kept_alive_by_a_send_without_body() {
+    let keepalive = LegPolicy {
+        keepalive_ms: 120_000,
+        ..LegPolicy::PLAIN
+    };
+    let (mut bed, _, a, b) = talk_of([LegSpec::new(Tcp, LEG_MS), leg_with(Tcp, keepalive)]);
+    bed.waits(119_999);
+    assert_eq!(bed.hears(b), "");
+    bed.waits(1);
+    let heard = bed.hears(b);
+    let transaction = heard
+        .strip_prefix("MSRP ")
+        .and_then(|rest| rest.split(' ').next());
+    let transaction = transaction.expect("a message").to_owned();
+    let paths = "SEND\r\nTo-Path: R(B)\r\nFrom-Path: L(B)\r\nMessage-ID: ";
+    assert!(
+        heard.starts_with(&format!("MSRP {transaction} {paths}")),
+        "{heard}"
+    );
+    assert!(heard.ends_with(&format!("\r\n-------{transaction}$\r\n")));
+    assert!(!heard.contains("Content-Type"), "{heard}");
+    // What it is answered goes to nobody, and begins the silence anew.
+    bed.says(
+        b,
+        &format!("MSRP {transaction} 200 OK\r\nTo-Path: L(B)\r\nFrom-Path: R(B)\r\n-------{transaction}$\r\n"),
+    );
+    assert_eq!(bed.hears(a), "");
+    bed.waits(60_000);
+    // Whatever goes, in either direction, will do.
+    bed.says(a, &Message::send("t4Kz81Qm", "hello").by(A));
+    bed.hears(b);
+    bed.waits(119_999);
+    assert_eq!(bed.hears(b), "");
+    bed.waits(1);
+    assert_ne!(bed.hears(b), "");
+    assert_eq!(bed.counter(Counter::KeepAlives), 2);
+}
+
+#[test]
+fn k16_each_leg_has_a_user_timeout_of_its_own() {
+    let mut bed = Bed::sharing_ports();
+    let leg = |transport, user_timeout_ms| LegSpec {
+        user_timeout_ms,
+        ..LegSpec::new(transport, LEG_MS)
+    };
+    let session = bed.create_of([leg(Ws, 20_000), leg(Tcp, 0)]);
+    let other = bed.create_of([leg(Ws, 0), leg(Tcp, 1)]);
+    let same = bed.create_of([leg(Ws, 20_000), leg(Tcp, 0)]);
+    assert_eq!(bed.port(session, A), bed.port(same, A));
+    assert_ne!(bed.port(session, A), bed.port(other, A));
+    for session in [session, other, same] {
+        bed.tell_paths(session);
+    }
+    let (a, b) = bed.both_come(session);
+    assert_eq!(
+        (bed.user_timeout_ms(a), bed.user_timeout_ms(b)),
+        (20_000, 40_000)
+    );
+    let at = std::net::SocketAddr::from(([198, 51, 100, 7], 20_000));
+    bed.listens(at);
+    let path = bed.remote(other, B);
+    bed.set_peer(other, B, &path, Some(at));
+    let dialled = bed.is_dialled(other, at).expect("it connects");
+    assert_eq!(bed.user_timeout_ms(dialled), 1_000, "a second at least");
+}
+
+#[test]
+fn j5_where_ranges_are_strict_one_that_makes_no_sense_gets_400() {
+    let strict = switched(Switches {
+        strict_ranges: true,
+        ..Switches::NONE
+    });
+    let (mut bed, _, a, b) = talk_of([leg_with(Ws, strict), LegSpec::new(Tcp, LEG_MS)]);
+    for range in [
+        "Byte-Range: 0-4/5",
+        "Byte-Range: 3-1/5",
+        "Byte-Range: 1-6/5",
+        "Byte-Range: 7-*/5",
+    ] {
+        let message = Message::send("t4Kz81Qm", "hello").with(range);
+        bed.says(a, &message.by(A));
+        assert_eq!(bed.hears(a), message.answer("400 Bad Request").to(A));
+        assert_eq!(bed.hears(b), "", "{range}");
+        // The switch is about what comes from its leg's peer.
+        bed.says(b, &message.by(B));
+        assert_eq!(bed.hears(a), message.to(A));
+        bed.says(a, &message.answer("200 OK").by(A));
+        bed.hears(b);
+    }
+    for range in [
+        "Byte-Range: 1-5/5",
+        "Byte-Range: 1-0/0",
+        "Byte-Range: 6-5/5",
+        "Byte-Range: 1-*/*",
+        "Byte-Range: 3-7/*",
+    ] {
+        let message = Message::send("t4Kz81Qm", "hello").with(range);
+        bed.says(a, &message.by(A));
+        assert_eq!(bed.hears(b), message.to(B), "{range}");
+        bed.says(b, &message.answer("200 OK").by(B));
+        bed.hears(a);
+    }
+}
+
+#[test]
+fn d2_where_addresses_are_rewritten_the_session_id_decides() {
+    let by_id = switched(Switches {
+        session_id_only: true,
+        ..Switches::NONE
+    });
+    let mut bed = Bed::new();
+    let session = bed.create_of([LegSpec::new(Ws, LEG_MS), leg_with(Tcp, by_id)]);
+    bed.tell_paths(session);
+    let a = bed.comes(session, A);
+    let b = bed.dials(session, B).expect("it waits");
+    let moved = "msrp://203.0.113.9:4711/handset0;tcp";
+    let message = Message::send("t4Kz81Qm", "hello");
+    bed.says(b, &message.between("L(B)", moved));
+    assert_eq!(bed.hears(a), message.to(A), "it binds and is passed on");
+    bed.says(a, &message.answer("200 OK").by(A));
+    // As the far endpoint calls itself, so it is answered.
+    assert_eq!(
+        bed.hears(b),
+        message.answer("200 OK").between(moved, "L(B)")
+    );
+    let stranger = Message::send("strange1", "hello");
+    let other = "msrp://198.51.100.7:20000/Handset0;tcp";
+    bed.says(b, &stranger.between("L(B)", other));
+    let refused = stranger.answer("481 Session Does Not Exist");
+    assert_eq!(bed.hears(b), refused.between(other, "L(B)"));
+    // And without the switch an address matters.
+    let (mut bed, _, b) = talk(Ws, Tcp);
+    bed.says(b, &message.between("L(B)", moved));
+    let refused = message.answer("481 Session Does Not Exist");
+    assert_eq!(bed.hears(b), refused.between(moved, "L(B)"));
+}
