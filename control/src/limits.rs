@@ -64,6 +64,9 @@ pub const RELAY_ANSWER_MS: Millis = 2_000;
 pub const REQUEST_MS: Millis = 32_000;
 /// How long a browser may take from an answer to its `complete`.
 pub const COMPLETE_MS: Millis = 32_000;
+/// How long a dialog outlives its lost media, so that what the relay still has goes out before the peer is
+/// told to hang up.
+pub const DRAIN_MS: Millis = 1_000;
 /// Pause between attempts to attach to the relay.
 pub const RELAY_RETRY_MS: Millis = 1_000;
 

@@ -46,6 +46,8 @@ numbers! {
     RelaySessionsRefused, "relay_sessions_refused", "Media sessions the relay refused or did not make in time.";
     RelayAttachments, "relay_attachments", "Times a relay was attached.";
     RelayLost, "relay_lost", "Times the attached relay went away.";
+    LegsLost, "legs_lost", "Media connections of browsers that were lost and may come back.";
+    LegsRebound, "legs_rebound", "New ways in that browsers were told of.";
     RelayStrays, "relay_strays", "Sessions the relay held without control knowing them; they were deleted.";
 }
 
@@ -59,7 +61,7 @@ numbers! {
     Bridges, "bridges", "Dialogs or requests that join a SIP peer and browsers.";
     RelaySessions, "relay_sessions", "Media sessions of the relay that control knows.";
     RelayShards, "relay_shards", "Shards of the attached relay, 0 while none is attached.";
-    Farewells, "farewells", "Dialogs that are to end as soon as the peer has acknowledged.";
+    Farewells, "farewells", "Dialogs that are to end as soon as the peer has acknowledged, or late media had their time.";
     Timers, "timers", "Deadlines that are set.";
     SipTransactions, "sip_transactions", "SIP requests, of ours and of peers, that are not forgotten yet.";
     SipDialogs, "sip_dialogs", "SIP dialogs, early ones too.";

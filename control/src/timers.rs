@@ -33,6 +33,11 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         }
     }
 
+    /// Whether the key has a deadline.
+    pub fn is_set(&self, key: K) -> bool {
+        self.when.contains_key(&key)
+    }
+
     /// The earliest deadline.
     pub fn next(&self) -> Option<Millis> {
         self.order.first().map(|&(at, _)| at)

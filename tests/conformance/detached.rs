@@ -131,13 +131,37 @@ fn p8_chunks_under_way_when_the_browser_is_lost_end_in_form() {
 }
 
 #[test]
-fn p8_only_what_is_detached_is_bound_again() {
-    let (mut bed, session, a, _) = talk();
+fn p8_a_browser_that_knows_of_its_loss_before_the_relay_does_is_bound_again() {
+    let (mut bed, session, a, b) = talk();
+    rebind(&mut bed, session);
+    assert_eq!(
+        bed.told(session),
+        [Told::Detached(A, Cause::Reset), Told::Rebound]
+    );
+    assert!(bed.is_ended(a));
+    let again = bed.comes(session, A);
+    let more = Message::send("more1234", "yes");
+    bed.says(again, &more.by(A));
+    assert_eq!(bed.hears(b), more.to(B));
+    assert_eq!(bed.counter(Counter::LegsDetached), 0);
+}
+
+#[test]
+fn p8_only_a_browser_with_a_grace_is_bound_again() {
+    let mut bed = Bed::new();
+    let session = bed.create_of([LegSpec::new(Ws, LEG_MS), LegSpec::new(Tcp, LEG_MS)]);
+    bed.tell_paths(session);
+    let _both = bed.both_come(session);
+    bed.told(session);
     rebind(&mut bed, session);
     assert_eq!(bed.told(session), [Told::Refused(Refusal::NotDetached)]);
+}
+
+#[test]
+fn p8_of_two_new_ways_in_the_second_is_the_one() {
+    let (mut bed, session, a, _) = talk();
     bed.breaks(a);
     bed.told(session);
-    // Asked twice: the second way in is the one.
     rebind(&mut bed, session);
     let first = bed.resource(session, A).to_owned();
     rebind(&mut bed, session);

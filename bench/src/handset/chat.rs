@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::cpim;
 use super::endpoint::{Bound, Place};
-use super::incoming::{Assembler, Complete, Content};
+use super::incoming::{Assembler, Complete, Content, Remembered};
 use super::outgoing::{Fate, Order, Outgoing, Writer};
 use super::sip::token;
 use crate::msrp::{Event, FailureReport, Flag, Head, Kind, Reader, session_id, writer};
@@ -210,6 +210,7 @@ async fn talk(
         orders: orders.clone(),
         news: news.clone(),
         assembler: Assembler::new(manners.message_bytes_max),
+        remembered: Remembered::default(),
         current: Current::Nothing,
         replies_given: 0,
     };
@@ -334,6 +335,7 @@ struct Incoming<'a> {
     orders: mpsc::Sender<Order>,
     news: Desk,
     assembler: Assembler,
+    remembered: Remembered,
     current: Current,
     replies_given: usize,
 }
@@ -469,6 +471,9 @@ impl Incoming<'_> {
             let (to, from) = (&self.parties.peer_path, &self.parties.place.uri);
             writer::success_report(&mut out, &token(12), to, from, &message.id, message.bytes);
             self.order(Order::Answer(out)).await?;
+        }
+        if !self.remembered.is_new(&message.id) {
+            return Ok(());
         }
         let (kind, id) = (&message.content_type, message.id.clone());
         let in_memory = match &message.content {

@@ -3,7 +3,7 @@
 //! Chunks may come in any order. What outgrows memory goes to a nameless temporary file, so that
 //! a message of any size takes the same memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -17,6 +17,8 @@ use crate::msrp::{ByteRange, Flag};
 const MEMORY_BYTES_MAX: u64 = 64 * 1024;
 /// Messages of one chat that may be under way at a time.
 const MESSAGES_MAX: usize = 64;
+/// Complete messages of one chat that are remembered.
+const REMEMBERED_MAX: usize = 256;
 /// Pieces with gaps between them that one message may have.
 const RANGES_MAX: usize = 1024;
 
@@ -101,6 +103,24 @@ struct Message {
 struct Chunk {
     id: String,
     at: u64,
+}
+
+/// Ids of messages that were complete, so that a sender who could not know may say them again.
+#[derive(Default)]
+pub struct Remembered(VecDeque<String>);
+
+impl Remembered {
+    /// Whether the message is new. It is not any more.
+    pub fn is_new(&mut self, id: &str) -> bool {
+        if self.0.iter().any(|known| known == id) {
+            return false;
+        }
+        if self.0.len() == REMEMBERED_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(id.to_owned());
+        true
+    }
 }
 
 /// All messages of one chat that are under way.

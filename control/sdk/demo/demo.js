@@ -362,15 +362,17 @@ function showTalk(conversation) {
     ? chatWords(name, chat.getState(), connection, conversation.incoming)
     : [conversation.lines.length > 0 ? "Not connected" : "", ""];
   const live = isLive(conversation);
+  // What is said while the connection comes back waits for it.
+  const up = chat?.getState().state === "ESTABLISHED" && ["OPEN", "CONNECTING"].includes(connection);
   $("talk-name").textContent = name;
   dressAvatar($("talk-avatar"), name);
   $("talk-state").textContent = words;
   $("talk-state").dataset.mood = mood;
   $("end-button").hidden = !live;
-  $("end-button").textContent = connection === "OPEN" ? "End" : "Cancel";
+  $("end-button").textContent = up ? "End" : "Cancel";
   $("again-button").hidden = live;
   $("again-button").textContent = chat ? "Call again" : "Call";
-  $("send-button").disabled = !live || connection !== "OPEN";
+  $("send-button").disabled = !live || !up;
   $("message-input").placeholder = live ? `Message ${name}` : "Not connected";
   $("typing").textContent = conversation.typing ? `${name} is typing…` : "";
 }

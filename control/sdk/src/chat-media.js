@@ -15,6 +15,14 @@ import { TYPING_TYPE, TypingReceiver, TypingSender } from "./typing.js";
 
 /** Messages that may wait for the chat to be up. */
 const EARLY_MAX = 1000;
+/** A new way in is asked for after so long without one, spread by chance over as long again. */
+const ASK_MS = 500;
+/** Milliseconds between askings, after the first. */
+const ASK_AGAIN_MS = 2000;
+/** What is under way has so many milliseconds once the other side has ended the chat. */
+const DRAIN_MS = 1000;
+/** A lost connection that has not come back within this time has failed. */
+const LOST_MS_MAX = 60_000;
 const encoder = new TextEncoder();
 
 /**
@@ -24,6 +32,7 @@ const encoder = new TextEncoder();
  * @property {(messageId: string) => void} sent
  * @property {(messageId: string, status: number, reason: string) => void} failed
  * @property {(typing: boolean) => void} typing
+ * @property {() => void} lost the connection went: ask for a new way in, if one can
  */
 
 /** @typedef {import("./sdp.js").RemoteMedia} RemoteMedia */
@@ -53,6 +62,12 @@ export class ChatMedia {
   #notes = new Set();
   /** @type {any} */
   #typingTimer;
+  /** @type {any} */
+  #askTimer;
+  /** @type {any} */
+  #lostTimer;
+  /** What to do once the connection is gone. @type {(() => void) | null} */
+  #drained = null;
 
   /**
    * @param {import("./chat-config.js").ChatConfig} config
@@ -100,21 +115,29 @@ export class ChatMedia {
       acceptTypes: this.#offered.acceptTypes,
       octetsMax: this.#config.selfMaxSize,
     }, {
-      open: () => this.#move(ConnectionStateEnum.OPEN),
+      open: () => this.#opened(),
       closed: (orderly, status, reason) => this.#closed(orderly, status, reason),
+      lost: (reason) => this.#lost(reason),
       message: (incoming) => this.#receive(incoming.contentType, incoming.body),
       sent: (messageId) => this.#settled(messageId, 0, ""),
       failed: (messageId, status, reason) => this.#settled(messageId, status, reason),
     });
     this.#move(ConnectionStateEnum.CONNECTING);
-    try {
-      this.#connection.open(remote.url);
-    } catch (error) {
-      log("error", "the chat's media address is unusable", error);
-      later(() => this.#closed(false, 481, "the media address is unusable"));
-      return;
-    }
+    const connection = this.#connection;
+    if (!this.#attempt(() => connection.open(remote.url))) return;
     for (const { messageId, message } of this.#early.splice(0)) this.#submit(messageId, message);
+  }
+
+  /**
+   * There is a new way in: the connection goes on there.
+   * @param {RemoteMedia} remote
+   */
+  rebind(remote) {
+    const connection = this.#connection;
+    if (!connection || this.#over) return;
+    this.#remote = remote;
+    this.#lost("a new way in was given", ASK_AGAIN_MS);
+    this.#attempt(() => connection.move(remote.url, remote.path));
   }
 
   /**
@@ -146,6 +169,20 @@ export class ChatMedia {
   }
 
   /**
+   * The other side has ended the chat: what is under way still comes in, until the relay closes the
+   * connection or its time is over.
+   * @param {() => void} done
+   */
+  drain(done) {
+    if (this.#state !== ConnectionStateEnum.OPEN || this.#drained) {
+      done();
+      return;
+    }
+    this.#drained = done;
+    startTimer(done, DRAIN_MS);
+  }
+
+  /**
    * The chat is over: closes the connection; what is open has failed.
    * @param {number} status
    * @param {string} reason
@@ -164,6 +201,7 @@ export class ChatMedia {
    */
   #finish(status, reason) {
     this.#over = true;
+    this.#stopLooking();
     stopTimer(this.#typingTimer);
     if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
     for (const { messageId } of this.#early.splice(0)) {
@@ -178,8 +216,67 @@ export class ChatMedia {
    */
   #closed(orderly, status, reason) {
     if (this.#over) return;
+    if (this.#drained) {
+      this.#drained();
+      return;
+    }
     this.#finish(status, reason);
     this.#move(orderly ? ConnectionStateEnum.CLOSED : ConnectionStateEnum.ERROR);
+  }
+
+  /**
+   * @param {() => void} opens
+   * @returns {boolean}
+   */
+  #attempt(opens) {
+    try {
+      opens();
+      return true;
+    } catch (error) {
+      log("error", "the chat's media address is unusable", error);
+      later(() => this.#closed(false, 481, "the media address is unusable"));
+      return false;
+    }
+  }
+
+  #opened() {
+    this.#stopLooking();
+    this.#move(ConnectionStateEnum.OPEN);
+  }
+
+  /**
+   * The connection is gone, and may come back by another way.
+   * @param {string} reason
+   * @param {number} [askIn] milliseconds until a way is asked for
+   */
+  #lost(reason, askIn = ASK_MS * (1 + environment.chance())) {
+    if (this.#over) return;
+    if (this.#drained) {
+      this.#drained();
+      return;
+    }
+    if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
+    this.#lostTimer ??= startTimer(() => {
+      this.#connection?.close(481, reason);
+      this.#closed(false, 481, reason);
+    }, LOST_MS_MAX);
+    this.#askIn(askIn);
+    if (this.#state !== ConnectionStateEnum.CONNECTING) this.#move(ConnectionStateEnum.CONNECTING);
+  }
+
+  /** @param {number} ms */
+  #askIn(ms) {
+    stopTimer(this.#askTimer);
+    this.#askTimer = startTimer(() => {
+      this.#hooks.lost();
+      this.#askIn(ASK_AGAIN_MS * (1 + environment.chance()));
+    }, ms);
+  }
+
+  #stopLooking() {
+    stopTimer(this.#askTimer);
+    stopTimer(this.#lostTimer);
+    this.#lostTimer = undefined;
   }
 
   /** @param {string} state */

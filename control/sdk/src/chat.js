@@ -4,9 +4,10 @@
 import { CallState, isFinal, nextCallState } from "./call-state.js";
 import { readConfig } from "./chat-config.js";
 import { ChatMedia } from "./chat-media.js";
-import { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE } from "./constants.js";
+import { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE, SESSIONSTATE } from "./constants.js";
 import { ERRORCODE, ErrorInfo } from "./errors.js";
 import { fire } from "./events.js";
+import { log } from "./log.js";
 import { Message } from "./message.js";
 import { readSdp } from "./sdp.js";
 
@@ -239,9 +240,13 @@ export class Chat {
       if (this.#isOurs(message)) this.#refused(message);
     } else if (action === ACTION.COMPLETE && message.isMessage()) {
       this.#completed();
+    } else if (action === ACTION.REBIND && message.isMessage()) {
+      this.#rebound(message);
     } else if (action === ACTION.SHUTDOWN && message.isMessage()) {
       const reason = this.#state.state === CALLSTATE.ESTABLISHED ? "shutdown" : "cancelled";
-      this.#finish("ended", undefined, message.header.reason ?? reason);
+      const finish = () => this.#finish("ended", undefined, message.header.reason ?? reason);
+      if (this.#media) this.#media.drain(finish);
+      else finish();
     }
   }
 
@@ -382,20 +387,45 @@ export class Chat {
    */
   #shutdown(opening, extHeaders) {
     const established = this.#state.state === CALLSTATE.ESTABLISHED;
+    const message = this.#message(ACTION.SHUTDOWN, established
+      ? this.#session.genNewCorrelationId() : opening?.control.correlation_id);
+    message.addExtHeaders(extHeaders);
+    this.#session.sendMessage(message);
+  }
+
+  /**
+   * @param {string} action
+   * @param {string | undefined} correlation
+   * @returns {Message} one that nothing answers
+   */
+  #message(action, correlation) {
     const own = this.#incoming ? this.#target : this.#initiator;
     const other = this.#incoming ? this.#initiator : this.#target;
-    const message = new Message({
+    return new Message({
       control: {
         type: MESSAGETYPE.MESSAGE,
         package_type: this.packageType,
         subsession_id: this.subSessionId,
-        correlation_id: established
-          ? this.#session.genNewCorrelationId() : opening?.control.correlation_id,
+        correlation_id: correlation,
       },
-      header: { action: ACTION.SHUTDOWN, initiator: own, target: other },
+      header: { action, initiator: own, target: other },
     });
-    message.addExtHeaders(extHeaders);
-    this.#session.sendMessage(message);
+  }
+
+  /**
+   * The server has a new way in for the media connection.
+   * @param {Message} message
+   */
+  #rebound(message) {
+    const remote = readSdp(message.payload?.sdp);
+    if (typeof remote === "string") log("warn", `a new way in is unusable: ${remote}`);
+    else this.#media?.rebind(remote);
+  }
+
+  /** Asks for a new way in, unless the server can't hear it now: it will tell by itself then. */
+  #askForWayIn() {
+    if (this.#session.getSessionState() !== SESSIONSTATE.CONNECTED) return;
+    this.#session.sendMessage(this.#message(ACTION.REBIND, this.#session.genNewCorrelationId()));
   }
 
   /** @returns {boolean} */
@@ -424,6 +454,7 @@ export class Chat {
         this.#settle(messageId, new ErrorInfo(status, reason));
         fire(this, "onMessageSendFailure", messageId, status, reason);
       },
+      lost: () => this.#askForWayIn(),
       typing: (typing) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop"),
     });
     return this.#media;

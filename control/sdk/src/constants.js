@@ -51,6 +51,7 @@ export const ACTION = Object.freeze({
   CONNECT: "connect",
   START: "start",
   SHUTDOWN: "shutdown",
+  REBIND: "rebind",
   COMPLETE: "complete",
   NOTIFY: "notify",
   TRICKLE: "trickle",

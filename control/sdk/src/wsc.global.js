@@ -57,6 +57,7 @@ const ACTION = Object.freeze({
   CONNECT: "connect",
   START: "start",
   SHUTDOWN: "shutdown",
+  REBIND: "rebind",
   COMPLETE: "complete",
   NOTIFY: "notify",
   TRICKLE: "trickle",
@@ -1315,8 +1316,12 @@ class Endpoint {
   #reassembly;
   #chunkOctets;
   #window;
-  /** @type {"new" | "binding" | "bound" | "over"} */
+  /** @type {"new" | "binding" | "bound" | "lost" | "rebinding" | "over"} */
   #state = "new";
+  /** @type {string[]} */
+  #remotePath;
+  /** The transaction of the SEND that binds. */
+  #bindTid = "";
   /** Messages not yet sent as a whole; the first one is under way. @type {Sending[]} */
   #queue = [];
   /** Requests without an answer, oldest first. @type {Map<string, { sending: Sending | null, at: number }>} */
@@ -1332,9 +1337,10 @@ class Endpoint {
   constructor(settings, hooks) {
     this.#settings = settings;
     this.#hooks = hooks;
+    this.#remotePath = settings.remotePath;
     this.#chunkOctets = settings.chunkOctets ?? 2048;
     this.#window = settings.window ?? 16;
-    this.#reader = new Reader(settings.octetsMax + FRAME_OVERHEAD_OCTETS_MAX);
+    this.#reader = this.#newReader();
     this.#reassembly = new Reassembly(settings.octetsMax);
   }
 
@@ -1343,8 +1349,25 @@ class Endpoint {
    * @param {number} now milliseconds
    */
   opened(now) {
-    this.#state = "binding";
-    this.#request("SEND", [["Message-ID", randomWord(20)]], null, now);
+    this.#state = this.#state === "lost" ? "rebinding" : "binding";
+    this.#bindTid = this.#request("SEND", [["Message-ID", randomWord(20)]], null, now);
+  }
+
+  /** The socket is lost, and another may come: what is to be sent waits. */
+  lost() {
+    if (this.#state === "over") return;
+    // Not yet bound for the first time: nothing has been sent that might come twice.
+    if (this.#state !== "new" && this.#state !== "binding") this.#state = "lost";
+    this.#pending.delete(this.#bindTid);
+    this.#reader = this.#newReader();
+  }
+
+  /**
+   * The relay is reached by another path from now on.
+   * @param {string[]} remotePath theirs, the next hop first
+   */
+  moved(remotePath) {
+    this.#remotePath = remotePath;
   }
 
   /**
@@ -1388,6 +1411,7 @@ class Endpoint {
   tick(now) {
     this.#reassembly.expire(now);
     for (const [tid, { sending, at }] of this.#pending) {
+      if (this.#isAway() && sending) continue;
       if (now - at < RESPONSE_MS_MAX || this.#state === "over") break;
       this.#pending.delete(tid);
       if (sending) this.#fail(sending, 408, "no answer");
@@ -1398,7 +1422,8 @@ class Endpoint {
 
   /** @returns {number | null} when {@link Endpoint.tick} has something to do */
   deadline() {
-    const [oldest] = this.#pending.values();
+    const [oldest] = [...this.#pending.values()].filter(({ sending }) =>
+      !sending || !this.#isAway());
     const response = oldest ? oldest.at + RESPONSE_MS_MAX : Infinity;
     const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity);
     return earliest === Infinity ? null : earliest;
@@ -1420,7 +1445,35 @@ class Endpoint {
     for (const { outgoing } of open) this.#hooks.failed(outgoing.messageId, status, reason);
   }
 
+  /** @returns {boolean} whether the socket is lost and not yet replaced */
+  #isAway() {
+    return this.#state === "lost" || this.#state === "rebinding";
+  }
+
+  #newReader() {
+    return new Reader(this.#settings.octetsMax + FRAME_OVERHEAD_OCTETS_MAX);
+  }
+
   // Sending.
+
+  /**
+   * Bound again. Answers come in the order of the requests, so whatever came through before has been
+   * answered by now; what has not is sent again from its start, under its Message-ID, by which the
+   * far end knows a repetition (RFC 4975, 5.4).
+   */
+  #sendAgain() {
+    /** @type {Set<Sending>} */
+    const again = new Set();
+    for (const { sending } of this.#pending.values()) if (sending) again.add(sending);
+    this.#pending.clear();
+    for (const sending of again) {
+      this.#reportable.delete(sending.outgoing.messageId);
+      sending.next = 0;
+      sending.open = 0;
+      sending.whole = false;
+    }
+    this.#queue = [...again, ...this.#queue.filter((sending) => !again.has(sending))];
+  }
 
   /** @param {number} now */
   #pump(now) {
@@ -1472,6 +1525,7 @@ class Endpoint {
    * @param {number} now
    * @param {string} [flag]
    * @param {boolean} [answered] whether a response will come
+   * @returns {string} its transaction
    */
   #request(method, headers, chunk, now, flag = "$", answered = true) {
     const tid = this.#newTid(chunk?.body);
@@ -1479,13 +1533,14 @@ class Endpoint {
     this.#hooks.transmit(writeRequest({
       tid,
       method,
-      toPath: this.#settings.remotePath,
+      toPath: this.#remotePath,
       fromPath: this.#settings.localUri,
       headers,
       contentType: chunk?.contentType,
       body: chunk?.body,
       flag,
     }));
+    return tid;
   }
 
   /**
@@ -1532,11 +1587,12 @@ class Endpoint {
    * @param {Frame} response
    */
   #bindingAnswered(good, response) {
-    if (this.#state !== "binding") return;
+    if (this.#state !== "binding" && this.#state !== "rebinding") return;
     if (!good) {
       this.#break(response.status, response.comment || "the first request was refused");
       return;
     }
+    if (this.#state === "rebinding") this.#sendAgain();
     this.#state = "bound";
     this.#hooks.bound();
   }
@@ -1602,9 +1658,9 @@ class Endpoint {
 
   /** @param {Frame} request */
   #isOurs(request) {
-    const { localUri, remotePath } = this.#settings;
+    const { localUri } = this.#settings;
     return request.toPath.length === 1 && sameUri(request.toPath[0], localUri)
-      && sameUri(request.fromPath.at(-1) ?? "", remotePath.at(-1) ?? "");
+      && sameUri(request.fromPath.at(-1) ?? "", this.#remotePath.at(-1) ?? "");
   }
 
   /**
@@ -1736,16 +1792,17 @@ const { Endpoint } = modules["msrp/endpoint.js"];
 
 
 const SUBPROTOCOL = "msrp";
-/** The relay's close code when the far end went, or it goes itself. */
-const CLOSE_GOING_AWAY = 1001;
 /** Our close code for a session that can't go on; any code but 1000 would do. */
 const CLOSE_BROKEN = 4000;
+/** Our close code for a socket that another has replaced. */
+const CLOSE_REPLACED = 4001;
 const encoder = new TextEncoder();
 
 /**
  * @typedef {object} MsrpHooks
  * @property {() => void} open messages may flow
  * @property {(orderly: boolean, status: number, reason: string) => void} closed
+ * @property {(reason: string) => void} lost the socket went; {@link MsrpConnection.move} brings another
  * @property {import("./endpoint.js").EndpointHooks["message"]} message
  * @property {import("./endpoint.js").EndpointHooks["sent"]} sent
  * @property {import("./endpoint.js").EndpointHooks["failed"]} failed
@@ -1757,6 +1814,8 @@ class MsrpConnection {
   #socket = null;
   /** @type {any} */
   #timer;
+  /** Whether a socket of ours was ever open. */
+  #wasOpen = false;
   #endpoint;
   #hooks;
 
@@ -1783,10 +1842,13 @@ class MsrpConnection {
    * @param {string} url
    */
   open(url) {
+    const former = this.#forget();
+    if (former && former.readyState < 2) former.close(CLOSE_REPLACED, "");
     const socket = environment.openSocket(url, [SUBPROTOCOL]);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => turn(() => {
+      this.#wasOpen = true;
       this.#endpoint.opened(environment.now());
       this.#schedule();
     });
@@ -1799,11 +1861,28 @@ class MsrpConnection {
     socket.onclose = (event) => turn(() => {
       log("info", `a chat's socket is gone (${event.code} ${event.reason})`);
       this.#forget();
-      const orderly = event.code === 1000 || event.code === CLOSE_GOING_AWAY;
+      const orderly = event.code === 1000;
       const reason = event.reason || (orderly ? "closed" : "the connection was lost");
-      this.#endpoint.close(481, reason);
-      this.#hooks.closed(orderly, 481, reason);
+      if (this.#wasOpen && !orderly) {
+        this.#endpoint.lost();
+        this.#hooks.lost(reason);
+      } else {
+        this.#endpoint.close(481, reason);
+        this.#hooks.closed(orderly, 481, reason);
+      }
     });
+  }
+
+  /**
+   * Goes on over another socket and path; what was not answered is sent again. Throws if the URL is
+   * unusable.
+   * @param {string} url
+   * @param {string[]} remotePath
+   */
+  move(url, remotePath) {
+    this.#endpoint.lost();
+    this.#endpoint.moved(remotePath);
+    this.open(url);
   }
 
   /**
@@ -1987,6 +2066,14 @@ const { TYPING_TYPE, TypingReceiver, TypingSender } = modules["typing.js"];
 
 /** Messages that may wait for the chat to be up. */
 const EARLY_MAX = 1000;
+/** A new way in is asked for after so long without one, spread by chance over as long again. */
+const ASK_MS = 500;
+/** Milliseconds between askings, after the first. */
+const ASK_AGAIN_MS = 2000;
+/** What is under way has so many milliseconds once the other side has ended the chat. */
+const DRAIN_MS = 1000;
+/** A lost connection that has not come back within this time has failed. */
+const LOST_MS_MAX = 60_000;
 const encoder = new TextEncoder();
 
 /**
@@ -1996,6 +2083,7 @@ const encoder = new TextEncoder();
  * @property {(messageId: string) => void} sent
  * @property {(messageId: string, status: number, reason: string) => void} failed
  * @property {(typing: boolean) => void} typing
+ * @property {() => void} lost the connection went: ask for a new way in, if one can
  */
 
 /** @typedef {import("./sdp.js").RemoteMedia} RemoteMedia */
@@ -2025,6 +2113,12 @@ class ChatMedia {
   #notes = new Set();
   /** @type {any} */
   #typingTimer;
+  /** @type {any} */
+  #askTimer;
+  /** @type {any} */
+  #lostTimer;
+  /** What to do once the connection is gone. @type {(() => void) | null} */
+  #drained = null;
 
   /**
    * @param {import("./chat-config.js").ChatConfig} config
@@ -2072,21 +2166,29 @@ class ChatMedia {
       acceptTypes: this.#offered.acceptTypes,
       octetsMax: this.#config.selfMaxSize,
     }, {
-      open: () => this.#move(ConnectionStateEnum.OPEN),
+      open: () => this.#opened(),
       closed: (orderly, status, reason) => this.#closed(orderly, status, reason),
+      lost: (reason) => this.#lost(reason),
       message: (incoming) => this.#receive(incoming.contentType, incoming.body),
       sent: (messageId) => this.#settled(messageId, 0, ""),
       failed: (messageId, status, reason) => this.#settled(messageId, status, reason),
     });
     this.#move(ConnectionStateEnum.CONNECTING);
-    try {
-      this.#connection.open(remote.url);
-    } catch (error) {
-      log("error", "the chat's media address is unusable", error);
-      later(() => this.#closed(false, 481, "the media address is unusable"));
-      return;
-    }
+    const connection = this.#connection;
+    if (!this.#attempt(() => connection.open(remote.url))) return;
     for (const { messageId, message } of this.#early.splice(0)) this.#submit(messageId, message);
+  }
+
+  /**
+   * There is a new way in: the connection goes on there.
+   * @param {RemoteMedia} remote
+   */
+  rebind(remote) {
+    const connection = this.#connection;
+    if (!connection || this.#over) return;
+    this.#remote = remote;
+    this.#lost("a new way in was given", ASK_AGAIN_MS);
+    this.#attempt(() => connection.move(remote.url, remote.path));
   }
 
   /**
@@ -2118,6 +2220,20 @@ class ChatMedia {
   }
 
   /**
+   * The other side has ended the chat: what is under way still comes in, until the relay closes the
+   * connection or its time is over.
+   * @param {() => void} done
+   */
+  drain(done) {
+    if (this.#state !== ConnectionStateEnum.OPEN || this.#drained) {
+      done();
+      return;
+    }
+    this.#drained = done;
+    startTimer(done, DRAIN_MS);
+  }
+
+  /**
    * The chat is over: closes the connection; what is open has failed.
    * @param {number} status
    * @param {string} reason
@@ -2136,6 +2252,7 @@ class ChatMedia {
    */
   #finish(status, reason) {
     this.#over = true;
+    this.#stopLooking();
     stopTimer(this.#typingTimer);
     if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
     for (const { messageId } of this.#early.splice(0)) {
@@ -2150,8 +2267,67 @@ class ChatMedia {
    */
   #closed(orderly, status, reason) {
     if (this.#over) return;
+    if (this.#drained) {
+      this.#drained();
+      return;
+    }
     this.#finish(status, reason);
     this.#move(orderly ? ConnectionStateEnum.CLOSED : ConnectionStateEnum.ERROR);
+  }
+
+  /**
+   * @param {() => void} opens
+   * @returns {boolean}
+   */
+  #attempt(opens) {
+    try {
+      opens();
+      return true;
+    } catch (error) {
+      log("error", "the chat's media address is unusable", error);
+      later(() => this.#closed(false, 481, "the media address is unusable"));
+      return false;
+    }
+  }
+
+  #opened() {
+    this.#stopLooking();
+    this.#move(ConnectionStateEnum.OPEN);
+  }
+
+  /**
+   * The connection is gone, and may come back by another way.
+   * @param {string} reason
+   * @param {number} [askIn] milliseconds until a way is asked for
+   */
+  #lost(reason, askIn = ASK_MS * (1 + environment.chance())) {
+    if (this.#over) return;
+    if (this.#drained) {
+      this.#drained();
+      return;
+    }
+    if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
+    this.#lostTimer ??= startTimer(() => {
+      this.#connection?.close(481, reason);
+      this.#closed(false, 481, reason);
+    }, LOST_MS_MAX);
+    this.#askIn(askIn);
+    if (this.#state !== ConnectionStateEnum.CONNECTING) this.#move(ConnectionStateEnum.CONNECTING);
+  }
+
+  /** @param {number} ms */
+  #askIn(ms) {
+    stopTimer(this.#askTimer);
+    this.#askTimer = startTimer(() => {
+      this.#hooks.lost();
+      this.#askIn(ASK_AGAIN_MS * (1 + environment.chance()));
+    }, ms);
+  }
+
+  #stopLooking() {
+    stopTimer(this.#askTimer);
+    stopTimer(this.#lostTimer);
+    this.#lostTimer = undefined;
   }
 
   /** @param {string} state */
@@ -2492,9 +2668,10 @@ modules["chat.js"] = (function () {
 const { CallState, isFinal, nextCallState } = modules["call-state.js"];
 const { readConfig } = modules["chat-config.js"];
 const { ChatMedia } = modules["chat-media.js"];
-const { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
+const { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE, SESSIONSTATE } = modules["constants.js"];
 const { ERRORCODE, ErrorInfo } = modules["errors.js"];
 const { fire } = modules["events.js"];
+const { log } = modules["log.js"];
 const { Message } = modules["message.js"];
 const { readSdp } = modules["sdp.js"];
 //! A chat between two users: its signalling (`start`, `complete`, `shutdown`).
@@ -2730,9 +2907,13 @@ class Chat {
       if (this.#isOurs(message)) this.#refused(message);
     } else if (action === ACTION.COMPLETE && message.isMessage()) {
       this.#completed();
+    } else if (action === ACTION.REBIND && message.isMessage()) {
+      this.#rebound(message);
     } else if (action === ACTION.SHUTDOWN && message.isMessage()) {
       const reason = this.#state.state === CALLSTATE.ESTABLISHED ? "shutdown" : "cancelled";
-      this.#finish("ended", undefined, message.header.reason ?? reason);
+      const finish = () => this.#finish("ended", undefined, message.header.reason ?? reason);
+      if (this.#media) this.#media.drain(finish);
+      else finish();
     }
   }
 
@@ -2873,20 +3054,45 @@ class Chat {
    */
   #shutdown(opening, extHeaders) {
     const established = this.#state.state === CALLSTATE.ESTABLISHED;
+    const message = this.#message(ACTION.SHUTDOWN, established
+      ? this.#session.genNewCorrelationId() : opening?.control.correlation_id);
+    message.addExtHeaders(extHeaders);
+    this.#session.sendMessage(message);
+  }
+
+  /**
+   * @param {string} action
+   * @param {string | undefined} correlation
+   * @returns {Message} one that nothing answers
+   */
+  #message(action, correlation) {
     const own = this.#incoming ? this.#target : this.#initiator;
     const other = this.#incoming ? this.#initiator : this.#target;
-    const message = new Message({
+    return new Message({
       control: {
         type: MESSAGETYPE.MESSAGE,
         package_type: this.packageType,
         subsession_id: this.subSessionId,
-        correlation_id: established
-          ? this.#session.genNewCorrelationId() : opening?.control.correlation_id,
+        correlation_id: correlation,
       },
-      header: { action: ACTION.SHUTDOWN, initiator: own, target: other },
+      header: { action, initiator: own, target: other },
     });
-    message.addExtHeaders(extHeaders);
-    this.#session.sendMessage(message);
+  }
+
+  /**
+   * The server has a new way in for the media connection.
+   * @param {Message} message
+   */
+  #rebound(message) {
+    const remote = readSdp(message.payload?.sdp);
+    if (typeof remote === "string") log("warn", `a new way in is unusable: ${remote}`);
+    else this.#media?.rebind(remote);
+  }
+
+  /** Asks for a new way in, unless the server can't hear it now: it will tell by itself then. */
+  #askForWayIn() {
+    if (this.#session.getSessionState() !== SESSIONSTATE.CONNECTED) return;
+    this.#session.sendMessage(this.#message(ACTION.REBIND, this.#session.genNewCorrelationId()));
   }
 
   /** @returns {boolean} */
@@ -2915,6 +3121,7 @@ class Chat {
         this.#settle(messageId, new ErrorInfo(status, reason));
         fire(this, "onMessageSendFailure", messageId, status, reason);
       },
+      lost: () => this.#askForWayIn(),
       typing: (typing) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop"),
     });
     return this.#media;

@@ -378,27 +378,97 @@ test("a refresh in a chat gets the same answer; a change is refused", () => {
   assert.equal(chat.getState().state, "ESTABLISHED");
 });
 
-test("the far end's shutdown ends the chat and closes the media", () => {
+test("the far end's shutdown ends the chat, and what was under way comes first", () => {
+  const { chat, told, media, receive } = open();
+  fromServer("message", "shutdown", chat.subSessionId);
+  receive("a last word");
+  assert.deepEqual(told.splice(0), [["message", "text/plain", "a last word"]]);
+  media.goes(1000);
+  assert.deepEqual(told, ["ENDED", "connection CLOSED"]);
+});
+
+test("a relay that does not close the media does not keep an ended chat up", () => {
   const { chat, told, media } = open();
   fromServer("message", "shutdown", chat.subSessionId);
+  world.advance(1000);
   assert.deepEqual(told, ["ENDED", "connection CLOSED"]);
   assert.equal(media.closed.code, 1000);
 });
 
-test("lost media: ERROR, and what was open has failed; closed in order: CLOSED", () => {
-  const lost = open();
-  const id = lost.chat.send("x");
-  lost.media.goes(1006);
-  assert.deepEqual(lost.told, [["failed", id, 481], "connection ERROR"]);
-  const late = lost.chat.send("y");
+/** The server's description with another way in. */
+const NEW_PATH = "msrp://127.0.0.1:20077/n3w5;ws";
+const NEW_WAY = SERVER_SDP.replace(PEER_PATH, NEW_PATH).replace("/msrp/7f3c9a52e1", "/msrp/again");
+
+test("lost media come back by a new way in; what was not answered is sent again, once", () => {
+  const { chat, told, media, take, respond, start } = open();
+  const [one, two] = [chat.send("one"), chat.send("two")];
+  respond(take()[0]);
+  media.goes(1006);
+  const three = chat.send("three");
+  assert.deepEqual(told.splice(0), [["sent", one], "connection CONNECTING"]);
+  fromServer("message", "rebind", chat.subSessionId, { payload: { sdp: NEW_WAY } });
+  const again = world.socket;
+  assert.equal(again.url, "ws://127.0.0.1:20077/msrp/again");
+  again.opens();
+  const reader = new Reader(1 << 20);
+  const localUri = /a=path:(\S+)/.exec(start.payload.sdp)[1];
+  const sent = () => again.take().flatMap((octets) => reader.push(octets));
+  const [bind] = sent();
+  assert.deepEqual([bind.toPath, bind.fromPath, bind.body], [[NEW_PATH], [localUri], null]);
+  const answer = (frame) => again.receives(
+    `MSRP ${frame.tid} 200 x\r\nTo-Path: ${localUri}\r\nFrom-Path: ${NEW_PATH}\r\n-------${frame.tid}$\r\n`,
+  );
+  answer(bind);
+  const frames = sent();
+  assert.deepEqual(frames.map(({ body }) => decoder.decode(body)), ["two", "three"]);
+  assert.equal(frames[0].headers.get("message-id"), two, "under its id");
+  frames.forEach(answer);
+  assert.deepEqual(told, ["connection OPEN", ["sent", two], ["sent", three]]);
+  world.advance(120_000);
+  assert.deepEqual(signal.take().filter((frame) => frame.header?.action === "rebind"), []);
+});
+
+test("a new way in is asked for while the session is up, again and again, and not for ever", () => {
+  const asked = () => signal.take().filter((frame) => frame.header?.action === "rebind");
+  const { chat, told, media } = open();
+  const id = chat.send("x");
+  media.goes(1001);
+  world.advance(499);
+  assert.deepEqual(asked(), [], "the server may say it by itself");
+  world.advance(501);
+  const [frame] = asked();
+  assert.deepEqual(
+    [frame.control.type, frame.control.subsession_id, frame.header.target],
+    ["message", chat.subSessionId, "bob"],
+  );
+  // A way in that leads nowhere.
+  fromServer("message", "rebind", chat.subSessionId, { payload: { sdp: NEW_WAY } });
+  world.socket.goes(1006);
+  world.advance(3000);
+  assert.equal(asked().length, 1);
+  signal.goes(1006);
+  told.splice(0);
+  world.advance(56_000);
+  assert.deepEqual(told, [["failed", id, 481], "connection ERROR"]);
+  assert.equal(chat.getState().state, "ESTABLISHED");
+});
+
+test("what the server says replaces a connection that seems to be up, unless it is unusable", () => {
+  const { chat, told, media } = open();
+  fromServer("message", "rebind", chat.subSessionId, { payload: { sdp: "v=0" } });
+  assert.equal(world.socket, media);
+  fromServer("message", "rebind", chat.subSessionId, { payload: { sdp: NEW_WAY } });
+  assert.deepEqual(media.closed, { code: 4001, reason: "" });
+  assert.deepEqual(told, ["connection CONNECTING"]);
+});
+
+test("media that the relay closes in order are CLOSED", () => {
+  const { chat, told, media } = open();
+  media.goes(1000);
+  assert.deepEqual(told, ["connection CLOSED"]);
+  const late = chat.send("y");
   world.tick();
-  assert.deepEqual(lost.told.at(-1), ["failed", late, 481]);
-  assert.equal(lost.chat.getState().state, "ESTABLISHED");
-  for (const code of [1000, 1001]) {
-    const closed = open();
-    closed.media.goes(code);
-    assert.deepEqual(closed.told, ["connection CLOSED"]);
-  }
+  assert.deepEqual(told.at(-1), ["failed", late, 481]);
 });
 
 test("media that cannot be opened are an ERROR", () => {

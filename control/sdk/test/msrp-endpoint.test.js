@@ -402,3 +402,53 @@ test("closing fails what is open, once", () => {
   assert.deepEqual(told, [["failed", "a", 487], ["failed", "b", 487]]);
   assert.equal(end.deadline(), null);
 });
+
+const ELSEWHERE = "msrp://media.example.com:40002/N3w;ws";
+
+/** The socket is lost and another one opened; returns the SEND that binds. */
+function moves({ end, take }, now = 0) {
+  take();
+  end.lost();
+  end.moved([ELSEWHERE]);
+  end.opened(now);
+  const [bind] = take();
+  return bind;
+}
+
+test("over another socket the same messages go on: answers that were held count, the rest is sent again", () => {
+  const all = endpoint({ chunkOctets: 4 });
+  const { end, take, respond, told } = all;
+  end.send(outgoing("a", "aa"), 0);
+  end.send(outgoing("b", "bbbbb"), 0);
+  const [a, b1] = take();
+  const bind = moves(all);
+  assert.deepEqual(bind.toPath, [ELSEWHERE]);
+  end.send(outgoing("c", "cc"), 0);
+  assert.deepEqual(take(), [], "not before it is bound");
+  respond(a);
+  respond(b1);
+  respond(bind);
+  const again = take();
+  assert.deepEqual(again.map(({ headers }) => [headers.get("message-id"), headers.get("byte-range")]), [
+    ["b", "1-4/5"], ["b", "5-5/5"], ["c", "1-2/2"],
+  ]);
+  again.forEach((frame) => respond(frame));
+  assert.deepEqual(told, [["sent", "a"], "bound", ["sent", "b"], ["sent", "c"]]);
+});
+
+test("while the socket is away nothing is late, and a half frame is forgotten", () => {
+  const all = endpoint();
+  all.end.send(outgoing("a", "aa"), 0);
+  all.receive("MSRP half SE");
+  all.take();
+  all.end.lost();
+  all.end.tick(100_000);
+  assert.equal(all.end.deadline(), null);
+  const bind = moves(all, 100_000);
+  assert.equal(all.end.deadline(), 130_000, "the binding may not take for ever");
+  all.respond(bind, 200, 100_001);
+  assert.equal(all.take().length, 1);
+  all.receive(incoming("hello", { id: "M9", from: ELSEWHERE }));
+  all.receive(incoming("hello", { id: "M9", from: ELSEWHERE }));
+  assert.deepEqual(all.told, ["bound", ["message", "M9", "text/plain", "hello"]]);
+});

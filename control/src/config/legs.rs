@@ -25,9 +25,9 @@ pub struct LegFile {
     /// `realm`: the relay's realm that these legs live in. Default: the relay's default realm.
     #[serde(default)]
     pub realm: String,
-    /// `grace_s`: the relay keeps the leg of a browser that is lost for so many seconds. Default 0:
-    /// browsers are not yet told of the new way in by which they could come back.
-    #[serde(default)]
+    /// `grace_s`: a browser whose media connection is lost may come back for so many seconds; until then
+    /// the handset's stays up. Default 30; 0 ends the chat at once. Of no effect on tcp and tls.
+    #[serde(default = "default_grace_s")]
     pub grace_s: u32,
     /// `proof`: whether a TLS peer whose description has no fingerprint must show a certificate for its
     /// host from an authority that the relay trusts. Default false.
@@ -35,12 +35,16 @@ pub struct LegFile {
     pub proof: bool,
 }
 
+fn default_grace_s() -> u32 {
+    30
+}
+
 impl LegFile {
     fn of(transport: Carrier) -> LegFile {
         LegFile {
             transport,
             realm: String::new(),
-            grace_s: 0,
+            grace_s: default_grace_s(),
             proof: false,
         }
     }

@@ -3,6 +3,7 @@
 use super::bridge::{Branch, Bridge, BridgeId, Line};
 use super::{Gateway, Turn};
 use crate::jsonrtc::{Control, Frame, Kind, Members};
+use crate::limits::{DRAIN_MS, Millis};
 use crate::metrics::Counter;
 use crate::sip::{DialogId, Method, OutRequest, OutResponse};
 
@@ -17,6 +18,8 @@ pub struct Why {
     pub text: String,
     /// Whether to say in BYE why (`Reason`, RFC 3326). Hanging up needs no reason.
     pub tell_reason: bool,
+    /// Whether the other leg may still have something to deliver: BYE comes a moment later.
+    pub drains: bool,
 }
 
 impl Why {
@@ -27,6 +30,7 @@ impl Why {
             net_code: code,
             text: text.to_owned(),
             tell_reason: true,
+            drains: false,
         }
     }
 
@@ -38,6 +42,7 @@ impl Why {
             net_code: 480,
             text,
             tell_reason: false,
+            drains: false,
         }
     }
 
@@ -53,6 +58,7 @@ impl Why {
             net_code: 480,
             text: "The browser is gone".into(),
             tell_reason: true,
+            drains: false,
         }
     }
 
@@ -68,6 +74,7 @@ impl Why {
             net_code: 500,
             text: "script failure".into(),
             tell_reason: false,
+            drains: false,
         }
     }
 
@@ -78,6 +85,7 @@ impl Why {
             net_code: 480,
             text: "No answer in time".into(),
             tell_reason: true,
+            drains: false,
         }
     }
 }
@@ -177,8 +185,27 @@ impl Gateway {
             Line::Accepted { dialog } => {
                 self.farewells.insert(dialog, reason(why));
             }
+            Line::Open { dialog } if why.drains => {
+                self.farewells.insert(dialog, reason(why));
+                self.farewell_timers.set(dialog, Some(turn.now + DRAIN_MS));
+            }
             Line::Open { dialog } => self.bye(dialog, &reason(why), turn),
         }
+    }
+
+    /// The late data had their time: dialogs whose media were lost end.
+    pub(super) fn say_farewells(&mut self, now: Millis, turn: &mut Turn<'_>) {
+        while let Some(dialog) = self.farewell_timers.take_due(now) {
+            if let Some(reason) = self.farewells.remove(&dialog) {
+                self.bye(dialog, &reason, turn);
+            }
+        }
+    }
+
+    /// A dialog needs no farewell any more. Whether it was to get one.
+    pub(super) fn forget_farewell(&mut self, dialog: DialogId) -> bool {
+        self.farewell_timers.set(dialog, None);
+        self.farewells.remove(&dialog).is_some()
     }
 
     /// Ends a dialog; `reason` is the value of a Reason header, or empty.

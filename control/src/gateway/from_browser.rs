@@ -1,22 +1,21 @@
-//! What browsers send: connecting, opening subsessions, and everything inside them.
+//! What browsers send: opening subsessions, and everything inside them.
+
+use link::Leg;
 
 use super::bridge::{Asked, Branch, Bridge, BridgeId, Line};
-use super::carry_out::web_code;
 use super::ending::Why;
+use super::media::REBIND;
 use super::run::Ran;
-use super::{Gateway, Seat, Turn, views};
-use crate::jsonrtc::{
-    Control, Event, Frame, Kind, Login, Members, MessageState, REGISTER, SessionKey, SocketId,
-    Welcome,
-};
+use super::{Gateway, Turn, views};
+use crate::jsonrtc::{Control, Event, Frame, Kind, Login, MessageState, REGISTER, SessionKey};
 use crate::limits::REQUEST_MS;
 use crate::metrics::Counter;
 use crate::packages;
-use crate::script::{self, Criterion, Direction, Inbound, Outbound, Run, Stores, WebKind};
+use crate::script::{self, Criterion, Direction, Inbound};
 use crate::state::Identity;
 
 /// Actions that only continue a subsession: they never open one.
-const CONTINUING: &[&str] = &["complete", "shutdown", "prack", "trickle"];
+const CONTINUING: &[&str] = &["complete", "shutdown", "prack", "trickle", REBIND];
 
 impl Gateway {
     pub(super) fn web_event(&mut self, event: Event, turn: &mut Turn<'_>) {
@@ -32,165 +31,6 @@ impl Gateway {
             Event::Frame { session, frame } => self.frame(session, frame, turn),
             Event::Ended { session, user } => self.session_ended(session, &user, turn),
         }
-    }
-
-    /// A guest takes the name it wants, or gets one.
-    fn connect(&mut self, socket: SocketId, application: &str, frame: &Frame, turn: &mut Turn<'_>) {
-        let wanted = match frame.initiator() {
-            Some(name) => name.to_owned(),
-            None => format!("guest-{:08x}", self.random.number() as u32),
-        };
-        let identity = Identity::read(&wanted, &self.settings.domain).ok();
-        let local = identity
-            .as_ref()
-            .and_then(|identity| identity.user_of(&self.settings.domain));
-        let (Some(identity), Some(local)) = (&identity, local) else {
-            self.refuse_connect(socket, 403, "this name is not of our domain", turn);
-            return;
-        };
-        let (user, local) = (identity.shown(), local.to_owned());
-        let run = Run {
-            package: REGISTER.to_owned(),
-            application: application.to_owned(),
-            criterion: criterion("connect", script::Kind::Request),
-            message: Inbound::Web(views::web_view(frame, &user, &user)),
-            user: user.clone(),
-            unique_id: self.random.uuid(),
-            session: script::SessionView::default(),
-            subsession: None,
-            stores: Stores::default(),
-        };
-        let actions = match self.run_script(&run) {
-            Ok(Some(actions)) => actions,
-            Ok(None) => return self.refuse_connect(socket, 405, "connecting is not offered", turn),
-            Err(()) => return self.refuse_connect(socket, 503, "script failure", turn),
-        };
-        let answer = actions
-            .outbound
-            .into_iter()
-            .find_map(|outbound| match outbound {
-                Outbound::Web(web) => Some(web),
-                Outbound::SipRequest(_) | Outbound::SipResponse(_) => None,
-            });
-        match answer {
-            Some(web) if web.kind == WebKind::Response => {
-                let mut payload = web.payload;
-                self.describe(application, &mut payload);
-                let welcome = Welcome {
-                    id: self.random.uuid(),
-                    user,
-                    header: web.header,
-                    payload: Some(payload),
-                };
-                let accepted = self
-                    .browsers
-                    .accept(socket, welcome, turn.now, &mut self.web);
-                if let Some(session) = accepted {
-                    self.counters.add(Counter::SessionsStarted);
-                    turn.net.add_local(&local);
-                    let store = actions.stores.session;
-                    let seat = Seat {
-                        store,
-                        local: Some(local),
-                        ..Seat::default()
-                    };
-                    self.seats.insert(session, seat);
-                    tracing::debug!(session = session.0, application, "a session started");
-                }
-            }
-            Some(web) => {
-                let code = views::number(&web.header, "error_code").unwrap_or(403);
-                let reason = web.header.get("reason").and_then(|reason| reason.as_str());
-                let reason = reason.unwrap_or("refused").to_owned();
-                self.refuse_connect(socket, web_code(code) as u32, &reason, turn);
-            }
-            None => self.refuse_connect(socket, 503, "the script did not answer", turn),
-        }
-    }
-
-    fn refuse_connect(&mut self, socket: SocketId, code: u32, reason: &str, _turn: &mut Turn<'_>) {
-        self.counters.add(Counter::FramesRefused);
-        self.browsers.refuse(socket, code, reason, &mut self.web);
-    }
-
-    /// What a browser learns with its session: the packages it may use and our timers.
-    fn describe(&self, application: &str, payload: &mut Members) {
-        let packages: Vec<String> = self
-            .scripts
-            .criteria()
-            .into_iter()
-            .map(|(package, _)| package)
-            .filter(|package| package != REGISTER && self.allows(application, package))
-            .collect();
-        payload.entry("packages").or_insert_with(|| packages.into());
-        let mut timers = Members::new();
-        timers.insert(
-            "idle_time_limit".into(),
-            self.settings.browsers.idle_ms.into(),
-        );
-        timers.insert(
-            "disconnect_time_limit".into(),
-            self.settings.browsers.disconnect_ms.into(),
-        );
-        timers.insert("ack_interval".into(), crate::limits::ACK_AFTER_MS.into());
-        payload.entry("timers").or_insert_with(|| timers.into());
-    }
-
-    /// Whether an application's browsers may use a package.
-    pub(super) fn allows(&self, application: &str, package: &str) -> bool {
-        let Some(profile) = self.settings.applications.get(application) else {
-            return false;
-        };
-        let listed = |packages: &Vec<String>| packages.iter().any(|name| name == package);
-        profile.packages.as_ref().is_none_or(listed) && self.scripts.has_package(package)
-    }
-
-    /// The sessions of a user that can take one more subsession of a package.
-    pub(super) fn sessions_for(&self, user: &str, package: &str) -> Vec<SessionKey> {
-        let able = |session: &SessionKey| {
-            let application = self
-                .browsers
-                .session(*session)
-                .map(|session| session.application());
-            application.is_some_and(|application| self.allows(application, package))
-                && self
-                    .seats
-                    .get(session)
-                    .is_some_and(|seat| self.has_room(seat))
-        };
-        self.browsers
-            .sessions_of(user)
-            .iter()
-            .copied()
-            .filter(able)
-            .collect()
-    }
-
-    fn has_room(&self, seat: &Seat) -> bool {
-        seat.subsessions.len() < self.settings.subsessions_per_session
-    }
-
-    fn session_ended(&mut self, session: SessionKey, user: &str, turn: &mut Turn<'_>) {
-        let Some(seat) = self.seats.remove(&session) else {
-            return;
-        };
-        self.counters.add(Counter::SessionsEnded);
-        for (subsession, id) in seat.subsessions {
-            self.counters.add(Counter::SubsessionsEnded);
-            let Some(bridge) = self.bridges.get_mut(&id) else {
-                continue;
-            };
-            if let Some(at) = bridge.branch_of(session, &subsession) {
-                bridge.branches[at].over = true;
-                self.drop_branch(id, at, &Why::browser_gone(), turn);
-            }
-        }
-        if let Some(local) = seat.local
-            && self.browsers.sessions_of(user).is_empty()
-        {
-            turn.net.remove_local(&local);
-        }
-        tracing::debug!(session = session.0, "a session ended");
     }
 
     fn frame(&mut self, session: SessionKey, frame: Frame, turn: &mut Turn<'_>) {
@@ -221,7 +61,7 @@ impl Gateway {
     }
 
     /// An error for a request; anything else is ignored.
-    fn refuse_frame(
+    pub(super) fn refuse_frame(
         &mut self,
         session: SessionKey,
         frame: &Frame,
@@ -247,68 +87,6 @@ impl Gateway {
             payload: None,
         };
         self.browsers.send(session, error, turn.now, &mut self.web);
-    }
-
-    /// A frame of the `register` package inside a session; `connect` is `jsonrtc`'s.
-    fn register_frame(&mut self, session: SessionKey, frame: &Frame, turn: &mut Turn<'_>) {
-        if frame.control.kind != Kind::Request {
-            return;
-        }
-        let Some(known) = self.browsers.session(session) else {
-            return;
-        };
-        let (user, application) = (known.user().to_owned(), known.application().to_owned());
-        let store = self
-            .seats
-            .get(&session)
-            .map(|seat| seat.store.clone())
-            .unwrap_or_default();
-        let run = Run {
-            package: REGISTER.to_owned(),
-            application,
-            criterion: criterion(frame.action(), script::Kind::Request),
-            message: Inbound::Web(views::web_view(frame, &user, &user)),
-            user: user.clone(),
-            unique_id: self.random.uuid(),
-            session: self.session_view(Some(session)),
-            subsession: None,
-            stores: Stores {
-                session: store,
-                subsession: Members::new(),
-            },
-        };
-        let actions = match self.run_script(&run) {
-            Ok(Some(actions)) => actions,
-            Ok(None) => {
-                return self.refuse_frame(session, frame, 405, "action not allowed", turn);
-            }
-            Err(()) => return self.refuse_frame(session, frame, 503, "script failure", turn),
-        };
-        if let Some(seat) = self.seats.get_mut(&session) {
-            seat.store = actions.stores.session;
-        }
-        for outbound in actions.outbound {
-            let Outbound::Web(web) = outbound else {
-                tracing::warn!("the register package sends no SIP");
-                continue;
-            };
-            let mut control = Control::new(views::kind(web.kind), REGISTER);
-            control.correlation_id = Some(correlation(frame));
-            if web.kind == WebKind::Response {
-                control.message_state = Some(web.state.map_or(MessageState::Final, views::state));
-            }
-            let mut header = web.header;
-            header.insert("action".into(), web.action.as_str().into());
-            header.insert("initiator".into(), user.as_str().into());
-            header.insert("target".into(), user.as_str().into());
-            let payload = (!web.payload.is_empty()).then_some(web.payload);
-            let answer = Frame {
-                control,
-                header,
-                payload,
-            };
-            self.browsers.send(session, answer, turn.now, &mut self.web);
-        }
     }
 
     /// A browser opens a subsession.
@@ -537,6 +315,7 @@ impl Gateway {
                 }
                 self.end(id, &Why::hung_up(), turn);
             }
+            REBIND => self.rebind(id, Leg::A, turn),
             "complete" if !matches!(line, Line::Answered { .. }) => {}
             action => match self.run_frame(id, session, frame, &user, &peer) {
                 Ran::Done(orders) => self.carry_out_all(id, orders, turn),
@@ -588,7 +367,7 @@ fn waits_for(branch: &Branch, frame: &Frame) -> Option<usize> {
 }
 
 /// A request's correlation id; clients that leave it out mean `c` and their number.
-fn correlation(frame: &Frame) -> String {
+pub(super) fn correlation(frame: &Frame) -> String {
     match &frame.control.correlation_id {
         Some(id) => id.clone(),
         None => format!("c{}", frame.control.sequence.unwrap_or(0)),
@@ -604,7 +383,7 @@ fn asked(frame: &Frame, initiator: &str, target: &str) -> Asked {
     }
 }
 
-fn criterion(action: &str, kind: script::Kind) -> Criterion {
+pub(super) fn criterion(action: &str, kind: script::Kind) -> Criterion {
     Criterion {
         direction: Direction::FromApp,
         verb: action.to_owned(),

@@ -112,7 +112,11 @@ impl Gateway {
     ) {
         let id = dialog.and_then(|dialog| self.dialogs.get(&dialog)).copied();
         let Some(bridge) = id.and_then(|id| self.bridges.get_mut(&id)) else {
-            return self.answer(server, 481, turn);
+            // Both sides hang up at the same time: the peer was first.
+            let crossed = dialog.is_some_and(|dialog| self.farewell_timers.is_set(dialog))
+                && message.method() == crate::sip::Method::Bye;
+            let forgotten = dialog.is_some_and(|dialog| crossed && self.forget_farewell(dialog));
+            return self.answer(server, if forgotten { 200 } else { 481 }, turn);
         };
         let Some(id) = id else { return };
         let view = views::sip_view(message);
@@ -273,7 +277,9 @@ impl Gateway {
 
     /// The peer has our answer to its invitation.
     fn acked(&mut self, dialog: DialogId, turn: &mut Turn<'_>) {
-        if let Some(reason) = self.farewells.remove(&dialog) {
+        if !self.farewell_timers.is_set(dialog)
+            && let Some(reason) = self.farewells.remove(&dialog)
+        {
             return self.bye(dialog, &reason, turn);
         }
         let Some(&id) = self.dialogs.get(&dialog) else {
@@ -294,7 +300,7 @@ impl Gateway {
     }
 
     fn dialog_ended(&mut self, dialog: DialogId, cause: EndCause, turn: &mut Turn<'_>) {
-        self.farewells.remove(&dialog);
+        self.forget_farewell(dialog);
         let Some(id) = self.dialogs.remove(&dialog) else {
             return;
         };

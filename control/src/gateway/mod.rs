@@ -21,6 +21,7 @@ mod from_net;
 mod media;
 mod relay;
 mod run;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -171,8 +172,11 @@ pub struct Gateway {
     clients: HashMap<sip::ClientId, BridgeId>,
     servers: HashMap<sip::ServerId, BridgeId>,
     dialogs: HashMap<sip::DialogId, BridgeId>,
-    /// Dialogs that were answered by us, and are to end as soon as the ACK is there (RFC 3261, 15).
+    /// Dialogs that are to end, with the Reason to give: those we answered, as soon as the ACK is there
+    /// (RFC 3261, 15), and those whose media were lost.
     farewells: HashMap<sip::DialogId, String>,
+    /// When those whose media were lost are to end.
+    farewell_timers: Timers<sip::DialogId>,
     relay: relay::Relay,
     timers: Timers<BridgeId>,
     counters: Counters,
@@ -196,6 +200,7 @@ impl Gateway {
             servers: HashMap::new(),
             dialogs: HashMap::new(),
             farewells: HashMap::new(),
+            farewell_timers: Timers::default(),
             relay,
             timers: Timers::default(),
             counters: Counters::default(),
@@ -304,8 +309,9 @@ impl Gateway {
 
     /// When to call [`Gateway::timeout`], if ever.
     pub fn deadline(&self) -> Option<Millis> {
-        [self.timers.next(), self.browsers.deadline()]
-            .into_iter()
+        let own = [self.timers.next(), self.farewell_timers.next()];
+        own.into_iter()
+            .chain([self.browsers.deadline()])
             .flatten()
             .min()
     }
@@ -314,6 +320,7 @@ impl Gateway {
     pub fn timeout(&mut self, turn: &mut Turn<'_>) {
         self.browsers.timeout(turn.now, &mut self.web);
         self.settle(turn);
+        self.say_farewells(turn.now, turn);
         while let Some(bridge) = self.timers.take_due(turn.now) {
             self.bridge_timeout(bridge, turn);
             self.settle(turn);
@@ -326,6 +333,7 @@ impl Gateway {
         for bridge in bridges {
             self.end(bridge, &ending::Why::shutting_down(), turn);
         }
+        self.say_farewells(Millis::MAX, turn);
         self.settle(turn);
     }
 
@@ -354,7 +362,7 @@ impl Gateway {
         gauges.set(Gauge::Farewells, self.farewells.len());
         gauges.set(
             Gauge::Timers,
-            self.timers.len() + self.browsers.timers_len(),
+            self.timers.len() + self.farewell_timers.len() + self.browsers.timers_len(),
         );
         gauges
     }

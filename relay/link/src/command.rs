@@ -82,8 +82,9 @@ pub enum Command<'a> {
         policy: LegPolicy,
     },
     /// Make a new way in for a detached leg, by which its browser comes back: URI and resource are new
-    /// ones, the former resource opens no more. Answered by `Rebound`, or by `Refused` if the leg is not
-    /// detached.
+    /// ones, the former resource opens no more. A leg that is up and has a grace is detached first, its
+    /// connection closed: the browser knows that it is lost. Answered by `Rebound`, or by `Refused` if
+    /// the leg is not detached.
     Rebind {
         /// Of which session.
         session: SessionId,

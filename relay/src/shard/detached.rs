@@ -58,9 +58,16 @@ impl<R: Ring> Shard<R> {
         true
     }
 
-    /// Makes a new way in for a detached leg. The former one opens no more.
+    /// Makes a new way in for a detached leg. The former one opens no more. A leg that is up is taken for
+    /// lost first: its browser says so, who knows it before us where the network swallows everything.
     pub(super) fn rebind(&mut self, id: SessionId, leg: Leg, bind_ms: u32) -> Result<(), Refusal> {
         let slot = self.live(id)?;
+        let state = *self.sessions[slot].leg(leg);
+        if let LegStage::Up(connection) = state.stage
+            && state.policy.grace_ms > 0
+        {
+            self.broken(connection, Cause::Reset);
+        }
         let state = *self.sessions[slot].leg(leg);
         if !matches!(state.stage, LegStage::Detached(_)) {
             return Err(Refusal::NotDetached);

@@ -1,98 +1,26 @@
 // First light: a page in a real browser and a simulated handset, joined by the whole system.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { chromium } from 'playwright-core';
-import { Program } from './programs.mjs';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { System, call, chatIs, launch, send, shows } from './system.mjs';
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const CHROMIUM_ARGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
-];
-const PAGE_TIMEOUT_MS = 20_000;
-
-/** @type {{ dev: Program, page: string, sip: string }} */
+/** @type {System} */
 let system;
 /** @type {import('playwright-core').Browser} */
 let browser;
-/** @type {Program[]} Handsets of the test under way. */
-let handsets;
 
-/** Starts the whole system on free ports. */
-async function startSystem(...options) {
-  const dev = new Program('causeway', ['dev', '--http', '127.0.0.1:0', '--sip', '127.0.0.1:0', ...options]);
-  const [page] = await dev.line(/https?:\/\/[^\s/]+\/demo\//);
-  const [, sip] = await dev.line(/sip.*?(127\.0\.0\.1:\d+)/i);
-  return { dev, page, sip };
-}
-
-/** Ends the system, which leaves nothing behind. */
-async function stopSystem() {
-  const children = await system.dev.children();
-  assert.notDeepEqual(children, [], 'the relay is a child of causeway dev');
-  assert.equal(await system.dev.stop(), 0, 'causeway dev ends in good order');
-  assert.doesNotMatch(system.dev.lines.join('\n'), /WARN|ERROR/, 'and has nothing to complain of');
-  for (const pid of children) {
-    assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, `process ${pid} outlived causeway dev`);
-  }
-}
-
-/** A registered handset of `name`, with more of its options. */
-async function startHandset(name, ...options) {
-  const aor = `sip:${name}@localhost`;
-  const handset = new Program('causeway-bench', ['handset', '--aor', aor, '--registrar', system.sip, ...options]);
-  handsets.push(handset);
-  await handset.line(/^registered/);
-  return handset;
-}
-
-/** The demo page, logged in as `name`. */
-async function login(name) {
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  page.setDefaultTimeout(PAGE_TIMEOUT_MS);
-  const errors = [];
-  page.on('pageerror', (error) => errors.push(error.message));
-  await page.goto(system.page);
-  await page.getByTestId('login-name').fill(name);
-  await page.getByTestId('login-button').click();
-  await page.getByTestId('state').filter({ hasText: `Online as ${name}` }).waitFor();
-  return { page, errors, context };
-}
-
-/** Waits until the page says how its chat stands. */
-async function chatIs(page, words) {
-  await page.getByTestId('chat-state').filter({ hasText: words }).waitFor();
-}
-
-async function send(page, text) {
-  await page.getByTestId('message-input').fill(text);
-  await page.getByTestId('send-button').click();
-}
-
-/** Waits until the page shows a message. */
-async function shows(page, text) {
-  await page.getByTestId('messages').getByText(text).first().waitFor();
-}
-
-before(async () => {
-  browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS });
-});
+before(async () => { browser = await launch(); });
 after(() => browser?.close());
 
 describe('a browser and a handset', () => {
-  before(async () => { system = await startSystem('--no-handsets'); });
-  after(stopSystem);
-
-  beforeEach(() => { handsets = []; });
-  afterEach(() => Promise.all(handsets.map((handset) => handset.stop())));
+  before(async () => { system = await System.start('--no-handsets'); });
+  after(() => system.stop());
+  afterEach(() => system.stopHandsets());
 
   test('the page calls a handset and they chat both ways', async () => {
-    const bob = await startHandset('bob');
-    const { page, errors, context } = await login('alice');
-    await page.getByTestId('call-target').fill('bob');
-    await page.getByTestId('call-button').click();
+    const bob = await system.handset('bob');
+    const { page, errors, context } = await system.login(browser, 'alice');
+    await call(page, 'bob');
     await bob.line(/^incoming from .*alice@localhost/);
     await chatIs(page, 'Connected');
 
@@ -116,8 +44,8 @@ describe('a browser and a handset', () => {
   });
 
   test('a handset calls the page, which accepts, and they chat both ways', async () => {
-    const { page, errors, context } = await login('alice');
-    const bob = await startHandset('bob', '--call', 'sip:alice@localhost');
+    const { page, errors, context } = await system.login(browser, 'alice');
+    const bob = await system.handset('bob', '--call', 'sip:alice@localhost');
     await page.getByTestId('incoming').getByText('bob').first().waitFor();
     await page.getByTestId('accept-button').click();
     await chatIs(page, 'Connected');
@@ -134,18 +62,17 @@ describe('a browser and a handset', () => {
   });
 
   test('a handset that declines is shown in words', async () => {
-    await startHandset('bob', '--decline', '603');
-    const { page, errors, context } = await login('alice');
-    await page.getByTestId('call-target').fill('bob');
-    await page.getByTestId('call-button').click();
+    await system.handset('bob', '--decline', '603');
+    const { page, errors, context } = await system.login(browser, 'alice');
+    await call(page, 'bob');
     await chatIs(page, 'bob declined');
     assert.deepEqual(errors, []);
     await context.close();
   });
 
   test('the page declines a handset, which is told', async () => {
-    const { page, errors, context } = await login('alice');
-    const bob = await startHandset('bob', '--call', 'sip:alice@localhost');
+    const { page, errors, context } = await system.login(browser, 'alice');
+    const bob = await system.handset('bob', '--call', 'sip:alice@localhost');
     await page.getByTestId('incoming').getByText('bob').first().waitFor();
     await page.getByTestId('decline-button').click();
     await bob.line(/^declined: 603/);
@@ -155,9 +82,9 @@ describe('a browser and a handset', () => {
 });
 
 test('as a newcomer starts it, bob repeats what he is told and carol says hello', async () => {
-  system = await startSystem();
+  system = await System.start();
   try {
-    const { page, errors, context } = await login('alice');
+    const { page, errors, context } = await system.login(browser, 'alice');
     await page.getByTestId('contact-bob').click();
     await chatIs(page, 'Connected');
     await send(page, 'Is there an echo?');
@@ -167,6 +94,6 @@ test('as a newcomer starts it, bob repeats what he is told and carol says hello'
     assert.deepEqual(errors, []);
     await context.close();
   } finally {
-    await stopSystem();
+    await system.stop();
   }
 });

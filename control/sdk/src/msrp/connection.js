@@ -6,16 +6,17 @@ import { log } from "../log.js";
 import { Endpoint } from "./endpoint.js";
 
 const SUBPROTOCOL = "msrp";
-/** The relay's close code when the far end went, or it goes itself. */
-const CLOSE_GOING_AWAY = 1001;
 /** Our close code for a session that can't go on; any code but 1000 would do. */
 const CLOSE_BROKEN = 4000;
+/** Our close code for a socket that another has replaced. */
+const CLOSE_REPLACED = 4001;
 const encoder = new TextEncoder();
 
 /**
  * @typedef {object} MsrpHooks
  * @property {() => void} open messages may flow
  * @property {(orderly: boolean, status: number, reason: string) => void} closed
+ * @property {(reason: string) => void} lost the socket went; {@link MsrpConnection.move} brings another
  * @property {import("./endpoint.js").EndpointHooks["message"]} message
  * @property {import("./endpoint.js").EndpointHooks["sent"]} sent
  * @property {import("./endpoint.js").EndpointHooks["failed"]} failed
@@ -27,6 +28,8 @@ export class MsrpConnection {
   #socket = null;
   /** @type {any} */
   #timer;
+  /** Whether a socket of ours was ever open. */
+  #wasOpen = false;
   #endpoint;
   #hooks;
 
@@ -53,10 +56,13 @@ export class MsrpConnection {
    * @param {string} url
    */
   open(url) {
+    const former = this.#forget();
+    if (former && former.readyState < 2) former.close(CLOSE_REPLACED, "");
     const socket = environment.openSocket(url, [SUBPROTOCOL]);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => turn(() => {
+      this.#wasOpen = true;
       this.#endpoint.opened(environment.now());
       this.#schedule();
     });
@@ -69,11 +75,28 @@ export class MsrpConnection {
     socket.onclose = (event) => turn(() => {
       log("info", `a chat's socket is gone (${event.code} ${event.reason})`);
       this.#forget();
-      const orderly = event.code === 1000 || event.code === CLOSE_GOING_AWAY;
+      const orderly = event.code === 1000;
       const reason = event.reason || (orderly ? "closed" : "the connection was lost");
-      this.#endpoint.close(481, reason);
-      this.#hooks.closed(orderly, 481, reason);
+      if (this.#wasOpen && !orderly) {
+        this.#endpoint.lost();
+        this.#hooks.lost(reason);
+      } else {
+        this.#endpoint.close(481, reason);
+        this.#hooks.closed(orderly, 481, reason);
+      }
     });
+  }
+
+  /**
+   * Goes on over another socket and path; what was not answered is sent again. Throws if the URL is
+   * unusable.
+   * @param {string} url
+   * @param {string[]} remotePath
+   */
+  move(url, remotePath) {
+    this.#endpoint.lost();
+    this.#endpoint.moved(remotePath);
+    this.open(url);
   }
 
   /**

@@ -61,8 +61,12 @@ export class Endpoint {
   #reassembly;
   #chunkOctets;
   #window;
-  /** @type {"new" | "binding" | "bound" | "over"} */
+  /** @type {"new" | "binding" | "bound" | "lost" | "rebinding" | "over"} */
   #state = "new";
+  /** @type {string[]} */
+  #remotePath;
+  /** The transaction of the SEND that binds. */
+  #bindTid = "";
   /** Messages not yet sent as a whole; the first one is under way. @type {Sending[]} */
   #queue = [];
   /** Requests without an answer, oldest first. @type {Map<string, { sending: Sending | null, at: number }>} */
@@ -78,9 +82,10 @@ export class Endpoint {
   constructor(settings, hooks) {
     this.#settings = settings;
     this.#hooks = hooks;
+    this.#remotePath = settings.remotePath;
     this.#chunkOctets = settings.chunkOctets ?? 2048;
     this.#window = settings.window ?? 16;
-    this.#reader = new Reader(settings.octetsMax + FRAME_OVERHEAD_OCTETS_MAX);
+    this.#reader = this.#newReader();
     this.#reassembly = new Reassembly(settings.octetsMax);
   }
 
@@ -89,8 +94,25 @@ export class Endpoint {
    * @param {number} now milliseconds
    */
   opened(now) {
-    this.#state = "binding";
-    this.#request("SEND", [["Message-ID", randomWord(20)]], null, now);
+    this.#state = this.#state === "lost" ? "rebinding" : "binding";
+    this.#bindTid = this.#request("SEND", [["Message-ID", randomWord(20)]], null, now);
+  }
+
+  /** The socket is lost, and another may come: what is to be sent waits. */
+  lost() {
+    if (this.#state === "over") return;
+    // Not yet bound for the first time: nothing has been sent that might come twice.
+    if (this.#state !== "new" && this.#state !== "binding") this.#state = "lost";
+    this.#pending.delete(this.#bindTid);
+    this.#reader = this.#newReader();
+  }
+
+  /**
+   * The relay is reached by another path from now on.
+   * @param {string[]} remotePath theirs, the next hop first
+   */
+  moved(remotePath) {
+    this.#remotePath = remotePath;
   }
 
   /**
@@ -134,6 +156,7 @@ export class Endpoint {
   tick(now) {
     this.#reassembly.expire(now);
     for (const [tid, { sending, at }] of this.#pending) {
+      if (this.#isAway() && sending) continue;
       if (now - at < RESPONSE_MS_MAX || this.#state === "over") break;
       this.#pending.delete(tid);
       if (sending) this.#fail(sending, 408, "no answer");
@@ -144,7 +167,8 @@ export class Endpoint {
 
   /** @returns {number | null} when {@link Endpoint.tick} has something to do */
   deadline() {
-    const [oldest] = this.#pending.values();
+    const [oldest] = [...this.#pending.values()].filter(({ sending }) =>
+      !sending || !this.#isAway());
     const response = oldest ? oldest.at + RESPONSE_MS_MAX : Infinity;
     const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity);
     return earliest === Infinity ? null : earliest;
@@ -166,7 +190,35 @@ export class Endpoint {
     for (const { outgoing } of open) this.#hooks.failed(outgoing.messageId, status, reason);
   }
 
+  /** @returns {boolean} whether the socket is lost and not yet replaced */
+  #isAway() {
+    return this.#state === "lost" || this.#state === "rebinding";
+  }
+
+  #newReader() {
+    return new Reader(this.#settings.octetsMax + FRAME_OVERHEAD_OCTETS_MAX);
+  }
+
   // Sending.
+
+  /**
+   * Bound again. Answers come in the order of the requests, so whatever came through before has been
+   * answered by now; what has not is sent again from its start, under its Message-ID, by which the
+   * far end knows a repetition (RFC 4975, 5.4).
+   */
+  #sendAgain() {
+    /** @type {Set<Sending>} */
+    const again = new Set();
+    for (const { sending } of this.#pending.values()) if (sending) again.add(sending);
+    this.#pending.clear();
+    for (const sending of again) {
+      this.#reportable.delete(sending.outgoing.messageId);
+      sending.next = 0;
+      sending.open = 0;
+      sending.whole = false;
+    }
+    this.#queue = [...again, ...this.#queue.filter((sending) => !again.has(sending))];
+  }
 
   /** @param {number} now */
   #pump(now) {
@@ -218,6 +270,7 @@ export class Endpoint {
    * @param {number} now
    * @param {string} [flag]
    * @param {boolean} [answered] whether a response will come
+   * @returns {string} its transaction
    */
   #request(method, headers, chunk, now, flag = "$", answered = true) {
     const tid = this.#newTid(chunk?.body);
@@ -225,13 +278,14 @@ export class Endpoint {
     this.#hooks.transmit(writeRequest({
       tid,
       method,
-      toPath: this.#settings.remotePath,
+      toPath: this.#remotePath,
       fromPath: this.#settings.localUri,
       headers,
       contentType: chunk?.contentType,
       body: chunk?.body,
       flag,
     }));
+    return tid;
   }
 
   /**
@@ -278,11 +332,12 @@ export class Endpoint {
    * @param {Frame} response
    */
   #bindingAnswered(good, response) {
-    if (this.#state !== "binding") return;
+    if (this.#state !== "binding" && this.#state !== "rebinding") return;
     if (!good) {
       this.#break(response.status, response.comment || "the first request was refused");
       return;
     }
+    if (this.#state === "rebinding") this.#sendAgain();
     this.#state = "bound";
     this.#hooks.bound();
   }
@@ -348,9 +403,9 @@ export class Endpoint {
 
   /** @param {Frame} request */
   #isOurs(request) {
-    const { localUri, remotePath } = this.#settings;
+    const { localUri } = this.#settings;
     return request.toPath.length === 1 && sameUri(request.toPath[0], localUri)
-      && sameUri(request.fromPath.at(-1) ?? "", remotePath.at(-1) ?? "");
+      && sameUri(request.fromPath.at(-1) ?? "", this.#remotePath.at(-1) ?? "");
   }
 
   /**

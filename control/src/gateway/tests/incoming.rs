@@ -47,7 +47,7 @@ fn reply(world: &mut World, socket: SocketId, start: &Frame, kind: &str, state: 
     world.send_with(socket, kind, "chat", &id, header, sdp, correlation, state);
 }
 
-fn established() -> (World, SocketId, SessionId, Frame) {
+pub fn established() -> (World, SocketId, SessionId, Frame) {
     let (mut world, alice, session, start) = ringing("");
     reply(&mut world, alice, &start, "response", Some("final"));
     assert_eq!(world.response().1.code, 200);

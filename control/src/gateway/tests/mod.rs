@@ -1,6 +1,7 @@
 //! The gateway with a fake relay and a fake SIP side: messages in, messages out, and nothing left over.
 
 mod incoming;
+mod lost;
 mod outgoing;
 mod sessions;
 mod walk;

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::world::{FakeNet, Told, World, handset_sdp, request};
 use crate::jsonrtc::{Frame, Kind, SocketId};
+use crate::limits::DRAIN_MS;
 use crate::sip::{self, Failure, Method, Sent, ServerId};
 
 /// Alice is connected, her chat with bob rings.
@@ -24,7 +25,7 @@ fn ringing() -> (World, SocketId, SessionId, Sent) {
 }
 
 /// Alice's chat with bob is established.
-fn established() -> (World, SocketId, SessionId, Sent) {
+pub fn established() -> (World, SocketId, SessionId, Sent) {
     let (mut world, alice, session, sent) = ringing();
     world.answer(sent, 200, "OK", &handset_sdp("a=setup:passive\r\n"));
     assert_eq!(world.frame(alice).header_number("response_code"), Some(200));
@@ -48,7 +49,7 @@ fn complete(world: &mut World, socket: SocketId) {
     );
 }
 
-fn shutdown(world: &mut World, socket: SocketId) {
+pub fn shutdown(world: &mut World, socket: SocketId) {
     world.send(
         socket,
         "message",
@@ -65,7 +66,7 @@ fn error_code(frame: &Frame) -> u32 {
     frame.header_number("error_code").unwrap()
 }
 
-fn assert_shutdown(frame: &Frame) {
+pub fn assert_shutdown(frame: &Frame) {
     assert_eq!(
         (frame.control.kind, frame.action()),
         (Kind::Message, "shutdown")
@@ -73,7 +74,7 @@ fn assert_shutdown(frame: &Frame) {
     assert_eq!(frame.control.subsession_id.as_deref(), Some("x"));
 }
 
-fn bye(net: &mut FakeNet, sent: Sent) -> Option<String> {
+pub fn bye(net: &mut FakeNet, sent: Sent) -> Option<String> {
     let (dialog, request, _) = net.requests.pop_front().unwrap();
     assert_eq!((dialog, request.method), (sent.dialog, Method::Bye));
     request
@@ -374,11 +375,49 @@ fn a_lost_leg_ends_the_chat_once() {
     world.finish();
 }
 
+/// The handset's chat with a browser whose media are gone for good.
+fn media_lost() -> (World, SessionId, Sent) {
+    let (mut world, alice, session, sent) = established();
+    let (leg, cause) = (Leg::A, Cause::PeerClosed);
+    world.relay(Event::LegDown {
+        session,
+        leg,
+        cause,
+    });
+    assert_shutdown(&world.frame(alice));
+    world.relay_deletes(session);
+    world.wait(DRAIN_MS - 1);
+    (world, session, sent)
+}
+
+#[test]
+fn late_data_have_their_time_before_the_handset_is_told_to_hang_up() {
+    let (mut world, _, sent) = media_lost();
+    assert!(world.net.requests.is_empty());
+    world.wait(1);
+    assert!(bye(&mut world.net, sent).unwrap().contains("cause=480"));
+    world.finish();
+}
+
+#[test]
+fn a_handset_that_hangs_up_meanwhile_is_answered_and_told_nothing() {
+    let (mut world, _, sent) = media_lost();
+    world.sip(sip::Event::Request {
+        server: ServerId(7),
+        dialog: sent.dialog,
+        message: request(Method::Bye, "bob", "alice", true, ""),
+    });
+    assert_eq!(world.response().1.code, 200);
+    world.wait(DRAIN_MS);
+    world.finish();
+}
+
 #[test]
 fn a_session_the_relay_closed_by_itself_is_not_deleted_again() {
     let (mut world, alice, session, sent) = established();
     world.relay_closed(session, Cause::Reset);
     assert_shutdown(&world.frame(alice));
+    world.wait(DRAIN_MS);
     bye(&mut world.net, sent);
     // The one Delete crossed the Closed; the relay has nothing left to do.
     assert_eq!(world.told.pop_front(), Some(Told::Delete(session)));

@@ -50,6 +50,7 @@ struct Peers {
     asked: Vec<SessionId>,
     made: Vec<SessionId>,
     deleted: Vec<SessionId>,
+    rebinds: Vec<SessionId>,
 }
 
 impl Peers {
@@ -64,6 +65,7 @@ impl Peers {
             match told {
                 Told::Create(session) => self.asked.push(session),
                 Told::Delete(session) => self.deleted.push(session),
+                Told::Rebind(session, _) => self.rebinds.push(session),
                 Told::SetPeer { .. } | Told::Rearm(_) | Told::List => {}
             }
         }
@@ -128,7 +130,8 @@ impl Peers {
             }
             5..=9 => {
                 if let Some((socket, id)) = self.own.get(dice.roll(6)).cloned() {
-                    let action = ["complete", "complete", "complete", "shutdown"][dice.roll(4)];
+                    let action =
+                        ["complete", "complete", "complete", "shutdown", "rebind"][dice.roll(5)];
                     world.send(
                         socket,
                         "message",
@@ -238,7 +241,7 @@ impl Peers {
     }
 
     fn relay_acts(&mut self, world: &mut World, dice: &mut Dice) {
-        match dice.roll(24) {
+        match dice.roll(30) {
             0..=17 => {
                 if !self.asked.is_empty() {
                     let session = self.asked.remove(0);
@@ -266,6 +269,16 @@ impl Peers {
                         leg,
                         cause,
                     });
+                }
+            }
+            23..=25 => {
+                if let Some(&session) = self.made.last() {
+                    world.relay_detaches(session);
+                }
+            }
+            26..=28 => {
+                if let Some(session) = dice.take(&mut self.rebinds) {
+                    world.relay_rebinds(session);
                 }
             }
             22 => {
@@ -364,6 +377,7 @@ fn whatever_happens_nothing_is_left_over() {
         Counter::FramesRefused,
         Counter::RelaySessionsRefused,
         Counter::RelayLost,
+        Counter::LegsRebound,
         Counter::SessionsEnded,
     ] {
         let often = seen[counter as usize];

@@ -42,6 +42,7 @@ pub enum Told {
     },
     Rearm(Leg),
     Delete(SessionId),
+    Rebind(SessionId, Leg),
     List,
 }
 
@@ -103,6 +104,8 @@ pub struct World {
     pub resolves: Vec<super::super::Resolve>,
     frames: HashMap<SocketId, VecDeque<Frame>>,
     sequences: HashMap<SocketId, u32>,
+    /// What each socket's session is called, and the last number it got.
+    received: HashMap<SocketId, (String, u32)>,
 }
 
 impl World {
@@ -151,6 +154,7 @@ impl World {
             resolves: Vec::new(),
             frames: HashMap::new(),
             sequences: HashMap::new(),
+            received: HashMap::new(),
         };
         world.step(|gateway, turn| gateway.relay_attached(1, turn));
         assert_eq!(world.told.pop_front(), Some(Told::List));
@@ -170,6 +174,11 @@ impl World {
             match action {
                 Action::Text { socket, text } => {
                     let frame = Frame::read(&text).unwrap();
+                    if let (Some(id), Some(number)) =
+                        (&frame.control.session_id, frame.control.sequence)
+                    {
+                        self.received.insert(socket, (id.clone(), number));
+                    }
                     if frame.control.kind != Kind::Acknowledgement {
                         self.frames.entry(socket).or_default().push_back(frame);
                     }
@@ -207,6 +216,24 @@ impl World {
             json!({"action": "connect", "initiator": name, "target": name}),
             None,
         );
+        socket
+    }
+
+    /// The browser that has lost the socket `former` resumes on another.
+    pub fn resumes(&mut self, former: SocketId, number: u64) -> SocketId {
+        let socket = SocketId(number);
+        let remote = "192.0.2.1:40001".parse().unwrap();
+        self.step(|gateway, turn| gateway.socket_opened(socket, "demo", remote, turn));
+        let (id, last) = self.received.remove(&former).unwrap();
+        let sent = self.sequences.remove(&former).unwrap();
+        let frame = json!({
+            "control": {"type": "request", "package_type": "register", "session_id": id, "version": "1.0"},
+            "header": {"action": "connect", "cslr": last, "cslw": sent + 1, "csuw": sent},
+        });
+        self.sequences.insert(socket, sent);
+        self.received.insert(socket, (id, last));
+        let text = frame.to_string();
+        self.step(|gateway, turn| gateway.socket_text(socket, &text, turn));
         socket
     }
 
@@ -300,6 +327,30 @@ impl World {
     /// The relay tells something.
     pub fn relay(&mut self, event: Event<'_>) {
         self.step(|gateway, turn| gateway.relay_event(0, &event, turn));
+    }
+
+    /// The relay lost a browser that may come back.
+    pub fn relay_detaches(&mut self, session: SessionId) {
+        self.relay(Event::LegDetached {
+            session,
+            leg: Leg::A,
+            cause: Cause::Reset,
+            grace_ms: 5_000,
+        });
+    }
+
+    /// The relay has a new way in for a browser.
+    pub fn relay_rebinds(&mut self, session: SessionId) {
+        let side = CreatedLeg {
+            path: b"msrp://192.0.2.20:20003/n3wA;ws",
+            resource: b"/0th3r",
+            fingerprint: None,
+        };
+        self.relay(Event::Rebound {
+            session,
+            leg: Leg::A,
+            side,
+        });
     }
 
     /// The relay was told to delete the session, and does.
@@ -431,10 +482,15 @@ fn told(command: &Command<'_>) -> Told {
         }
         Command::Delete { session } => Told::Delete(session),
         Command::List { .. } => Told::List,
-        Command::Drain
-        | Command::Update { .. }
-        | Command::Rebind { .. }
-        | Command::Reload { .. } => {
+        Command::Rebind {
+            session,
+            leg,
+            bind_ms,
+        } => {
+            assert_eq!(bind_ms, 0, "the grace that runs goes on");
+            Told::Rebind(session, leg)
+        }
+        Command::Drain | Command::Update { .. } | Command::Reload { .. } => {
             panic!("nothing of the kind is asked for yet")
         }
     }

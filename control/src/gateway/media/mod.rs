@@ -2,20 +2,27 @@
 //!
 //! Leg A is toward the browser, leg B toward the handset, whoever called.
 
+mod events;
+mod fingerprint;
+mod lost;
+mod outbound;
+
 use std::net::{IpAddr, SocketAddr};
 
-use link::{Cause, Command, Event, Fingerprint, Leg, LegPolicy, LegSpec, PeerIdentity, Record};
-use link::{Refusal, SessionId};
+use link::{Command, Fingerprint, Leg, LegPolicy, LegSpec, PeerIdentity, Record, SessionId};
 
-use super::bridge::{BridgeId, Line, Order};
+use self::fingerprint::read_fingerprint;
+pub use self::lost::REBIND;
+use self::outbound::{is_offer, sdp_of, set_sdp, source_of};
+use super::bridge::{BridgeId, Order};
 use super::ending::Why;
 use super::{Action, Gateway, Turn};
 use crate::limits::{RELAY_ANSWER_MS, WAITING_MESSAGES_MAX};
 use crate::metrics::Counter;
-use crate::script::{Outbound, WebKind};
+use crate::script::Outbound;
 use crate::sdp::{
-    Answer, LocalLeg, MessageMedia, Offer, Origin, Role, Setup, Target, Transport, anchor_answer,
-    anchor_offer, role_after_answer, role_after_offer, setup_to_offer,
+    Answer, BadLeg, LocalLeg, MessageMedia, Offer, Origin, Role, Setup, Target, Transport,
+    anchor_answer, anchor_offer, role_after_answer, role_after_offer,
 };
 
 /// Where the relay's part of a bridge stands.
@@ -49,8 +56,40 @@ pub struct Made {
     origins: [Origin; 2],
     /// What the relay offered with `a=setup`.
     offered_setup: Setup,
-    /// The path of the answer the relay was told of, if there was one.
-    answered: Option<String>,
+    /// The answer the relay was told of, if there was one.
+    answer: Option<Answer>,
+    /// A new way in for a lost browser was asked for, and is not there yet.
+    rebinding: bool,
+}
+
+impl Made {
+    /// The other side's description as it goes out over `to`: of the offer, or of its answer.
+    fn described(
+        &mut self,
+        to: Leg,
+        carried_by: [link::Transport; 2],
+    ) -> Result<Option<Vec<u8>>, BadLeg> {
+        let carried_by = transport(carried_by[to.index()]);
+        let own = &self.own[to.index()];
+        let origin = &mut self.origins[to.index()];
+        if to != self.offered_by {
+            let local = local_leg(own, carried_by, self.offered_setup);
+            return anchor_offer(&self.offer, &local, origin).map(Some);
+        }
+        let Some(answer) = &self.answer else {
+            return Ok(None);
+        };
+        let local = local_leg(own, carried_by, answered_setup(&self.offer, carried_by));
+        anchor_answer(answer, &local, origin).map(Some)
+    }
+}
+
+/// Who connects on the leg toward the offerer, as our answer says it.
+fn answered_setup(offer: &Offer, carried_by: Transport) -> Setup {
+    match role_after_offer(carried_by, offer.media().setup, true) {
+        Role::Active => Setup::Active,
+        Role::Passive => Setup::Passive,
+    }
 }
 
 #[derive(Debug)]
@@ -141,17 +180,9 @@ impl Gateway {
                 Ok(None)
             }
             Media::Making(_) => Ok(None),
-            Media::Made(made) if made.offered_by == from => {
-                let to = from.other();
-                let local = local_leg(
-                    &made.own[to.index()],
-                    transport(transports[to.index()]),
-                    made.offered_setup,
-                );
-                anchor_offer(&made.offer, &local, &mut made.origins[to.index()])
-                    .map(Some)
-                    .map_err(|_| Why::failed(503, "The relay's leg cannot be described"))
-            }
+            Media::Made(made) if made.offered_by == from => made
+                .described(from.other(), transports)
+                .map_err(|_| Why::failed(503, "The relay's leg cannot be described")),
             Media::Made(_) => Err(Why::failed(488, "Updates are not supported")),
         }
     }
@@ -209,27 +240,26 @@ impl Gateway {
             .map_err(|_| Why::failed(488, "The answer does not fit the offer"))?;
         // Toward the answerer: as offered and answered. Toward the offerer: as our answer will say.
         let to_role = role_after_offer(carried_by(to), made.offer.media().setup, true);
-        let setup = if to_role == Role::Active {
-            Setup::Active
-        } else {
-            Setup::Passive
-        };
-        let local = local_leg(&made.own[to.index()], carried_by(to), setup);
-        let anchored = anchor_answer(&answer, &local, &mut made.origins[to.index()])
+        let media = answer.media().ok().cloned();
+        let known = made.answer.as_ref().and_then(|known| known.media().ok());
+        let is_new =
+            media.as_ref().map(MessageMedia::path_text) != known.map(MessageMedia::path_text);
+        made.answer = Some(answer);
+        let anchored = made
+            .described(to, transports)
             .map_err(|_| Why::failed(503, "The relay's leg cannot be described"))?;
-        let Ok(media) = answer.media() else {
+        let Some(media) = media else {
             self.give_media_back(id, turn);
-            return Ok(Some(anchored));
+            return Ok(anchored);
         };
-        if made.answered.as_deref() == Some(media.path_text().as_str()) {
-            return Ok(Some(anchored));
+        if !is_new {
+            return Ok(anchored);
         }
-        made.answered = Some(media.path_text());
         let session = made.session;
         let from_role = role_after_answer(carried_by(from), made.offered_setup, media.setup)
             .map_err(|_| Why::failed(488, "The answer leaves nobody to connect"))?;
         let offered = made.offer.media().clone();
-        self.set_peer(id, session, from, media, from_role, turn)?;
+        self.set_peer(id, session, from, &media, from_role, turn)?;
         self.set_peer(id, session, to, &offered, to_role, turn)?;
         let deadline_ms = self.settings.leg_ms as u32;
         for leg in Leg::ALL {
@@ -243,7 +273,7 @@ impl Gateway {
                 turn,
             );
         }
-        Ok(Some(anchored))
+        Ok(anchored)
     }
 
     /// Tells the relay who is at the other end of a leg.
@@ -339,133 +369,6 @@ impl Gateway {
         );
     }
 
-    /// A shard of the relay has something to tell.
-    pub(super) fn media_event(&mut self, shard: usize, event: &Event<'_>, turn: &mut Turn<'_>) {
-        match *event {
-            Event::Created { session, legs } => {
-                let Some(entry) = self.relay.entry(session) else {
-                    return;
-                };
-                self.relay.made(session);
-                if let Some(id) = entry.bridge {
-                    let own = legs.map(|leg| OwnEnd {
-                        path: String::from_utf8_lossy(leg.path).into_owned(),
-                        resource: (!leg.resource.is_empty())
-                            .then(|| String::from_utf8_lossy(leg.resource).into_owned()),
-                        fingerprint: leg.fingerprint.map(|hash| written_fingerprint(&hash)),
-                    });
-                    self.media_made(id, session, own, turn);
-                }
-            }
-            Event::Refused { session, reason } => self.media_refused(session, reason, turn),
-            Event::LegUp { session, leg, .. } => {
-                tracing::debug!(session = session.0, ?leg, "a leg is up");
-            }
-            Event::LegDown { session, cause, .. } => self.media_down(session, cause, turn),
-            Event::LegExpired { session, .. } => self.media_down(session, Cause::Expired, turn),
-            Event::LegDetached { session, leg, .. } => {
-                tracing::debug!(session = session.0, ?leg, "a leg is lost and may come back");
-            }
-            Event::Rebound { session, leg, .. } => {
-                tracing::debug!(session = session.0, ?leg, "a lost leg has a new path");
-            }
-            Event::Reloaded { is_complete, .. } => {
-                tracing::info!(is_complete, "the relay has read its certificates anew");
-            }
-            Event::Closed {
-                session,
-                cause,
-                counts,
-            } => {
-                tracing::debug!(
-                    session = session.0,
-                    ?cause,
-                    ?counts,
-                    "the relay closed a session"
-                );
-                self.media_down(session, cause, turn);
-                self.relay.gone(session);
-            }
-            Event::Listed { session, .. } => {
-                if self.relay.entry(session).is_none() {
-                    self.counters.add(Counter::RelayStrays);
-                    self.command(shard, Command::Delete { session }, turn);
-                }
-            }
-            Event::ListEnd { .. } => tracing::debug!(shard, "the relay's sessions are known"),
-        }
-    }
-
-    fn media_made(
-        &mut self,
-        id: BridgeId,
-        session: SessionId,
-        own: [OwnEnd; 2],
-        turn: &mut Turn<'_>,
-    ) {
-        let numbers = [self.random.number() >> 2, self.random.number() >> 2];
-        let transports = self.transports();
-        let Some(bridge) = self.bridges.get_mut(&id) else {
-            return;
-        };
-        let making = match std::mem::replace(&mut bridge.media, Media::None) {
-            Media::Making(making) if making.session == session => making,
-            // Said again; it was made before.
-            other => return bridge.media = other,
-        };
-        let to = making.offered_by.other();
-        bridge.media = Media::Made(Box::new(Made {
-            session,
-            offered_setup: setup_to_offer(transport(transports[to.index()]), true),
-            offer: making.offer,
-            offered_by: making.offered_by,
-            own,
-            origins: numbers.map(Origin::new),
-            answered: None,
-        }));
-        if matches!(bridge.line, Line::Invited { .. }) {
-            self.timers.set(id, Some(turn.now + self.settings.ring_ms));
-        }
-        let orders = std::mem::take(&mut bridge.waiting).into();
-        self.carry_out_all(id, orders, turn);
-    }
-
-    fn media_refused(&mut self, session: SessionId, reason: Refusal, turn: &mut Turn<'_>) {
-        let Some(entry) = self.relay.entry(session) else {
-            return;
-        };
-        tracing::warn!(session = session.0, ?reason, "the relay refused a command");
-        self.counters.add(Counter::RelaySessionsRefused);
-        if !entry.made || reason == Refusal::SessionUnknown {
-            self.relay.gone(session);
-        }
-        let Some(id) = entry.bridge else { return };
-        let why = match reason {
-            Refusal::PathTooLong | Refusal::PathMalformed | Refusal::ConnectImpossible => {
-                Why::failed(488, "The relay does not take the path")
-            }
-            Refusal::NoPorts
-            | Refusal::NoSessions
-            | Refusal::NoMemory
-            | Refusal::TransportUnknown
-            | Refusal::RealmUnknown
-            | Refusal::CertificateMissing
-            | Refusal::NotDetached
-            | Refusal::PolicyUnknown
-            | Refusal::Draining
-            | Refusal::SessionUnknown => Why::failed(503, "The media relay refused"),
-        };
-        self.end(id, &why, turn);
-    }
-
-    /// A leg is lost, and with it the bridge.
-    fn media_down(&mut self, session: SessionId, cause: Cause, turn: &mut Turn<'_>) {
-        let Some(id) = self.relay.entry(session).and_then(|entry| entry.bridge) else {
-            return;
-        };
-        self.end(id, &leg_lost(cause), turn);
-    }
-
     /// Gives the session back that a bridge has, if it has one.
     pub(super) fn release_media(&mut self, media: &Media, turn: &mut Turn<'_>) {
         let session = match media {
@@ -531,53 +434,6 @@ impl Gateway {
     }
 }
 
-/// Where the SDP of a message comes from: what goes to the browser came from leg B.
-fn source_of(outbound: &Outbound) -> Leg {
-    match outbound {
-        Outbound::Web(_) => Leg::B,
-        Outbound::SipRequest(_) | Outbound::SipResponse(_) => Leg::A,
-    }
-}
-
-fn is_offer(outbound: &Outbound) -> bool {
-    match outbound {
-        Outbound::Web(web) => web.kind == WebKind::Request,
-        Outbound::SipRequest(_) => true,
-        Outbound::SipResponse(_) => false,
-    }
-}
-
-fn sdp_of(outbound: &Outbound) -> Option<Vec<u8>> {
-    let content = match outbound {
-        Outbound::Web(web) => {
-            let sdp = web.payload.get("sdp")?.as_str()?;
-            return (!sdp.is_empty()).then(|| sdp.as_bytes().to_vec());
-        }
-        Outbound::SipRequest(request) => request.content.as_ref()?,
-        Outbound::SipResponse(response) => response.content.as_ref()?,
-    };
-    (!content.data.is_empty()).then(|| content.data.clone())
-}
-
-fn set_sdp(outbound: &mut Outbound, sdp: Vec<u8>) {
-    match outbound {
-        Outbound::Web(web) => {
-            let text = String::from_utf8_lossy(&sdp).into_owned();
-            web.payload.insert("sdp".into(), text.into());
-        }
-        Outbound::SipRequest(request) => {
-            if let Some(content) = &mut request.content {
-                content.data = sdp;
-            }
-        }
-        Outbound::SipResponse(response) => {
-            if let Some(content) = &mut response.content {
-                content.data = sdp;
-            }
-        }
-    }
-}
-
 fn local_leg(own: &OwnEnd, transport: Transport, setup: Setup) -> LocalLeg<'_> {
     LocalLeg {
         transport,
@@ -589,29 +445,6 @@ fn local_leg(own: &OwnEnd, transport: Transport, setup: Setup) -> LocalLeg<'_> {
             Transport::Tls => own.fingerprint.as_deref(),
             Transport::Ws | Transport::Wss | Transport::Tcp => None,
         },
-    }
-}
-
-/// A SHA-256 hash as `a=fingerprint` has it. RFC 8122, 5.
-fn written_fingerprint(hash: &[u8; 32]) -> String {
-    let octets: Vec<String> = hash.iter().map(|octet| format!("{octet:02X}")).collect();
-    format!("SHA-256 {}", octets.join(":"))
-}
-
-/// The hash in a peer's `a=fingerprint`; `None` if it is of a kind that we do not take.
-fn read_fingerprint(text: &str) -> Option<Fingerprint> {
-    let (kind, hash) = text.split_once(' ')?;
-    let octet = |pair: &str| match pair.len() {
-        2 => u8::from_str_radix(pair, 16).ok(),
-        _ => None,
-    };
-    let octets: Vec<u8> = hash.trim().split(':').map(octet).collect::<Option<_>>()?;
-    if kind.eq_ignore_ascii_case("sha-256") {
-        Some(Fingerprint::Sha256(octets.try_into().ok()?))
-    } else if kind.eq_ignore_ascii_case("sha-1") {
-        Some(Fingerprint::Sha1(octets.try_into().ok()?))
-    } else {
-        None
     }
 }
 
@@ -627,45 +460,4 @@ fn transport(transport: link::Transport) -> Transport {
 fn offer_refused(refusal: &crate::sdp::Refusal) -> Why {
     tracing::info!(?refusal, "an offer is not acceptable");
     Why::failed(refusal.status(), "The offer is not acceptable")
-}
-
-fn leg_lost(cause: Cause) -> Why {
-    match cause {
-        Cause::PeerClosed => Why::failed(480, "The media connection was closed"),
-        Cause::Reset => Why::failed(503, "The media connection was lost"),
-        Cause::ConnectFailed => Why::failed(503, "The media connection could not be made"),
-        Cause::ProtocolError => Why::failed(503, "The media connection broke its protocol"),
-        Cause::Expired => Why::failed(408, "The media connection was not made in time"),
-        Cause::Stalled => Why::failed(503, "The media connection stalled"),
-        Cause::Idle => Why::failed(408, "The media connection was idle for too long"),
-        Cause::HandshakeFailed => Why::failed(503, "The media connection could not be secured"),
-        Cause::PeerUnproven => Why::failed(403, "The peer could not prove who it is"),
-        Cause::TooLarge => Why::failed(513, "A message was too large"),
-        Cause::NoMemory => Why::failed(503, "The media relay is short of memory"),
-        Cause::OtherLeg | Cause::Deleted => Why::failed(503, "The media session ended"),
-        Cause::Stopping => Why::failed(503, "The media relay is stopping"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fingerprints_are_written_and_read_as_rfc_8122_has_them() {
-        let text = written_fingerprint(&[0xab; 32]);
-        assert!(text.starts_with("SHA-256 AB:AB:"));
-        assert_eq!(
-            read_fingerprint(&text),
-            Some(Fingerprint::Sha256([0xab; 32]))
-        );
-        let lower = format!("sha-1 {}", ["0f"; 20].join(":"));
-        assert_eq!(
-            read_fingerprint(&lower),
-            Some(Fingerprint::Sha1([0x0f; 20]))
-        );
-        for wrong in ["", "SHA-256", "SHA-256 AB", "MD5 AB", "SHA-1 +1:02"] {
-            assert_eq!(read_fingerprint(wrong), None, "{wrong}");
-        }
-    }
 }

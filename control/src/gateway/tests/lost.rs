@@ -1,0 +1,150 @@
+//! Media connections of browsers that are lost and come back.
+
+use link::{Event, Leg, Refusal, SessionId};
+use serde_json::json;
+
+use super::incoming;
+use super::outgoing::{assert_shutdown, bye, established};
+use super::world::{Told, World};
+use crate::jsonrtc::{Frame, Kind, SocketId};
+
+/// The relay is asked for a new way in, has one, and the browser learns it.
+fn told_new_way(world: &mut World, browser: SocketId, session: SessionId) -> Frame {
+    assert_eq!(world.told.pop_front(), Some(Told::Rebind(session, Leg::A)));
+    assert_eq!(world.frames_left(browser), 0);
+    world.relay_rebinds(session);
+    let frame = world.frame(browser);
+    assert_eq!(
+        (frame.control.kind, frame.action()),
+        (Kind::Message, "rebind")
+    );
+    let sdp = frame.sdp().unwrap();
+    assert!(
+        sdp.contains("a=path:msrp://192.0.2.20:20003/n3wA;ws\r\n"),
+        "{sdp}"
+    );
+    assert!(sdp.contains("a=ws-resource-path:/0th3r\r\n"), "{sdp}");
+    assert!(!sdp.contains("l3gA"), "{sdp}");
+    frame
+}
+
+fn asks(world: &mut World, browser: SocketId) {
+    let header = json!({"action": "rebind"});
+    world.send(browser, "message", "chat", "x", header, None);
+}
+
+fn ends(mut world: World, browser: SocketId, session: SessionId) {
+    super::outgoing::shutdown(&mut world, browser);
+    world.net.requests.clear();
+    world.relay_deletes(session);
+    world.finish();
+}
+
+#[test]
+fn a_browser_whose_media_are_lost_learns_a_new_way_in() {
+    let (mut world, alice, session, _) = established();
+    world.relay_detaches(session);
+    let frame = told_new_way(&mut world, alice, session);
+    assert_eq!(frame.control.subsession_id.as_deref(), Some("x"));
+    assert_eq!(frame.initiator(), Some("bob@localhost"));
+    let sdp = frame.sdp().unwrap();
+    assert!(sdp.contains("a=setup:passive\r\n"), "{sdp}");
+    ends(world, alice, session);
+}
+
+#[test]
+fn so_does_one_that_was_called() {
+    let (mut world, alice, session, start) = incoming::established();
+    world.relay_detaches(session);
+    let frame = told_new_way(&mut world, alice, session);
+    assert_eq!(frame.control.subsession_id, start.control.subsession_id);
+    let sdp = frame.sdp().unwrap();
+    assert!(sdp.contains("a=setup:actpass\r\n"), "{sdp}");
+    // The same description as before but for the way in, under the next version.
+    let former = start.sdp().unwrap();
+    let same = former
+        .lines()
+        .zip(sdp.lines())
+        .filter(|(was, is)| was == is);
+    assert_eq!(former.lines().count(), sdp.lines().count());
+    assert_eq!(
+        same.count(),
+        sdp.lines().count() - 4,
+        "o=, m=, a=path and the resource"
+    );
+}
+
+#[test]
+fn a_browser_that_knows_of_its_loss_first_asks_and_both_are_one_loss() {
+    let (mut world, alice, session, _) = established();
+    asks(&mut world, alice);
+    // The relay takes the leg for lost now, and says so.
+    world.relay_detaches(session);
+    asks(&mut world, alice);
+    told_new_way(&mut world, alice, session);
+    assert_eq!(world.told, []);
+    asks(&mut world, alice);
+    told_new_way(&mut world, alice, session);
+    ends(world, alice, session);
+}
+
+#[test]
+fn a_relay_that_has_nothing_to_replace_changes_nothing() {
+    let (mut world, alice, session, _) = established();
+    asks(&mut world, alice);
+    assert_eq!(world.told.pop_front(), Some(Told::Rebind(session, Leg::A)));
+    world.relay(Event::Refused {
+        session,
+        reason: Refusal::NotDetached,
+    });
+    assert_eq!(world.frames_left(alice), 0);
+    asks(&mut world, alice);
+    assert_eq!(world.told.pop_front(), Some(Told::Rebind(session, Leg::A)));
+    ends(world, alice, session);
+}
+
+#[test]
+fn a_browser_without_any_socket_learns_it_when_it_resumes() {
+    let (mut world, alice, session, _) = established();
+    world.step(|gateway, turn| gateway.socket_closed(alice, Some(1006), turn));
+    world.relay_detaches(session);
+    assert_eq!(world.told.pop_front(), Some(Told::Rebind(session, Leg::A)));
+    world.relay_rebinds(session);
+    let again = world.resumes(alice, 9);
+    assert_eq!(world.frame(again).header_number("sslr"), Some(3));
+    assert_eq!(world.frame(again).action(), "rebind");
+    ends(world, again, session);
+}
+
+#[test]
+fn a_grace_that_is_over_ends_the_chat() {
+    let (mut world, alice, session, sent) = established();
+    world.relay_detaches(session);
+    told_new_way(&mut world, alice, session);
+    world.relay(Event::LegDown {
+        session,
+        leg: Leg::A,
+        cause: link::Cause::Reset,
+    });
+    assert_shutdown(&world.frame(alice));
+    world.wait(crate::limits::DRAIN_MS);
+    let reason = bye(&mut world.net, sent).unwrap();
+    assert!(reason.contains("connection was lost"), "{reason}");
+    world.relay_deletes(session);
+    world.finish();
+}
+
+#[test]
+fn outside_of_an_anchored_chat_asking_has_no_effect() {
+    let mut world = World::new();
+    let alice = world.browser(1, "alice");
+    world.frame(alice);
+    asks(&mut world, alice);
+    world.start(alice);
+    asks(&mut world, alice);
+    let session = world.relay_makes();
+    world.request();
+    super::outgoing::shutdown(&mut world, alice);
+    world.relay_deletes(session);
+    world.finish();
+}

@@ -1,0 +1,140 @@
+// Connections of a page that are cut in the middle of a chat: it goes on, and everything arrives once.
+
+import assert from 'node:assert/strict';
+import { createServer, connect } from 'node:net';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { System, call, chatIs, launch, send, shows } from './system.mjs';
+
+/** Between the page's WebSockets and the servers: a wire that can be cut. */
+class Wire {
+  /** @type {Map<import('node:net').Socket, { port: number, far: import('node:net').Socket }>} */
+  #open = new Map();
+  #server = createServer((near) => this.#accept(near));
+  /** Whether nobody gets through. */
+  down = false;
+
+  async listen() {
+    await new Promise((resolve) => { this.#server.listen(0, '127.0.0.1', resolve); });
+    return this.#server.address().port;
+  }
+
+  close() {
+    this.cut(() => true);
+    this.#server.close();
+  }
+
+  /** Cuts the connections to ports that `which` wants cut. @returns {number} how many there were */
+  cut(which) {
+    const cut = [...this.#open].filter(([, { port }]) => which(port));
+    for (const [near, { far }] of cut) {
+      near.resetAndDestroy();
+      far.resetAndDestroy();
+    }
+    return cut.length;
+  }
+
+  #accept(near) {
+    near.on('error', () => {});
+    if (this.down) {
+      near.resetAndDestroy();
+      return;
+    }
+    let head = '';
+    const read = (bytes) => {
+      head += bytes.toString('latin1');
+      if (!head.includes('\r\n\r\n')) return;
+      near.off('data', read);
+      const [, port, rest] = /^GET \/(\d+)(\/.*)$/s.exec(head);
+      const far = connect(Number(port), '127.0.0.1');
+      this.#open.set(near, { port: Number(port), far });
+      far.on('error', () => {});
+      far.on('close', () => near.destroy());
+      near.on('close', () => {
+        this.#open.delete(near);
+        far.destroy();
+      });
+      far.write(`GET ${rest}`, 'latin1');
+      near.pipe(far);
+      far.pipe(near);
+    };
+    near.on('data', read);
+  }
+}
+
+/** In the page: WebSockets go through the wire, which finds their port in front of their path. */
+function throughTheWire(wire) {
+  const Real = window.WebSocket;
+  window.WebSocket = class extends Real {
+    constructor(url, protocols) {
+      const { port, pathname, search } = new URL(url, location.href.replace('http', 'ws'));
+      super(`ws://127.0.0.1:${wire}/${port}${pathname}${search}`, protocols);
+    }
+  };
+}
+
+/** @type {System} */
+let system;
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {Wire} */
+let wire;
+let wirePort;
+
+describe('a chat whose connections are cut', () => {
+  before(async () => {
+    browser = await launch();
+    system = await System.start('--no-handsets');
+    wire = new Wire();
+    wirePort = await wire.listen();
+  });
+  afterEach(() => system.stopHandsets());
+  after(async () => {
+    await browser?.close();
+    wire?.close();
+    await system?.stop();
+  });
+
+  test('goes on, and everything arrives once and in order', async () => {
+    const bob = await system.handset('bob');
+    const { page, errors, context } = await system.login(browser, 'alice', throughTheWire, wirePort);
+    await call(page, 'bob');
+    await bob.line(/^incoming/);
+    await chatIs(page, 'Connected');
+    const signalling = Number(new URL(system.page).port);
+    const texts = [];
+    const say = async (count) => {
+      for (let n = 0; n < count; n += 1) {
+        texts.push(`text ${texts.length + 1}.`);
+        await send(page, texts.at(-1));
+      }
+    };
+    const cuts = {
+      media: (port) => port !== signalling,
+      signalling: (port) => port === signalling,
+      both: () => true,
+    };
+    for (const [what, which] of Object.entries(cuts)) {
+      await say(5);
+      wire.down = true;
+      assert.ok(wire.cut(which) > 0, `there was something to cut: ${what}`);
+      await say(3);
+      bob.write(`say while ${what} is away`);
+      wire.down = false;
+      await say(2);
+      await bob.line(new RegExp(`^message from .*: ${texts.at(-1)}$`));
+      await shows(page, `while ${what} is away`);
+      await chatIs(page, 'Connected');
+    }
+    const heard = bob.lines.filter((line) => line.startsWith('message from')).map((line) => line.replace(/^.*?: /, ''));
+    assert.deepEqual(heard, texts);
+    const shown = await page.locator('[data-testid=message][data-direction=in]').allTextContents();
+    assert.deepEqual(shown.map((text) => /while \w+ is away/.exec(text)?.[0]), [
+      'while media is away', 'while signalling is away', 'while both is away',
+    ]);
+    bob.write('bye');
+    await bob.line(/^ended/);
+    await chatIs(page, 'The chat has ended');
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+});

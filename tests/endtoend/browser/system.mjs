@@ -1,0 +1,92 @@
+// What the tests in a real browser share: the whole system, handsets, a page that is logged in.
+
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+import { Program } from './programs.mjs';
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const CHROMIUM_ARGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+const PAGE_TIMEOUT_MS = 20_000;
+
+/** A browser without a window. */
+export function launch() {
+  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS });
+}
+
+/** The whole system on free ports, and the handsets of a test. */
+export class System {
+  /** @type {Program[]} */
+  #handsets = [];
+
+  static async start(...options) {
+    const system = new System();
+    system.dev = new Program('causeway', ['dev', '--http', '127.0.0.1:0', '--sip', '127.0.0.1:0', ...options]);
+    [system.page] = await system.dev.line(/https?:\/\/[^\s/]+\/demo\//);
+    [, system.sip] = await system.dev.line(/sip.*?(127\.0\.0\.1:\d+)/i);
+    return system;
+  }
+
+  /** Ends the system, which leaves nothing behind. */
+  async stop() {
+    const children = await this.dev.children();
+    assert.notDeepEqual(children, [], 'the relay is a child of causeway dev');
+    assert.equal(await this.dev.stop(), 0, 'causeway dev ends in good order');
+    assert.doesNotMatch(this.dev.lines.join('\n'), /WARN|ERROR/, 'and has nothing to complain of');
+    for (const pid of children) {
+      assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, `process ${pid} outlived causeway dev`);
+    }
+  }
+
+  /** A registered handset of `name`, with more of its options. */
+  async handset(name, ...options) {
+    const aor = `sip:${name}@localhost`;
+    const handset = new Program('causeway-bench', ['handset', '--aor', aor, '--registrar', this.sip, ...options]);
+    this.#handsets.push(handset);
+    await handset.line(/^registered/);
+    return handset;
+  }
+
+  /** Ends the handsets there are. */
+  stopHandsets() {
+    return Promise.all(this.#handsets.splice(0).map((handset) => handset.stop()));
+  }
+
+  /** The demo page, logged in as `name`; `script` runs in it before its own. */
+  async login(browser, name, script, argument) {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    page.setDefaultTimeout(PAGE_TIMEOUT_MS);
+    const errors = [];
+    page.on('pageerror', (error) => errors.push(error.message));
+    if (script) await page.addInitScript(script, argument);
+    await page.goto(this.page);
+    await page.getByTestId('login-name').fill(name);
+    await page.getByTestId('login-button').click();
+    await page.getByTestId('state').filter({ hasText: `Online as ${name}` }).waitFor();
+    return { page, errors, context };
+  }
+}
+
+/** The page calls a handset, which accepts. */
+export async function call(page, name) {
+  await page.getByTestId('call-target').fill(name);
+  await page.getByTestId('call-button').click();
+}
+
+/** Waits until the page says how its chat stands. */
+export async function chatIs(page, words) {
+  await page.getByTestId('chat-state').filter({ hasText: words }).waitFor();
+}
+
+export async function send(page, text) {
+  await page.getByTestId('message-input').fill(text);
+  await page.getByTestId('send-button').click();
+}
+
+/** Waits until the page shows a message. */
+export async function shows(page, text) {
+  await page.getByTestId('messages').getByText(text).first().waitFor();
+}
