@@ -29,9 +29,9 @@ const PATH_LINE_BYTES: usize = 13;
 pub const FRAME_HEADER_BYTES_MAX: usize = 10;
 
 /// What handling one part of a chunk may write at most into the shard's arena: a prefix with its
-/// frame header, or a response of our own. Looked for before a part is read, so that a part once
+/// frame header, and a response of our own. Looked for before a part is read, so that a part once
 /// read can always be passed on.
-pub const ARENA_RESERVE: usize = PREFIX_BYTES_MAX + 1024;
+pub const ARENA_RESERVE: usize = 2 * PREFIX_BYTES_MAX + 1024;
 
 /// Pieces for each receive buffer: one set aside for when it is an input, the rest for what is
 /// made of it, which are many when messages are small.

@@ -4,6 +4,7 @@
 use link::{Cause, Command, Counter, LegPolicy, LegSpec, Switches};
 
 use crate::bed::*;
+use crate::websocket_client::frame;
 
 fn idle(idle_ms: u32) -> LegPolicy {
     LegPolicy {
@@ -239,4 +240,160 @@ fn d2_where_addresses_are_rewritten_the_session_id_decides() {
     bed.says(b, &message.between("L(B)", moved));
     let refused = message.answer("481 Session Does Not Exist");
     assert_eq!(bed.hears(b), refused.between(moved, "L(B)"));
+}
+
+/// A browser whose SENDs the relay acknowledges itself, and a handset.
+fn acknowledged() -> (Bed, Session, Peer, Peer) {
+    let local = switched(Switches {
+        local_acknowledgement: true,
+        ..Switches::NONE
+    });
+    talk_of([leg_with(Ws, local), LegSpec::new(Tcp, LEG_MS)])
+}
+
+/// The REPORT that a peer has heard, without the transaction id that nobody could foresee.
+fn report_to(bed: &mut Bed, peer: Peer) -> String {
+    let heard = bed.hears(peer);
+    let transaction = heard
+        .strip_prefix("MSRP ")
+        .and_then(|it| it.split(' ').next());
+    heard.replace(transaction.expect("a message"), "*")
+}
+
+fn report(range: &str, status: &str) -> String {
+    lines(&[
+        "MSRP * REPORT",
+        "To-Path: R(A)",
+        "From-Path: L(A)",
+        "Message-ID: Mx77f0a1c2",
+        &format!("Byte-Range: {range}"),
+        &format!("Status: 000 {status}"),
+        "-------*$",
+    ])
+}
+
+const GONE: &str = "481 Session Does Not Exist";
+
+#[test]
+fn e7_the_relay_answers_in_place_of_the_far_side_where_that_is_wished() {
+    let (mut bed, _, a, b) = acknowledged();
+    let message = Message::send("t4Kz81Qm", "hello");
+    let octets = frame(2, true, bed.with_uris(a, &message.by(A)).as_bytes());
+    let (most, last) = octets.split_at(octets.len() - 1);
+    bed.says_octets(a, most);
+    assert_eq!(bed.hears(a), "", "not before all of it has come");
+    bed.says_octets(a, last);
+    assert_eq!(bed.hears(a), message.answer("200 OK").to(A));
+    assert_eq!(bed.hears(b), message.to(B));
+    bed.says(b, &message.answer("200 OK").by(B));
+    assert_eq!(bed.hears(a), "", "one is enough");
+    assert_eq!(bed.counter(Counter::Pending), 0);
+    // What the far side has against it comes as a report.
+    let other = Message::send("other123", "hello").with("Byte-Range: 101-105/200");
+    bed.says(a, &other.by(A));
+    assert_eq!(bed.hears(a), other.answer("200 OK").to(A));
+    bed.says(b, &other.answer("413 Stop").by(B));
+    assert_eq!(
+        report_to(&mut bed, a),
+        report("101-105/200", "413 Stop Sending Message")
+    );
+    // The other direction has no such wish.
+    let back = Message::send("back1234", "hello");
+    bed.says(b, &back.by(B));
+    bed.hears(b);
+    assert_eq!(bed.hears(a), back.to(A));
+}
+
+#[test]
+fn e7_who_wants_no_200_or_no_word_at_all_gets_none() {
+    let (mut bed, _, a, b) = acknowledged();
+    for (wish, is_told) in [
+        ("Failure-Report: partial", true),
+        ("Failure-Report: no", false),
+    ] {
+        let message = Message::send("t4Kz81Qm", "hello").with(wish);
+        bed.says(a, &message.by(A));
+        assert_eq!(bed.hears(a), "");
+        bed.says(b, &message.answer("413 Stop").by(B));
+        // Nothing went back before: so it is a response.
+        let answer = message.answer("413 Stop").to(A);
+        assert_eq!(bed.hears(a), if is_told { answer } else { String::new() });
+    }
+    let nickname = Message::bodiless("nick1234", "NICKNAME", &["Use-Nickname: \"Al\""]);
+    bed.says(a, &nickname.by(A));
+    assert_eq!(bed.hears(a), "", "and a SEND is what is meant");
+}
+
+#[test]
+fn e7_what_is_lost_after_its_200_is_reported() {
+    let (mut bed, _, a, b) = acknowledged();
+    let message = Message::send("t4Kz81Qm", "hello");
+    bed.says(a, &message.by(A));
+    bed.hears(a);
+    bed.breaks(b);
+    assert_eq!(report_to(&mut bed, a), report("1-5/*", GONE));
+    // A message of which more was to come is reported once.
+    let (mut bed, _, a, b) = acknowledged();
+    let chunk = Message::send("chunk123", "hello")
+        .flagged('+')
+        .with("Byte-Range: 1-*/9");
+    bed.says(a, &chunk.by(A));
+    bed.hears(a);
+    bed.breaks(b);
+    assert_eq!(report_to(&mut bed, a), report("1-5/9", GONE));
+    assert_eq!(bed.counter(Counter::ReportsMade), 1);
+    assert_eq!(bed.counter(Counter::PathCells), 0, "nothing is kept");
+}
+
+#[test]
+fn f10_an_acknowledged_request_that_is_not_answered_in_time_is_reported_with_408() {
+    let (mut bed, _, a, b) = acknowledged();
+    let message = Message::send("t4Kz81Qm", "hello");
+    bed.says(a, &message.by(A));
+    bed.hears(a);
+    bed.waits(29_999);
+    bed.says_octets(a, &[]);
+    assert_eq!(bed.hears(a), "");
+    bed.waits(1);
+    assert_eq!(
+        report_to(&mut bed, a),
+        report("1-5/*", "408 Request Timeout")
+    );
+    bed.says(b, &message.answer("200 OK").by(B));
+    assert_eq!(bed.hears(a), "", "too late");
+}
+
+#[test]
+fn f5_where_only_reports_are_wished_no_send_is_answered_for_a_leg_that_fails() {
+    let reports = switched(Switches {
+        report_only: true,
+        ..Switches::NONE
+    });
+    let legs = || [leg_with(Ws, reports), LegSpec::new(Tcp, LEG_MS)];
+    let message = Message::send("t4Kz81Qm", "hello");
+    let (mut bed, _, a, b) = talk_of(legs());
+    bed.says(a, &message.by(A));
+    bed.breaks(b);
+    assert_eq!(report_to(&mut bed, a), report("1-5/*", GONE));
+    // What was waiting for the leg is reported on just so.
+    let mut bed = Bed::new();
+    let session = bed.create_of(legs());
+    bed.tell_paths(session);
+    let a = bed.comes(session, A);
+    bed.says(a, &message.by(A));
+    assert_eq!(bed.hears(a), "");
+    bed.waits(u64::from(LEG_MS));
+    assert_eq!(
+        report_to(&mut bed, a),
+        report("1-0/*", "408 Request Timeout")
+    );
+    // What the far side says passes as it is, and silence is silence.
+    let (mut bed, _, a, b) = talk_of(legs());
+    bed.says(a, &message.by(A));
+    bed.says(b, &message.answer("403 No").by(B));
+    assert_eq!(bed.hears(a), message.answer("403 No").to(A));
+    let silent = Message::send("silent12", "hello").with("Failure-Report: no");
+    bed.says(a, &silent.by(A));
+    bed.breaks(b);
+    assert_eq!(bed.hears(a), "");
 }

@@ -33,7 +33,7 @@ mod kind {
 }
 
 /// The shape of each event as the layout hash sees it: change it together with the codec.
-pub(crate) const SHAPE: &str = "created:session,(path,resource,sha256?)*2;refused:session,refusal13;\
+pub(crate) const SHAPE: &str = "created:session,(path,resource,sha256?)*2;refused:session,refusal12;\
      leg_up:session,leg,address;leg_down:session,leg,cause14;closed:session,cause14,u64*7;\
      listed:session,state4*2,(path,resource,sha256?)*2;list_end:u64;leg_detached:session,leg,cause14,u32;\
      leg_expired:session,leg;rebound:session,leg,path,resource,sha256?;reloaded:u64,bool;";
@@ -98,12 +98,10 @@ pub enum Refusal {
     CertificateMissing,
     /// The leg is not detached, and so needs no new way in.
     NotDetached,
-    /// The leg's policy asks for what this relay does not carry out: see [`crate::LegPolicy`].
-    PolicyUnknown,
 }
 
 impl Refusal {
-    const ALL: [Refusal; 13] = [
+    const ALL: [Refusal; 12] = [
         Refusal::NoPorts,
         Refusal::NoSessions,
         Refusal::NoMemory,
@@ -116,7 +114,6 @@ impl Refusal {
         Refusal::RealmUnknown,
         Refusal::CertificateMissing,
         Refusal::NotDetached,
-        Refusal::PolicyUnknown,
     ];
 }
 

@@ -11,31 +11,80 @@ use link::{Cause, Leg};
 use wire::limits::MESSAGE_ID_BYTES_MAX;
 use wire::msrp::{ByteRange, Continuation, FailureReport, Head, Kind, Method, status, uri, writer};
 
-use super::pending::{Request, Transaction};
+use super::pending::{Acknowledgement, Request, Transaction};
+use super::texts::Text;
 use super::{Flow, OWN_TRANSACTION, Scratch, Sessions};
 
 /// The message that a leg's peer is sending in several chunks.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenMessage {
-    id: [u8; MESSAGE_ID_BYTES_MAX],
-    id_bytes: u8,
-    start: u64,
-    total: Option<u64>,
-    octets: u64,
+    account: Account,
     /// Which message it is, as its pending requests know it.
     mark: u64,
     wants_failures: bool,
 }
 
-impl OpenMessage {
-    fn id(&self) -> &[u8] {
-        &self.id[..self.id_bytes as usize]
+/// What a REPORT says of a chunk, or of what has come of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Account {
+    octets: u64,
+    start: u64,
+    total: Option<u64>,
+    id: [u8; MESSAGE_ID_BYTES_MAX],
+    id_bytes: u8,
+}
+
+impl Account {
+    /// Octets of it when it is written: octets, start, total, Message-ID.
+    pub const BYTES_MAX: usize = 24 + MESSAGE_ID_BYTES_MAX;
+
+    /// Of a SEND of which nothing has come but its head. `None`: it says not of which message it is.
+    pub fn of(head: &Head, octets: &[u8]) -> Option<Account> {
+        let id = head.message_id.map(|field| field.of(octets))?;
+        let mut account = Account {
+            octets: 0,
+            start: head.byte_range.map_or(1, |range| range.start),
+            total: head.byte_range.and_then(|range| range.total),
+            id: [0; MESSAGE_ID_BYTES_MAX],
+            id_bytes: id.len() as u8,
+        };
+        account.id.get_mut(..id.len())?.copy_from_slice(id);
+        Some(account)
     }
 
+    fn write(&self, out: &mut [u8; Account::BYTES_MAX]) -> usize {
+        // No total is written as the largest number, which no chunk has.
+        let numbers = [self.octets, self.start, self.total.unwrap_or(u64::MAX)];
+        for (place, number) in out.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        out[24..].copy_from_slice(&self.id);
+        24 + usize::from(self.id_bytes)
+    }
+
+    fn read(written: &[u8]) -> Option<Account> {
+        let number = |place: usize| {
+            let octets = written.get(8 * place..)?.first_chunk()?;
+            Some(u64::from_le_bytes(*octets))
+        };
+        let kept = written.get(24..)?;
+        let mut id = [0; MESSAGE_ID_BYTES_MAX];
+        id.get_mut(..kept.len())?.copy_from_slice(kept);
+        Some(Account {
+            octets: number(0)?,
+            start: number(1)?,
+            total: number(2).filter(|total| *total < u64::MAX),
+            id,
+            id_bytes: kept.len() as u8,
+        })
+    }
+}
+
+impl OpenMessage {
     /// Octets of it went by, and perhaps its end.
     pub fn passed(open: &mut Option<OpenMessage>, octets: u64, end: Option<Continuation>) {
         if let Some(message) = open {
-            message.octets += octets;
+            message.account.octets += octets;
         }
         if matches!(end, Some(Continuation::Last | Continuation::Aborted)) {
             *open = None;
@@ -79,25 +128,18 @@ impl Sessions {
         if head.kind != Kind::Request(Method::Send) {
             return;
         }
-        let Some(id) = head.message_id.map(|field| field.of(octets)) else {
+        let Some(account) = Account::of(head, octets) else {
             return;
         };
-        let mark = self.marks.of(Some(id));
+        let mark = self.marks.of(head.message_id.map(|field| field.of(octets)));
         let open = &mut self[index].legs[leg.index()].open_message;
-        if open.is_some_and(|open| open.mark == mark) || id.len() > MESSAGE_ID_BYTES_MAX {
-            return;
+        if open.is_none_or(|open| open.mark != mark) {
+            *open = Some(OpenMessage {
+                account,
+                mark,
+                wants_failures: head.failure_report != FailureReport::No,
+            });
         }
-        let mut message = OpenMessage {
-            id: [0; MESSAGE_ID_BYTES_MAX],
-            id_bytes: id.len() as u8,
-            start: head.byte_range.map_or(1, |range| range.start),
-            total: head.byte_range.and_then(|range| range.total),
-            octets: 0,
-            mark,
-            wants_failures: head.failure_report != FailureReport::No,
-        };
-        message.id[..id.len()].copy_from_slice(id);
-        *open = Some(message);
     }
 
     /// The next signal that a session fails, written into the scratch, and the leg it is for.
@@ -118,8 +160,8 @@ impl Sessions {
             }
             let leg = request.from;
             let hears = failed != Some(leg) && request.is_send;
-            let response = self.write_response(&request, &transaction, code, scratch);
-            if let Some(response) = response
+            let signal = self.write_signal(&request, &transaction, code, random, scratch);
+            if let Some(signal) = signal
                 && hears
             {
                 // One signal is enough for a message.
@@ -127,7 +169,7 @@ impl Sessions {
                 if open.is_some_and(|open| open.mark == request.message) {
                     *open = None;
                 }
-                return Some((leg, response));
+                return Some((leg, signal));
             }
         }
         self[index].pending = list;
@@ -135,9 +177,11 @@ impl Sessions {
             if let Some(message) = self[index].legs[leg.index()].open_message.take()
                 && failed != Some(leg)
                 && message.wants_failures
-                && message.octets > 0
+                && message.account.octets > 0
             {
-                let report = self.write_report(index, leg, code, &message, random, scratch)?;
+                let back = &self[index].legs[leg.index()];
+                let (to, from) = (self.texts.get(back.remote?), back.local.uri(&self.texts));
+                let report = write_report((to, from), code, &message.account, random, scratch)?;
                 return Some((leg, report));
             }
         }
@@ -188,9 +232,7 @@ impl Sessions {
         let mut list = self[index].pending;
         let (request, _) = self.pending.take_number(&mut list, number);
         self[index].pending = list;
-        if let Some(text) = request.from_path {
-            self.texts.free(text);
-        }
+        self.let_go(&request);
     }
 
     /// Answers a request that is no longer waited for, and lets go of its path.
@@ -210,41 +252,139 @@ impl Sessions {
         };
         let from = back.local.uri(&self.texts);
         let response = writer::response(scratch, transaction.as_slice(), code, to, from);
-        if let Some(text) = request.from_path {
-            self.texts.free(text);
-        }
+        self.let_go(request);
         response
     }
 
-    fn write_report(
-        &self,
-        index: u32,
-        leg: Leg,
+    /// Tells of a request's failure: by a response if none was sent and its leg does not want reports
+    /// only, else by a REPORT; lets go of what was kept of it.
+    fn write_signal(
+        &mut self,
+        request: &Request,
+        transaction: &Transaction,
         code: u16,
-        message: &OpenMessage,
         random: &[u8; 16],
         scratch: &mut Scratch,
     ) -> Option<usize> {
-        let back = &self[index].legs[leg.index()];
-        let mut transaction = [0; 20];
-        let (own, rest) = transaction.split_at_mut(OWN_TRANSACTION.len());
-        own.copy_from_slice(OWN_TRANSACTION);
-        writer::identifier(rest, random)?;
-        let range = ByteRange {
-            start: message.start,
-            // A peer may have begun at the end of all numbers.
-            end: message.start.checked_add(message.octets - 1),
-            total: message.total,
-        };
-        let report = writer::Report {
-            transaction: &transaction,
-            to: self.texts.get(back.remote?),
-            from: back.local.uri(&self.texts),
-            message_id: message.id(),
-            range,
-            status: code,
-            comment: b"",
-        };
-        writer::report(&mut scratch[..], &report)
+        let switches = self[request.session].leg(request.from).policy.switches;
+        let is_answered = request.acknowledgement == Acknowledgement::Sent;
+        if request.account.is_some() && (is_answered || switches.report_only) {
+            return self.report_on(request, code, random, scratch);
+        }
+        self.write_response(request, transaction, code, scratch)
     }
+
+    /// Writes a REPORT on a request of which an account was kept, and lets go of it.
+    pub fn report_on(
+        &mut self,
+        request: &Request,
+        code: u16,
+        random: &[u8; 16],
+        scratch: &mut Scratch,
+    ) -> Option<usize> {
+        let back = &self[request.session].legs[request.from.index()];
+        let to = request.from_path.or(back.remote);
+        let account = (request.account).and_then(|text| Account::read(self.texts.get(text)));
+        let report = match (to, account) {
+            (Some(to), Some(account)) => {
+                let paths = (self.texts.get(to), back.local.uri(&self.texts));
+                write_report(paths, code, &account, random, scratch)
+            }
+            _ => None,
+        };
+        self.let_go(request);
+        report
+    }
+
+    /// Writes the 200 of a request whose last octet has come, in place of the far endpoint's.
+    pub fn acknowledge(&mut self, number: u32, scratch: &mut Scratch) -> Option<usize> {
+        let transaction = self.pending.transaction(number);
+        let request = self.pending.request_mut(number);
+        request.acknowledgement = Acknowledgement::Sent;
+        let request = *request;
+        let back = &self[request.session].legs[request.from.index()];
+        let to = uri::first(self.texts.get(request.from_path.or(back.remote)?));
+        let from = back.local.uri(&self.texts);
+        writer::response(scratch, transaction.as_slice(), status::OK, to, from)
+    }
+
+    /// A SEND that is not passed on any more, to be reported on. `None`: it wants no report, or there is
+    /// no room to keep its account.
+    pub(super) fn not_passed_on(
+        &mut self,
+        index: u32,
+        leg: Leg,
+        head: &Head,
+        octets: &[u8],
+    ) -> Option<Request> {
+        if head.failure_report == FailureReport::No {
+            return None;
+        }
+        let account = self.put_account(Account::of(head, octets).as_ref())?;
+        Some(Request {
+            session: index,
+            from: leg,
+            is_send: true,
+            from_path: self.texts.put(head.from_path.of(octets)),
+            message: 0,
+            account: Some(account),
+            acknowledgement: Acknowledgement::Theirs,
+        })
+    }
+
+    /// Keeps an account for as long as its request waits, if there is room to spare.
+    pub(super) fn put_account(&mut self, account: Option<&Account>) -> Option<Text> {
+        let mut written = [0; Account::BYTES_MAX];
+        let bytes = account?.write(&mut written);
+        self.texts
+            .has_spare()
+            .then(|| self.texts.put(&written[..bytes]))?
+    }
+
+    /// So many octets of the request's chunk went by.
+    pub(super) fn count_in_account(&mut self, request: &Request, octets: u64) {
+        if let Some(text) = request.account {
+            let kept = self.texts.get_mut(text);
+            if let Some(count) = kept.first_chunk_mut::<8>() {
+                *count = (u64::from_le_bytes(*count) + octets).to_le_bytes();
+            }
+        }
+    }
+
+    /// Gives back what was kept of a request.
+    pub(super) fn let_go(&mut self, request: &Request) {
+        for text in [request.from_path, request.account].into_iter().flatten() {
+            self.texts.free(text);
+        }
+    }
+}
+
+/// Writes a REPORT to and from these paths.
+fn write_report(
+    (to, from): (&[u8], &[u8]),
+    code: u16,
+    about: &Account,
+    random: &[u8; 16],
+    scratch: &mut Scratch,
+) -> Option<usize> {
+    let mut transaction = [0; 20];
+    let (own, rest) = transaction.split_at_mut(OWN_TRANSACTION.len());
+    own.copy_from_slice(OWN_TRANSACTION);
+    writer::identifier(rest, random)?;
+    let range = ByteRange {
+        start: about.start,
+        // A peer may have begun at the end of all numbers, or before the first.
+        end: (about.start.checked_add(about.octets)).and_then(|next| next.checked_sub(1)),
+        total: about.total,
+    };
+    let report = writer::Report {
+        transaction: &transaction,
+        to,
+        from,
+        message_id: &about.id[..usize::from(about.id_bytes)],
+        range,
+        status: code,
+        comment: b"",
+    };
+    writer::report(&mut scratch[..], &report)
 }

@@ -17,17 +17,18 @@ mod pending;
 mod table;
 mod texts;
 
-use link::{Cause, Leg};
+use link::{Cause, Leg, Switches};
 use wire::msrp::{FailureReport, Head, Kind, Method, Part, status, uri, writer};
 
 pub use failure::{OpenMessage, code_of};
 pub use paths::{LocalPath, slot_of_token};
-pub use pending::OfSession;
+pub use pending::{OfSession, Request};
 pub use table::{LegSlot, LegStage, Proof, Session, Sessions, Settings};
 pub use texts::{Text, Texts};
 
 use crate::limits::{PENDING_PER_DIRECTION_MAX, PREFIX_BYTES_MAX};
-use pending::Request;
+use failure::Account;
+use pending::Acknowledgement;
 
 /// How transaction ids of requests of our own begin. What they are answered goes to nobody.
 pub const OWN_TRANSACTION: &[u8] = b"rly.";
@@ -75,6 +76,13 @@ pub enum Verdict {
     },
     /// Discard it without a word.
     Discard,
+    /// Discard it, and tell who sent this request that it has failed: [`Sessions::report_on`].
+    Report {
+        /// Which request.
+        request: Request,
+        /// By what code.
+        code: u16,
+    },
     /// Do not read on: the other leg is not up, or a path is not known yet. Ask again when that has
     /// changed.
     Wait,
@@ -102,7 +110,7 @@ impl Sessions {
             Verdict::Forward { .. } => Flow::Forwarding {
                 what: forwarded(head.kind),
             },
-            Verdict::Answer { .. } | Verdict::Discard => Flow::Discarding,
+            Verdict::Answer { .. } | Verdict::Discard | Verdict::Report { .. } => Flow::Discarding,
         };
         let session = &mut self[session];
         if matches!(verdict, Verdict::Answer { .. }) {
@@ -154,6 +162,10 @@ impl Sessions {
         }
 
         if let Some(code) = session.failing {
+            let wants_report = ours.policy.switches.report_only && method == Method::Send;
+            if wants_report && let Some(request) = self.not_passed_on(index, leg, head, octets) {
+                return Verdict::Report { request, code };
+            }
             return self.answer(index, leg, head, octets, code, scratch);
         }
         let LegStage::Up(_) = theirs.stage else {
@@ -184,6 +196,8 @@ impl Sessions {
                 transaction,
                 from_path: (!known).then_some(from_path),
                 message: self.marks.of(head.message_id.map(|field| field.of(octets))),
+                account: Account::of(head, octets),
+                wants_200: head.failure_report == FailureReport::Yes,
             };
             self.remember(index, leg, &asked);
         }
@@ -206,12 +220,25 @@ impl Sessions {
         };
         match kept {
             Some(from_path) if !is_full => {
+                let switches = self[index].legs[leg.index()].policy.switches;
+                let mut account = None;
+                if asked.is_send && (switches.local_acknowledgement || switches.report_only) {
+                    account = self.put_account(asked.account.as_ref());
+                }
+                // What could not be reported on later is not vouched for now.
+                let is_ours = switches.local_acknowledgement && asked.wants_200;
+                let acknowledgement = match account {
+                    Some(_) if is_ours => Acknowledgement::Due,
+                    _ => Acknowledgement::Theirs,
+                };
                 let request = Request {
                     session: index,
                     from: leg,
                     is_send: asked.is_send,
                     from_path,
                     message: asked.message,
+                    account,
+                    acknowledgement,
                 };
                 let mut list = self[index].pending;
                 let number = self.pending.insert(&mut list, request, asked.transaction);
@@ -246,6 +273,8 @@ impl Sessions {
             is_send: true,
             from_path: None,
             message: 0,
+            account: None,
+            acknowledgement: Acknowledgement::Theirs,
         })
     }
 
@@ -271,6 +300,15 @@ impl Sessions {
         let Some(request) = self.recall(index, asker, transaction) else {
             return Verdict::Discard;
         };
+        if request.acknowledgement == Acknowledgement::Sent {
+            return match head.kind {
+                Kind::Response(code) if code >= 300 => Verdict::Report { request, code },
+                _ => {
+                    self.let_go(&request);
+                    Verdict::Discard
+                }
+            };
+        }
         let back = &self[index].legs[asker.index()];
         let from_path = match request.from_path.or(back.remote) {
             Some(text) => self.texts.get(text),
@@ -283,9 +321,7 @@ impl Sessions {
         };
         let start = writer::Start::AsReceived(head.subject.of(octets));
         let prefix = writer::prefix(scratch, transaction, start, to, back.local.uri(&self.texts));
-        if let Some(text) = request.from_path {
-            self.texts.free(text);
-        }
+        self.let_go(&request);
         match prefix {
             Some(prefix) => Verdict::Forward { prefix },
             None => Verdict::Discard,
@@ -306,12 +342,24 @@ impl Sessions {
         answer_from(head, octets, code, local, scratch)
     }
 
-    /// A part of the open chunk went by: counts it, and closes the flow if the chunk ends.
-    pub fn passed(&mut self, session: u32, leg: Leg, part: &Part, now: u64) {
-        if part.end.is_some()
-            && let Some(request) = self[session].legs[leg.index()].open_request.take()
-        {
-            self.pending.age(request, now);
+    /// A part of the open chunk went by: counts it, and closes the flow if the chunk ends. The request,
+    /// if it is to be acknowledged now: [`Sessions::acknowledge`].
+    pub fn passed(&mut self, session: u32, leg: Leg, part: &Part, now: u64) -> Option<u32> {
+        let mut due = None;
+        let from = &mut self[session].legs[leg.index()];
+        let has_accounts = from.policy.switches != Switches::NONE;
+        if let Some(number) = from.open_request {
+            if has_accounts {
+                let request = *self.pending.request_mut(number);
+                self.count_in_account(&request, part.body);
+                if part.end.is_some() && request.acknowledgement == Acknowledgement::Due {
+                    due = Some(number);
+                }
+            }
+            if part.end.is_some() {
+                self[session].legs[leg.index()].open_request = None;
+                self.pending.age(number, now);
+            }
         }
         let session = &mut self[session];
         let counts = &mut session.counts;
@@ -341,19 +389,31 @@ impl Sessions {
         if part.end.is_some() {
             from.flow = Flow::Between;
         }
+        due
     }
 
     /// Forgets requests whose response has not come in time. RFC 4975, 7.1.1: their senders count
-    /// the same 30 s, so nobody needs to be told.
-    pub fn expire_pending(&mut self, now: u64) {
+    /// the same 30 s, so nobody needs to be told, but for whom we have acknowledged a request: that
+    /// is to be reported on.
+    pub fn expire_pending(&mut self, now: u64) -> Option<Request> {
         while let Some(session) = self.pending.expired(now) {
+            let oldest = self.pending.oldest()?;
+            let is_ours = oldest.acknowledgement == Acknowledgement::Sent;
+            let asker = &self[session].legs[oldest.from.index()];
+            if is_ours && matches!(asker.stage, LegStage::Detached(_)) {
+                // Who asked may come back to hear it.
+                self.pending.postpone(now);
+                continue;
+            }
             let mut list = self[session].pending;
             let request = self.pending.take_oldest(&mut list);
             self[session].pending = list;
-            if let Some(text) = request.from_path {
-                self.texts.free(text);
+            if is_ours {
+                return Some(request);
             }
+            self.let_go(&request);
         }
+        None
     }
 
     /// The session's life is over: what it held is given back. Its slot stays until control has
@@ -361,9 +421,7 @@ impl Sessions {
     pub fn end(&mut self, index: u32, cause: Cause) {
         let mut list = self[index].pending;
         while let Some((request, _)) = self.pending.take_first(&mut list) {
-            if let Some(text) = request.from_path {
-                self.texts.free(text);
-            }
+            self.let_go(&request);
         }
         self[index].pending = list;
         self.release_texts(index);
@@ -379,6 +437,10 @@ struct Asked<'a> {
     from_path: Option<&'a [u8]>,
     /// Mark of the message that it carries a chunk of.
     message: u64,
+    /// What a REPORT on it would say.
+    account: Option<Account>,
+    /// Its sender waits for a 200.
+    wants_200: bool,
 }
 
 /// The response to a request, from our URI `local`; `Discard` if the request wants none.

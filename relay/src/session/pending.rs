@@ -15,7 +15,7 @@ use crate::limits::PENDING_FOR;
 const NONE: u32 = u32::MAX;
 
 /// What a response needs to know of its request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The session's slot.
     pub session: u32,
@@ -28,6 +28,21 @@ pub struct Request {
     pub from_path: Option<Text>,
     /// Mark of the message that it carries a chunk of; 0 for none.
     pub message: u64,
+    /// What a REPORT on it would say, where one may have to be sent.
+    pub account: Option<Text>,
+    /// Whether its 200 comes from us.
+    pub acknowledgement: Acknowledgement,
+}
+
+/// Whether a SEND's 200 comes from us, and not from the far endpoint. RFC 4976, 6.4.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// No.
+    Theirs,
+    /// Yes, when all of it has come.
+    Due,
+    /// It has been sent: what the far endpoint says is swallowed, and if it is against it, reported.
+    Sent,
 }
 
 /// The transaction id of a request that is no longer waited for.
@@ -233,12 +248,37 @@ impl Pending {
 
     /// Takes the request of this number out.
     pub fn take_number(&mut self, list: &mut OfSession, number: u32) -> (Request, Transaction) {
+        let transaction = self.transaction(number);
+        (self.remove(list, number), transaction)
+    }
+
+    /// A request that waits, by its number.
+    pub fn request_mut(&mut self, number: u32) -> &mut Request {
+        &mut self.entries[number as usize].request
+    }
+
+    /// The transaction id of a request that waits.
+    pub fn transaction(&self, number: u32) -> Transaction {
         let entry = &self.entries[number as usize];
-        let transaction = Transaction {
+        Transaction {
             octets: entry.transaction,
             bytes: entry.transaction_bytes,
-        };
-        (self.remove(list, number), transaction)
+        }
+    }
+
+    /// The request that has waited longest waits as long again.
+    pub fn postpone(&mut self, now: u64) {
+        let number = self.line_first;
+        let entry = self.entries[number as usize];
+        self.leave_line(&entry);
+        self.entries[number as usize].ages = false;
+        self.age(number, now);
+    }
+
+    /// The request that has waited longest.
+    pub fn oldest(&self) -> Option<&Request> {
+        let entry = self.entries.get(self.line_first as usize)?;
+        Some(&entry.request)
     }
 
     /// The session of the request that has waited longest, if it has waited too long.
@@ -315,6 +355,8 @@ mod tests {
             is_send: true,
             from_path: None,
             message: 0,
+            account: None,
+            acknowledgement: Acknowledgement::Theirs,
         }
     }
 

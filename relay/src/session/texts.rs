@@ -109,6 +109,17 @@ impl Texts {
         cells.get(text.cell, text.bytes)
     }
 
+    /// The octets of a text, to be changed.
+    pub fn get_mut(&mut self, text: Text) -> &mut [u8] {
+        let cells = if text.large {
+            &mut self.large
+        } else {
+            &mut self.small
+        };
+        let start = text.cell as usize * cells.cell_bytes;
+        &mut cells.octets[start..start + text.bytes as usize]
+    }
+
     /// Gives a text's cell back.
     pub fn free(&mut self, text: Text) {
         let cells = if text.large {

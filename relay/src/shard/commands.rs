@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use link::Transport;
-use link::{Command, Counter, Leg, LegPolicy, LegSpec, PeerIdentity, Refusal, SessionId, Switches};
+use link::{Command, Counter, Leg, LegPolicy, LegSpec, PeerIdentity, Refusal, SessionId};
 
 use super::Shard;
 use super::listeners::Whom;
@@ -123,7 +123,6 @@ impl<R: Ring> Shard<R> {
 
     fn make_leg(&mut self, slot: u32, spec: &LegSpec<'_>) -> Result<LegSlot, Refusal> {
         let transport = spec.transport;
-        check_policy(spec.policy)?;
         let realm = realms::find(&self.settings.realms, spec.realm).ok_or(Refusal::RealmUnknown)?;
         let (local, number) = self.make_way_in(slot, realm, transport, spec.user_timeout_ms)?;
         Ok(LegSlot {
@@ -286,7 +285,6 @@ impl<R: Ring> Shard<R> {
 
     fn update(&mut self, id: SessionId, leg: Leg, policy: LegPolicy) -> Result<(), Refusal> {
         let slot = self.live(id)?;
-        check_policy(policy)?;
         self.sessions[slot].leg_mut(leg).policy = policy;
         if let LegStage::Up(_) = self.sessions[slot].leg(leg).stage {
             self.look_after_leg(slot, leg);
@@ -314,22 +312,5 @@ pub(super) fn user_timeout(wished_ms: u32) -> Duration {
     match wished_ms {
         0 => UNACKNOWLEDGED_FOR,
         _ => Duration::from_millis(wished_ms.into()).clamp(USER_TIMEOUT_MIN, DEADLINE_MAX),
-    }
-}
-
-/// Refuses what a leg would silently not do.
-fn check_policy(policy: LegPolicy) -> Result<(), Refusal> {
-    let carried_out = LegPolicy {
-        switches: Switches {
-            strict_ranges: policy.switches.strict_ranges,
-            session_id_only: policy.switches.session_id_only,
-            ..Switches::NONE
-        },
-        ..policy
-    };
-    if policy == carried_out {
-        Ok(())
-    } else {
-        Err(Refusal::PolicyUnknown)
     }
 }

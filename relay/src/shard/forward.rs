@@ -84,6 +84,10 @@ impl<R: Ring> Shard<R> {
                 Opened::Discard
             }
             Verdict::Discard => Opened::Discard,
+            Verdict::Report { request, code } => {
+                self.report(&request, code);
+                Opened::Discard
+            }
             Verdict::Wait => Opened::NotYet,
         }
     }
@@ -151,7 +155,12 @@ impl<R: Ring> Shard<R> {
         region.start += part.span.end as u32;
         self.connections[slot].message_over =
             part.end.is_some() && self.connections[slot].transport.is_websocket();
-        self.sessions.passed(session, leg, part, self.now);
+        if let Some(number) = self.sessions.passed(session, leg, part, self.now)
+            && let Some(bytes) = self.sessions.acknowledge(number, &mut self.scratch)
+        {
+            self.metrics.add(Counter::ResponsesMade, 1);
+            self.write_own(slot, bytes);
+        }
         Delivery::Done
     }
 

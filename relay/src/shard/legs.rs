@@ -11,7 +11,7 @@ use super::commands::user_timeout;
 use super::connections::Stage;
 use crate::limits::CONNECTING_FOR;
 use crate::ring::{Op, Ring};
-use crate::session::{self, LegStage, OWN_TRANSACTION};
+use crate::session::{self, LegStage, OWN_TRANSACTION, Request};
 
 impl<R: Ring> Shard<R> {
     /// Begins a connection to a leg's peer: from the address of its realm that reaches the peer and,
@@ -249,6 +249,23 @@ impl<R: Ring> Shard<R> {
             {
                 self.read(slot);
             }
+        }
+    }
+
+    /// Reports a request's failure to who has sent it.
+    pub(super) fn report(&mut self, request: &Request, code: u16) {
+        let mut random = [0; 16];
+        (self.random)(&mut random);
+        let slot = self.sessions[request.session]
+            .leg(request.from)
+            .connection();
+        let report = self
+            .sessions
+            .report_on(request, code, &random, &mut self.scratch);
+        if let (Some(slot), Some(bytes)) = (slot, report)
+            && self.connections[slot].is_read()
+        {
+            self.write_signal(slot, bytes);
         }
     }
 

@@ -41,6 +41,7 @@ use std::io;
 use std::time::Duration;
 
 use link::{Counter, Leg};
+use wire::msrp::status;
 
 pub use events::Told;
 pub use realms::Realm;
@@ -241,7 +242,9 @@ impl<R: Ring> Shard<R> {
             self.metrics.add(Counter::Timeouts, 1);
             self.timer_fired(owner);
         }
-        self.sessions.expire_pending(now);
+        while let Some(request) = self.sessions.expire_pending(now) {
+            self.report(&request, status::TIMEOUT);
+        }
         self.go_on_with_handshakes();
         self.look_after_reload();
         self.retry();

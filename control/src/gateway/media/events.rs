@@ -132,7 +132,6 @@ impl Gateway {
             | Refusal::RealmUnknown
             | Refusal::CertificateMissing
             | Refusal::NotDetached
-            | Refusal::PolicyUnknown
             | Refusal::Draining
             | Refusal::SessionUnknown => Why::failed(503, "The media relay refused"),
         };
