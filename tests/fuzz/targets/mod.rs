@@ -6,6 +6,7 @@ pub mod link_queue;
 pub mod link_records;
 pub mod msrp;
 pub mod shard;
+pub mod tls;
 pub mod upgrade;
 pub mod websocket;
 
@@ -13,11 +14,12 @@ pub mod websocket;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their program and of their folder in `corpus/`.
-pub const ALL: [(&str, Target); 6] = [
+pub const ALL: [(&str, Target); 7] = [
     ("link_queue", link_queue::run),
     ("link_records", link_records::run),
     ("msrp", msrp::run),
     ("shard", shard::run),
+    ("tls", tls::run),
     ("upgrade", upgrade::run),
     ("websocket", websocket::run),
 ];
