@@ -18,9 +18,11 @@ pub const DATA_BYTES: usize = 17 * 1024;
 /// One slot of memory, a whole number of pages.
 pub const SLOT_BYTES: usize = HEADROOM_BYTES + DATA_BYTES;
 
-/// The longest beginning of a chunk that we write ourselves: start line, `To-Path`, `From-Path`.
-pub const PREFIX_BYTES_MAX: usize =
-    wire::limits::START_LINE_BYTES_MAX + 2 * (PATH_BYTES_MAX + PATH_LINE_BYTES);
+/// The longest beginning of a chunk that we write ourselves: start line, perhaps with a longer
+/// transaction id than it came with, `To-Path`, `From-Path`.
+pub const PREFIX_BYTES_MAX: usize = wire::limits::START_LINE_BYTES_MAX
+    + wire::limits::TRANSACTION_BYTES_MAX
+    + 2 * (PATH_BYTES_MAX + PATH_LINE_BYTES);
 
 /// `From-Path: ` and the line's end.
 const PATH_LINE_BYTES: usize = 13;
@@ -130,6 +132,17 @@ pub const PING_EVERY: Duration = Duration::from_secs(25);
 
 /// Pings without an answer of any kind after which a browser is gone.
 pub const PINGS_UNANSWERED_MAX: u8 = 2;
+
+/// Where sessions share a connection, what one of them sends to a leg that is not there holds up the
+/// others for so long: handsets give up what is not answered within some seconds.
+pub const ABSENT_FOR: Duration = Duration::from_secs(5);
+
+/// What it sends to a leg that is slow, or that is waiting for chunks of others to end, holds them up for
+/// so long.
+pub const HELD_UP_FOR: Duration = Duration::from_secs(30);
+
+/// A chunk on a shared connection that others wait for to end must have done so by then.
+pub const CHUNK_OF_SEVERAL_FOR: Duration = Duration::from_secs(30);
 
 /// What is queued when a leg ends gets this long to go out.
 pub const DRAINING_FOR: Duration = Duration::from_secs(1);

@@ -19,6 +19,7 @@ mod paths;
 mod policy;
 mod realms;
 mod resource;
+mod sharing;
 mod table;
 mod tls;
 mod tls_hostile;

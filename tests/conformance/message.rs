@@ -101,6 +101,16 @@ impl Message {
         }
     }
 
+    /// As the handset of the session with this number says it, on a connection that several share.
+    pub fn by_handset(&self, number: usize) -> String {
+        self.between(&format!("L(B)#{number}"), &format!("R(B)#{number}"))
+    }
+
+    /// As that handset hears it.
+    pub fn to_handset(&self, number: usize) -> String {
+        self.between(&format!("R(B)#{number}"), &format!("L(B)#{number}"))
+    }
+
     /// With these paths.
     pub fn between(&self, to: &str, from: &str) -> String {
         let Message {

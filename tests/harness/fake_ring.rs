@@ -23,6 +23,8 @@ pub struct Link {
     reset: bool,
     closed: bool,
     stalled: bool,
+    /// Octets that the peer takes before it stalls.
+    takes: Option<usize>,
     /// Where the shard has connected from, if it has; port 0 is any.
     from: Option<SocketAddr>,
     user_timeout: Duration,
@@ -165,6 +167,12 @@ impl FakeRing {
     /// The peer takes nothing more, or goes on taking.
     pub fn peer_stalls(&mut self, link: usize, stalled: bool) {
         self.links[link].stalled = stalled;
+    }
+
+    /// The peer takes so many octets more, and then nothing.
+    pub fn peer_takes(&mut self, link: usize, octets: usize) {
+        self.links[link].stalled = false;
+        self.links[link].takes = Some(octets);
     }
 
     /// Whether the shard has ended its direction of the link.
@@ -340,6 +348,14 @@ impl FakeRing {
         } else {
             self.chance.piece(all)
         };
+        let link = self.link_of(token);
+        if let Some(takes) = &mut link.takes {
+            left = left.min(*takes);
+            *takes -= left;
+            if *takes == 0 {
+                (link.takes, link.stalled) = (None, true);
+            }
+        }
         self.complete(token, Ok(left as u32), false);
         for span in spans {
             let taken = left.min(span.bytes as usize);

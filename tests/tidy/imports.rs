@@ -117,6 +117,7 @@ const LINK_WORDS: &[&str] = &[
     "Refusal",
     "SessionCounts",
     "SessionId",
+    "Switches",
     "Transport",
     "OWN_PATH_BYTES_MAX",
     "RESOURCE_BYTES_MAX",

@@ -48,6 +48,7 @@ counters! {
     OctetsBToA, "octets_b_to_a", total, "Body octets forwarded from leg B to leg A.";
     ResponsesForwarded, "responses_forwarded", total, "Responses passed on from one leg to the other.";
     ReportsForwarded, "reports_forwarded", total, "REPORT requests passed on from one leg to the other.";
+    TransactionsRenamed, "transactions_renamed", total, "Messages passed on under another transaction id, because several sessions share a connection.";
     ResponsesMade, "responses_made", total, "Responses the relay made itself.";
     AnswersDropped, "answers_dropped", total, "Messages of the relay's own that found no room and were not sent.";
     ReportsMade, "reports_made", total, "REPORT requests the relay made itself.";
@@ -114,6 +115,8 @@ counters! {
     LegsStalled, "legs_stalled", total, "Legs ended because their peer took no octet for too long.";
     LegsIdle, "legs_idle", total, "Legs ended because nothing was passed on for too long.";
     KeepAlives, "keep_alives", total, "SENDs without body by which the relay kept a leg alive.";
+    LegsJoined, "legs_joined", total, "Legs bound by a connection that other sessions are on.";
+    HoldUps, "hold_ups", total, "Times a session had kept others on its connection waiting for too long, and what it sent was cut off or refused.";
     Pauses, "pauses", total, "Times reading from a connection was stopped because the other leg is slow.";
     // The link.
     Commands, "commands", total, "Commands taken from control.";

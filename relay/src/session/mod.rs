@@ -22,13 +22,13 @@ use wire::msrp::{FailureReport, Head, Kind, Method, Part, status, uri, writer};
 
 pub use failure::{OpenMessage, code_of};
 pub use paths::{LocalPath, slot_of_token};
-pub use pending::{OfSession, Request};
+pub use pending::{ALIAS_LETTERS, OfSession, Request, Transaction};
 pub use table::{LegSlot, LegStage, Proof, Session, Sessions, Settings};
 pub use texts::{Text, Texts};
 
 use crate::limits::{PENDING_PER_DIRECTION_MAX, PREFIX_BYTES_MAX};
 use failure::Account;
-use pending::Acknowledgement;
+use pending::{Acknowledgement, Answered};
 
 /// How transaction ids of requests of our own begin. What they are answered goes to nobody.
 pub const OWN_TRANSACTION: &[u8] = b"rly.";
@@ -68,6 +68,8 @@ pub enum Verdict {
     Forward {
         /// Octets in the scratch.
         prefix: usize,
+        /// The transaction id in them, and so in the end-line, is another than it came with.
+        is_renamed: bool,
     },
     /// Send back the response in the scratch's first `response` octets, and discard the message.
     Answer {
@@ -86,27 +88,62 @@ pub enum Verdict {
     /// Do not read on: the other leg is not up, or a path is not known yet. Ask again when that has
     /// changed.
     Wait,
+    /// Do not read on: the other leg's connection is another session's now.
+    Busy,
+    /// It is not for this leg, though perhaps for another on its connection. What it is answered if
+    /// there is none: [`Sessions::refuse`].
+    Elsewhere,
+}
+
+/// How it stands with the connection of the leg that a message goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It is the leg's own, or there is none yet.
+    Own,
+    /// Other sessions are on it, and so their transaction ids. These letters make one that nobody
+    /// else has. RFC 4976, 6.4.
+    Shared([u8; ALIAS_LETTERS]),
+    /// Another session's chunk is under way or next on it.
+    Busy,
 }
 
 impl Sessions {
     /// Decides about a message from the peer of `leg`, given its head and the head's octets.
-    /// [`Verdict::Wait`] changes nothing; every other verdict sets the leg's [`Flow`].
+    /// [`Verdict::Wait`], `Busy` and `Elsewhere` change nothing; every other verdict sets the leg's
+    /// [`Flow`].
     pub fn route(
         &mut self,
-        session: u32,
-        leg: Leg,
+        (session, leg): (u32, Leg),
+        way: Way,
         head: &Head,
         octets: &[u8],
         scratch: &mut Scratch,
     ) -> Verdict {
         let verdict = match head.kind {
             Kind::Request(method) => {
-                self.route_request(session, leg, method, head, octets, scratch)
+                self.route_request((session, leg), way, method, head, octets, scratch)
             }
-            Kind::Response(_) => self.route_response(session, leg, head, octets, scratch),
+            Kind::Response(_) => self.route_response((session, leg), way, head, octets, scratch),
         };
+        self.decided(session, leg, verdict, head)
+    }
+
+    /// Decides that a message goes no further: with this answer, if it wants one.
+    pub fn refuse(
+        &mut self,
+        (session, leg): (u32, Leg),
+        code: u16,
+        head: &Head,
+        octets: &[u8],
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let verdict = self.answer(session, leg, head, octets, code, scratch);
+        self.decided(session, leg, verdict, head)
+    }
+
+    fn decided(&mut self, session: u32, leg: Leg, verdict: Verdict, head: &Head) -> Verdict {
         let flow = match verdict {
-            Verdict::Wait => return verdict,
+            Verdict::Wait | Verdict::Busy | Verdict::Elsewhere => return verdict,
             Verdict::Forward { .. } => Flow::Forwarding {
                 what: forwarded(head.kind),
             },
@@ -122,8 +159,8 @@ impl Sessions {
 
     fn route_request(
         &mut self,
-        index: u32,
-        leg: Leg,
+        (index, leg): (u32, Leg),
+        way: Way,
         method: Method,
         head: &Head,
         octets: &[u8],
@@ -133,15 +170,16 @@ impl Sessions {
         let ours = &session.legs[leg.index()];
         let theirs = &session.legs[leg.other().index()];
         let local = ours.local.uri(&self.texts);
+        let from_path = head.from_path.of(octets);
+        if !paths::is_only(head.to_path.of(octets), local) {
+            return Verdict::Elsewhere;
+        }
         let Some(remote) = ours.remote else {
             return Verdict::Wait;
         };
-        let to_path = head.to_path.of(octets);
-        let from_path = head.from_path.of(octets);
-
         let refusal = if head.fault.is_some() {
             Some(status::BAD_REQUEST)
-        } else if !paths::is_only(to_path, local) || !self.is_from_peer(index, leg, from_path) {
+        } else if !self.is_from_peer(index, leg, from_path) {
             Some(status::NO_SESSION)
         } else if is_bodiless_send(head) {
             // It binds or keeps alive, which is between the peer and us: handsets give up when
@@ -174,6 +212,9 @@ impl Sessions {
         let Some(destination) = theirs.remote else {
             return Verdict::Wait;
         };
+        if way == Way::Busy {
+            return Verdict::Busy;
+        }
         let expects = match method {
             Method::Report => false,
             Method::Send => head.failure_report != FailureReport::No,
@@ -183,13 +224,7 @@ impl Sessions {
         if expects && self.pending.contains(index, leg, transaction) {
             return self.answer(index, leg, head, octets, status::BAD_REQUEST, scratch);
         }
-        let start = writer::Start::AsReceived(head.subject.of(octets));
-        let (to, from) = (self.texts.get(destination), theirs.local.uri(&self.texts));
-        let Some(prefix) = writer::prefix(scratch, transaction, start, to, from) else {
-            // Paths and start line are bounded so that this always fits.
-            return Verdict::Discard;
-        };
-        if expects {
+        let remembered = if expects {
             let known = self.texts.get(remote) == from_path;
             let asked = Asked {
                 is_send: method == Method::Send,
@@ -199,17 +234,35 @@ impl Sessions {
                 account: Account::of(head, octets),
                 wants_200: head.failure_report == FailureReport::Yes,
             };
-            self.remember(index, leg, &asked);
-        }
+            self.remember(index, leg, &asked)
+        } else {
+            None
+        };
+        // Only what is answered can be taken for another's, and only what is remembered found again.
+        let alias = match (way, remembered) {
+            (Way::Shared(letters), Some(number)) => Some(self.pending.rename(number, &letters)),
+            _ => None,
+        };
         self.open_message(index, leg, head, octets);
-        Verdict::Forward { prefix }
+        let theirs = &self[index].legs[leg.other().index()];
+        let start = writer::Start::AsReceived(head.subject.of(octets));
+        let (to, from) = (self.texts.get(destination), theirs.local.uri(&self.texts));
+        let transaction = alias.as_ref().map_or(transaction, |alias| &alias[..]);
+        match writer::prefix(scratch, transaction, start, to, from) {
+            Some(prefix) => Verdict::Forward {
+                prefix,
+                is_renamed: alias.is_some(),
+            },
+            // Paths and start line are bounded so that this does not happen.
+            None => Verdict::Discard,
+        }
     }
 
     /// Remembers a request for its response. At the bounds it is not remembered but counted: a
     /// response that no request is found for then goes back by the path that is known. Not to read
     /// on instead would not do: responses stand in line behind requests, and two legs that waited
     /// for each other's would wait for ever.
-    fn remember(&mut self, index: u32, leg: Leg, asked: &Asked<'_>) {
+    fn remember(&mut self, index: u32, leg: Leg, asked: &Asked<'_>) -> Option<u32> {
         let waiting = self[index].pending.counts[leg.index()];
         let is_full = self.pending.is_full() || waiting >= PENDING_PER_DIRECTION_MAX;
         // From-Path is nearly always what the peer's session description said, and not kept.
@@ -244,30 +297,34 @@ impl Sessions {
                 let number = self.pending.insert(&mut list, request, asked.transaction);
                 self[index].pending = list;
                 self[index].legs[leg.index()].open_request = Some(number);
+                Some(number)
             }
-            _ => self[index].legs[leg.index()].unremembered += 1,
+            _ => {
+                self[index].legs[leg.index()].unremembered += 1;
+                None
+            }
         }
     }
 
     /// The request that a response from the other leg answers.
-    fn recall(&mut self, index: u32, asker: Leg, transaction: &[u8]) -> Option<Request> {
+    fn recall(&mut self, index: u32, asker: Leg, transaction: &[u8]) -> Option<Answered> {
         let mut list = self[index].pending;
         let found = self.pending.take(&mut list, index, asker, transaction);
         self[index].pending = list;
-        if let Some((request, number)) = found {
+        if let Some(answered) = &found {
             let open = &mut self[index].legs[asker.index()].open_request;
-            if *open == Some(number) {
+            if *open == Some(answered.number) {
                 // Answered before all of it has come.
                 *open = None;
             }
-            return Some(request);
+            return found;
         }
         if transaction.starts_with(OWN_TRANSACTION) {
             return None;
         }
         let unremembered = &mut self[index].legs[asker.index()].unremembered;
         *unremembered = unremembered.checked_sub(1)?;
-        Some(Request {
+        let request = Request {
             session: index,
             from: asker,
             is_send: true,
@@ -275,13 +332,18 @@ impl Sessions {
             message: 0,
             account: None,
             acknowledgement: Acknowledgement::Theirs,
+        };
+        Some(Answered {
+            request,
+            number: u32::MAX,
+            renamed_from: None,
         })
     }
 
     fn route_response(
         &mut self,
-        index: u32,
-        leg: Leg,
+        (index, leg): (u32, Leg),
+        way: Way,
         head: &Head,
         octets: &[u8],
         scratch: &mut Scratch,
@@ -290,16 +352,23 @@ impl Sessions {
         let transaction = head.transaction.of(octets);
         let to_us = uri::first(head.to_path.of(octets));
         let local = self[index].legs[leg.index()].local.uri(&self.texts);
-        if head.fault.is_some() || !paths::is_only(to_us, local) {
+        if !paths::is_only(to_us, local) {
+            return Verdict::Elsewhere;
+        }
+        if head.fault.is_some() {
             return Verdict::Discard;
         }
         if let LegStage::Detached(_) = self[index].legs[asker.index()].stage {
             // Who asked may come back to hear it.
             return Verdict::Wait;
         }
-        let Some(request) = self.recall(index, asker, transaction) else {
+        if way == Way::Busy {
+            return Verdict::Busy;
+        }
+        let Some(answered) = self.recall(index, asker, transaction) else {
             return Verdict::Discard;
         };
+        let request = answered.request;
         if request.acknowledgement == Acknowledgement::Sent {
             return match head.kind {
                 Kind::Response(code) if code >= 300 => Verdict::Report { request, code },
@@ -309,6 +378,8 @@ impl Sessions {
                 }
             };
         }
+        let renamed_from = answered.renamed_from.as_ref();
+        let transaction = renamed_from.map_or(transaction, |own| own.as_slice());
         let back = &self[index].legs[asker.index()];
         let from_path = match request.from_path.or(back.remote) {
             Some(text) => self.texts.get(text),
@@ -323,7 +394,10 @@ impl Sessions {
         let prefix = writer::prefix(scratch, transaction, start, to, back.local.uri(&self.texts));
         self.let_go(&request);
         match prefix {
-            Some(prefix) => Verdict::Forward { prefix },
+            Some(prefix) => Verdict::Forward {
+                prefix,
+                is_renamed: renamed_from.is_some(),
+            },
             None => Verdict::Discard,
         }
     }

@@ -45,25 +45,52 @@ pub enum Acknowledgement {
     Sent,
 }
 
-/// The transaction id of a request that is no longer waited for.
-#[derive(Clone, Copy)]
+/// A transaction id, kept.
+#[derive(Clone, Copy, Debug)]
 pub struct Transaction {
     octets: [u8; TRANSACTION_BYTES_MAX],
     bytes: u8,
 }
 
 impl Transaction {
+    /// None.
+    pub const NONE: Transaction = Transaction {
+        octets: [0; TRANSACTION_BYTES_MAX],
+        bytes: 0,
+    };
+
+    /// This one, which the reader has found short enough.
+    pub fn of(transaction: &[u8]) -> Transaction {
+        let mut kept = Transaction::NONE;
+        kept.octets[..transaction.len()].copy_from_slice(transaction);
+        kept.bytes = transaction.len() as u8;
+        kept
+    }
+
     /// The octets.
     pub fn as_slice(&self) -> &[u8] {
         &self.octets[..self.bytes as usize]
     }
 }
 
+/// Random letters of an alias, of 5.9 bits each.
+pub const ALIAS_LETTERS: usize = 22;
+
+/// Letters of an alias that say which entry it is of.
+const NUMBER_LETTERS: usize = 6;
+
+const LETTERS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// The transaction id under which a request goes on where several sessions share a connection: the
+/// number of its entry, and letters that nobody can foresee.
+pub type Alias = [u8; NUMBER_LETTERS + ALIAS_LETTERS];
+
 #[derive(Clone, Copy)]
 struct Entry {
     request: Request,
-    transaction: [u8; TRANSACTION_BYTES_MAX],
-    transaction_bytes: u8,
+    transaction: Transaction,
+    /// The letters of its alias, if it has one.
+    alias: Option<[u8; ALIAS_LETTERS]>,
     expires: u64,
     /// Next in the bucket, or in the list of free entries.
     next: u32,
@@ -100,6 +127,16 @@ impl OfSession {
         last: NONE,
         counts: [0; 2],
     };
+}
+
+/// A request whose response has come.
+pub struct Answered {
+    /// What the response needs to know of it.
+    pub request: Request,
+    /// The number that [`Pending::insert`] gave it.
+    pub number: u32,
+    /// The transaction id that it came with, if it went on by an alias.
+    pub renamed_from: Option<Transaction>,
 }
 
 /// All pending requests of a shard.
@@ -150,7 +187,7 @@ impl Pending {
             let entry = &self.entries[at as usize];
             if entry.request.session == session
                 && entry.request.from == from
-                && entry.transaction[..entry.transaction_bytes as usize] == *transaction
+                && entry.transaction.as_slice() == transaction
             {
                 return Some(at);
             }
@@ -174,12 +211,10 @@ impl Pending {
             "room for pending requests is looked for first"
         );
         let bucket = self.bucket(request.session, request.from, transaction);
-        let mut octets = [0; TRANSACTION_BYTES_MAX];
-        octets[..transaction.len()].copy_from_slice(transaction);
         let entry = Entry {
             request,
-            transaction: octets,
-            transaction_bytes: transaction.len() as u8,
+            transaction: Transaction::of(transaction),
+            alias: None,
             expires: u64::MAX,
             next: self.buckets[bucket],
             in_session: Links {
@@ -209,6 +244,33 @@ impl Pending {
         index
     }
 
+    /// Gives the request of this number another transaction id on its way on.
+    pub fn rename(&mut self, number: u32, letters: &[u8; ALIAS_LETTERS]) -> Alias {
+        self.entries[number as usize].alias = Some(*letters);
+        let mut alias = [0; NUMBER_LETTERS + ALIAS_LETTERS];
+        let mut rest = number as usize;
+        for letter in alias[..NUMBER_LETTERS].iter_mut().rev() {
+            *letter = LETTERS[rest % LETTERS.len()];
+            rest /= LETTERS.len();
+        }
+        alias[NUMBER_LETTERS..].copy_from_slice(letters);
+        alias
+    }
+
+    /// The request that goes by this alias.
+    fn of_alias(&self, session: u32, from: Leg, alias: &[u8]) -> Option<u32> {
+        let (number, letters) = alias.split_at_checked(NUMBER_LETTERS)?;
+        let number = number.iter().try_fold(0usize, |number, letter| {
+            let digit = LETTERS.iter().position(|known| known == letter)?;
+            Some(number * LETTERS.len() + digit)
+        })?;
+        let entry = self.entries.get(number)?;
+        let is_it = entry.request.session == session
+            && entry.request.from == from
+            && entry.alias.is_some_and(|known| known == letters);
+        is_it.then_some(number as u32)
+    }
+
     /// The request's last octet has been passed on.
     pub fn age(&mut self, index: u32, now: u64) {
         let last = self.line_last;
@@ -227,18 +289,27 @@ impl Pending {
         self.line_last = index;
     }
 
-    /// Takes the request out that a response from leg `from.other()` answers; with it comes the
-    /// number that [`Pending::insert`] gave it.
+    /// Takes the request out that a response from leg `from.other()` answers.
     pub fn take(
         &mut self,
         list: &mut OfSession,
         session: u32,
         from: Leg,
         transaction: &[u8],
-    ) -> Option<(Request, u32)> {
+    ) -> Option<Answered> {
         let bucket = self.bucket(session, from, transaction);
-        let index = self.find(bucket, session, from, transaction)?;
-        Some((self.remove(list, index), index))
+        let found = self.find(bucket, session, from, transaction);
+        let by_its_own = found.filter(|number| self.entries[*number as usize].alias.is_none());
+        let number = match by_its_own {
+            Some(number) => number,
+            None => self.of_alias(session, from, transaction)?,
+        };
+        let own = self.entries[number as usize].transaction;
+        Some(Answered {
+            request: self.remove(list, number),
+            number,
+            renamed_from: by_its_own.is_none().then_some(own),
+        })
     }
 
     /// Takes the session's first request out, for its end.
@@ -259,11 +330,7 @@ impl Pending {
 
     /// The transaction id of a request that waits.
     pub fn transaction(&self, number: u32) -> Transaction {
-        let entry = &self.entries[number as usize];
-        Transaction {
-            octets: entry.transaction,
-            bytes: entry.transaction_bytes,
-        }
+        self.entries[number as usize].transaction
     }
 
     /// The request that has waited longest waits as long again.
@@ -301,7 +368,7 @@ impl Pending {
 
     fn remove(&mut self, list: &mut OfSession, index: u32) -> Request {
         let entry = self.entries[index as usize];
-        let transaction = &entry.transaction[..entry.transaction_bytes as usize];
+        let transaction = entry.transaction.as_slice();
         let bucket = self.bucket(entry.request.session, entry.request.from, transaction);
         if self.buckets[bucket] == index {
             self.buckets[bucket] = entry.next;
@@ -326,6 +393,7 @@ impl Pending {
         }
         let freed = &mut self.entries[index as usize];
         freed.next = self.free;
+        freed.alias = None;
         (freed.in_session, freed.in_line) = (UNLINKED, UNLINKED);
         self.free = index;
         self.used -= 1;
@@ -366,11 +434,36 @@ mod tests {
         let mut list = OfSession::NONE;
         pending.insert(&mut list, request(1, Leg::A), b"same");
         pending.insert(&mut list, request(1, Leg::B), b"same");
-        let (found, _) = pending.take(&mut list, 1, Leg::B, b"same").unwrap();
-        assert_eq!(found.from, Leg::B);
+        let found = pending.take(&mut list, 1, Leg::B, b"same").unwrap();
+        assert_eq!(found.request.from, Leg::B);
         assert!(pending.take(&mut list, 1, Leg::B, b"same").is_none());
         assert!(pending.contains(1, Leg::A, b"same"));
         assert_eq!(list.counts, [1, 0]);
+    }
+
+    #[test]
+    fn a_renamed_request_is_answered_by_its_alias_and_by_nothing_else() {
+        let mut pending = Pending::new(64);
+        let mut list = OfSession::NONE;
+        let mut aliases = Vec::new();
+        for number in 0..50u32 {
+            let own = format!("own{number}");
+            let index = pending.insert(&mut list, request(3, Leg::A), own.as_bytes());
+            let letters = [b'a' + (number % 26) as u8; ALIAS_LETTERS];
+            aliases.push((own, pending.rename(index, &letters)));
+        }
+        for (own, alias) in aliases {
+            assert!(pending.contains(3, Leg::A, own.as_bytes()), "in use");
+            let mut take = |session, from, id: &[u8]| pending.take(&mut list, session, from, id);
+            assert!(take(3, Leg::A, own.as_bytes()).is_none());
+            assert!(take(3, Leg::B, &alias).is_none() && take(4, Leg::A, &alias).is_none());
+            assert!(take(3, Leg::A, &alias[..alias.len() - 1]).is_none());
+            let answered = take(3, Leg::A, &alias).unwrap();
+            let former = answered.renamed_from.unwrap();
+            assert_eq!(former.as_slice(), own.as_bytes());
+            assert!(take(3, Leg::A, &alias).is_none(), "once");
+        }
+        assert_eq!(pending.len(), 0);
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub struct Proof {
     pub fingerprint: Option<Fingerprint>,
     /// A name that its certificate must cover.
     pub name: Option<Text>,
+    /// The certificate of the peer that is here has been compared with a hash that was told, and
+    /// had it.
+    pub is_compared: bool,
 }
 
 /// One side of a session.
@@ -76,6 +79,9 @@ pub struct LegSlot {
     pub failed_message: Option<(u64, u16)>,
     /// Requests of its peer that were passed on without being remembered, for want of room.
     pub unremembered: u32,
+    /// It has held up the sessions that share its connection for as long as it may: while the other leg
+    /// is not there, or is slow, what is for it is refused.
+    pub has_given_up: bool,
 }
 
 impl LegSlot {

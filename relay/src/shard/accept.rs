@@ -154,8 +154,14 @@ impl<R: Ring> Shard<R> {
         let Some(listener) = self.listeners.forget(number) else {
             return;
         };
-        if listener.owns_port {
-            self.free_port(listener.whom.realm, listener.port);
+        let (whom, port) = (listener.whom, listener.port);
+        if !listener.owns_port {
+            return;
+        }
+        if self.settings.realms[whom.realm as usize].ports_exclusive {
+            self.listeners.rest_port(port, self.now);
+        } else {
+            self.listeners.give_shared_port(whom, port);
         }
     }
 

@@ -16,7 +16,7 @@ impl<R: Ring> Shard<R> {
     /// unless it has been.
     pub(super) fn drain(&mut self, slot: u32, goodbye: Option<CloseCode>) {
         let connection = &mut self.connections[slot];
-        connection.owner = None;
+        (connection.owner, connection.out_leg) = (None, None);
         if !connection.is_written() || connection.stage == Stage::Draining {
             return;
         }
@@ -69,7 +69,6 @@ impl<R: Ring> Shard<R> {
         self.leave_handshake(slot);
         let connection = &mut self.connections[slot];
         connection.stage = Stage::Closing;
-        connection.owner = None;
         self.timers.clear(slot);
         self.discard_input(slot);
         self.unpause(slot);

@@ -134,6 +134,7 @@ impl<R: Ring> Shard<R> {
                 asked: spec.proof,
                 fingerprint: None,
                 name: None,
+                is_compared: false,
             },
             remote: None,
             stage: LegStage::Waiting,
@@ -146,6 +147,7 @@ impl<R: Ring> Shard<R> {
             open_message: None,
             failed_message: None,
             unremembered: 0,
+            has_given_up: false,
         })
     }
 
@@ -206,7 +208,11 @@ impl<R: Ring> Shard<R> {
             return Ok(number);
         }
         for _ in 0..PORTS_TRIED_MAX {
-            let Some(port) = self.listeners.take_port(self.now) else {
+            let shared = match is_exclusive {
+                false => self.listeners.take_shared_port(whom),
+                true => None,
+            };
+            let Some(port) = shared.or_else(|| self.listeners.take_port(self.now)) else {
                 break;
             };
             if let Some(first) = self.open_listeners(whom, port) {

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 
-use link::Leg;
 use wire::msrp::Reader;
 
 use super::secure::Secured;
+use super::sharing::{LegOf, Line};
 use crate::buffers::{Queue, Span};
 use crate::limits::HEADROOM_BYTES;
 use crate::ring::{Op, Token};
@@ -108,8 +108,10 @@ pub struct Connection {
     pub generation: u16,
     /// Where it stands.
     pub stage: Stage,
-    /// The leg it carries: session slot and side.
-    pub owner: Option<(u32, Leg)>,
+    /// The leg it carries: session slot and side. Of several, the one that what is read is for.
+    pub owner: Option<LegOf>,
+    /// Legs that it carries.
+    pub legs: u32,
     /// Who is at the other end.
     pub peer: Option<SocketAddr>,
     /// Its TLS, if it has it.
@@ -142,6 +144,16 @@ pub struct Connection {
     pub own: Queue,
     /// A chunk toward this peer has begun and not ended.
     pub out_open: bool,
+    /// The leg of that chunk, or of the last one.
+    pub out_leg: Option<LegOf>,
+    /// That chunk goes by another transaction id than it came with.
+    pub renames: bool,
+    /// Legs whose chunks come after it.
+    pub line: Line,
+    /// Since when they wait for that chunk to end.
+    pub line_since: u64,
+    /// Since when one session keeps those of the others from being read.
+    pub held_up_since: Option<u64>,
     /// Octets of that chunk so far, as they are framed.
     pub out_bytes: u64,
     /// When the peer last took something, or began to be given something.
@@ -181,6 +193,7 @@ impl Connection {
             generation,
             stage,
             owner: None,
+            legs: 0,
             peer: None,
             secured: None,
             transport: Transport::Plain,
@@ -197,6 +210,11 @@ impl Connection {
             sending: 0,
             own: Queue::EMPTY,
             out_open: false,
+            out_leg: None,
+            renames: false,
+            line: Line::EMPTY,
+            line_since: 0,
+            held_up_since: None,
             out_bytes: 0,
             took_at: 0,
             heard_at: 0,
@@ -235,6 +253,11 @@ impl Connection {
             self.stage,
             Stage::Securing | Stage::Upgrading | Stage::Unbound | Stage::Open | Stage::Draining
         )
+    }
+
+    /// Whether a chunk for this leg is under way on it.
+    pub fn is_open_toward(&self, leg: LegOf) -> bool {
+        self.out_open && self.out_leg == Some(leg)
     }
 
     /// What is handed to the kernel: what is to be sent, or the records that carry it.
@@ -305,6 +328,11 @@ impl Connections {
         let connection = self.slots[slot as usize].take();
         debug_assert!(connection.is_some_and(|connection| connection.operations == 0));
         self.free.push(slot);
+    }
+
+    /// The connection in a slot.
+    pub fn get(&self, slot: u32) -> Option<&Connection> {
+        self.slots.get(slot as usize)?.as_ref()
     }
 
     /// The connection in a slot.

@@ -34,7 +34,8 @@ impl<R: Ring> Shard<R> {
         }
         self.cut_chunk(session, leg);
         let other = self.sessions[session].leg(leg.other()).connection();
-        if other.is_some_and(|other| self.connections[other].out_open) {
+        let to = (session, leg.other());
+        if other.is_some_and(|other| self.connections[other].is_open_toward(to)) {
             // No room was left to end a chunk in form.
             return false;
         }
@@ -46,6 +47,7 @@ impl<R: Ring> Shard<R> {
             .set(self.timer_of_leg(session, leg), self.now + grace_ms);
         self.reports.leg_detached(session, leg);
         if let Some(other) = other {
+            self.leave_line(other, to);
             let flow = self.sessions[session].leg(leg.other()).flow;
             if matches!(flow, Flow::Forwarding { .. }) {
                 self.cut_open_chunk(other, session, leg.other(), status::STOP);

@@ -45,7 +45,7 @@ impl<R: Ring> Shard<R> {
     }
 
     /// Whether more waits for a connection's peer than may; what we say ourselves counts too.
-    fn is_over(&self, slot: u32, share: u64) -> bool {
+    pub(super) fn is_over(&self, slot: u32, share: u64) -> bool {
         let connection = &self.connections[slot];
         let sealed = (connection.secured.as_ref()).map_or(Queue::EMPTY, |secured| secured.sealed);
         let pieces = connection.out.pieces() + connection.own.pieces() + sealed.pieces();
@@ -72,6 +72,9 @@ impl<R: Ring> Shard<R> {
             self.metrics.add(Counter::Pauses, 1);
             self.metrics.add(Counter::Paused, 1);
             self.stop_receiving(source);
+            if self.connections[source].legs > 1 || self.connections[out].legs > 1 {
+                self.give_way(source);
+            }
         }
     }
 
@@ -92,11 +95,14 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.get_mut(slot) else {
             return;
         };
-        let Some((session, leg)) = connection.owner else {
-            return;
-        };
-        if let Some(source) = self.sessions[session].leg(leg.other()).connection() {
+        let is_waited_for = !connection.line.is_empty();
+        if let Some((session, leg)) = connection.out_leg
+            && let Some(source) = self.sessions[session].leg(leg.other()).connection()
+        {
             self.go_on_reading(source);
+        }
+        if is_waited_for {
+            self.call_next(slot);
         }
     }
 
@@ -119,6 +125,9 @@ impl<R: Ring> Shard<R> {
         let connection = &mut self.connections[slot];
         if std::mem::take(&mut connection.paused) {
             self.metrics.subtract(Counter::Paused, 1);
+            connection.held_up_since = None;
+            // While it was not read its silence was ours.
+            connection.went_on_at = self.now;
         }
     }
 

@@ -6,13 +6,17 @@
 //! slot), else apart, in the arena, and the send gathers both.
 
 use link::{Counter, Leg};
-use wire::msrp::{Head, Kind, Part, Reader, status};
+use wire::msrp::{Head, Part, Reader, status, writer};
 
 use super::Shard;
 use super::connections::{Region, Stage};
+use super::sharing::LegOf;
 use crate::buffers::Span;
 use crate::ring::Ring;
-use crate::session::{self, Flow, Forwarded, Verdict};
+use crate::session::{self, Flow, Forwarded, Verdict, Way};
+
+/// The longest end-line: dashes, transaction id, flag, CRLF.
+const END_LINE_BYTES_MAX: usize = 7 + wire::limits::TRANSACTION_BYTES_MAX + 3;
 
 /// What has become of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,15 +70,8 @@ impl<R: Ring> Shard<R> {
         {
             return self.turn_away(slot, head, octets, code);
         }
-        let Some((session, leg)) = self.connections[slot].owner else {
-            return Opened::Gone;
-        };
-        let octets = self.memory.octets(octets);
-        let verdict = self
-            .sessions
-            .route(session, leg, head, octets, &mut self.scratch);
-        match verdict {
-            Verdict::Forward { prefix } => Opened::Forward(prefix),
+        match self.decide(slot, head, octets) {
+            Verdict::Forward { prefix, .. } => Opened::Forward(prefix),
             Verdict::Answer { response } => {
                 let is_refusal = !session::is_bodiless_send(head) || head.fault.is_some();
                 self.metrics
@@ -88,34 +85,47 @@ impl<R: Ring> Shard<R> {
                 self.report(&request, code);
                 Opened::Discard
             }
-            Verdict::Wait => Opened::NotYet,
+            Verdict::Wait | Verdict::Busy => Opened::NotYet,
+            Verdict::Elsewhere => Opened::Gone,
         }
     }
 
-    /// The first request on an accepted connection says which leg it is for. RFC 4975, 5.4.
-    fn bind(&mut self, slot: u32, head: &Head, octets: Span) -> Result<(), u16> {
-        let to_path = head.to_path.of(self.memory.octets(octets));
-        let Some((session, leg)) = self.sessions.by_to_path(to_path) else {
-            return Err(status::NO_SESSION);
-        };
-        let is_request = matches!(head.kind, Kind::Request(_)) && head.fault.is_none();
-        let from_path = head.from_path.of(self.memory.octets(octets));
-        let found = self.sessions[session].leg(leg);
-        let is_secure = self.connections[slot].secured.is_some();
-        let is_ours = found.may_connect() && found.is_secure() == is_secure && is_request;
-        if !is_ours || !self.sessions.is_from_peer(session, leg, from_path) {
-            return Err(status::NO_SESSION);
+    /// What is to be done about a message, by the leg that it is for.
+    fn decide(&mut self, slot: u32, head: &Head, octets: Span) -> Verdict {
+        loop {
+            let Some((session, leg)) = self.connections[slot].owner else {
+                return Verdict::Elsewhere;
+            };
+            let way = self.way(slot, (session, leg));
+            let text = self.memory.octets(octets);
+            let scratch = &mut self.scratch;
+            let verdict = self
+                .sessions
+                .route((session, leg), way, head, text, scratch);
+            if verdict == Verdict::Elsewhere {
+                if let Err(code) = self.dispatch(slot, head, octets) {
+                    let code = head.fault.map_or(code, |_| status::BAD_REQUEST);
+                    let text = self.memory.octets(octets);
+                    let scratch = &mut self.scratch;
+                    return self
+                        .sessions
+                        .refuse((session, leg), code, head, text, scratch);
+                }
+                // It has found its leg, which says the rest.
+                continue;
+            }
+            if let (Verdict::Forward { is_renamed, .. }, Some(out)) = (
+                verdict,
+                self.sessions[session].leg(leg.other()).connection(),
+            ) && is_renamed
+            {
+                self.rename(out, (session, leg.other()), head.transaction.of(text).len());
+            }
+            if way == Way::Own && self.connections[slot].legs < 2 {
+                return verdict;
+            }
+            return self.wait_or_refuse(slot, (session, leg), verdict, head, octets);
         }
-        if !found.is_waiting() {
-            return Err(status::BOUND_ELSEWHERE);
-        }
-        if found.remote.is_some() && !self.is_proven(slot, session, leg) {
-            self.unproven(session, leg);
-            return Err(status::NO_SESSION);
-        }
-        self.connections[slot].stage = Stage::Open;
-        self.leg_up(session, leg, slot);
-        Ok(())
     }
 
     /// The first request is for no leg of ours: it is told so, and the connection ends.
@@ -145,7 +155,7 @@ impl<R: Ring> Shard<R> {
         let flow = self.sessions[session].leg(leg).flow;
         let out = self.sessions[session].leg(leg.other()).connection();
         if let (Flow::Forwarding { what }, Some(out)) = (flow, out) {
-            self.emit(out, region, part, prefix);
+            self.emit(out, (session, leg.other()), region, part, prefix);
             self.count_part(leg, what, part);
             if let Some(code) = self.too_much(out, part) {
                 self.cut_open_chunk(slot, session, leg, code);
@@ -155,7 +165,9 @@ impl<R: Ring> Shard<R> {
         region.start += part.span.end as u32;
         self.connections[slot].message_over =
             part.end.is_some() && self.connections[slot].transport.is_websocket();
-        if let Some(number) = self.sessions.passed(session, leg, part, self.now)
+        // If the session has ended with that, the rest of the chunk is its companion's to discard.
+        if let Some((session, leg)) = self.connections[slot].owner
+            && let Some(number) = self.sessions.passed(session, leg, part, self.now)
             && let Some(bytes) = self.sessions.acknowledge(number, &mut self.scratch)
         {
             self.metrics.add(Counter::ResponsesMade, 1);
@@ -189,10 +201,11 @@ impl<R: Ring> Shard<R> {
             self.metrics.add(Counter::ResponsesMade, 1);
             self.write_own(slot, bytes);
         }
-        let out = self.sessions[session].leg(leg.other()).connection();
-        if out.is_some_and(|out| self.connections[out].out_open) {
+        let to = (session, leg.other());
+        let out = self.sessions[session].leg(to.1).connection();
+        if out.is_some_and(|out| self.connections[out].is_open_toward(to)) {
             // No room was left to end it in form; nothing else may follow it there.
-            self.ended(slot, link::Cause::NoMemory);
+            self.leg_down(session, leg, link::Cause::NoMemory);
         }
     }
 
@@ -213,16 +226,32 @@ impl<R: Ring> Shard<R> {
     }
 
     /// Queues framing, new first lines (`prefix` octets of the scratch) and the part's octets.
-    fn emit(&mut self, out: u32, region: &mut Region, part: &Part, prefix: usize) {
+    fn emit(&mut self, out: u32, to: LegOf, region: &mut Region, part: &Part, prefix: usize) {
+        let mut end_line = [0; END_LINE_BYTES_MAX];
+        let mut tail = part.append;
+        // Octets at the end of what came that go out as something else.
+        let (mut cut_span, mut cut_held) = (0, 0);
+        if let Some(flag) = part.end
+            && std::mem::take(&mut self.connections[out].renames)
+        {
+            let (transaction, former_bytes) = self.sharing.renamed(to);
+            let bytes = writer::end_line(&mut end_line, transaction, flag).unwrap_or(0);
+            let cut = bytes - transaction.len() + former_bytes - tail.len();
+            cut_span = cut.min(part.span.len());
+            cut_held = cut - cut_span;
+            tail = &end_line[..bytes];
+        }
+        let held = part.held.as_slice();
+        let held = &held[..held.len() - cut_held];
         let start = region.start + part.span.start as u32;
         let rest = start + part.head.as_ref().map_or(0, |head| u32::from(head.rest));
-        let end = region.start + part.span.end as u32;
+        let end = region.start + (part.span.end - cut_span) as u32;
         let lead = if part.head.is_some() {
             &self.scratch[..prefix]
         } else {
-            part.held.as_slice()
+            held
         };
-        let bytes = lead.len() as u64 + u64::from(end - rest) + part.append.len() as u64;
+        let bytes = lead.len() as u64 + u64::from(end - rest) + tail.len() as u64;
         let (first, last) = (part.head.is_some(), part.end.is_some());
         if bytes == 0 && !last {
             return;
@@ -256,11 +285,7 @@ impl<R: Ring> Shard<R> {
             if lead_bytes > 0
                 && let Some(span) = self.arena(lead_bytes as usize)
             {
-                let lead = if first {
-                    &self.scratch[..prefix]
-                } else {
-                    part.held.as_slice()
-                };
+                let lead = if first { &self.scratch[..prefix] } else { held };
                 let place = self.memory.octets_mut(span);
                 let (before, after) = place.split_at_mut(framing.len());
                 before.copy_from_slice(framing);
@@ -279,14 +304,15 @@ impl<R: Ring> Shard<R> {
                 );
             }
         }
-        if !part.append.is_empty()
-            && let Some(span) = self.arena_copy(&[part.append])
+        if !tail.is_empty()
+            && let Some(span) = self.arena_copy(&[tail])
         {
             self.queue(out, span);
         }
         region.floor = end;
         let connection = &mut self.connections[out];
         connection.out_open = !last;
+        connection.out_leg = Some(to);
         connection.out_bytes = if first {
             bytes
         } else {
@@ -301,7 +327,11 @@ impl<R: Ring> Shard<R> {
     pub(super) fn own_turn(&mut self, slot: u32) {
         let connection = &mut self.connections[slot];
         self.pieces.append(&mut connection.out, &mut connection.own);
+        let is_waited_for = !connection.line.is_empty();
         self.want_send(slot);
+        if is_waited_for {
+            self.call_next(slot);
+        }
     }
 }
 

@@ -104,15 +104,21 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    /// A leg's peer is bound.
+    /// A leg's peer is bound by a connection that is the leg's own.
     pub(super) fn leg_up(&mut self, session: u32, leg: Leg, slot: u32) {
-        let peer = self.connections[slot].peer;
         self.connections[slot].owner = Some((session, leg));
+        self.connections[slot].legs = 1;
         self.timers.clear(slot);
-        self.timers.clear(self.timer_of_leg(session, leg));
         self.connections[slot].heard_at = self.now;
         self.connections[slot].went_on_at = self.now;
         self.look_after(slot);
+        self.leg_bound(session, leg, slot);
+    }
+
+    /// A leg's peer is there, on a connection of its own or with others.
+    pub(super) fn leg_bound(&mut self, session: u32, leg: Leg, slot: u32) {
+        let peer = self.connections[slot].peer;
+        self.timers.clear(self.timer_of_leg(session, leg));
         self.stop_waiting(session, leg);
         let state = self.sessions[session].leg_mut(leg);
         if let LegStage::Detached(_) = state.stage {
@@ -136,16 +142,26 @@ impl<R: Ring> Shard<R> {
 
     /// The connection is over, in order or not quite: its leg is down, what it is owed goes out.
     pub(super) fn ended(&mut self, slot: u32, cause: Cause) {
-        match self.connections[slot].owner {
-            Some((session, leg)) if self.is_lost(slot, cause) => {
-                if self.detach(session, leg, cause) {
-                    self.drain(slot, Some(CloseCode::GoingAway));
-                } else {
-                    self.leg_down(session, leg, cause);
-                }
+        let owner = self.connections[slot].owner;
+        match owner {
+            Some((session, leg))
+                if self.is_lost(slot, cause) && self.detach(session, leg, cause) =>
+            {
+                self.drain(slot, Some(CloseCode::GoingAway));
             }
-            Some((session, leg)) => self.leg_down(session, leg, cause),
+            Some(_) => self.fail_legs(slot, cause),
             None => self.drain(slot, None),
+        }
+    }
+
+    /// The end of a connection is that of every leg on it. RFC 4975, 5.4.
+    fn fail_legs(&mut self, slot: u32, cause: Cause) {
+        while let Some((session, leg)) = self.connections[slot].owner {
+            self.leg_down(session, leg, cause);
+            if self.connections[slot].owner == Some((session, leg)) {
+                // Its end had begun before.
+                self.let_go(slot, (session, leg), CloseCode::GoingAway);
+            }
         }
     }
 
@@ -155,10 +171,11 @@ impl<R: Ring> Shard<R> {
         let is_lost = self.is_lost(slot, cause);
         // Closed first, so that nothing is written to it in farewell.
         self.close(slot);
-        if let Some((session, leg)) = owner
-            && !(is_lost && self.detach(session, leg, cause))
-        {
-            self.leg_down(session, leg, cause);
+        match owner {
+            Some((session, leg)) if is_lost && self.detach(session, leg, cause) => {
+                self.connections[slot].owner = None;
+            }
+            _ => self.fail_legs(slot, cause),
         }
     }
 
@@ -213,9 +230,12 @@ impl<R: Ring> Shard<R> {
             match std::mem::replace(&mut state.stage, LegStage::Down) {
                 LegStage::Up(slot) => {
                     self.metrics.subtract(Counter::LegsUp, 1);
-                    self.drain(slot, Some(code));
+                    self.let_go(slot, (session, leg), code);
                 }
-                LegStage::Connecting(slot) => self.close(slot),
+                LegStage::Connecting(slot) => {
+                    self.connections[slot].owner = None;
+                    self.close(slot);
+                }
                 LegStage::Detached(_) => self.metrics.subtract(Counter::LegsDetached, 1),
                 LegStage::Waiting | LegStage::Down => {}
             }
@@ -245,6 +265,7 @@ impl<R: Ring> Shard<R> {
         for leg in Leg::ALL {
             if let Some(slot) = self.sessions[session].leg(leg).connection()
                 && failed != Some(leg)
+                && self.connections[slot].legs < 2
                 && std::mem::take(&mut self.connections[slot].waiting)
             {
                 self.read(slot);
@@ -291,7 +312,8 @@ impl<R: Ring> Shard<R> {
         let Some(source) = self.sessions[session].leg(leg).connection() else {
             return;
         };
-        if !self.connections[out].out_open || !self.connections[out].is_written() {
+        let to = (session, leg.other());
+        if !self.connections[out].is_open_toward(to) || !self.connections[out].is_written() {
             return;
         }
         if self.connections[out].said_goodbye {
@@ -305,7 +327,11 @@ impl<R: Ring> Shard<R> {
         self.scratch[..bytes].copy_from_slice(held);
         self.scratch[bytes..bytes + 2].copy_from_slice(b"\r\n");
         let tail = &mut self.scratch[bytes + 2..];
-        let Some(line) = writer::end_line(tail, reader.transaction(), Continuation::Aborted) else {
+        let transaction = match self.connections[out].renames {
+            true => self.sharing.renamed(to).0,
+            false => reader.transaction(),
+        };
+        let Some(line) = writer::end_line(tail, transaction, Continuation::Aborted) else {
             return;
         };
         let bytes = bytes + 2 + line;
@@ -321,6 +347,7 @@ impl<R: Ring> Shard<R> {
         after.copy_from_slice(&self.scratch[..bytes]);
         self.queue(out, span);
         self.connections[out].out_open = false;
+        self.connections[out].renames = false;
         self.metrics.add(Counter::ChunksCut, 1);
         self.own_turn(out);
     }

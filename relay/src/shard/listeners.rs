@@ -63,6 +63,9 @@ pub struct Listeners {
     ports: VecDeque<u16>,
     /// Ports that had a leg to themselves, and from when on another may get them; in that order.
     resting: VecDeque<(u16, u64)>,
+    /// Ports of the last shared listeners, for the next ones for the same: whoever has a connection to
+    /// such a port may use that again.
+    kept: Vec<(Whom, u16)>,
     used: u32,
     used_max: u32,
 }
@@ -75,6 +78,7 @@ impl Listeners {
             free: Vec::with_capacity(capacity as usize),
             ports: ports.iter().copied().collect(),
             resting: VecDeque::with_capacity(ports.len()),
+            kept: Vec::with_capacity(ports.len()),
             used: 0,
             used_max: 0,
         }
@@ -119,10 +123,31 @@ impl Listeners {
             self.resting.pop_front();
             self.ports.push_back(port);
         }
-        let port = self.ports.pop_front()?;
+        let unused = self.ports.pop_front();
+        let port = unused.or_else(|| self.kept.pop().map(|(_, port)| port))?;
+        Some(self.use_port(port))
+    }
+
+    /// Takes the port that shared listeners for these have. `None`: they have none yet.
+    pub fn take_shared_port(&mut self, whom: Whom) -> Option<u16> {
+        let place = self.kept.iter().position(|(of, _)| *of == whom)?;
+        let (_, port) = self.kept.swap_remove(place);
+        Some(self.use_port(port))
+    }
+
+    fn use_port(&mut self, port: u16) -> u16 {
         self.used += 1;
         self.used_max = self.used_max.max(self.used);
-        Some(port)
+        port
+    }
+
+    /// Gives the port of a shared listener back, for the next one for the same.
+    pub fn give_shared_port(&mut self, whom: Whom, port: u16) {
+        if self.kept.iter().any(|(of, _)| *of == whom) {
+            return self.give_port(port);
+        }
+        self.used -= 1;
+        self.kept.push((whom, port));
     }
 
     /// Gives a port back, to be used again.
@@ -235,6 +260,34 @@ mod tests {
         assert_eq!(listeners.take_port(0), Some(20000));
         assert_eq!(listeners.take_port(0), None);
         assert_eq!(listeners.ports_used_max(), 3);
+    }
+
+    #[test]
+    fn shared_listeners_of_a_kind_keep_their_port_while_there_are_others() {
+        const TCP: Whom = Whom {
+            realm: 0,
+            kind: Kind::Tcp,
+            user_timeout_ms: 0,
+        };
+        const TLS: Whom = Whom {
+            kind: Kind::Tls,
+            ..TCP
+        };
+        let mut listeners = Listeners::new(&[20000, 20001], 2);
+        let port = listeners.take_port(0).unwrap();
+        listeners.give_shared_port(TCP, port);
+        assert_eq!(listeners.ports_used(), 0);
+        assert_eq!(listeners.take_shared_port(TLS), None);
+        assert_eq!(listeners.take_port(0), Some(20001));
+        assert_eq!(listeners.take_shared_port(TCP), Some(20000));
+        listeners.give_shared_port(TCP, 20000);
+        assert_eq!(listeners.take_port(0), Some(20000), "the last there is");
+        assert_eq!((listeners.take_port(0), listeners.ports_used()), (None, 2));
+        listeners.give_shared_port(TCP, 20000);
+        listeners.give_shared_port(TCP, 20001);
+        assert_eq!(listeners.ports_used(), 0);
+        let both = [listeners.take_port(0), listeners.take_port(0)];
+        assert_eq!(both, [Some(20001), Some(20000)]);
     }
 
     #[test]

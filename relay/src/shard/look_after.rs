@@ -52,24 +52,27 @@ impl<R: Ring> Shard<R> {
             PING_EVERY.as_millis() as u64,
         );
         let half_done = HALF_DONE_FOR.as_millis() as u64;
+        let mut next = self.look_after_sharing(slot).unwrap_or(u64::MAX);
         let connection = &self.connections[slot];
-        if connection.ended_by_peer && connection.waiting {
+        if connection.stage != Stage::Open {
+            return;
+        }
+        if connection.ended_by_peer && connection.waiting && connection.legs < 2 {
             return self.ended(slot, Cause::PeerClosed);
         }
-        let mut next = u64::MAX;
         if connection.sending > 0 {
             if self.now >= connection.took_at + stalled {
                 self.metrics.add(Counter::LegsStalled, 1);
                 return self.broken(slot, Cause::Stalled);
             }
-            next = connection.took_at + stalled;
+            next = next.min(connection.took_at + stalled);
         } else if let Some(since) = (connection.secured.as_ref()).and_then(|it| it.unsealed_since) {
             // Nothing of its own goes out that could make room.
             if self.now >= since + stalled {
                 self.metrics.add(Counter::LegsStalled, 1);
                 return self.broken(slot, Cause::NoMemory);
             }
-            next = since + stalled;
+            next = next.min(since + stalled);
         }
         let is_read = connection.receiving == Receiving::On && !connection.waiting;
         let is_half_done = connection.carry.is_some()

@@ -11,6 +11,7 @@
 //!   `accept`: who comes to a listener; `look_after`: deadlines; `closing`: how connections end.
 //! - `receive`: octets in, to parts of chunks; `forward`: parts out, under new paths; `send`;
 //!   `flow`: what waits for a slow leg, and how much of it.
+//! - `dispatch`: sessions that share a connection; `sharing`: which they are, and whose chunk is next.
 //! - `secure`: TLS, on connections that have it; `handshakes`: how much time they may take;
 //!   `proof`: whether a TLS peer is who it should be; `reload`: certificates anew.
 //! - `run`: the thread around it all.
@@ -20,6 +21,7 @@ mod closing;
 mod commands;
 mod connections;
 mod detached;
+mod dispatch;
 mod events;
 mod flow;
 mod forward;
@@ -34,6 +36,7 @@ mod reload;
 mod run;
 mod secure;
 mod send;
+mod sharing;
 mod timers;
 
 use std::collections::VecDeque;
@@ -60,6 +63,7 @@ use connections::{Connections, Receiving, Stage};
 use events::Reports;
 use handshakes::Handshakes;
 use listeners::Listeners;
+use sharing::Sharing;
 use timers::Timers;
 
 /// What a shard is made with. Sizes are per shard, taken at start, and never grow.
@@ -146,6 +150,7 @@ pub struct Shard<R: Ring> {
     connections: Connections,
     listeners: Listeners,
     sessions: Sessions,
+    sharing: Sharing,
     timers: Timers,
     reports: Reports,
     /// Connections with something to send.
@@ -203,6 +208,7 @@ impl<R: Ring> Shard<R> {
                 sessions: settings.sessions,
                 pending: settings.pending,
             }),
+            sharing: Sharing::new(settings.sessions),
             timers: Timers::new(connections + 2 * settings.sessions),
             reports: Reports::new(settings.sessions),
             to_send: Vec::with_capacity(connections as usize),

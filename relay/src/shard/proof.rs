@@ -23,6 +23,9 @@ impl<R: Ring> Shard<R> {
         }
         let name = self.sessions.name_of_peer(session, leg);
         let identity = self.identity(realm);
+        // What was proven of the connection to another leg is not proven to this one, but for names.
+        let is_there = self.sessions[session].leg(leg).connection() == Some(slot);
+        let is_first = is_there || self.connections[slot].legs == 0;
         let Some(secured) = &mut self.connections[slot].secured else {
             return true;
         };
@@ -31,8 +34,8 @@ impl<R: Ring> Shard<R> {
         let is_proven = match proof.fingerprint {
             Some(Fingerprint::Sha1(hash)) => peer.is_some_and(|peer| peer.sha1 == hash),
             Some(Fingerprint::Sha256(hash)) => peer.is_some_and(|peer| peer.sha256 == hash),
-            None if secured.is_compared => true,
-            None if secured.is_ours && secured.vouched_for.is_some() => true,
+            None if proof.is_compared => true,
+            None if is_first && secured.is_ours && secured.vouched_for.is_some() => true,
             None => {
                 if secured.vouched_for.is_none() {
                     // Looked at even if nobody asks, for somebody may ask later.
@@ -44,9 +47,10 @@ impl<R: Ring> Shard<R> {
                 !is_asked || name.is_some() && secured.vouched_for == name
             }
         };
-        secured.is_compared |= is_proven && proof.fingerprint.is_some();
         if is_proven {
             secured.tls.peer_is_proven();
+            let proof = &mut self.sessions[session].leg_mut(leg).proof;
+            proof.is_compared |= proof.fingerprint.is_some();
         }
         is_proven
     }

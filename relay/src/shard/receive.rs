@@ -122,7 +122,7 @@ impl<R: Ring> Shard<R> {
         match self.connections[slot].stage {
             Stage::Securing | Stage::Upgrading | Stage::Unbound | Stage::Open => {
                 self.read(slot);
-                if self.connections[slot].waiting {
+                if self.connections[slot].waiting && self.connections[slot].legs < 2 {
                     let leave = self.now + FAREWELL_FOR.as_millis() as u64;
                     self.timers.set(slot, leave);
                 }

@@ -49,8 +49,6 @@ pub struct Secured {
     listed_unsealed: bool,
     /// Since when there has been none.
     pub unsealed_since: Option<u64>,
-    /// The peer's certificate has been compared with a fingerprint that was told, and was it.
-    pub is_compared: bool,
     /// The name for which an authority that we trust has vouched, by the peer's certificate.
     pub vouched_for: Option<String>,
 }
@@ -73,7 +71,6 @@ impl Secured {
             said_close: false,
             listed_unsealed: false,
             unsealed_since: None,
-            is_compared: false,
             vouched_for: None,
         }
     }

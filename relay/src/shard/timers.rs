@@ -52,6 +52,13 @@ impl Timers {
         self.settle(self.place[owner as usize] as usize);
     }
 
+    /// Sets the owner's timer, unless it fires earlier anyway.
+    pub fn set_by(&mut self, owner: u32, due: u64) {
+        if !self.is_set(owner) || self.due[owner as usize] > due {
+            self.set(owner, due);
+        }
+    }
+
     /// Clears the owner's timer, if it is set.
     pub fn clear(&mut self, owner: u32) {
         let Some(&place) = self.place.get(owner as usize) else {
