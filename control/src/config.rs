@@ -42,6 +42,9 @@ pub struct Config {
     pub packages: Option<PathBuf>,
     /// `packages.constants`: what scripts read as `Constants.NAME`.
     pub constants: BTreeMap<String, String>,
+    /// `state.folder`: where sessions, chats and registrations outlive the process. Default none: they end
+    /// with it.
+    pub state: Option<PathBuf>,
     /// `applications.NAME`: what is at `/ws/webrtc/NAME`. At least one.
     pub applications: BTreeMap<String, Application>,
     /// `legs`: what the relay is asked for.
@@ -130,6 +133,8 @@ struct Written {
     #[serde(default)]
     relay: Relay,
     #[serde(default)]
+    state: State,
+    #[serde(default)]
     packages: Packages,
     #[serde(default)]
     applications: BTreeMap<Spanned<String>, WrittenApplication>,
@@ -164,6 +169,12 @@ struct Sip {
 #[serde(default, deny_unknown_fields)]
 struct Relay {
     socket: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct State {
+    folder: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Default)]
@@ -212,6 +223,7 @@ impl Config {
                 .unwrap_or_else(|| "/run/causeway/relay.sock".into()),
             packages: written.packages.folder,
             constants: written.packages.constants,
+            state: written.state.folder,
             applications: applications(text, written.applications)?,
             legs: written.legs,
             limits: checked_limits(text, written.limits)?,
@@ -267,6 +279,10 @@ impl fmt::Display for Config {
             None => writeln!(f)?,
         }
         writeln!(f, "relay                {}", self.relay.display())?;
+        match &self.state {
+            Some(folder) => writeln!(f, "state                {}", folder.display())?,
+            None => writeln!(f, "state                - (chats end with the process)")?,
+        }
         for (name, leg) in [
             ("browsers' legs", &self.legs.browser),
             ("handsets' legs", &self.legs.handset),
@@ -509,6 +525,8 @@ mod tests {
             advertise = "192.0.2.1:0"
             [relay]
             socket = "/tmp/relay.sock"
+            [state]
+            folder = "/var/lib/causeway"
             [packages]
             folder = "/etc/causeway/packages"
             constants = { CONFERENCE = "sip:conf@example.com" }

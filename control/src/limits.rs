@@ -67,6 +67,8 @@ pub const COMPLETE_MS: Millis = 32_000;
 /// How long a dialog outlives its lost media, so that what the relay still has goes out before the peer is
 /// told to hang up.
 pub const DRAIN_MS: Millis = 1_000;
+/// How long after a restart of ours a relay may take to be attached and to tell its sessions.
+pub const RELAY_BACK_MS: Millis = 5_000;
 /// Pause between attempts to attach to the relay.
 pub const RELAY_RETRY_MS: Millis = 1_000;
 

@@ -74,8 +74,8 @@ const CONTROL: Table = Table {
         (
             "edge",
             &[
-                "gateway", "admin", "jsonrtc", "sip", "script", "packages", "link", "config",
-                "limits", "metrics", "random", "timers",
+                "gateway", "admin", "jsonrtc", "sip", "script", "packages", "state", "link",
+                "config", "limits", "metrics", "random", "timers",
             ],
         ),
         (

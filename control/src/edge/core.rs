@@ -9,6 +9,7 @@ use link::Record;
 use tokio::sync::{mpsc, oneshot};
 
 use super::sip_peers::SipPeers;
+use super::store::{Found, Store};
 use crate::gateway::{Action, Gateway, Net, Resolve, Turn};
 use crate::jsonrtc::SocketId;
 use crate::limits::Millis;
@@ -117,6 +118,14 @@ impl Net for SipPeers {
     fn remove_local(&mut self, user: &str) {
         SipPeers::remove_local(self, user);
     }
+
+    fn saved_dialog(&self, dialog: DialogId) -> Option<String> {
+        SipPeers::saved_dialog(self, dialog)
+    }
+
+    fn restore_dialog(&mut self, text: &str) -> bool {
+        SipPeers::restore_dialog(self, text)
+    }
 }
 
 /// The gateway with everything its actions need.
@@ -124,6 +133,9 @@ pub struct Core {
     gateway: Gateway,
     peers: SipPeers,
     started: Instant,
+    /// What our clock said then: an earlier process may have gone before.
+    zero: Millis,
+    store: Option<Store>,
     browsers: HashMap<SocketId, mpsc::Sender<ToBrowser>>,
     relay: Option<mpsc::Sender<(usize, Box<Record>)>>,
     /// For the answers of look-ups.
@@ -138,9 +150,25 @@ impl Core {
             gateway,
             peers,
             started: Instant::now(),
+            zero: 0,
+            store: None,
             browsers: HashMap::new(),
             relay: None,
             inputs,
+        }
+    }
+
+    /// Goes on from what an earlier process has kept, and keeps what happens from now on.
+    pub fn restore(&mut self, found: Found) {
+        let Found { store, image, now } = found;
+        self.zero = now;
+        self.peers.restore(&image, now);
+        self.store = Some(store);
+        if image.is_empty() {
+            self.snapshot();
+        } else {
+            self.turn(|gateway, turn| gateway.restore(image, turn));
+            self.snapshot();
         }
     }
 
@@ -148,20 +176,21 @@ impl Core {
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         loop {
             let deadline = self.gateway.deadline();
-            let started = self.started;
+            let (started, zero) = (self.started, self.zero);
             let due = async {
                 match deadline {
                     Some(at) => {
-                        let at = started + Duration::from_millis(at);
+                        let at = started + Duration::from_millis(at.saturating_sub(zero));
                         tokio::time::sleep_until(at.into()).await;
                     }
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
-                event = self.peers.event() => {
-                    self.turn(|gateway, turn| gateway.sip(event, turn));
-                }
+                news = self.peers.news() => match news {
+                    Some(event) => self.turn(|gateway, turn| gateway.sip(event, turn)),
+                    None => self.keep(),
+                },
                 Some(input) = inputs.recv() => {
                     if let Some(stopped) = self.take(input) {
                         self.linger().await;
@@ -255,7 +284,7 @@ impl Core {
     }
 
     fn now(&self) -> Millis {
-        self.started.elapsed().as_millis() as Millis
+        self.zero + self.started.elapsed().as_millis() as Millis
     }
 
     /// One call of the gateway, then everything it wants done.
@@ -270,8 +299,50 @@ impl Core {
                 out: &mut out,
             },
         );
+        self.keep();
         for action in out {
             self.perform(action);
+        }
+    }
+
+    /// Puts away what has changed.
+    fn keep(&mut self) {
+        let mut changes = self.peers.take_changes();
+        let Some(store) = &mut self.store else {
+            return self.gateway.forget_changes();
+        };
+        changes.extend(self.gateway.take_changes(&self.peers));
+        if changes.is_empty() {
+            return;
+        }
+        if let Err(error) = store.append(&changes) {
+            return self.lose_store(&error);
+        }
+        if store.is_long() {
+            self.snapshot();
+        }
+    }
+
+    /// Writes the store anew.
+    fn snapshot(&mut self) {
+        let Some(store) = &mut self.store else {
+            return;
+        };
+        let mut changes = self.peers.all_changes();
+        changes.extend(self.gateway.all_changes(&self.peers));
+        if let Err(error) = store.rewrite(&changes) {
+            self.lose_store(&error);
+        }
+    }
+
+    /// Half a state is worse than none: what was kept so far is not written to any more.
+    fn lose_store(&mut self, error: &std::io::Error) {
+        tracing::error!(
+            "state.folder: {error}; nothing is kept any more: make room there and restart control \
+             when few chats are open"
+        );
+        if let Some(store) = self.store.take() {
+            store.discard();
         }
     }
 

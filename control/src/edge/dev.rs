@@ -383,6 +383,7 @@ fn config(wishes: &Wishes, socket: &Path) -> Config {
         relay: socket.to_owned(),
         packages: None,
         constants: Default::default(),
+        state: None,
         applications: [application()].into(),
         legs: crate::config::Legs::default(),
         limits: Limits::default(),

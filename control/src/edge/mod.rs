@@ -18,6 +18,7 @@ mod listener;
 mod packages;
 mod relay_link;
 pub mod sip_peers;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -79,6 +80,8 @@ pub enum StartError {
         /// What the system said.
         error: io::Error,
     },
+    /// State can't be kept, or what was kept can't be read.
+    State(io::Error),
     /// The operator's packages can't be read.
     Packages(io::Error),
     /// The packages are not sound.
@@ -111,6 +114,7 @@ impl fmt::Display for StartError {
                     _ => write!(f, "can't listen at {address} ({setting}): {error}"),
                 }
             }
+            StartError::State(error) => write!(f, "state.folder: {error}"),
             StartError::Packages(error) => write!(f, "packages.folder: {error}"),
             StartError::Scripts(error) => error.fmt(f),
         }
@@ -178,7 +182,11 @@ impl Server {
         let (inputs, input) = mpsc::channel(GATEWAY_QUEUE_MAX);
         let gateway = Gateway::new(settings(config), scripts, random);
         let mut tasks = JoinSet::new();
-        tasks.spawn(Core::new(gateway, peers, inputs.clone()).run(input));
+        let mut core = Core::new(gateway, peers, inputs.clone());
+        if let Some(folder) = &config.state {
+            core.restore(store::Store::open(folder).map_err(StartError::State)?);
+        }
+        tasks.spawn(core.run(input));
         let counters = RelayCounters::default();
         tasks.spawn(relay_link::run(
             config.relay.clone(),

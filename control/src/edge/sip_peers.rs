@@ -101,6 +101,8 @@ pub struct SipPeers {
     /// Told by [`SipPeers::event`], in this order.
     events: VecDeque<Event>,
     started: Instant,
+    /// What our clock said then: an earlier process may have gone before.
+    zero: Millis,
 }
 
 struct Sockets {
@@ -179,6 +181,7 @@ impl SipPeers {
             sockets,
             events: VecDeque::new(),
             started: Instant::now(),
+            zero: 0,
         })
     }
 
@@ -206,40 +209,48 @@ impl SipPeers {
     /// received and no timer runs.
     pub async fn event(&mut self) -> Event {
         loop {
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = self.news().await {
                 return event;
             }
-            let wake = self.wake().await;
-            let now = self.now();
-            let mut actions = Vec::new();
-            match wake {
-                Wake::Datagram(Ok((length, peer))) => {
-                    let flow = Flow {
-                        transport: SipTransport::Udp,
-                        peer,
-                        connection: None,
-                    };
-                    let bytes = self.sockets.datagram.get(..length).unwrap_or_default();
-                    self.sip.receive(flow, bytes, now, &mut actions);
-                }
-                // An earlier datagram of ours found nobody; its transaction will find out.
-                Wake::Datagram(Err(_)) => {}
-                Wake::Connection(Ok((stream, peer))) => self.sockets.accepted(stream, peer),
-                Wake::Connection(Err(_)) => {
-                    let pause = Duration::from_millis(ACCEPT_PAUSE_MS);
-                    self.sockets.accept_paused_until = Some(Instant::now() + pause);
-                }
-                Wake::Input(Input::Message { flow, bytes }) => {
-                    self.sip.receive(flow, &bytes, now, &mut actions);
-                }
-                Wake::Input(Input::Lost { flow }) => {
-                    self.sockets.forget(flow);
-                    self.sip.flow_lost(flow, now, &mut actions);
-                }
-                Wake::Due => self.sip.timeout(now, &mut actions),
-            }
-            self.perform(actions);
         }
+    }
+
+    /// The same, and `None` each time that something has happened of which there is nothing to tell.
+    pub async fn news(&mut self) -> Option<Event> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        let wake = self.wake().await;
+        let now = self.now();
+        let mut actions = Vec::new();
+        match wake {
+            Wake::Datagram(Ok((length, peer))) => {
+                let flow = Flow {
+                    transport: SipTransport::Udp,
+                    peer,
+                    connection: None,
+                };
+                let bytes = self.sockets.datagram.get(..length).unwrap_or_default();
+                self.sip.receive(flow, bytes, now, &mut actions);
+            }
+            // An earlier datagram of ours found nobody; its transaction will find out.
+            Wake::Datagram(Err(_)) => {}
+            Wake::Connection(Ok((stream, peer))) => self.sockets.accepted(stream, peer),
+            Wake::Connection(Err(_)) => {
+                let pause = Duration::from_millis(ACCEPT_PAUSE_MS);
+                self.sockets.accept_paused_until = Some(Instant::now() + pause);
+            }
+            Wake::Input(Input::Message { flow, bytes }) => {
+                self.sip.receive(flow, &bytes, now, &mut actions);
+            }
+            Wake::Input(Input::Lost { flow }) => {
+                self.sockets.forget(flow);
+                self.sip.flow_lost(flow, now, &mut actions);
+            }
+            Wake::Due => self.sip.timeout(now, &mut actions),
+        }
+        self.perform(actions);
+        self.events.pop_front()
     }
 
     /// [`Sip::add_local`].
@@ -291,7 +302,7 @@ impl SipPeers {
         let due = self
             .sip
             .deadline()
-            .map(|at| self.started + Duration::from_millis(at));
+            .map(|at| self.started + Duration::from_millis(at.saturating_sub(self.zero)));
         let Sockets {
             udp,
             listener,
@@ -341,7 +352,8 @@ impl SipPeers {
     }
 
     fn now(&self) -> Millis {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let elapsed = u64::try_from(self.started.elapsed().as_millis());
+        self.zero.saturating_add(elapsed.unwrap_or(u64::MAX))
     }
 }
 
@@ -532,5 +544,6 @@ async fn write(writing: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8], idle: D
     matches!(timeout(idle, writing.write_all(bytes)).await, Ok(Ok(())))
 }
 
+mod saved;
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,7 @@ impl Control {
             relay: relay.clone(),
             packages: None,
             constants: BTreeMap::new(),
+            state: None,
             applications: [
                 ("demo".into(), Application::default()),
                 ("closed".into(), listed),

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::media::Media;
 use crate::jsonrtc::{Members, SessionKey};
 use crate::limits::PENDING_REQUESTS_MAX;
@@ -63,7 +65,7 @@ impl Line {
 }
 
 /// A request between us and a browser that waits for its answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// Its `header.action`.
     pub action: String,
@@ -76,7 +78,7 @@ pub struct Asked {
 }
 
 /// One browser's part of a bridge: a subsession.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Branch {
     /// Of which session.
     pub session: SessionKey,

@@ -21,9 +21,11 @@ mod from_net;
 mod media;
 mod relay;
 mod run;
+mod saved;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod tracked;
 mod views;
 
 use std::collections::HashMap;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 
 use bridge::{Bridge, BridgeId};
 use link::Record;
+use tracked::Tracked;
 
 use crate::jsonrtc::{self, Browsers, Login, Members, SessionKey, SocketId};
 use crate::limits::Millis;
@@ -43,6 +46,7 @@ use crate::timers::Timers;
 
 pub use media::Resolve;
 pub use run::{LoadError, load_scripts};
+pub use saved::{Change, Image};
 
 /// What a [`Gateway`] is told at its start.
 #[derive(Clone, Debug)]
@@ -135,6 +139,10 @@ pub trait Net {
     fn add_local(&mut self, user: &str);
     /// They don't any more.
     fn remove_local(&mut self, user: &str);
+    /// A dialog as text, if it is one to be kept beyond the process.
+    fn saved_dialog(&self, dialog: sip::DialogId) -> Option<String>;
+    /// Takes a dialog back. `false`: the text is none.
+    fn restore_dialog(&mut self, text: &str) -> bool;
 }
 
 /// What one input has at hand: the time, the SIP side, and where its actions go.
@@ -166,8 +174,8 @@ pub struct Gateway {
     browsers: Browsers,
     /// What `browsers` wants done; always empty between two inputs.
     web: Vec<jsonrtc::Action>,
-    seats: HashMap<SessionKey, Seat>,
-    bridges: HashMap<BridgeId, Bridge>,
+    seats: Tracked<SessionKey, Seat>,
+    bridges: Tracked<BridgeId, Bridge>,
     last_bridge: u64,
     clients: HashMap<sip::ClientId, BridgeId>,
     servers: HashMap<sip::ServerId, BridgeId>,
@@ -178,6 +186,8 @@ pub struct Gateway {
     /// When those whose media were lost are to end.
     farewell_timers: Timers<sip::DialogId>,
     relay: relay::Relay,
+    /// When a relay must have told which of the sessions that were taken back it has.
+    relay_back_by: Option<Millis>,
     timers: Timers<BridgeId>,
     counters: Counters,
 }
@@ -193,8 +203,8 @@ impl Gateway {
             random,
             browsers,
             web: Vec::new(),
-            seats: HashMap::new(),
-            bridges: HashMap::new(),
+            seats: Tracked::default(),
+            bridges: Tracked::default(),
             last_bridge: 0,
             clients: HashMap::new(),
             servers: HashMap::new(),
@@ -202,6 +212,7 @@ impl Gateway {
             farewells: HashMap::new(),
             farewell_timers: Timers::default(),
             relay,
+            relay_back_by: None,
             timers: Timers::default(),
             counters: Counters::default(),
         }
@@ -311,7 +322,7 @@ impl Gateway {
     pub fn deadline(&self) -> Option<Millis> {
         let own = [self.timers.next(), self.farewell_timers.next()];
         own.into_iter()
-            .chain([self.browsers.deadline()])
+            .chain([self.browsers.deadline(), self.relay_back_by])
             .flatten()
             .min()
     }
@@ -321,6 +332,10 @@ impl Gateway {
         self.browsers.timeout(turn.now, &mut self.web);
         self.settle(turn);
         self.say_farewells(turn.now, turn);
+        if self.relay_back_by.is_some_and(|at| at <= turn.now) {
+            self.relay_reconciled(turn);
+            self.settle(turn);
+        }
         while let Some(bridge) = self.timers.take_due(turn.now) {
             self.bridge_timeout(bridge, turn);
             self.settle(turn);

@@ -15,6 +15,8 @@ pub struct Entry {
     pub bridge: Option<BridgeId>,
     /// Whether the relay has made it.
     pub made: bool,
+    /// Whether this relay is known to have it: not yet, where an earlier process knew it.
+    pub found: bool,
 }
 
 /// Shards and sessions of the attached relay, if one is attached.
@@ -24,6 +26,8 @@ pub struct Relay {
     shards: Vec<usize>,
     sessions: HashMap<SessionId, Entry>,
     next: u64,
+    /// Shards that have not told all their sessions since the relay was attached.
+    unlisted: usize,
 }
 
 impl Relay {
@@ -34,13 +38,53 @@ impl Relay {
             shards: Vec::new(),
             sessions: HashMap::new(),
             next: first,
+            unlisted: 0,
         }
     }
 
-    /// A relay with so many shards is there.
+    /// A relay with so many shards is there. Whether it has the sessions that were taken back is yet to be
+    /// heard.
     pub fn attached(&mut self, shards: usize) {
-        self.sessions.clear();
         self.shards = vec![0; shards];
+        self.unlisted = shards;
+    }
+
+    /// Takes a session of an earlier process back.
+    pub fn restore(&mut self, session: SessionId, bridge: BridgeId) {
+        self.sessions.insert(
+            session,
+            Entry {
+                shard: 0,
+                bridge: Some(bridge),
+                made: true,
+                found: false,
+            },
+        );
+    }
+
+    /// The relay has this session, on this shard. Returns whose it is, if it was taken back.
+    pub fn found(&mut self, session: SessionId, shard: usize) -> Option<BridgeId> {
+        let entry = self.sessions.get_mut(&session)?;
+        if std::mem::replace(&mut entry.found, true) {
+            return None;
+        }
+        entry.shard = shard;
+        if let Some(count) = self.shards.get_mut(shard) {
+            *count += 1;
+        }
+        entry.bridge
+    }
+
+    /// A shard has told all its sessions. Whether it was the last one.
+    pub fn listed(&mut self) -> bool {
+        self.unlisted = self.unlisted.saturating_sub(1);
+        self.unlisted == 0
+    }
+
+    /// Takes out the sessions that were not found. Returns whose they were.
+    pub fn take_missing(&mut self) -> Vec<BridgeId> {
+        let missing = self.sessions.extract_if(|_, entry| !entry.found);
+        missing.filter_map(|(_, entry)| entry.bridge).collect()
     }
 
     /// The relay is gone. Returns the bridges that had a session of it.
@@ -68,6 +112,7 @@ impl Relay {
                 shard,
                 bridge: Some(bridge),
                 made: false,
+                found: true,
             },
         );
         Some((shard, session))
@@ -95,7 +140,7 @@ impl Relay {
     /// The session exists no more. Returns the bridge that still had it.
     pub fn gone(&mut self, session: SessionId) -> Option<BridgeId> {
         let entry = self.sessions.remove(&session)?;
-        if let Some(count) = self.shards.get_mut(entry.shard) {
+        if let Some(count) = self.shards.get_mut(entry.shard).filter(|_| entry.found) {
             *count -= 1;
         }
         entry.bridge

@@ -12,19 +12,21 @@ mod browsers;
 mod frame;
 mod session;
 
-pub use browsers::{Action, Browsers, Event, Limits, Login, Welcome};
+pub use browsers::{Action, Browsers, Event, Limits, Login, Saved, Welcome};
 pub use frame::{
     Control, Frame, Kind, Members, MessageState, REGISTER, SYSTEM_HEADERS, Unreadable,
     is_package_name,
 };
-pub use session::{Exhausted, Marks, Receipt, ResumeRefusal, Session, State};
+pub use session::{Exhausted, Marks, Receipt, ResumeRefusal, Session, SessionHead, State};
+
+use serde::{Deserialize, Serialize};
 
 /// A WebSocket of a browser, by the number the edge gave it. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub u64);
 
 /// A session, by a number that is short and no secret. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionKey(pub u64);
 
 /// Close codes of the WebSocket that the server uses.

@@ -5,8 +5,11 @@
 
 use std::collections::VecDeque;
 
-use super::SocketId;
+use serde::{Deserialize, Serialize};
+
+use super::browsers::Saved;
 use super::frame::{Control, Frame, Kind, Members, REGISTER};
+use super::{SessionKey, SocketId};
 use crate::limits::{
     ACK_AFTER_FRAMES, ACK_AFTER_MS, KEPT_BYTES_MAX, KEPT_FRAMES_MAX, Millis, SEQUENCE_MAX,
 };
@@ -91,6 +94,20 @@ pub struct Session {
     ack_due: Option<Millis>,
     kept: VecDeque<Kept>,
     kept_bytes: usize,
+    /// The highest number of the frames that were put away.
+    saved: u32,
+}
+
+/// Everything of a session that outlives the process, but for its frames.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionHead {
+    id: String,
+    user: String,
+    application: String,
+    sent: u32,
+    received: u32,
+    /// The lowest number that the browser has not confirmed.
+    pub first: u32,
 }
 
 impl Session {
@@ -113,7 +130,49 @@ impl Session {
             ack_due: None,
             kept: VecDeque::new(),
             kept_bytes: 0,
+            saved: 0,
         }
+    }
+
+    /// A session of an earlier process, with the frames from `head.first` on, ascending.
+    pub fn restored(head: SessionHead, frames: Vec<(u32, String)>, state: State) -> Session {
+        let kept: VecDeque<Kept> = frames
+            .into_iter()
+            .map(|(sequence, text)| Kept { sequence, text })
+            .collect();
+        Session {
+            kept_bytes: kept.iter().map(|kept| kept.text.len()).sum(),
+            kept,
+            sent: head.sent,
+            saved: head.sent,
+            ..Session::new(head.id, head.user, head.application, head.received, state)
+        }
+    }
+
+    /// Tells what is not put away yet.
+    pub fn save(&mut self, key: SessionKey, out: &mut Vec<Saved>) {
+        let first = self.kept.front().map(|kept| kept.sequence);
+        let head = SessionHead {
+            id: self.id.clone(),
+            user: self.user.clone(),
+            application: self.application.clone(),
+            sent: self.sent,
+            received: self.received,
+            first: first.unwrap_or(self.sent + 1),
+        };
+        out.push(Saved::Session { key, head });
+        let new = self.kept.iter().filter(|kept| kept.sequence > self.saved);
+        out.extend(new.map(|kept| Saved::Frame {
+            key,
+            sequence: kept.sequence,
+            text: kept.text.clone(),
+        }));
+        self.saved = self.sent;
+    }
+
+    /// Everything is to be put away anew.
+    pub fn forget_saved(&mut self) {
+        self.saved = 0;
     }
 
     /// Its unguessable id.

@@ -73,6 +73,19 @@ impl Origin {
         }
     }
 
+    /// Its number and version, for [`Origin::restored`].
+    pub fn parts(&self) -> (u64, u64) {
+        (self.id, self.version)
+    }
+
+    /// The origin with these parts. What is written next counts as a change.
+    pub fn restored(id: u64, version: u64) -> Origin {
+        Origin {
+            version,
+            ..Origin::new(id)
+        }
+    }
+
     /// Writes the description under this origin.
     fn write(&mut self, session: &mut Session, host: &str) -> Vec<u8> {
         let address = address(host);
@@ -240,7 +253,7 @@ fn address(host: &str) -> Connection {
     Connection::new(NetType::In, kind, host)
 }
 
-fn written(session: &Session) -> Vec<u8> {
+pub(super) fn written(session: &Session) -> Vec<u8> {
     let mut text = Vec::new();
     match session.write(&mut text) {
         Ok(()) => text,

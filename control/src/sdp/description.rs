@@ -4,6 +4,7 @@ use std::fmt;
 
 use sdp_types::{ParserError, Session};
 
+use super::anchor::written;
 use super::{MessageMedia, Transport};
 
 /// Octets of a session description. A chat's has some hundred.
@@ -106,6 +107,11 @@ impl Offer {
     pub fn media(&self) -> &MessageMedia {
         &self.media
     }
+
+    /// The description, to be read again.
+    pub fn text(&self) -> Vec<u8> {
+        written(&self.session)
+    }
 }
 
 /// A checked answer, whose m-lines are those of its offer.
@@ -139,6 +145,11 @@ impl Answer {
     /// What the answer lacks.
     pub fn media(&self) -> Result<&MessageMedia, &Refusal> {
         self.media.as_ref()
+    }
+
+    /// The description, to be read again.
+    pub fn text(&self) -> Vec<u8> {
+        written(&self.session)
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Sip {
     pub(super) locals: BTreeSet<String>,
     /// The user part of our Record-Route: who has it was let through here before.
     pub(super) route_user: String,
-    last_id: u64,
+    pub(super) last_id: u64,
 }
 
 /// What a [`Sip`] holds right now.

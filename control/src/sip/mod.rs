@@ -32,6 +32,7 @@ mod random;
 mod reader;
 mod registrar;
 mod responses;
+mod saved;
 mod settings;
 #[cfg(test)]
 mod simulation;

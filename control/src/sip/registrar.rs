@@ -3,7 +3,7 @@
 //! There is no authentication yet: whoever reaches the port may register any user, which is right for
 //! `causeway dev` on a loopback address and for nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,9 @@ pub(super) enum Outcome {
 pub(super) struct Registrar {
     users: BTreeMap<String, Vec<Binding>>,
     order: u64,
+    /// Whose bindings have changed since somebody asked.
+    #[serde(skip)]
+    changed: BTreeSet<String>,
 }
 
 /// One Contact of a REGISTER.
@@ -93,6 +96,23 @@ impl Registrar {
             .min()
     }
 
+    /// Whose bindings have changed since this was last asked.
+    pub fn take_changed(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.changed).into_iter().collect()
+    }
+
+    /// Everybody who has registered.
+    pub fn users(&self) -> Vec<String> {
+        self.users.keys().cloned().collect()
+    }
+
+    /// Takes bindings of an earlier process back.
+    pub fn restore(&mut self, user: &str, bindings: Vec<Binding>) {
+        let newest = bindings.iter().map(|binding| binding.order).max();
+        self.order = self.order.max(newest.unwrap_or(0));
+        self.users.insert(user.to_owned(), bindings);
+    }
+
     /// Takes out what has expired.
     pub fn expire(&mut self, user: &str, now: Millis) {
         if let Some(bindings) = self.users.get_mut(user) {
@@ -120,6 +140,7 @@ impl Registrar {
         now: Millis,
     ) -> Outcome {
         let (limits, timing) = rules;
+        self.changed.insert(user.to_owned());
         self.expire(user, now);
         let known = self.users.contains_key(user);
         if !known && self.users.len() >= limits.users && !self.forget_one() {

@@ -62,13 +62,22 @@ impl Gateway {
                 self.media_down(session, cause, turn);
                 self.relay.gone(session);
             }
-            Event::Listed { session, .. } => {
+            Event::Listed {
+                session, states, ..
+            } => {
                 if self.relay.entry(session).is_none() {
                     self.counters.add(Counter::RelayStrays);
                     self.command(shard, Command::Delete { session }, turn);
+                } else {
+                    self.relay_has(shard, session, states, turn);
                 }
             }
-            Event::ListEnd { .. } => tracing::debug!(shard, "the relay's sessions are known"),
+            Event::ListEnd { .. } => {
+                tracing::debug!(shard, "the relay's sessions are known");
+                if self.relay.listed() {
+                    self.relay_reconciled(turn);
+                }
+            }
         }
     }
 

@@ -6,14 +6,18 @@ mod events;
 mod fingerprint;
 mod lost;
 mod outbound;
+mod saved;
 
 use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
 
 use link::{Command, Fingerprint, Leg, LegPolicy, LegSpec, PeerIdentity, Record, SessionId};
 
 use self::fingerprint::read_fingerprint;
 pub use self::lost::REBIND;
 use self::outbound::{is_offer, sdp_of, set_sdp, source_of};
+pub use self::saved::SavedMedia;
 use super::bridge::{BridgeId, Order};
 use super::ending::Why;
 use super::{Action, Gateway, Turn};
@@ -92,7 +96,7 @@ fn answered_setup(offer: &Offer, carried_by: Transport) -> Setup {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct OwnEnd {
     path: String,
     resource: Option<String>,

@@ -9,7 +9,7 @@ use super::world::{Told, World};
 use crate::jsonrtc::{Frame, Kind, SocketId};
 
 /// The relay is asked for a new way in, has one, and the browser learns it.
-fn told_new_way(world: &mut World, browser: SocketId, session: SessionId) -> Frame {
+pub fn told_new_way(world: &mut World, browser: SocketId, session: SessionId) -> Frame {
     assert_eq!(world.told.pop_front(), Some(Told::Rebind(session, Leg::A)));
     assert_eq!(world.frames_left(browser), 0);
     world.relay_rebinds(session);
@@ -33,7 +33,7 @@ fn asks(world: &mut World, browser: SocketId) {
     world.send(browser, "message", "chat", "x", header, None);
 }
 
-fn ends(mut world: World, browser: SocketId, session: SessionId) {
+pub fn ends(mut world: World, browser: SocketId, session: SessionId) {
     super::outgoing::shutdown(&mut world, browser);
     world.net.requests.clear();
     world.relay_deletes(session);

@@ -3,6 +3,7 @@
 mod incoming;
 mod lost;
 mod outgoing;
+mod restart;
 mod sessions;
 mod walk;
 mod world;

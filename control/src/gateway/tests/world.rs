@@ -8,7 +8,9 @@ use link::Transport;
 use link::{Cause, Command, CreatedLeg, Event, Leg, PeerProof, SessionCounts, SessionId};
 use serde_json::{Value, json};
 
-use super::super::{Action, Application, Gateway, LegConfig, Net, Settings, Turn, load_scripts};
+use super::super::{
+    Action, Application, Gateway, Image, LegConfig, Net, Settings, Turn, load_scripts,
+};
 use crate::jsonrtc::{Frame, Kind, Limits, Members, SocketId};
 use crate::limits::Millis;
 use crate::metrics::Gauge;
@@ -93,6 +95,15 @@ impl Net for FakeNet {
     fn remove_local(&mut self, user: &str) {
         self.locals.remove(user);
     }
+
+    fn saved_dialog(&self, dialog: DialogId) -> Option<String> {
+        Some(dialog.0.to_string())
+    }
+
+    fn restore_dialog(&mut self, text: &str) -> bool {
+        self.last = self.last.max(text.parse().unwrap());
+        true
+    }
 }
 
 pub struct World {
@@ -106,6 +117,8 @@ pub struct World {
     sequences: HashMap<SocketId, u32>,
     /// What each socket's session is called, and the last number it got.
     received: HashMap<SocketId, (String, u32)>,
+    /// What was kept, turn by turn.
+    pub kept: Vec<String>,
 }
 
 impl World {
@@ -125,28 +138,8 @@ impl World {
 
     /// The same, with an operator's files.
     pub fn with_files(files: &[(String, String)]) -> World {
-        let scripts = load_scripts(files, Members::new(), Box::new(|| 0)).unwrap();
-        let settings = Settings {
-            domain: "localhost".into(),
-            applications: HashMap::from([("demo".into(), Application::default())]),
-            ring_ms: 180_000,
-            leg_ms: 30_000,
-            subsessions_per_session: 3,
-            browsers: Limits {
-                idle_ms: 1_000_000,
-                disconnect_ms: 60_000,
-                sessions: 100,
-                sessions_per_user: 5,
-            },
-            legs: [Transport::Ws, Transport::Tcp].map(|transport| LegConfig {
-                transport,
-                realm: "abroad".into(),
-                grace_ms: 5_000,
-                proof: PeerProof::WhenTold,
-            }),
-        };
         let mut world = World {
-            gateway: Gateway::new(settings, Arc::new(scripts), Random::counting(1)),
+            gateway: gateway(files, 1),
             net: FakeNet::default(),
             now: 0,
             told: VecDeque::new(),
@@ -155,9 +148,24 @@ impl World {
             frames: HashMap::new(),
             sequences: HashMap::new(),
             received: HashMap::new(),
+            kept: Vec::new(),
         };
         world.step(|gateway, turn| gateway.relay_attached(1, turn));
         assert_eq!(world.told.pop_front(), Some(Told::List));
+        world
+    }
+
+    /// The process is killed; another one, with nothing but what was kept, takes its place.
+    pub fn killed(self, image: impl FnOnce(&[String]) -> Image) -> World {
+        let image = image(&self.kept);
+        let mut world = World {
+            gateway: gateway(&[], 2),
+            net: FakeNet::default(),
+            frames: HashMap::new(),
+            told: VecDeque::new(),
+            ..self
+        };
+        world.step(|gateway, turn| gateway.restore(image, turn));
         world
     }
 
@@ -170,6 +178,8 @@ impl World {
             out: &mut out,
         };
         input(&mut self.gateway, &mut turn);
+        let changes = self.gateway.take_changes(&self.net);
+        self.kept.push(serde_json::to_string(&changes).unwrap());
         for action in out {
             match action {
                 Action::Text { socket, text } => {
@@ -421,6 +431,30 @@ impl World {
         }
         self.assert_empty();
     }
+}
+
+fn gateway(files: &[(String, String)], seed: u64) -> Gateway {
+    let scripts = load_scripts(files, Members::new(), Box::new(|| 0)).unwrap();
+    let settings = Settings {
+        domain: "localhost".into(),
+        applications: HashMap::from([("demo".into(), Application::default())]),
+        ring_ms: 180_000,
+        leg_ms: 30_000,
+        subsessions_per_session: 3,
+        browsers: Limits {
+            idle_ms: 1_000_000,
+            disconnect_ms: 60_000,
+            sessions: 100,
+            sessions_per_user: 5,
+        },
+        legs: [Transport::Ws, Transport::Tcp].map(|transport| LegConfig {
+            transport,
+            realm: "abroad".into(),
+            grace_ms: 5_000,
+            proof: PeerProof::WhenTold,
+        }),
+    };
+    Gateway::new(settings, Arc::new(scripts), Random::counting(seed))
 }
 
 /// A request of the handset `from` for `to`.

@@ -192,6 +192,7 @@ impl Browsers {
                 return Resumed::Fresh;
             }
         };
+        self.changed.insert(key);
         let former = session.socket();
         session.set_state(State::Attached {
             socket,

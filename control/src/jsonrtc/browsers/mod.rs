@@ -1,10 +1,12 @@
 //! All sockets and sessions: which text belongs to which session, who may connect, who is idle or lost.
 
 mod connect;
+mod saved;
 
 pub use connect::Welcome;
+pub use saved::Saved;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::frame::{Control, Frame, Kind, Members, REGISTER, Unreadable};
 use super::session::{Exhausted, Receipt, Session, State};
@@ -125,6 +127,8 @@ pub struct Browsers {
     by_user: HashMap<String, Vec<SessionKey>>,
     timers: Timers<Timer>,
     last_key: u64,
+    /// Sessions that are not as they were when somebody last asked.
+    changed: BTreeSet<SessionKey>,
 }
 
 impl Browsers {
@@ -138,6 +142,7 @@ impl Browsers {
             by_user: HashMap::new(),
             timers: Timers::default(),
             last_key: 0,
+            changed: BTreeSet::new(),
         }
     }
 
@@ -264,6 +269,7 @@ impl Browsers {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
+        self.changed.insert(key);
         match session.number(frame) {
             Ok(text) => {
                 if let Some(socket) = session.socket() {
@@ -385,6 +391,7 @@ impl Browsers {
             self.answer_error(socket, &frame, 400, "another session's id", out);
             return;
         }
+        self.changed.insert(key);
         let receipt = session.receive(&frame.control, now);
         if receipt == Receipt::NewAfterGap {
             tracing::warn!(session = key.0, "a browser skipped sequence numbers");
@@ -547,6 +554,7 @@ impl Browsers {
         let Some(session) = self.sessions.remove(&key) else {
             return;
         };
+        self.changed.insert(key);
         self.timers.set(Timer::Session(key), None);
         self.by_id.remove(session.id());
         let user = session.user().to_owned();

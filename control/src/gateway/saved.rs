@@ -1,0 +1,299 @@
+//! What of the gateway outlives the process: taken out change by change, and taken back at the next start.
+//!
+//! Kept are sessions with their unconfirmed frames, established bridges with their dialogs and the relay's
+//! sessions, and registrations. Of a bridge that was being set up only those who wait for an answer are
+//! kept, so that they get one. What comes out of one turn belongs together: all of it is kept, or nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use link::{Leg, SessionId};
+use serde::{Deserialize, Serialize};
+
+use super::bridge::{Branch, Bridge, BridgeId, Line};
+use super::ending::Why;
+use super::media::{Media, SavedMedia};
+use super::{Gateway, Net, Seat, Turn};
+use crate::jsonrtc::{self, Members, SessionHead, SessionKey};
+use crate::limits::RELAY_BACK_MS;
+use crate::sip::DialogId;
+
+/// One change. Applied in order to an empty [`Image`] they make the one there is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// A session or a frame of it.
+    Web(jsonrtc::Saved),
+    /// What scripts keep for a session, and who its user is for SIP.
+    Seat(SessionKey, SavedSeat),
+    /// A bridge; `None`: it has ended.
+    Bridge(u64, Option<Box<SavedBridge>>),
+    /// A user's bindings; `None`: there are none.
+    Bindings(String, Option<String>),
+    /// What our Record-Route says.
+    RouteUser(String),
+}
+
+/// A session's seat.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SavedSeat {
+    store: Members,
+    local: Option<String>,
+}
+
+/// A bridge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SavedBridge {
+    package: String,
+    application: String,
+    user: String,
+    peer: String,
+    initiator: String,
+    target: String,
+    branches: Vec<Branch>,
+    store: Members,
+    /// `None`: it was being set up.
+    open: Option<Open>,
+}
+
+/// What an established bridge has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Open {
+    dialog: DialogId,
+    dialog_text: String,
+    media: Option<SavedMedia>,
+}
+
+/// Everything that was kept.
+#[derive(Debug, Default)]
+pub struct Image {
+    sessions: BTreeMap<SessionKey, (SessionHead, BTreeMap<u32, String>)>,
+    seats: BTreeMap<SessionKey, SavedSeat>,
+    bridges: BTreeMap<u64, SavedBridge>,
+    /// For the SIP side.
+    pub bindings: BTreeMap<String, String>,
+    /// For the SIP side.
+    pub route_user: Option<String>,
+}
+
+impl Image {
+    /// Applies the next change.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Web(jsonrtc::Saved::Session { key, head }) => {
+                let frames = self.sessions.remove(&key).map(|(_, frames)| frames);
+                let mut frames = frames.unwrap_or_default();
+                frames.retain(|sequence, _| *sequence >= head.first);
+                self.sessions.insert(key, (head, frames));
+            }
+            Change::Web(jsonrtc::Saved::Frame {
+                key,
+                sequence,
+                text,
+            }) => {
+                if let Some((_, frames)) = self.sessions.get_mut(&key) {
+                    frames.insert(sequence, text);
+                }
+            }
+            Change::Web(jsonrtc::Saved::Ended { key }) => {
+                self.sessions.remove(&key);
+                self.seats.remove(&key);
+            }
+            Change::Seat(key, seat) => {
+                self.seats.insert(key, seat);
+            }
+            Change::Bridge(id, Some(bridge)) => {
+                self.bridges.insert(id, *bridge);
+            }
+            Change::Bridge(id, None) => {
+                self.bridges.remove(&id);
+            }
+            Change::Bindings(user, Some(bindings)) => {
+                self.bindings.insert(user, bindings);
+            }
+            Change::Bindings(user, None) => {
+                self.bindings.remove(&user);
+            }
+            Change::RouteUser(user) => self.route_user = Some(user),
+        }
+    }
+
+    /// Whether nothing was kept.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.bridges.is_empty() && self.bindings.is_empty()
+    }
+}
+
+impl Gateway {
+    /// Nobody wants to know what has changed.
+    pub fn forget_changes(&mut self) {
+        self.bridges.take_touched();
+        self.seats.take_touched();
+        self.browsers.forget_changes();
+    }
+
+    /// What has changed since this was last asked.
+    pub fn take_changes(&mut self, net: &dyn Net) -> Vec<Change> {
+        let (bridges, seats) = (self.bridges.take_touched(), self.seats.take_touched());
+        self.changes(bridges, seats, net, false)
+    }
+
+    /// Everything there is.
+    pub fn all_changes(&mut self, net: &dyn Net) -> Vec<Change> {
+        let bridges = self.bridges.keys().copied().collect();
+        let seats = self.seats.keys().copied().collect();
+        self.bridges.take_touched();
+        self.seats.take_touched();
+        self.changes(bridges, seats, net, true)
+    }
+
+    fn changes(
+        &mut self,
+        bridges: BTreeSet<BridgeId>,
+        seats: BTreeSet<SessionKey>,
+        net: &dyn Net,
+        all: bool,
+    ) -> Vec<Change> {
+        let mut web = Vec::new();
+        if all {
+            self.browsers.all(&mut web);
+        } else {
+            self.browsers.take_changes(&mut web);
+        }
+        let mut changes: Vec<Change> = web.into_iter().map(Change::Web).collect();
+        for key in seats {
+            if let Some(seat) = self.seats.get(&key) {
+                let (store, local) = (seat.store.clone(), seat.local.clone());
+                changes.push(Change::Seat(key, SavedSeat { store, local }));
+            }
+        }
+        for id in bridges {
+            let saved = self.bridges.get(&id).map(|bridge| saved(bridge, net));
+            changes.push(Change::Bridge(id.0, saved.map(Box::new)));
+        }
+        changes
+    }
+
+    /// Takes back what an earlier process kept: before anything else happens.
+    pub fn restore(&mut self, image: Image, turn: &mut Turn<'_>) {
+        let mut seats = image.seats;
+        for (key, (head, frames)) in image.sessions {
+            let frames = frames.into_iter().collect();
+            self.browsers.restore(key, head, frames, turn.now);
+            let saved = seats.remove(&key);
+            let (store, local) = saved.map_or((Members::new(), None), |s| (s.store, s.local));
+            if let Some(user) = &local {
+                turn.net.add_local(user);
+            }
+            let seat = Seat {
+                store,
+                local,
+                ..Seat::default()
+            };
+            self.seats.insert(key, seat);
+        }
+        let mut lost = Vec::new();
+        for (id, saved) in image.bridges {
+            let id = BridgeId(id);
+            self.last_bridge = self.last_bridge.max(id.0);
+            if !self.restore_bridge(id, saved, turn) {
+                lost.push(id);
+            }
+        }
+        let (sessions, bridges) = (self.seats.len(), self.bridges.len() - lost.len());
+        tracing::info!(sessions, bridges, lost = lost.len(), "state was taken back");
+        for id in lost {
+            self.end(id, &Why::failed(503, "The server was restarted"), turn);
+        }
+        if self.relay.sessions_len() > 0 {
+            self.relay_back_by = Some(turn.now + RELAY_BACK_MS);
+        }
+        self.settle(turn);
+    }
+
+    /// Whether it can go on.
+    fn restore_bridge(&mut self, id: BridgeId, saved: SavedBridge, turn: &mut Turn<'_>) -> bool {
+        let SavedBridge {
+            package,
+            application,
+            initiator,
+            target,
+            branches,
+            store,
+            open,
+            ..
+        } = saved;
+        let mut bridge = Bridge::new(&package, &application, &initiator, &target);
+        (bridge.user, bridge.peer) = (saved.user, saved.peer);
+        (bridge.branches, bridge.store) = (branches, store);
+        for branch in &bridge.branches {
+            if let Some(seat) = self.seats.get_mut(&branch.session) {
+                seat.subsessions.insert(branch.subsession.clone(), id);
+            }
+        }
+        let mut lives = false;
+        if let Some(open) = open
+            && turn.net.restore_dialog(&open.dialog_text)
+        {
+            lives = true;
+            bridge.line = Line::Open {
+                dialog: open.dialog,
+            };
+            self.dialogs.insert(open.dialog, id);
+            if let Some(saved) = open.media {
+                match self.restored_media(&saved) {
+                    Some(media) => {
+                        self.relay.restore(saved.session(), id);
+                        bridge.media = Media::Made(Box::new(media));
+                    }
+                    None => lives = false,
+                }
+            }
+        }
+        self.bridges.insert(id, bridge);
+        lives
+    }
+
+    /// All shards have listed their sessions: what they do not have is over.
+    pub(super) fn relay_reconciled(&mut self, turn: &mut Turn<'_>) {
+        self.relay_back_by = None;
+        for bridge in self.relay.take_missing() {
+            self.end(bridge, &Why::relay_lost(), turn);
+        }
+    }
+
+    /// A session that was taken back is still there.
+    pub(super) fn relay_has(
+        &mut self,
+        shard: usize,
+        session: SessionId,
+        states: [link::LegState; 2],
+        turn: &mut Turn<'_>,
+    ) {
+        if let Some(id) = self.relay.found(session, shard)
+            && states[Leg::A.index()] == link::LegState::Detached
+        {
+            self.rebind(id, Leg::A, turn);
+        }
+    }
+}
+
+fn saved(bridge: &Bridge, net: &dyn Net) -> SavedBridge {
+    let open = match bridge.line {
+        Line::Open { dialog } => net.saved_dialog(dialog).map(|dialog_text| Open {
+            dialog,
+            dialog_text,
+            media: bridge.media.saved(),
+        }),
+        _ => None,
+    };
+    SavedBridge {
+        package: bridge.package.clone(),
+        application: bridge.application.clone(),
+        user: bridge.user.clone(),
+        peer: bridge.peer.clone(),
+        initiator: bridge.initiator.clone(),
+        target: bridge.target.clone(),
+        branches: bridge.branches.clone(),
+        store: bridge.store.clone(),
+        open,
+    }
+}
