@@ -3,6 +3,7 @@
 //! [`Written`] is what may stand in the file, [`Config`] what it means.
 
 mod legs;
+mod sip;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use serde::de::IntoDeserializer;
 use toml::Spanned;
 
 pub use legs::{Carrier, LegFile, Legs};
+pub use sip::{Proxy, Register, Secret, Sip, Transport};
 
 /// What control is told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +33,8 @@ pub struct Config {
     pub sdk_folder: Option<PathBuf>,
     /// `admin.listen`: where /healthz and /metrics are. Default none: they tell too much for the public.
     pub admin: Option<SocketAddr>,
-    /// `sip.listen`: UDP and TCP. Default 127.0.0.1:5060.
-    pub sip: SocketAddr,
-    /// `sip.advertise`: what peers are told, where it isn't the address listened at. Its port 0 stands for
-    /// the one listened at.
-    pub sip_advertise: Option<SocketAddr>,
+    /// `sip`: SIP peers, and the network beyond.
+    pub sip: Sip,
     /// `relay.socket`: the relay's Unix socket. Default /run/causeway/relay.sock.
     pub relay: PathBuf,
     /// `packages.folder`: packages in the place of those that ship, or beside them.
@@ -129,7 +128,7 @@ struct Written {
     #[serde(default)]
     admin: Admin,
     #[serde(default)]
-    sip: Sip,
+    sip: sip::Written,
     #[serde(default)]
     relay: Relay,
     #[serde(default)]
@@ -156,13 +155,6 @@ struct Http {
 #[serde(default, deny_unknown_fields)]
 struct Admin {
     listen: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-struct Sip {
-    listen: Option<Spanned<String>>,
-    advertise: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -207,16 +199,14 @@ impl Config {
             });
         };
         let http = address(text, "http.listen", written.http.listen)?;
-        let sip = address(text, "sip.listen", written.sip.listen)?;
-        let sip_advertise = address(text, "sip.advertise", written.sip.advertise)?;
+        let domain = checked_domain(text, &domain)?;
         let config = Config {
-            domain: checked_domain(text, &domain)?,
+            sip: written.sip.checked(text, &domain)?,
+            domain,
             http: http.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             demo: written.http.demo,
             sdk_folder: written.http.sdk_folder,
             admin: address(text, "admin.listen", written.admin.listen)?,
-            sip: sip.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 5060))),
-            sip_advertise,
             relay: written
                 .relay
                 .socket
@@ -231,14 +221,6 @@ impl Config {
         let is_browsers = |leg: &LegFile| matches!(leg.transport, Carrier::Ws | Carrier::Wss);
         if !is_browsers(&config.legs.browser) || is_browsers(&config.legs.handset) {
             let what = "legs: a browser comes by ws or wss, a handset by tcp or tls";
-            return Err(Mistake {
-                line: 0,
-                column: 0,
-                what: what.to_owned(),
-            });
-        }
-        if config.sip.ip().is_unspecified() && config.sip_advertise.is_none() {
-            let what = "sip.listen is all addresses, which peers can't be told: add the one they reach as sip.advertise";
             return Err(Mistake {
                 line: 0,
                 column: 0,
@@ -273,11 +255,7 @@ impl fmt::Display for Config {
             .admin
             .map(|admin| format!("http://{admin} (/healthz, /metrics)"));
         writeln!(f, "admin                {}", admin.unwrap_or_else(none))?;
-        write!(f, "SIP                  {}, UDP and TCP", self.sip)?;
-        match self.sip_advertise {
-            Some(advertise) => writeln!(f, ", peers are told {advertise}")?,
-            None => writeln!(f)?,
-        }
+        write!(f, "{}", self.sip)?;
         writeln!(f, "relay                {}", self.relay.display())?;
         match &self.state {
             Some(folder) => writeln!(f, "state                {}", folder.display())?,

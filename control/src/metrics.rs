@@ -66,6 +66,8 @@ numbers! {
     SipTransactions, "sip_transactions", "SIP requests, of ours and of peers, that are not forgotten yet.";
     SipDialogs, "sip_dialogs", "SIP dialogs, early ones too.";
     SipBindings, "sip_bindings", "Contacts that are registered.";
+    SipRegistrations, "sip_registrations", "Users that are registered elsewhere, or being so.";
+    SipHopsUp, "sip_proxies_up", "SIP proxies that are not known to be out of order.";
     SipConnections, "sip_connections", "SIP connections over TCP.";
 }
 

@@ -14,7 +14,10 @@ use crate::gateway::{Action, Gateway, Net, Resolve, Turn};
 use crate::jsonrtc::SocketId;
 use crate::limits::Millis;
 use crate::metrics::{Counters, Gauge, Gauges};
-use crate::sip::{ClientId, DialogId, OutRequest, OutResponse, Refused, Sent, ServerId};
+use crate::sip::{
+    AttemptId, ClientId, Credentials, DialogId, Held, OutRequest, OutResponse, Refused, Sent,
+    ServerId,
+};
 
 /// How long peers have to confirm that we end.
 const LINGER: Duration = Duration::from_secs(1);
@@ -109,6 +112,14 @@ impl Net for SipPeers {
 
     fn cancel(&mut self, client: ClientId) {
         SipPeers::cancel(self, client);
+    }
+
+    fn register(
+        &mut self,
+        user: &str,
+        credentials: Option<Credentials>,
+    ) -> Result<AttemptId, Refused> {
+        SipPeers::register(self, user, credentials)
     }
 
     fn add_local(&mut self, user: &str) {
@@ -207,7 +218,8 @@ impl Core {
     /// Lets peers confirm that their dialogs are over, for a moment.
     async fn linger(&mut self) {
         let last = Instant::now() + LINGER;
-        while self.peers.held().dialogs > 0 {
+        let is_done = |held: Held| held.dialogs == 0 && held.registrations == 0;
+        while !is_done(self.peers.held()) {
             let event = tokio::time::timeout_at(last.into(), self.peers.event()).await;
             if event.is_err() {
                 return;
@@ -221,6 +233,8 @@ impl Core {
         gauges.set(Gauge::SipTransactions, held.clients + held.servers);
         gauges.set(Gauge::SipDialogs, held.dialogs);
         gauges.set(Gauge::SipBindings, held.bindings);
+        gauges.set(Gauge::SipRegistrations, held.registrations);
+        gauges.set(Gauge::SipHopsUp, self.peers.hops_up());
         gauges.set(Gauge::SipConnections, self.peers.connections());
         (self.gateway.counters().clone(), gauges)
     }

@@ -378,8 +378,10 @@ fn config(wishes: &Wishes, socket: &Path) -> Config {
         demo: true,
         sdk_folder: wishes.sdk_folder.clone(),
         admin: Some(wishes.http),
-        sip: wishes.sip,
-        sip_advertise: None,
+        sip: crate::config::Sip {
+            listen: wishes.sip,
+            ..Default::default()
+        },
         relay: socket.to_owned(),
         packages: None,
         constants: Default::default(),

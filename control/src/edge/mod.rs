@@ -21,6 +21,7 @@ pub mod sip_peers;
 mod store;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -36,7 +37,7 @@ use tokio::task::JoinSet;
 
 use self::core::{Core, Input};
 use self::relay_link::RelayCounters;
-use self::sip_peers::{PeersSettings, SipPeers};
+use self::sip_peers::SipPeers;
 use crate::config::{Carrier, Config, LegFile};
 use crate::gateway::{self, Gateway, LoadError, Settings, load_scripts};
 use crate::jsonrtc;
@@ -82,6 +83,13 @@ pub enum StartError {
     },
     /// State can't be kept, or what was kept can't be read.
     State(io::Error),
+    /// A proxy's address isn't known.
+    ProxyUnknown {
+        /// Its name.
+        host: String,
+        /// What the resolver said.
+        error: io::Error,
+    },
     /// The operator's packages can't be read.
     Packages(io::Error),
     /// The packages are not sound.
@@ -115,6 +123,10 @@ impl fmt::Display for StartError {
                 }
             }
             StartError::State(error) => write!(f, "state.folder: {error}"),
+            StartError::ProxyUnknown { host, error } => write!(
+                f,
+                "sip.proxies: the address of {host} is not found ({error}): check the name, or write a number"
+            ),
             StartError::Packages(error) => write!(f, "packages.folder: {error}"),
             StartError::Scripts(error) => error.fmt(f),
         }
@@ -168,13 +180,12 @@ impl Server {
             None => None,
         };
         let mut random = Random::new(fill);
-        let mut peers = PeersSettings::new(config.sip, &config.domain);
-        peers.advertised = config.sip_advertise;
+        let peers = upstream::peers_settings(config).await?;
         let peers = SipPeers::bind(peers, random.seed())
             .await
             .map_err(|error| StartError::Listen {
                 listener: Listener::Sip,
-                address: config.sip,
+                address: config.sip.listen,
                 error,
             })?;
         let (http_address, sip_address) = (address_of(&http, config.http), peers.address());
@@ -282,6 +293,7 @@ fn settings(config: &Config) -> Settings {
             sessions: limits.sessions,
             sessions_per_user: limits.sessions_per_user,
         },
+        registrar: (config.sip.register.as_ref()).map(|register| register.registrar.clone()),
         legs: [&config.legs.browser, &config.legs.handset].map(leg_config),
     }
 }

@@ -18,7 +18,7 @@
 //! Each TCP connection has a task of its own that frames what it reads and writes what is queued for
 //! it; both queues are bounded. A peer that does not read is cut when its queue is full.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -30,8 +30,9 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{timeout, timeout_at};
 
 use crate::sip::{
-    Action, ClientId, DialogId, Event, Flow, Frame, Framer, Held, Millis, OutRequest, OutResponse,
-    PONG, Refused, Sent, ServerId, Settings, Sip, SipTransport,
+    Action, AttemptId, ClientId, Credentials, DialogId, Event, Flow, Frame, Framer, Held, Hop,
+    Millis, OutRequest, OutResponse, PONG, Refused, Secrets, Sent, ServerId, Settings, Sip,
+    SipTransport, Upstream,
 };
 
 /// The largest datagram there is.
@@ -55,6 +56,14 @@ pub struct PeersSettings {
     pub advertised: Option<SocketAddr>,
     /// The domain we serve.
     pub domain: String,
+    /// The network beyond.
+    pub upstream: Option<Upstream>,
+    /// Its next hops, best first.
+    pub hops: Vec<Hop>,
+    /// What our users show when they are challenged.
+    pub secrets: Secrets,
+    /// What handsets show that register with us; empty: nothing.
+    pub handsets: BTreeMap<String, Credentials>,
     /// TCP connections, in and out, at most. Each costs a task, and up to 128 KiB while a large
     /// message comes in.
     pub connections_max: usize,
@@ -75,6 +84,10 @@ impl PeersSettings {
             listen,
             advertised: None,
             domain: domain.to_owned(),
+            upstream: None,
+            hops: Vec::new(),
+            secrets: Secrets::default(),
+            handsets: BTreeMap::new(),
             connections_max: 4096,
             queue_messages_max: 64,
             idle_ms_max: 7_300_000,
@@ -159,7 +172,12 @@ impl SipPeers {
         }
         // Else the first `try_send_to` would find the socket not known to be writable.
         udp.writable().await?;
-        let sip = Sip::new(Settings::new(&settings.domain, advertised), seed);
+        let mut machine = Settings::new(&settings.domain, advertised);
+        machine.upstream.clone_from(&settings.upstream);
+        machine.secrets = settings.secrets.clone();
+        machine.handsets.clone_from(&settings.handsets);
+        let sip = Sip::new(machine, seed);
+        let hops = settings.hops.clone();
         let (to_inputs, inputs) = mpsc::channel(INPUTS_MAX);
         let sockets = Sockets {
             udp,
@@ -176,13 +194,15 @@ impl SipPeers {
             counts: PeerCounts::default(),
             accept_paused_until: None,
         };
-        Ok(SipPeers {
+        let mut peers = SipPeers {
             sip,
             sockets,
             events: VecDeque::new(),
             started: Instant::now(),
             zero: 0,
-        })
+        };
+        peers.set_hops(hops);
+        Ok(peers)
     }
 
     /// The bound address; UDP and TCP have the same port.
@@ -253,6 +273,30 @@ impl SipPeers {
         self.events.pop_front()
     }
 
+    /// [`Sip::set_hops`].
+    pub fn set_hops(&mut self, hops: Vec<Hop>) {
+        let (now, mut actions) = (self.now(), Vec::new());
+        self.sip.set_hops(hops, now, &mut actions);
+        self.perform(actions);
+    }
+
+    /// How many next hops are not known to be out of order.
+    pub fn hops_up(&self) -> usize {
+        self.sip.hops_up(self.now())
+    }
+
+    /// [`Sip::register`].
+    pub fn register(
+        &mut self,
+        user: &str,
+        credentials: Option<Credentials>,
+    ) -> Result<AttemptId, Refused> {
+        let (now, mut actions) = (self.now(), Vec::new());
+        let attempt = self.sip.register(user, credentials, now, &mut actions);
+        self.perform(actions);
+        attempt
+    }
+
     /// [`Sip::add_local`].
     pub fn add_local(&mut self, user: &str) {
         self.sip.add_local(user);
@@ -260,7 +304,9 @@ impl SipPeers {
 
     /// [`Sip::remove_local`].
     pub fn remove_local(&mut self, user: &str) {
-        self.sip.remove_local(user);
+        let (now, mut actions) = (self.now(), Vec::new());
+        self.sip.remove_local(user, now, &mut actions);
+        self.perform(actions);
     }
 
     /// [`Sip::request`].

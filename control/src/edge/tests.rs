@@ -43,8 +43,10 @@ impl Control {
             demo: true,
             sdk_folder: None,
             admin: Some(any),
-            sip: any,
-            sip_advertise: None,
+            sip: crate::config::Sip {
+                listen: any,
+                ..Default::default()
+            },
             relay: relay.clone(),
             packages: None,
             constants: BTreeMap::new(),

@@ -36,6 +36,25 @@ impl Gateway {
             Event::Cancelled { server } => self.cancelled(server, turn),
             Event::Acked { dialog } => self.acked(dialog, turn),
             Event::Ended { dialog, cause } => self.dialog_ended(dialog, cause, turn),
+            Event::Registered { attempt, .. } => self.registered(attempt, turn),
+            Event::NotRegistered {
+                attempt,
+                user,
+                code,
+                reason,
+                challenges,
+            } => self.not_registered((code, &reason), attempt, &user, &challenges, turn),
+            Event::Refreshed { dialog } => {
+                // Looked at, it is kept anew.
+                let bridge = self.dialogs.get(&dialog).copied();
+                let _ = bridge.and_then(|id| self.bridges.get_mut(&id));
+            }
+            Event::Hop { name, is_up: true } => tracing::info!("the SIP proxy {name} answers"),
+            Event::Hop { name, is_up: false } => {
+                tracing::warn!(
+                    "the SIP proxy {name} does not answer: it is passed over for a while"
+                );
+            }
         }
     }
 

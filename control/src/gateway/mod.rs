@@ -19,6 +19,7 @@ mod ending;
 mod from_browser;
 mod from_net;
 mod media;
+mod registering;
 mod relay;
 mod run;
 mod saved;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub subsessions_per_session: usize,
     /// Bounds and spans of sockets and sessions.
     pub browsers: jsonrtc::Limits,
+    /// The Request-URI of REGISTER, where users belong to a registrar elsewhere.
+    pub registrar: Option<String>,
     /// What the relay is asked for toward browsers (leg A) and toward handsets (leg B).
     pub legs: [LegConfig; 2],
 }
@@ -135,6 +138,12 @@ pub trait Net {
     fn ack(&mut self, dialog: sip::DialogId);
     /// Cancels our INVITE.
     fn cancel(&mut self, client: sip::ClientId);
+    /// Registers a user with the registrar that the SIP side was told of, or proves that it may be.
+    fn register(
+        &mut self,
+        user: &str,
+        credentials: Option<sip::Credentials>,
+    ) -> Result<sip::AttemptId, sip::Refused>;
     /// Requests for this user of our domain come to the gateway from now on.
     fn add_local(&mut self, user: &str);
     /// They don't any more.
@@ -180,6 +189,8 @@ pub struct Gateway {
     clients: HashMap<sip::ClientId, BridgeId>,
     servers: HashMap<sip::ServerId, BridgeId>,
     dialogs: HashMap<sip::DialogId, BridgeId>,
+    /// Browsers whose users the registrar is asked about.
+    connecting: HashMap<sip::AttemptId, registering::Granted>,
     /// Dialogs that are to end, with the Reason to give: those we answered, as soon as the ACK is there
     /// (RFC 3261, 15), and those whose media were lost.
     farewells: HashMap<sip::DialogId, String>,
@@ -209,6 +220,7 @@ impl Gateway {
             clients: HashMap::new(),
             servers: HashMap::new(),
             dialogs: HashMap::new(),
+            connecting: HashMap::new(),
             farewells: HashMap::new(),
             farewell_timers: Timers::default(),
             relay,

@@ -175,6 +175,7 @@ impl Gateway {
     /// Takes back what an earlier process kept: before anything else happens.
     pub fn restore(&mut self, image: Image, turn: &mut Turn<'_>) {
         let mut seats = image.seats;
+        let mut registered = std::collections::BTreeSet::new();
         for (key, (head, frames)) in image.sessions {
             let frames = frames.into_iter().collect();
             self.browsers.restore(key, head, frames, turn.now);
@@ -182,6 +183,10 @@ impl Gateway {
             let (store, local) = saved.map_or((Members::new(), None), |s| (s.store, s.local));
             if let Some(user) = &local {
                 turn.net.add_local(user);
+                if self.settings.registrar.is_some() && registered.insert(user.clone()) {
+                    // What becomes of it is told as a registration that is kept, or lost.
+                    let _ = turn.net.register(user, None);
+                }
             }
             let seat = Seat {
                 store,

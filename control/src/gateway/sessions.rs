@@ -3,6 +3,7 @@
 use super::carry_out::web_code;
 use super::ending::Why;
 use super::from_browser::{correlation, criterion};
+use super::registering::Granted;
 use super::{Gateway, Seat, Turn, views};
 use crate::jsonrtc::Welcome;
 use crate::jsonrtc::{Control, Frame, Kind, Members, MessageState, REGISTER, SessionKey, SocketId};
@@ -65,21 +66,14 @@ impl Gateway {
                     header: web.header,
                     payload: Some(payload),
                 };
-                let accepted = self
-                    .browsers
-                    .accept(socket, welcome, turn.now, &mut self.web);
-                if let Some(session) = accepted {
-                    self.counters.add(Counter::SessionsStarted);
-                    turn.net.add_local(&local);
-                    let store = actions.stores.session;
-                    let seat = Seat {
-                        store,
-                        local: Some(local),
-                        ..Seat::default()
-                    };
-                    self.seats.insert(session, seat);
-                    tracing::debug!(session = session.0, application, "a session started");
-                }
+                let store = actions.stores.session;
+                let granted = Granted {
+                    socket,
+                    welcome,
+                    local,
+                    store,
+                };
+                self.admit(granted, frame.header.get("authorization"), turn);
             }
             Some(web) => {
                 let code = views::number(&web.header, "error_code").unwrap_or(403);
@@ -91,7 +85,13 @@ impl Gateway {
         }
     }
 
-    fn refuse_connect(&mut self, socket: SocketId, code: u32, reason: &str, _turn: &mut Turn<'_>) {
+    pub(super) fn refuse_connect(
+        &mut self,
+        socket: SocketId,
+        code: u32,
+        reason: &str,
+        _turn: &mut Turn<'_>,
+    ) {
         self.counters.add(Counter::FramesRefused);
         self.browsers.refuse(socket, code, reason, &mut self.web);
     }
@@ -168,10 +168,8 @@ impl Gateway {
                 self.drop_branch(id, at, &Why::browser_gone(), turn);
             }
         }
-        if let Some(local) = seat.local
-            && self.browsers.sessions_of(user).is_empty()
-        {
-            turn.net.remove_local(&local);
+        if let Some(local) = seat.local {
+            self.let_go(user, &local, turn);
         }
         tracing::debug!(session = session.0, "a session ended");
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::digest::Challenge;
 use super::message::Message;
 use super::method::Method;
 
@@ -43,6 +44,10 @@ pub struct ServerId(pub u64);
 /// A dialog, from the INVITE that may open it to its end. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DialogId(pub u64);
+
+/// A browser's asking to be registered. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttemptId(pub u64);
 
 /// What the caller of [`Sip`](super::Sip) must do, in this order.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +107,42 @@ pub enum Event {
     Acked {
         /// The INVITE's dialog.
         dialog: DialogId,
+    },
+    /// An attempt of [`Sip::register`](super::Sip::register) has succeeded.
+    Registered {
+        /// Which.
+        attempt: AttemptId,
+        /// The user part.
+        user: String,
+        /// The user's public names as the registrar knows them, the default first (P-Associated-URI).
+        associated: Vec<String>,
+    },
+    /// An attempt has failed; the user's registration, if it had one, is as it was. Or, without an attempt:
+    /// a registration is over that was kept up until now.
+    NotRegistered {
+        /// Which; `None`: none.
+        attempt: Option<AttemptId>,
+        /// The user part.
+        user: String,
+        /// The registrar's status, or 408 (no answer) or 503 (no way).
+        code: u16,
+        /// Its phrase.
+        reason: String,
+        /// What the user would have to prove, at 401 and 407.
+        challenges: Vec<Challenge>,
+    },
+    /// The dialog has gone on without the gateway's doing, because its session was refreshed: whatever was
+    /// kept of it is old.
+    Refreshed {
+        /// Which.
+        dialog: DialogId,
+    },
+    /// A next hop has come to answer, or not to.
+    Hop {
+        /// As it is configured or was found.
+        name: String,
+        /// It answers.
+        is_up: bool,
     },
     /// The dialog is gone for a reason the gateway did not cause.
     Ended {
@@ -234,6 +275,8 @@ pub enum Refused {
     Unresolvable,
     /// Over a limit. Answer 503.
     Full,
+    /// There is no next hop that takes requests now. Answer 503.
+    NoHop,
 }
 
 impl Refused {
@@ -246,7 +289,7 @@ impl Refused {
             Refused::Pending => 491,
             Refused::UserUnknown | Refused::Unresolvable => 404,
             Refused::Unavailable => 480,
-            Refused::Full => 503,
+            Refused::Full | Refused::NoHop => 503,
         }
     }
 }

@@ -3,14 +3,17 @@
 use std::net::SocketAddr;
 
 use super::address::Address;
-use super::api::{Flow, Refused, SipTransport};
+use super::api::{Flow, Refused};
 use super::message::{Message, StartLine, canonical_name, phrase};
 use super::method::Method;
 use super::text::{is_token, quote, unquote};
 use super::uri::{SipUri, Uri};
 
 /// What we let peers ask of us, for Allow.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, INFO";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, INFO, UPDATE, PRACK";
+
+/// What peers may require of us, for Supported.
+pub(super) const SUPPORTED: &str = "100rel, timer";
 
 /// Headers `sip` writes itself; whoever uses it can't.
 const OURS: [&str; 11] = [
@@ -86,19 +89,32 @@ pub(super) fn companion(request: &Message, method: Method, to: Option<&str>) -> 
     made
 }
 
-/// Our Contact: where peers of a dialog find `user`.
-pub(super) fn contact(
-    user: Option<&str>,
-    advertised: SocketAddr,
-    flow: Flow,
-    params: &[(String, Option<String>)],
-) -> Result<String, Refused> {
+/// The headers that every request outside of dialogs begins with.
+pub(super) fn companion_headers(
+    request: &mut Message,
+    from: &str,
+    to: &str,
+    call_id: &str,
+    cseq: u32,
+) {
+    let method = request.method();
+    request.push("Max-Forwards", "70");
+    request.push("From", from);
+    request.push("To", to);
+    request.push("Call-ID", call_id);
+    request.push("CSeq", format!("{cseq} {method}"));
+}
+
+/// The URI at which peers find `user` (escaped) here.
+pub(super) fn own_uri(user: Option<&str>, advertised: SocketAddr, flow: Flow) -> String {
     let mut uri = SipUri::of(advertised);
     uri.user = user.map(str::to_owned);
-    if flow.transport == SipTransport::Tcp {
-        uri.params
-            .push(("transport".to_owned(), Some("tcp".to_owned())));
-    }
+    uri.set_transport(flow.transport);
+    uri.to_string()
+}
+
+/// Our Contact: where peers of a dialog find a user of ours.
+pub(super) fn contact(uri: &str, params: &[(String, Option<String>)]) -> Result<String, Refused> {
     let mut contact = format!("<{uri}>");
     for (name, value) in params {
         let controls = |text: &str| text.chars().any(char::is_control);
@@ -175,8 +191,9 @@ mod tests {
     #[test]
     fn contact_parameters_are_quoted_as_handsets_expect() {
         let peer = "10.0.0.2:5060".parse().unwrap();
+        let ours = "10.0.0.1:5060".parse().unwrap();
         let flow = Flow {
-            transport: SipTransport::Tcp,
+            transport: super::super::api::SipTransport::Tcp,
             peer,
             connection: None,
         };
@@ -188,17 +205,11 @@ mod tests {
             param("expires", Some("60")),
         ];
         assert_eq!(
-            contact(
-                Some("alice"),
-                "10.0.0.1:5060".parse().unwrap(),
-                flow,
-                &params
-            )
-            .unwrap(),
+            contact(&own_uri(Some("alice"), ours, flow), &params).unwrap(),
             "<sip:alice@10.0.0.1:5060;transport=tcp>;+g.oma.sip-im;\
              +g.3gpp.icsi-ref=\"urn%3Aurn-7%3Ax\";+g.3gpp.iari-ref=\"a,b\";expires=60"
         );
-        assert!(contact(None, peer, flow, &[param("x", Some("a\r\nb"))]).is_err());
+        assert!(contact("sip:a@b", &[param("x", Some("a\r\nb"))]).is_err());
     }
 
     #[test]

@@ -8,6 +8,8 @@ use super::api::{ClientId, DialogId, Flow, Millis, OutRequest, ServerId};
 use super::compose::sip_uri_of;
 use super::message::{Message, StartLine};
 use super::method::Method;
+use super::modify::Again;
+use super::session_timer::SessionTimer;
 use super::settings::Timing;
 
 /// One dialog, seen from our side.
@@ -42,6 +44,23 @@ pub(super) struct Dialog {
     pub answer: Option<Answer>,
     /// A BYE of ours that waits for that ACK (RFC 3261, 15).
     pub held_bye: Option<(ClientId, OutRequest)>,
+    /// Our UPDATE that has no final answer.
+    pub our_update: Option<ClientId>,
+    /// The peer's.
+    pub their_update: Option<ServerId>,
+    /// A change of ours that crossed one of theirs.
+    pub again: Option<Again>,
+    /// The session description that we sent last, with its Content-Type.
+    pub ours: Option<(String, Vec<u8>)>,
+    /// The one that the peer sent last.
+    pub theirs: Option<Vec<u8>>,
+    /// The one in the peer's request that waits for our answer.
+    pub proposed: Option<Vec<u8>>,
+    pub timer: Option<SessionTimer>,
+    /// The peer takes UPDATE.
+    pub peer_updates: bool,
+    /// We made the Call-ID.
+    pub owns_call_id: bool,
 }
 
 /// How far a dialog is.
@@ -59,6 +78,8 @@ pub(super) enum Phase {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Ack {
     pub cseq: u32,
+    /// What the INVITE said for itself; its ACK says it again (RFC 3261, 22.1).
+    pub proofs: Vec<(String, String)>,
     /// The ACK, once the gateway has ordered it.
     pub sent: Option<(Flow, Message)>,
 }
@@ -111,6 +132,39 @@ impl Answer {
 }
 
 impl Dialog {
+    /// A dialog in which nothing is under way.
+    pub fn new(ids: (String, String), parties: (String, String), target: String) -> Dialog {
+        let ((call_id, local_tag), (local, remote)) = (ids, parties);
+        Dialog {
+            call_id,
+            local,
+            local_tag,
+            remote,
+            remote_tag: None,
+            local_cseq: 0,
+            remote_cseq: None,
+            contact_user: None,
+            routes: Vec::new(),
+            target,
+            source: None,
+            phase: Phase::Early,
+            our_invite: None,
+            their_invite: None,
+            ack: None,
+            answer: None,
+            held_bye: None,
+            our_update: None,
+            their_update: None,
+            again: None,
+            ours: None,
+            theirs: None,
+            proposed: None,
+            timer: None,
+            peer_updates: false,
+            owns_call_id: false,
+        }
+    }
+
     /// What messages of this dialog are found by.
     pub fn key(&self) -> Option<String> {
         let remote_tag = self.remote_tag.as_deref()?;
@@ -152,7 +206,13 @@ impl Dialog {
 
     /// When something is to be done, if ever.
     pub fn deadline(&self) -> Option<Millis> {
-        self.answer.as_ref().map(Answer::deadline)
+        let answer = self.answer.as_ref().map(Answer::deadline);
+        if self.phase != Phase::Confirmed {
+            return answer;
+        }
+        let again = self.again.as_ref().map(|again| again.at);
+        let timer = self.timer.as_ref().map(SessionTimer::deadline);
+        [answer, again, timer].into_iter().flatten().min()
     }
 }
 

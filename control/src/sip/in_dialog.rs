@@ -1,4 +1,4 @@
-//! Requests of peers inside a dialog: ACK, BYE, re-INVITE, INFO. RFC 3261, 12.2.2, 14.2, 15.1.2.
+//! Requests of peers inside a dialog: ACK, BYE, re-INVITE, UPDATE, PRACK, INFO. RFC 3261, 12.2.2, 14.2, 15.1.2.
 
 use super::api::{Action, DialogId, Event, Millis};
 use super::compose::sip_uri_of;
@@ -7,6 +7,7 @@ use super::incoming::Incoming;
 use super::machine::Sip;
 use super::method::Method;
 use super::reader::Head;
+use super::session_timer::MIN_SE_S;
 use super::tables::ServerOwner;
 
 impl Sip {
@@ -46,6 +47,9 @@ impl Sip {
             cseq, ref method, ..
         } = incoming.head;
         let later = [("Retry-After", "2")];
+        let offers = !incoming.message.body.is_empty();
+        let ours = dialog.our_invite.is_some() || dialog.our_update.is_some();
+        let theirs = dialog.their_invite.is_some() || dialog.answer.is_some();
         match method {
             Method::Bye if dialog.phase == Phase::Leaving => {
                 // Two BYEs have crossed.
@@ -58,17 +62,32 @@ impl Sip {
             _ if dialog.remote_cseq.is_some_and(|last| cseq <= last) => {
                 return self.refuse(&incoming, 500, Some("CSeq is out of order"), &[], out);
             }
-            Method::Invite if dialog.their_invite.is_some() || dialog.answer.is_some() => {
+            Method::Prack => {
+                if let Some(dialog) = self.dialogs.of_mut(id) {
+                    dialog.remote_cseq = Some(cseq);
+                }
+                return self.on_prack(&incoming, now, out);
+            }
+            // RFC 3261, 14.2; RFC 3311, 5.2.
+            Method::Invite if theirs || dialog.their_update.is_some() => {
                 return self.refuse(&incoming, 500, None, &later, out);
             }
-            Method::Invite if dialog.our_invite.is_some() => {
+            Method::Update if dialog.their_update.is_some() || offers && theirs => {
+                return self.refuse(&incoming, 500, None, &later, out);
+            }
+            Method::Invite if ours => return self.refuse(&incoming, 491, None, &[], out),
+            Method::Update if ours && offers => {
                 return self.refuse(&incoming, 491, None, &[], out);
+            }
+            Method::Invite | Method::Update if self.is_too_short(&incoming.message) => {
+                let least = MIN_SE_S.to_string();
+                return self.refuse(&incoming, 422, None, &[("Min-SE", &least)], out);
             }
             Method::Bye => {}
             Method::Info | Method::Message | Method::Options if dialog.phase == Phase::Early => {
                 return self.refuse(&incoming, 500, None, &later, out);
             }
-            Method::Invite | Method::Info | Method::Message | Method::Options => {}
+            Method::Invite | Method::Update | Method::Info | Method::Message | Method::Options => {}
             _ => return self.refuse_method(&incoming, out),
         }
         if self.refuse_extensions(&incoming, out) {
@@ -77,18 +96,29 @@ impl Sip {
         if *method == Method::Bye {
             return self.on_bye(incoming, id, now, out);
         }
-        let invite = *method == Method::Invite;
+        let (invite, update) = (*method == Method::Invite, *method == Method::Update);
         let server = self.open_server(&incoming, ServerOwner::Gateway(Some(id)), now);
         if let Some(dialog) = self.dialogs.of_mut(id) {
             dialog.remote_cseq = Some(cseq);
             dialog.source = Some(incoming.flow);
             if invite {
                 dialog.their_invite = Some(server);
+            }
+            if update {
+                dialog.their_update = Some(server);
+            }
+            if invite || update {
+                dialog.proposed = offers.then(|| incoming.message.body.clone());
+                dialog.note_abilities(&incoming.message);
                 let contact = incoming.message.header_values("Contact").next();
                 if let Some(target) = contact.and_then(sip_uri_of) {
                     dialog.target = target.to_string();
                 }
             }
+        }
+        let changes = invite || update;
+        if changes && self.is_refreshed(server, id, &incoming.message, now, out) {
+            return;
         }
         if invite {
             self.answer_plainly(server, 100, now, out);

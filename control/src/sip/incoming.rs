@@ -1,13 +1,15 @@
 //! What peers send: requests find their transaction, their dialog, or who is to serve them.
 
 use super::api::{Action, DialogId, Event, Flow, Millis, ServerId, SipTransport};
-use super::compose::{ALLOW, response, sip_uri, sip_uri_of};
-use super::dialog::{Dialog, Phase};
+use super::compose::{ALLOW, SUPPORTED, response, sip_uri, sip_uri_of};
+use super::dialog::Dialog;
 use super::machine::Sip;
 use super::message::Message;
 use super::method::Method;
 use super::reader::{Fault, Head, read};
 use super::registrar::Outcome;
+use super::reliable::Reliable;
+use super::session_timer::{MIN_SE_S, lists};
 use super::tables::{Server, ServerOwner, server_key};
 use super::transaction::server;
 use super::uri::{SipUri, Uri};
@@ -162,7 +164,17 @@ impl Sip {
     ) {
         let method = &incoming.head.method;
         if *method == Method::Register {
-            return self.on_register(incoming, now, out);
+            // Our users belong to another registrar: nobody registers here.
+            return match self.registers() {
+                true => self.refuse(&incoming, 405, None, &[("Allow", ALLOW)], out),
+                false if self.is_proven(&incoming, now, out) => {
+                    self.on_register(incoming, now, out);
+                }
+                false => {}
+            };
+        }
+        if uri.user.is_some() && !self.is_proven(&incoming, now, out) {
+            return;
         }
         let Some(user) = uri.user_key() else {
             return match method {
@@ -202,7 +214,9 @@ impl Sip {
                 return self.refuse(&incoming, 481, None, &[], out);
             }
             Method::Invite | Method::Message | Method::Options => {}
-            Method::Bye | Method::Info => return self.refuse(&incoming, 481, None, &[], out),
+            Method::Bye | Method::Info | Method::Update | Method::Prack => {
+                return self.refuse(&incoming, 481, None, &[], out);
+            }
             _ => return self.refuse_method(&incoming, out),
         }
         if self.refuse_extensions(&incoming, out) {
@@ -232,6 +246,10 @@ impl Sip {
                 out,
             );
         };
+        if self.is_too_short(&incoming.message) {
+            let least = MIN_SE_S.to_string();
+            return self.refuse(&incoming, 422, None, &[("Min-SE", &least)], out);
+        }
         if self.dialogs.len() >= self.settings.limits.dialogs {
             return self.refuse(&incoming, 503, None, &[("Retry-After", "5")], out);
         }
@@ -247,28 +265,29 @@ impl Sip {
             head,
             flow,
         } = incoming;
-        let dialog = Dialog {
-            call_id: message.call_id().to_owned(),
-            local: head.to.without_tag().to_string(),
-            local_tag,
-            remote: head.from.without_tag().to_string(),
+        let ids = (message.call_id().to_owned(), local_tag);
+        let (local, remote) = (head.to.without_tag(), head.from.without_tag());
+        let parties = (local.to_string(), remote.to_string());
+        let mut dialog = Dialog {
             remote_tag: Some(head.from.tag().unwrap_or("").to_owned()),
-            local_cseq: 0,
             remote_cseq: Some(head.cseq),
             contact_user: uri.user.clone(),
             routes: message
                 .header_values("Record-Route")
                 .map(str::to_owned)
                 .collect(),
-            target: target.to_string(),
             source: Some(flow),
-            phase: Phase::Early,
-            our_invite: None,
             their_invite: Some(server),
-            ack: None,
-            answer: None,
-            held_bye: None,
+            proposed: (!message.body.is_empty()).then(|| message.body.clone()),
+            ..Dialog::new(ids, parties, target.to_string())
         };
+        dialog.note_abilities(&message);
+        if lists(&message, "Require", "100rel") {
+            let first = self.random.number();
+            if let Some(server) = self.servers.of_mut(server) {
+                server.reliable = Some(Reliable::new(first));
+            }
+        }
         self.dialogs.insert(id, dialog);
         self.answer_plainly(server, 100, now, out);
         out.push(Action::Event(Event::Request {
@@ -376,18 +395,30 @@ impl Sip {
         self.refuse(incoming, code, None, &[("Allow", ALLOW)], out);
     }
 
-    /// 420 if something is required that we don't do, which is every extension so far.
+    /// 420 if something is required that we don't do.
     pub(super) fn refuse_extensions(&self, incoming: &Incoming, out: &mut Vec<Action>) -> bool {
-        self.refuse_required(incoming, "Require", out)
+        let known = match incoming.head.method {
+            Method::Invite => SUPPORTED,
+            Method::Update => "timer",
+            _ => "",
+        };
+        self.refuse_required(incoming, "Require", known, out)
     }
 
     pub(super) fn refuse_required(
         &self,
         incoming: &Incoming,
         header: &str,
+        known: &str,
         out: &mut Vec<Action>,
     ) -> bool {
-        let required: Vec<&str> = incoming.message.header_values(header).collect();
+        let known = |name: &&str| {
+            known
+                .split(", ")
+                .any(|known| known.eq_ignore_ascii_case(name))
+        };
+        let required = incoming.message.header_values(header);
+        let required: Vec<&str> = required.filter(|name| !known(name)).collect();
         if required.is_empty() {
             return false;
         }

@@ -1,16 +1,20 @@
 //! The machine's state, its timers, and how messages leave it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::account::Account;
 use super::api::{Action, ClientId, DialogId, Flow, Millis, ServerId, SipTransport};
 use super::compose::{companion, response};
 use super::dialog::Dialogs;
+use super::hops::Hops;
 use super::message::{Message, StartLine};
 use super::method::Method;
 use super::random::Random;
 use super::registrar::Registrar;
+use super::registration::Registration;
+use super::reliable::Reliable;
 use super::settings::Settings;
 use super::tables::{Cancel, Client, ClientOwner, Clients, Servers, Target};
 use super::timers::{TimerOf, Timers};
@@ -31,6 +35,12 @@ pub struct Sip {
     pub(super) servers: Servers,
     pub(super) dialogs: Dialogs,
     pub(super) registrar: Registrar,
+    /// Where requests go that leave our domain.
+    pub(super) hops: Hops,
+    /// Our users' registrations elsewhere.
+    pub(super) registrations: BTreeMap<String, Registration>,
+    /// What our users have proven, and to whom.
+    pub(super) accounts: BTreeMap<String, Account>,
     /// Users (in one spelling) whose requests go to the gateway.
     pub(super) locals: BTreeSet<String>,
     /// The user part of our Record-Route: who has it was let through here before.
@@ -51,6 +61,8 @@ pub struct Held {
     pub timers: usize,
     /// Bindings of the registrar; each user that has some holds one timer.
     pub bindings: usize,
+    /// Registrations elsewhere; each holds one timer.
+    pub registrations: usize,
 }
 
 impl Sip {
@@ -67,6 +79,9 @@ impl Sip {
             servers: Servers::default(),
             dialogs: Dialogs::default(),
             registrar: Registrar::default(),
+            hops: Hops::default(),
+            registrations: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             locals: BTreeSet::new(),
             route_user,
             last_id: 0,
@@ -86,6 +101,7 @@ impl Sip {
             dialogs: self.dialogs.len(),
             timers: self.timers.len(),
             bindings: self.registrar.len(),
+            registrations: self.registrations.len(),
         }
     }
 
@@ -133,13 +149,47 @@ impl Sip {
             bytes = request.print();
         }
         let invite = request.method() == Method::Invite;
-        let reliable = flow.transport == SipTransport::Tcp;
+        let reliable = flow.transport.is_stream();
         let machine = client::Client::new(invite, reliable, &self.settings.timing, now);
         let mut record = Client::new(machine, owner, (request, flow), &branch);
-        record.fallback = fallback;
+        (record.fallback, record.target) = (fallback, target);
         self.clients.insert(id, record);
         self.rearm_client(id);
         out.push(Action::Transmit { flow, bytes });
+    }
+
+    /// Sends a request of ours once more in another form or by another way, in a new transaction that
+    /// answers to the same id. The former one, if it is still there, only absorbs what comes late.
+    pub(super) fn send_again(
+        &mut self,
+        id: ClientId,
+        request: Message,
+        target: Target,
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(former) = self.clients.of(id) else {
+            return;
+        };
+        let (owner, tries, hop) = (former.owner, former.tries.clone(), former.hop);
+        self.set_aside(id);
+        self.start_client(id, request, target, owner, now, out);
+        if let Some(client) = self.clients.of_mut(id) {
+            (client.tries, client.hop) = (tries, hop);
+        }
+    }
+
+    /// Frees the id of a request of ours that goes on in another transaction. If this one has had its answer,
+    /// it still absorbs what comes late.
+    pub(super) fn set_aside(&mut self, id: ClientId) {
+        self.timers.set(TimerOf::Client(id), None);
+        let former = self.clients.remove(id);
+        if let Some(mut former) = former.filter(|former| !former.machine.is_open()) {
+            former.owner = ClientOwner::Nobody(None);
+            let late = ClientId(self.next_id());
+            self.clients.insert(late, former);
+            self.rearm_client(late);
+        }
     }
 
     /// Our Via for this flow.
@@ -174,7 +224,7 @@ impl Sip {
             .and_then(|via| via.branch().map(str::to_owned))
             .unwrap_or_default();
         self.rearm_client(id);
-        let reliable = flow.transport == SipTransport::Tcp;
+        let reliable = flow.transport.is_stream();
         let machine = client::Client::new(false, reliable, &timing, now);
         let bytes = request.print();
         let record = Client::new(machine, ClientOwner::Nobody(None), (request, flow), &branch);
@@ -238,10 +288,15 @@ impl Sip {
     }
 
     pub(super) fn rearm_server(&mut self, id: ServerId) {
-        let deadline = self
-            .servers
-            .of(id)
-            .and_then(|server| server.machine.deadline());
+        let deadline = self.servers.of(id).and_then(|server| {
+            let open = server.machine.is_open();
+            let reliable = server.reliable.as_ref().filter(|_| open);
+            let again = reliable.and_then(Reliable::deadline);
+            [again, server.machine.deadline()]
+                .into_iter()
+                .flatten()
+                .min()
+        });
         self.timers.set(TimerOf::Server(id), deadline);
     }
 

@@ -11,19 +11,23 @@
 //! its state is `serde`-serialisable. The edge calls [`Sip::receive`], [`Sip::flow_lost`] and, when
 //! [`Sip::deadline`] has come, [`Sip::timeout`]; the gateway calls the rest.
 //!
-//! Not here yet: TLS and `sips:`, authentication, host names, session timers, reliable provisional
-//! answers, subscriptions, Path and Service-Route.
+//! Not here yet: TLS and `sips:`, host names, subscriptions.
 
+mod account;
 mod address;
 mod api;
+mod authority;
 mod compose;
 mod dialog;
+mod digest;
 mod framer;
+mod hops;
 mod in_dialog;
 mod incoming;
 mod machine;
 mod message;
 mod method;
+mod modify;
 mod outgoing;
 #[cfg(test)]
 mod properties;
@@ -31,8 +35,11 @@ mod proxy;
 mod random;
 mod reader;
 mod registrar;
+mod registration;
+mod reliable;
 mod responses;
 mod saved;
+mod session_timer;
 mod settings;
 #[cfg(test)]
 mod simulation;
@@ -48,9 +55,12 @@ mod transaction;
 mod uri;
 mod via;
 
+pub use account::Secrets;
 pub use api::*;
+pub use digest::{Algorithm, Answer, Challenge, Credentials, Hash, Secret};
 pub use framer::{Frame, Framer, PONG, StreamFault};
+pub use hops::Hop;
 pub use machine::{Held, Sip};
 pub use message::{Message, StartLine};
 pub use method::Method;
-pub use settings::{Limits, Settings, Timing};
+pub use settings::{Limits, Settings, Timing, Upstream};

@@ -1,20 +1,36 @@
 //! What the gateway asks for: requests and answers.
 
+use super::address::Address;
 use super::api::{
     Action, ClientId, DialogId, Event, Failure, Flow, Millis, OutRequest, OutResponse, Refused,
     Sent, ServerId, SipTransport,
 };
-use super::compose::{add_content, caller_address, contact, response, sip_uri};
+use super::compose::{
+    ALLOW, SUPPORTED, add_content, caller_address, companion_headers, contact, own_uri, response,
+    sip_uri,
+};
 use super::dialog::{Answer, Dialog, Phase};
 use super::incoming::user_of;
 use super::machine::{Sip, bare_request};
 use super::message::{Message, StartLine};
 use super::method::Method;
 use super::responses::next_hop;
+use super::session_timer::SessionTimer;
 use super::tables::{ClientOwner, ServerOwner, Target, reach};
 
-use super::text::is_token;
-use super::uri::{Uri, escape_user};
+use super::text::{is_token, unescape};
+use super::uri::{SipUri, Uri, escape_user};
+
+/// Where a request outside of dialogs goes.
+struct Way {
+    /// Its Request-URI.
+    uri: String,
+    target: Target,
+    /// Route values, the nearest first.
+    routes: Vec<String>,
+    /// To one of our next hops.
+    by_hop: bool,
+}
 
 impl Sip {
     /// Requests for `user` (the user part: `alice`) of our domain go to the gateway from now on.
@@ -22,9 +38,11 @@ impl Sip {
         self.locals.insert(user_key(user));
     }
 
-    /// They don't any more. Dialogs go on.
-    pub fn remove_local(&mut self, user: &str) {
-        self.locals.remove(&user_key(user));
+    /// They don't any more. Dialogs go on; the user's registration elsewhere is taken back.
+    pub fn remove_local(&mut self, user: &str, now: Millis, out: &mut Vec<Action>) {
+        let key = user_key(user);
+        self.locals.remove(&key);
+        self.unregister(&key, now, out);
     }
 
     /// Sends a request, in a dialog or outside; an INVITE outside opens a dialog.
@@ -72,64 +90,98 @@ impl Sip {
             .request_uri
             .clone()
             .unwrap_or_else(|| to.uri.to_string());
-        let (uri, target) = self.resolve(&asked)?;
-        let (local_tag, call_id) = (self.random.text(), self.random.text());
         let user = from.uri.as_sip().and_then(|uri| uri.user.clone());
+        let caller = from.uri.as_sip().and_then(SipUri::user_key);
+        let Way {
+            uri,
+            target,
+            routes,
+            by_hop,
+        } = self.resolve(&asked, caller.as_deref(), now)?;
+        let (local_tag, call_id) = (self.random.text(), self.random.text());
         let mut message = bare_request(request.method.clone(), uri.clone());
-        message.push("Max-Forwards", "70");
-        message.push("From", from.with_tag(&local_tag).to_string());
-        message.push("To", to.to_string());
-        message.push("Call-ID", call_id.as_str());
-        message.push("CSeq", format!("1 {}", request.method));
+        let sender = from.with_tag(&local_tag).to_string();
+        companion_headers(&mut message, &sender, &to.to_string(), &call_id, 1);
+        for route in routes {
+            message.push("Route", route);
+        }
         self.finish(&mut message, user.as_deref(), target.flow, &request)?;
+        if by_hop {
+            self.say_who(&mut message, caller.as_deref());
+        }
         let client = ClientId(self.next_id());
         let mut dialog = None;
         if opens {
             let id = DialogId(self.next_id());
             dialog = Some(id);
+            let parties = (from.to_string(), to.to_string());
             let opened = Dialog {
-                call_id,
-                local: from.to_string(),
-                local_tag,
-                remote: to.to_string(),
-                remote_tag: None,
                 local_cseq: 1,
-                remote_cseq: None,
                 contact_user: user,
-                routes: Vec::new(),
-                target: uri,
-                source: None,
-                phase: Phase::Early,
                 our_invite: Some(client),
-                their_invite: None,
-                ack: None,
-                answer: None,
-                held_bye: None,
+                owns_call_id: true,
+                ..Dialog::new((call_id, local_tag), parties, uri)
             };
             self.dialogs.insert(id, opened);
         }
-        self.start_client(
-            client,
-            message,
-            target,
-            ClientOwner::Gateway(dialog),
-            now,
-            out,
-        );
+        let owner = ClientOwner::Gateway(dialog);
+        if by_hop {
+            self.authorize_request(&mut message, owner);
+        }
+        self.start_client(client, message, target, owner, now, out);
+        if let Some(client) = self.clients.of_mut(client).filter(|_| by_hop) {
+            client.hop = Some(target.flow);
+        }
         Ok(Sent { client, dialog })
     }
 
+    /// The name by which the registrar knows the caller, unless the gateway has said one. RFC 3325, 9.2.
+    fn say_who(&self, message: &mut Message, caller: Option<&str>) {
+        let said = ["P-Preferred-Identity", "P-Asserted-Identity", "Privacy"];
+        if said.iter().any(|name| message.header(name).is_some()) {
+            return;
+        }
+        let granted = caller
+            .and_then(|user| self.registrations.get(user))
+            .and_then(|registration| registration.granted.as_ref());
+        if let Some(name) = granted.and_then(|granted| granted.associated.first()) {
+            message.push("P-Preferred-Identity", name.as_str());
+        }
+    }
+
     /// Where a request outside of dialogs goes, and with which URI.
-    fn resolve(&self, asked: &str) -> Result<(String, Target), Refused> {
+    fn resolve(&self, asked: &str, caller: Option<&str>, now: Millis) -> Result<Way, Refused> {
+        let straight = |uri: String, target| Way {
+            uri,
+            target,
+            routes: Vec::new(),
+            by_hop: false,
+        };
         if Uri::parse(asked).is_err() {
             return Err(Refused::Malformed("the Request-URI"));
         }
         let uri = sip_uri(asked)
             .filter(|uri| uri.headers.is_none())
             .ok_or(Refused::Unresolvable)?;
+        let by_hop = |uri: &SipUri| {
+            let (target, routes) = self.upstream_way(caller, now).ok_or(Refused::NoHop)?;
+            Ok(Way {
+                uri: uri.to_string(),
+                target,
+                routes,
+                by_hop: true,
+            })
+        };
+        let has_upstream = self.settings.upstream.is_some();
+        if self.registers() {
+            return by_hop(&uri);
+        }
         if !self.is_ours(&uri) {
+            if has_upstream {
+                return by_hop(&uri);
+            }
             let target = reach(&uri, None).ok_or(Refused::Unresolvable)?;
-            return Ok((uri.to_string(), target));
+            return Ok(straight(uri.to_string(), target));
         }
         let user = uri.user_key().ok_or(Refused::Unresolvable)?;
         if self.locals.contains(&user) {
@@ -140,7 +192,10 @@ impl Sip {
                 peer,
                 connection: None,
             };
-            return Ok((uri.to_string(), Target { flow, fixed: false }));
+            return Ok(straight(uri.to_string(), Target { flow, fixed: false }));
+        }
+        if has_upstream && self.registrar.newest(&user).is_none() {
+            return by_hop(&uri);
         }
         let known = self.registrar.bindings(&user).is_some();
         let unreachable = if known {
@@ -153,7 +208,7 @@ impl Sip {
         let target = reach(&contact, binding.source).ok_or(Refused::Unresolvable)?;
         let mut contact = contact;
         contact.headers = None;
-        Ok((contact.to_string(), target))
+        Ok(straight(contact.to_string(), target))
     }
 
     fn request_in_dialog(
@@ -177,8 +232,8 @@ impl Sip {
             return Err(Refused::Misused);
         }
         let unacked = dialog.ack.as_ref().is_some_and(|ack| ack.sent.is_none());
-        let busy = dialog.our_invite.is_some() || dialog.their_invite.is_some() || unacked;
-        if invite && busy || dialog.answer.is_some() && !bye {
+        let update = request.method == Method::Update;
+        if (invite || update) && dialog.is_busy() || dialog.answer.is_some() && !bye {
             return Err(Refused::Pending);
         }
         let mut message = dialog.request(request.method.clone(), dialog.local_cseq + 1);
@@ -211,6 +266,9 @@ impl Sip {
             if invite {
                 dialog.our_invite = Some(client);
             }
+            if update {
+                dialog.our_update = Some(client);
+            }
             if bye {
                 dialog.phase = Phase::Leaving;
             }
@@ -218,14 +276,9 @@ impl Sip {
         if let Some(invite) = their_invite.filter(|_| bye) {
             self.refuse_invite(invite, 487, now, out);
         }
-        self.start_client(
-            client,
-            message,
-            target,
-            ClientOwner::Gateway(Some(id)),
-            now,
-            out,
-        );
+        let owner = ClientOwner::Gateway(Some(id));
+        self.authorize_request(&mut message, owner);
+        self.start_client(client, message, target, owner, now, out);
         Ok(sent)
     }
 
@@ -247,6 +300,13 @@ impl Sip {
             out.push(Action::Event(Event::Failed { client, cause }));
             self.drop_dialog(id);
         }
+    }
+
+    /// Where peers find a user of ours: its GRUU, or our address.
+    pub(super) fn contact_uri(&self, user: Option<&str>, flow: Flow) -> String {
+        let key = user.map(unescape);
+        let gruu = self.gruu_of(key.as_deref()).map(str::to_owned);
+        gruu.unwrap_or_else(|| own_uri(user, self.settings.advertised, flow))
     }
 
     /// Contact, the caller's headers, content.
@@ -274,10 +334,28 @@ impl Sip {
             method,
             Method::Message | Method::Bye | Method::Info | Method::Publish
         ) {
-            let ours = contact(user, self.settings.advertised, flow, contact_params)?;
-            message.push("Contact", ours);
+            let ours = self.contact_uri(user, flow);
+            message.push("Contact", contact(&ours, contact_params)?);
+        }
+        if matches!(method, Method::Invite | Method::Update) {
+            let timer = self.dialog_timer(message);
+            message.push("Allow", ALLOW);
+            message.push("Supported", SUPPORTED);
+            self.ask_timer(message, timer);
         }
         add_content(message, headers, content.as_ref())
+    }
+
+    /// The timer of the dialog that a request of ours belongs to, if it has one.
+    fn dialog_timer(&self, request: &Message) -> Option<SessionTimer> {
+        let tag = |name: &str| {
+            let address = Address::parse(request.header(name)?).ok()?;
+            address.tag().map(str::to_owned)
+        };
+        let id = self
+            .dialogs
+            .find(request.call_id(), &tag("From")?, &tag("To")?)?;
+        self.dialogs.of(id)?.timer
     }
 
     /// Answers a request. A 2xx to an INVITE is repeated until its ACK comes ([`super::Event::Acked`]).
@@ -311,6 +389,12 @@ impl Sip {
             101..=699 => {}
             _ => return Err(Refused::Misused),
         }
+        let changes = invite || record.method == Method::Update;
+        let provisional = invite && (101..200).contains(code);
+        if provisional && self.waits_for_prack(server, &response) {
+            return Ok(());
+        }
+        let record = self.servers.of(server).ok_or(Refused::ServerUnknown)?;
         let mut message = self::response(&record.request, *code, None, &record.to_tag);
         if let Some(reason) = reason {
             if reason.chars().any(char::is_control) {
@@ -326,14 +410,25 @@ impl Sip {
                 message.push("Record-Route", route);
             }
         }
-        if *code < 300 && (invite || record.method == Method::Options) {
+        if *code < 300 && (changes || record.method == Method::Options) {
             let user = sip_uri(record.request.request_uri()).and_then(|uri| uri.user);
-            let advertised = self.settings.advertised;
-            let ours = contact(user.as_deref(), advertised, record.flow, contact_params)?;
-            message.push("Contact", ours);
+            let ours = self.contact_uri(user.as_deref(), record.flow);
+            message.push("Contact", contact(&ours, contact_params)?);
         }
         add_content(&mut message, headers, content.as_ref())?;
         let (cseq, flow) = (record.cseq, record.flow);
+        let request = changes.then(|| record.request.clone());
+        if provisional {
+            self.make_reliable(server, &mut message, now);
+        }
+        if let (Some(id), Some(request)) = (dialog_id, request.filter(|_| *code >= 200)) {
+            if *code < 300 {
+                message.push("Allow", ALLOW);
+                message.push("Supported", SUPPORTED);
+                self.grant_timer(id, &request, &mut message, now);
+            }
+            self.settle_change(id, *code, content.as_ref());
+        }
         if invite && (200..300).contains(code) {
             let timing = self.settings.timing;
             let id = dialog_id.ok_or(Refused::DialogUnknown)?;
@@ -352,6 +447,12 @@ impl Sip {
         self.answer(server, &message, now, out);
         if let Some(id) = dialog_id.filter(|_| *code >= 300 || bye) {
             self.refused(id, invite, bye);
+        }
+        if let Some(id) = dialog_id.filter(|_| *code >= 200 && changes) {
+            if let Some(dialog) = self.dialogs.of_mut(id) {
+                dialog.their_update.take_if(|known| *known == server);
+            }
+            self.rearm_dialog(id);
         }
         Ok(())
     }
@@ -382,6 +483,6 @@ impl Sip {
 }
 
 /// A user's name as the tables have it.
-fn user_key(user: &str) -> String {
+pub(super) fn user_key(user: &str) -> String {
     user_of(&format!("sip:{user}@localhost")).unwrap_or_else(|| escape_user(user))
 }

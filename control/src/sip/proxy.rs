@@ -4,7 +4,7 @@
 //! one place only: the binding that was made or refreshed last. It forwards for nobody else: what is
 //! neither for a user of ours, nor in a dialog whose INVITE went through here, is answered 404.
 
-use super::api::{Action, ClientId, Failure, Flow, Millis, ServerId, SipTransport};
+use super::api::{Action, ClientId, Failure, Flow, Millis, ServerId};
 use super::compose::{sip_uri, sip_uri_of};
 use super::incoming::Incoming;
 use super::machine::Sip;
@@ -112,7 +112,7 @@ impl Sip {
         if target.flow.peer == self.settings.advertised {
             return self.refuse(&incoming, 482, None, &[], out);
         }
-        if self.refuse_required(&incoming, "Proxy-Require", out) {
+        if self.refuse_required(&incoming, "Proxy-Require", "", out) {
             return;
         }
         let client = ClientId(self.next_id());
@@ -173,10 +173,7 @@ impl Sip {
     fn own_route(&self, flow: Flow) -> String {
         let mut uri = SipUri::of(self.settings.advertised);
         uri.user = Some(self.route_user.clone());
-        if flow.transport == SipTransport::Tcp {
-            uri.params
-                .push(("transport".to_owned(), Some("tcp".to_owned())));
-        }
+        uri.set_transport(flow.transport);
         uri.params.push(("lr".to_owned(), None));
         format!("<{uri}>")
     }

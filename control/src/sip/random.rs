@@ -23,6 +23,13 @@ impl Random {
         hex(block(&self.key, self.counter, 0))
     }
 
+    /// 64 fresh bits.
+    pub fn number(&mut self) -> u64 {
+        self.counter += 1;
+        let words = block(&self.key, self.counter, 0);
+        u64::from(words[0]) << 32 | u64::from(words[1])
+    }
+
     /// 24 hexadecimal digits that are always the same for the same `texts`, and only here: the To tag of
     /// answers for which we keep no state. RFC 3261, 8.2.7.
     pub fn derived(&self, texts: &[&str]) -> String {

@@ -1,7 +1,6 @@
 //! The registrar of our own domain. RFC 3261, 10.3. Pure.
 //!
-//! There is no authentication yet: whoever reaches the port may register any user, which is right for
-//! `causeway dev` on a loopback address and for nothing else.
+//! Not here: who may register (`authority`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -8,7 +8,7 @@ use super::machine::Sip;
 use super::message::Message;
 use super::method::Method;
 use super::reader::Head;
-use super::tables::{Cancel, ClientOwner, Target, client_key, reach};
+use super::tables::{Cancel, Client, ClientOwner, Target, client_key, reach};
 use super::transaction::client::Step;
 use super::uri::Host;
 use super::via::COOKIE;
@@ -16,7 +16,7 @@ use super::via::COOKIE;
 impl Sip {
     pub(super) fn on_response(
         &mut self,
-        response: Message,
+        mut response: Message,
         head: Head,
         flow: Flow,
         now: Millis,
@@ -55,7 +55,18 @@ impl Sip {
             | Step::TimedOut
             | Step::Over => {}
         }
-        let (owner, cancel) = (client.owner, client.cancel);
+        let (owner, cancel, hop) = (client.owner, client.cancel, client.hop);
+        let is_first = matches!(step, Step::Pass | Step::PassAndAck);
+        if code >= 200 && is_first && self.is_sent_again(id, &response, hop, now, out) {
+            return;
+        }
+        if (200..300).contains(&code) && is_first {
+            self.complete_answer(id, &mut response, head.to.tag().unwrap_or(""));
+            self.settle_offer(id, owner, &response, now);
+        }
+        let Some(client) = self.clients.of_mut(id) else {
+            return;
+        };
         if code >= 200 {
             // Only the head is needed from here on.
             client.request.body = Vec::new();
@@ -67,10 +78,32 @@ impl Sip {
         if code < 200 && cancel == Cancel::Wanted {
             self.send_cancel(id, now, out);
         }
+        if (101..200).contains(&code)
+            && head.method == Method::Invite
+            && !self.on_provisional(id, &response, (&head, flow), now, out)
+        {
+            return;
+        }
         match owner {
+            ClientOwner::Refresh(dialog) => match (&head.method, code) {
+                (_, ..200) => {}
+                (Method::Invite, ..300) => {
+                    self.on_success(id, dialog, (response, head, flow), now, out);
+                }
+                (_, ..300) => {
+                    if let Some(dialog) = self.dialogs.of_mut(dialog) {
+                        dialog.is_answered(id);
+                    }
+                }
+                _ => self.refresh_refused(id, dialog, code, now, out),
+            },
+            ClientOwner::Prack(_) => {}
             ClientOwner::Proxy(server) => self.proxy_response(server, response, now, out),
+            ClientOwner::Registration if code >= 200 => {
+                self.on_register_response(id, &response, flow, now, out);
+            }
             ClientOwner::Nobody(Some(dialog)) if code >= 200 => self.drop_dialog(dialog),
-            ClientOwner::Nobody(_) => {}
+            ClientOwner::Nobody(_) | ClientOwner::Registration | ClientOwner::Probe => {}
             ClientOwner::Gateway(_) if code == 100 => {}
             ClientOwner::Gateway(None) => self.tell(id, None, response, out),
             ClientOwner::Gateway(Some(dialog)) => match (&head.method, code) {
@@ -80,6 +113,127 @@ impl Sip {
                 _ => self.on_dialog_response(id, dialog, response, out),
             },
         }
+    }
+
+    /// Whether a refusal is met by sending the request once more: to another hop, or with the answer to a
+    /// challenge. RFC 3263, 4.3; RFC 3261, 22.2.
+    fn is_sent_again(
+        &mut self,
+        id: ClientId,
+        response: &Message,
+        hop: Option<Flow>,
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) -> bool {
+        let code = response.code();
+        let Some(client) = self.clients.of(id) else {
+            return false;
+        };
+        let (owner, target) = (client.owner, client.target);
+        let probed = (owner == ClientOwner::Probe).then_some(client.flow);
+        if let Some(flow) = hop.or(probed) {
+            if code != 503 {
+                self.hop_is_up(flow, out);
+            } else {
+                let said = response.header("Retry-After").and_then(leading_number);
+                self.hop_is_down(flow, said, now, out);
+                return self.fail_over(id, now, out);
+            }
+        }
+        if code == 491 {
+            return self.is_put_off(id, now);
+        }
+        if code == 422 && !client_is_unwanted(self.clients.of(id)) {
+            let longer = self.lengthened(id, response);
+            let Some(request) = longer else {
+                return false;
+            };
+            if let Some(client) = self.clients.of_mut(id)
+                && std::mem::replace(&mut client.tries.lengthened, true)
+            {
+                return false;
+            }
+            return self.is_numbered_and_sent(id, request, (owner, target), now, out);
+        }
+        if !matches!(code, 401 | 407) || client_is_unwanted(self.clients.of(id)) {
+            return false;
+        }
+        let Some(request) = self.answered(id, response) else {
+            return false;
+        };
+        self.is_numbered_and_sent(id, request, (owner, target), now, out)
+    }
+
+    /// Sends a changed request with the next CSeq. `false`: its dialog is gone.
+    fn is_numbered_and_sent(
+        &mut self,
+        id: ClientId,
+        mut request: Message,
+        was: (ClientOwner, Target),
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) -> bool {
+        let (owner, target) = was;
+        let Some(cseq) = self.next_cseq(owner, &request) else {
+            return false;
+        };
+        let method = request.method();
+        request.replace("CSeq", [format!("{cseq} {method}")]);
+        self.send_again(id, request, target, now, out);
+        true
+    }
+
+    /// The CSeq of a request that is sent again.
+    fn next_cseq(&mut self, owner: ClientOwner, request: &Message) -> Option<u32> {
+        match owner {
+            ClientOwner::Gateway(Some(id))
+            | ClientOwner::Nobody(Some(id))
+            | ClientOwner::Refresh(id)
+            | ClientOwner::Prack(id) => {
+                let dialog = self.dialogs.of_mut(id)?;
+                dialog.local_cseq += 1;
+                Some(dialog.local_cseq)
+            }
+            ClientOwner::Registration => {
+                let user = super::account::user_of_from(request)?;
+                Some(self.registrations.get_mut(&user)?.next_cseq())
+            }
+            ClientOwner::Gateway(None) => {
+                let former = request.header("CSeq").and_then(leading_number)?;
+                u32::try_from(former + 1).ok()
+            }
+            ClientOwner::Proxy(_) | ClientOwner::Probe | ClientOwner::Nobody(None) => None,
+        }
+    }
+
+    /// A 2xx to our INVITE or UPDATE: what it says holds from now on.
+    fn settle_offer(&mut self, id: ClientId, owner: ClientOwner, answer: &Message, now: Millis) {
+        let (ClientOwner::Gateway(Some(dialog_id)) | ClientOwner::Refresh(dialog_id)) = owner
+        else {
+            return;
+        };
+        let (Some(client), Some(dialog)) = (self.clients.of(id), self.dialogs.of_mut(dialog_id))
+        else {
+            return;
+        };
+        if dialog.our_invite != Some(id) && dialog.our_update != Some(id) {
+            return;
+        }
+        let request = &client.request;
+        if let Some(kind) = request.content_type().filter(|_| !request.body.is_empty()) {
+            dialog.ours = Some((kind.to_owned(), request.body.clone()));
+        }
+        if !answer.body.is_empty() {
+            dialog.theirs = Some(answer.body.clone());
+        }
+        dialog.note_abilities(answer);
+        if dialog.our_update == Some(id) {
+            let contact = answer.header_values("Contact").next().and_then(sip_uri_of);
+            if let Some(contact) = contact {
+                dialog.target = contact.to_string();
+            }
+        }
+        self.learn_timer(dialog_id, answer, now);
     }
 
     fn tell(
@@ -109,9 +263,7 @@ impl Sip {
         let Some(dialog) = self.dialogs.of_mut(dialog_id).filter(|_| code >= 200) else {
             return;
         };
-        if dialog.our_invite == Some(id) {
-            dialog.our_invite = None;
-        }
+        dialog.is_answered(id);
         let over = method == Method::Bye || dialog.phase == Phase::Early;
         if over {
             self.drop_dialog(dialog_id);
@@ -138,6 +290,16 @@ impl Sip {
         };
         let (cancel, target) = (client.cancel, client.request.request_uri().to_owned());
         let local_tag = local_tag(&client.request);
+        let is_proof = |(name, _): &&(String, String)| {
+            matches!(name.as_str(), "Authorization" | "Proxy-Authorization")
+        };
+        let proofs: Vec<(String, String)> = client
+            .request
+            .headers
+            .iter()
+            .filter(is_proof)
+            .cloned()
+            .collect();
         if let Some(known) = self.dialogs.find(&call_id, &local_tag, &tag) {
             let Some(dialog) = self.dialogs.of_mut(known) else {
                 return;
@@ -149,10 +311,15 @@ impl Sip {
             dialog.our_invite = None;
             dialog.ack = Some(Ack {
                 cseq: head.cseq,
+                proofs,
                 sent: None,
             });
             learn(dialog, &response, flow, None);
             if dialog.phase == Phase::Leaving {
+                return self.ack(known, now, out);
+            }
+            let refreshed = self.clients.of(id).map(|client| client.owner);
+            if let Some(ClientOwner::Refresh(_)) = refreshed {
                 return self.ack(known, now, out);
             }
             return self.tell(id, Some(known), response, out);
@@ -179,6 +346,7 @@ impl Sip {
         dialog.local_cseq = dialog.local_cseq.max(head.cseq);
         dialog.ack = Some(Ack {
             cseq: head.cseq,
+            proofs,
             sent: None,
         });
         dialog.phase = Phase::Confirmed;
@@ -194,6 +362,7 @@ impl Sip {
             DialogId(self.next_id())
         };
         self.dialogs.insert(kept, dialog);
+        self.rearm_dialog(kept);
         if first && cancel == Cancel::No {
             return self.tell(id, Some(kept), response, out);
         }
@@ -214,6 +383,7 @@ impl Sip {
         if let Some(Ack {
             cseq: acked,
             sent: Some((flow, message)),
+            ..
         }) = ack
             && *acked == cseq
         {
@@ -230,10 +400,16 @@ impl Sip {
         let Some(found) = self.dialogs.of(dialog) else {
             return;
         };
-        let Some(Ack { cseq, sent: None }) = found.ack else {
+        let Some(Ack {
+            cseq,
+            ref proofs,
+            sent: None,
+        }) = found.ack
+        else {
             return;
         };
         let mut request = found.request(Method::Ack, cseq);
+        request.headers.extend(proofs.iter().cloned());
         let Some(target) = next_hop(&request, found.source) else {
             return;
         };
@@ -245,11 +421,10 @@ impl Sip {
             flow: target.flow,
             bytes: request.print(),
         });
-        if let Some(found) = self.dialogs.of_mut(dialog) {
-            found.ack = Some(Ack {
-                cseq,
-                sent: Some((target.flow, request)),
-            });
+        if let Some(found) = self.dialogs.of_mut(dialog)
+            && let Some(ack) = &mut found.ack
+        {
+            ack.sent = Some((target.flow, request));
         }
     }
 
@@ -260,21 +435,29 @@ impl Sip {
         };
         dialog.phase = Phase::Leaving;
         dialog.local_cseq += 1;
-        let request = dialog.request(Method::Bye, dialog.local_cseq);
+        let mut request = dialog.request(Method::Bye, dialog.local_cseq);
         let Some(target) = next_hop(&request, dialog.source) else {
             return self.drop_dialog(id);
         };
         self.rearm_dialog(id);
-        let client = ClientId(self.next_id());
-        self.start_client(
-            client,
-            request,
-            target,
-            ClientOwner::Nobody(Some(id)),
-            now,
-            out,
-        );
+        let (client, owner) = (ClientId(self.next_id()), ClientOwner::Nobody(Some(id)));
+        self.authorize_request(&mut request, owner);
+        self.start_client(client, request, target, owner, now, out);
     }
+}
+
+/// Whether a request of ours is to be cancelled, or gone.
+fn client_is_unwanted(client: Option<&Client>) -> bool {
+    client.is_none_or(Client::is_to_be_cancelled)
+}
+
+/// The number that a header begins with.
+pub(super) fn leading_number(value: &str) -> Option<u64> {
+    let digits = value.trim_start();
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(digits.len());
+    digits[..end].parse().ok()
 }
 
 /// Where a request of a dialog goes: its first Route, else its URI; and if that names no place we can
@@ -312,23 +495,10 @@ fn stranger(request: &Message, local_tag: &str) -> Dialog {
             .map(|address| address.without_tag().to_string())
             .unwrap_or_default()
     };
+    let ids = (request.call_id().to_owned(), local_tag.to_owned());
+    let parties = (bare("From"), bare("To"));
     Dialog {
-        call_id: request.call_id().to_owned(),
-        local: bare("From"),
-        local_tag: local_tag.to_owned(),
-        remote: bare("To"),
-        remote_tag: None,
-        local_cseq: 0,
-        remote_cseq: None,
-        contact_user: None,
-        routes: Vec::new(),
-        target: request.request_uri().to_owned(),
-        source: None,
         phase: Phase::Confirmed,
-        our_invite: None,
-        their_invite: None,
-        ack: None,
-        answer: None,
-        held_bye: None,
+        ..Dialog::new(ids, parties, request.request_uri().to_owned())
     }
 }

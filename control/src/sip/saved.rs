@@ -1,5 +1,6 @@
 //! What outlives the process: confirmed dialogs and bindings, each as one text.
 //!
+//! Registrations elsewhere do not either: the gateway asks for them anew, for whoever it still has a session of.
 //! Transactions do not: a peer repeats what it got no answer to, and what was being set up may fail.
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,10 @@ impl Sip {
         dialog.their_invite = None;
         dialog.answer = None;
         dialog.held_bye = None;
+        dialog.our_update = None;
+        dialog.their_update = None;
+        dialog.again = None;
+        dialog.proposed = None;
         if let Some(ack) = &mut dialog.ack
             && let Some((flow, _)) = &mut ack.sent
         {
@@ -43,6 +48,7 @@ impl Sip {
         }
         self.last_id = self.last_id.max(id);
         self.dialogs.insert(DialogId(id), dialog);
+        self.rearm_dialog(DialogId(id));
         true
     }
 

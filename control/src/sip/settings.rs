@@ -1,10 +1,13 @@
 //! What [`Sip`](super::Sip) is told at its start.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::account::Secrets;
 use super::api::Millis;
+use super::digest::Credentials;
 
 /// Settings of a [`Sip`](super::Sip).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,6 +16,12 @@ pub struct Settings {
     pub domain: String,
     /// Our address as peers are to use it, in Via, Contact and Record-Route; UDP and TCP alike.
     pub advertised: SocketAddr,
+    /// Where requests go that leave our domain; `None`: only to where their URI says.
+    pub upstream: Option<Upstream>,
+    /// Secrets to meet challenges with.
+    pub secrets: Secrets,
+    /// Handsets that may register here, by user part; empty: all that come.
+    pub handsets: BTreeMap<String, Credentials>,
     /// Bounds of the tables.
     pub limits: Limits,
     /// The timers' bases.
@@ -25,10 +34,27 @@ impl Settings {
         Settings {
             domain: domain.to_ascii_lowercase(),
             advertised,
+            upstream: None,
+            secrets: Secrets::default(),
+            handsets: BTreeMap::new(),
             limits: Limits::default(),
             timing: Timing::default(),
         }
     }
+}
+
+/// The network beyond our next hops ([`Sip::set_hops`](super::Sip::set_hops)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstream {
+    /// The Request-URI of REGISTER (`sip:example.com`): our users belong to that registrar, and all their
+    /// requests go there. `None`, a trunk: the domain is ours, and what is for nobody here goes there.
+    pub registrar: Option<String>,
+    /// How long a registration is asked for.
+    pub expires_s: u32,
+    /// Parameters of the registered Contact beside those `sip` writes: feature tags (RFC 3840).
+    pub contact_params: Vec<(String, Option<String>)>,
+    /// How often each hop is asked whether it is there; 0: never.
+    pub probe_ms: Millis,
 }
 
 /// How much a [`Sip`](super::Sip) holds at most. Past a bound a request is answered 503.
@@ -71,6 +97,8 @@ pub struct Timing {
     pub d_ms: Millis,
     /// How long an INVITE may ring: a local one, a proxied one (Timer C) or one of ours.
     pub ring_ms: Millis,
+    /// How long a session may go on without a refresh (RFC 4028), in seconds; 0: no timer is asked for.
+    pub session_s: u32,
     /// Shortest registration; less is answered 423.
     pub expires_s_min: u32,
     /// Longest registration; more is cut down to it.
@@ -87,6 +115,7 @@ impl Default for Timing {
             t4_ms: 5_000,
             d_ms: 32_000,
             ring_ms: 190_000,
+            session_s: 1_800,
             expires_s_min: 60,
             expires_s_max: 7_200,
             expires_s_default: 3_600,

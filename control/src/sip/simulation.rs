@@ -66,7 +66,22 @@ impl World {
             let address: SocketAddr = format!("10.0.0.{n}:5060").parse().unwrap();
             let mut bytes = [n; 32];
             bytes[..8].copy_from_slice(&seed.to_le_bytes());
-            let mut sip = Sip::new(Settings::new(domain, address), bytes);
+            let mut settings = Settings::new(domain, address);
+            let secret = |user: &str| Credentials {
+                username: user.to_owned(),
+                secret: Secret::Password(format!("{user}'s")),
+            };
+            if n == 1 {
+                let users = ["alice", "carla", "bob", "carol"];
+                let all = users.map(|user| (user.to_owned(), secret(user)));
+                settings.handsets = all.into();
+            } else {
+                settings
+                    .secrets
+                    .by_user
+                    .insert(user.to_owned(), secret(user));
+            }
+            let mut sip = Sip::new(settings, bytes);
             sip.add_local(user);
             let plan = Plan::Accept;
             Party {
@@ -204,6 +219,9 @@ impl World {
             }
             Event::Cancelled { .. } => party.log.push("cancelled"),
             Event::Failed { .. } => party.log.push("failed"),
+            Event::Registered { .. } => party.log.push("registered"),
+            Event::NotRegistered { .. } => party.log.push("not registered"),
+            Event::Hop { .. } | Event::Refreshed { .. } => {}
             Event::Ended { .. } => party.log.push("ended"),
         }
         self.perform(who, out);
@@ -321,6 +339,147 @@ impl World {
             .filter(|entry| **entry == what)
             .count()
     }
+}
+
+/// A user belongs to the registrar at `GATEWAY`, stays a while and leaves.
+fn membership(seed: u64, transport: SipTransport) -> usize {
+    let mut world = World::new(seed, transport);
+    let hop = Hop {
+        flow: Flow {
+            transport,
+            peer: world.parties[GATEWAY].address,
+            connection: None,
+        },
+        name: "registrar".to_owned(),
+    };
+    let (mut out, now) = (Vec::new(), world.now);
+    let sip = &mut world.parties[BOB].sip;
+    sip.settings.domain = "localhost".to_owned();
+    sip.settings.upstream = Some(Upstream {
+        registrar: Some("sip:localhost".to_owned()),
+        expires_s: 120,
+        contact_params: Vec::new(),
+        probe_ms: 30_000,
+    });
+    sip.set_hops(vec![hop], now, &mut out);
+    sip.register("bob", None, now, &mut out).unwrap();
+    world.perform(BOB, out);
+    let end = world.now + 3_600_000;
+    world.run(end, |_| false);
+    let registered = world.logged(BOB, "registered");
+    let told = registered + world.logged(BOB, "not registered");
+    assert!(told >= 1, "{:?}", world.parties[BOB].log);
+    if world.loss == 0 {
+        assert_eq!((registered, told), (1, 1));
+        assert_eq!(world.parties[GATEWAY].sip.held().bindings, 1);
+    }
+    let (mut out, now) = (Vec::new(), world.now);
+    world.parties[BOB].sip.remove_local("bob", now, &mut out);
+    world.parties[BOB].sip.set_hops(Vec::new(), now, &mut out);
+    world.perform(BOB, out);
+    let end = world.now + 400_000;
+    world.run(end, |_| false);
+    for party in &world.parties {
+        assert_eq!(party.sip.held(), Held::default());
+    }
+    registered
+}
+
+/// A call in which both sides change the session, now and then at once.
+fn changing(seed: u64, transport: SipTransport) -> usize {
+    let mut world = World::new(seed, transport);
+    world.register();
+    let sdp = |n: u64| Some(("application/sdp".to_owned(), format!("v={n}").into_bytes()));
+    world.request(
+        GATEWAY,
+        Method::Invite,
+        "sip:alice@localhost",
+        "sip:bob@localhost",
+        "",
+    );
+    let end = world.now + 40_000;
+    world.run(end, |world| {
+        world.logged(BOB, "acked") > 0 || world.logged(GATEWAY, "failed") > 0
+    });
+    for n in 0..6 {
+        let first = world.chance.below(2) as usize;
+        for who in [[GATEWAY, BOB][first], [BOB, GATEWAY][first]] {
+            let mut change = OutRequest::in_dialog(match world.chance.below(2) {
+                0 => Method::Invite,
+                _ => Method::Update,
+            });
+            change.content = sdp(n);
+            let (mut out, now) = (Vec::new(), world.now);
+            let party = &mut world.parties[who];
+            if let Some(dialog) = party.dialog {
+                // One that is under way, or a dialog that is gone, are good reasons not to.
+                let _ = party.sip.request(Some(dialog), change, now, &mut out);
+            }
+            world.perform(who, out);
+        }
+        let end = world.now + world.chance.below(9_000);
+        world.run(end, |_| false);
+        world.now = end;
+    }
+    let end = world.now + 40_000;
+    world.run(end, |_| false);
+    for who in [GATEWAY, BOB] {
+        let (mut out, now) = (Vec::new(), world.now);
+        let party = &mut world.parties[who];
+        if let Some(dialog) = party.dialog {
+            let _ = party.sip.request(
+                Some(dialog),
+                OutRequest::in_dialog(Method::Bye),
+                now,
+                &mut out,
+            );
+        }
+        world.perform(who, out);
+    }
+    world.settle();
+    world.logged(GATEWAY, "done") + world.logged(BOB, "done") + world.logged(GATEWAY, "accepted")
+}
+
+fn changes(transport: SipTransport) {
+    let mut done = 0;
+    for seed in seeds(SEEDS / 2) {
+        match std::panic::catch_unwind(|| changing(seed, transport)) {
+            Ok(met) => done += met,
+            Err(_) => panic!("seed {seed}; SEED={seed} replays it"),
+        }
+    }
+    assert!(done > 0);
+}
+
+#[test]
+fn changes_of_both_sides_cross_on_a_bad_network_and_nothing_is_left_behind() {
+    changes(SipTransport::Udp);
+}
+
+#[test]
+fn changes_of_both_sides_cross_over_tcp() {
+    changes(SipTransport::Tcp);
+}
+
+fn memberships(transport: SipTransport) {
+    let mut registered = 0;
+    for seed in seeds(SEEDS / 4) {
+        match std::panic::catch_unwind(|| membership(seed, transport)) {
+            Ok(met) => registered += met,
+            Err(_) => panic!("seed {seed}; SEED={seed} replays it"),
+        }
+    }
+    assert!(registered > 0);
+}
+
+#[test]
+fn users_are_registered_elsewhere_over_a_bad_network_and_nothing_is_left_behind() {
+    memberships(SipTransport::Udp);
+}
+
+#[test]
+fn users_are_registered_elsewhere_over_tcp() {
+    memberships(SipTransport::Tcp);
 }
 
 /// Who calls whom, what the callee does, who hangs up, whether the caller gives up first.

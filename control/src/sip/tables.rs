@@ -9,6 +9,7 @@ use super::api::{ClientId, DialogId, Flow, ServerId, SipTransport};
 use super::message::Message;
 use super::method::Method;
 use super::reader::Head;
+use super::reliable::{Branch, Reliable};
 use super::transaction::{client, server};
 use super::uri::SipUri;
 
@@ -23,10 +24,30 @@ pub(super) struct Client {
     pub flow: Flow,
     /// It goes over TCP for its size alone; if that fails, here is where UDP would take it.
     pub fallback: Option<Flow>,
+    /// What was asked for, before its size was looked at.
+    pub target: Target,
+    /// The next hop it went to, if it did.
+    pub hop: Option<Flow>,
+    pub tries: Tries,
+    /// Of an INVITE: who has answered reliably so far.
+    pub branches: Vec<Branch>,
     pub cancel: Cancel,
     /// The ACK of a refused INVITE.
     pub ack: Option<Message>,
     key: String,
+}
+
+/// What a request has been through before it was sent as it is now.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Tries {
+    /// Realms whose challenges it has met.
+    pub answered: Vec<String>,
+    /// Hops that have failed it.
+    pub hops: Vec<Flow>,
+    /// How often it crossed a change of the peer's.
+    pub glares: u8,
+    /// It asks for a longer session already.
+    pub lengthened: bool,
 }
 
 /// Who asked.
@@ -36,6 +57,14 @@ pub(super) enum ClientOwner {
     Gateway(Option<DialogId>),
     /// The proxy, for this request.
     Proxy(ServerId),
+    /// A user's registration.
+    Registration,
+    /// We, to know whether a hop is there.
+    Probe,
+    /// We, to know whether this dialog's peer is there.
+    Refresh(DialogId),
+    /// We, because a provisional answer in this dialog wants to be acknowledged.
+    Prack(DialogId),
     /// Nobody waits for the answer; this dialog (if any) goes with it.
     Nobody(Option<DialogId>),
 }
@@ -62,6 +91,8 @@ pub(super) struct Server {
     pub flow: Flow,
     /// Where they go if its connection is lost.
     pub listens: SocketAddr,
+    /// Of an INVITE that requires it: our provisional answers.
+    pub reliable: Option<Reliable>,
     /// The last answer.
     pub last: Option<Vec<u8>>,
     /// Ours, if the request has none.
@@ -96,11 +127,22 @@ impl Client {
             method,
             request,
             flow,
+            target: Target { flow, fixed: true },
+            hop: None,
+            tries: Tries::default(),
+            branches: Vec::new(),
             fallback: None,
             cancel: Cancel::No,
             ack: None,
             key,
         }
+    }
+}
+
+impl Client {
+    /// Whether it is not wanted any more.
+    pub fn is_to_be_cancelled(&self) -> bool {
+        self.cancel != Cancel::No
     }
 }
 
@@ -127,6 +169,7 @@ impl Server {
             request,
             flow: head.via.reply_flow(flow),
             listens: head.via.sent_from(flow.peer.ip()),
+            reliable: None,
             last: None,
             to_tag,
             key,
@@ -215,7 +258,7 @@ table!(
 );
 
 /// Where a request is to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Target {
     pub flow: Flow,
     /// The transport was named, so the message's size does not change it.
@@ -246,9 +289,7 @@ pub(super) fn reach(uri: &SipUri, source: Option<Flow>) -> Option<Target> {
         connection: None,
     });
     let flow = match (of_uri, source) {
-        (_, Some(source))
-            if source.transport == SipTransport::Tcp && asked != Some(SipTransport::Udp) =>
-        {
+        (_, Some(source)) if source.transport.is_stream() && asked != Some(SipTransport::Udp) => {
             source
         }
         (Some(flow), Some(source))
@@ -260,7 +301,7 @@ pub(super) fn reach(uri: &SipUri, source: Option<Flow>) -> Option<Target> {
         (None, Some(source)) if source.transport == transport => source,
         (None, _) => return None,
     };
-    let fixed = flow.transport == SipTransport::Tcp || asked.is_some();
+    let fixed = flow.transport.is_stream() || asked.is_some();
     Some(Target { flow, fixed })
 }
 

@@ -20,6 +20,8 @@ impl Sip {
                     self.registrar.expire(&user, now);
                     self.rearm_user(user);
                 }
+                TimerOf::Registration(user) => self.registration_timeout(&user, now, out),
+                TimerOf::Probe => self.probe_hops(now, out),
             }
         }
     }
@@ -58,6 +60,7 @@ impl Sip {
         for id in lost {
             self.client_flow_lost(id, now, out);
         }
+        self.registrations_lost(flow, now, out);
     }
 
     fn client_timeout(&mut self, id: ClientId, now: Millis, out: &mut Vec<Action>) {
@@ -120,11 +123,39 @@ impl Sip {
         now: Millis,
         out: &mut Vec<Action>,
     ) {
+        let hop = self.clients.of(id).and_then(|client| {
+            let probed = client.owner == ClientOwner::Probe;
+            client.hop.or(probed.then_some(client.flow))
+        });
+        if let Some(flow) = hop {
+            self.hop_is_down(flow, None, now, out);
+            if self.fail_over(id, now, out) {
+                return;
+            }
+        }
+        let registering = self.registering(id);
         self.timers.set(TimerOf::Client(id), None);
         let Some(client) = self.clients.remove(id) else {
             return;
         };
         match client.owner {
+            ClientOwner::Probe | ClientOwner::Prack(_) => {}
+            ClientOwner::Refresh(dialog) => {
+                // RFC 4028, 10: no answer is as good as 408.
+                let code = if cause == Failure::Timeout { 408 } else { 503 };
+                self.refresh_refused(id, dialog, code, now, out);
+            }
+            ClientOwner::Registration => {
+                let (code, reason) = match cause {
+                    Failure::Timeout => (408, "the registrar does not answer"),
+                    Failure::Transport | Failure::Cancelled => {
+                        (503, "the registrar is not reached")
+                    }
+                };
+                if let Some(user) = registering {
+                    self.register_failed(&user, code, reason, Vec::new(), now, out);
+                }
+            }
             ClientOwner::Nobody(dialog) => {
                 if let Some(dialog) = dialog {
                     self.drop_dialog(dialog);
@@ -139,9 +170,7 @@ impl Sip {
                 let Some(dialog) = self.dialogs.of_mut(dialog_id) else {
                     return;
                 };
-                if dialog.our_invite == Some(id) {
-                    dialog.our_invite = None;
-                }
+                dialog.is_answered(id);
                 let opened = dialog.phase == Phase::Confirmed && client.method != Method::Bye;
                 match (opened, cause) {
                     // RFC 3261, 12.2.1.2: no answer, no peer.
@@ -165,6 +194,12 @@ impl Sip {
 
     fn server_timeout(&mut self, id: ServerId, now: Millis, out: &mut Vec<Action>) {
         let timing = self.settings.timing;
+        let Some(server) = self.servers.of_mut(id) else {
+            return;
+        };
+        if server.reliable.is_some() && server.machine.is_open() {
+            self.reliable_timeout(id, now, out);
+        }
         let Some(server) = self.servers.of_mut(id) else {
             return;
         };
@@ -240,11 +275,23 @@ impl Sip {
     }
 
     fn dialog_timeout(&mut self, id: DialogId, now: Millis, out: &mut Vec<Action>) {
+        self.again_timeout(id, now, out);
+        self.session_timeout(id, now, out);
+        self.answer_timeout(id, now, out);
+        self.rearm_dialog(id);
+    }
+
+    /// Our 2xx still waits for its ACK.
+    fn answer_timeout(&mut self, id: DialogId, now: Millis, out: &mut Vec<Action>) {
         let timing = self.settings.timing;
         let Some(dialog) = self.dialogs.of_mut(id) else {
             return;
         };
-        let Some(answer) = &mut dialog.answer else {
+        let Some(answer) = dialog
+            .answer
+            .as_mut()
+            .filter(|answer| answer.deadline() <= now)
+        else {
             return;
         };
         if answer.timeout(&timing, now) {

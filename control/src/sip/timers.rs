@@ -14,6 +14,10 @@ pub(super) enum TimerOf {
     Dialog(DialogId),
     /// A user's bindings.
     User(String),
+    /// A user's registration elsewhere.
+    Registration(String),
+    /// Asking the next hops.
+    Probe,
 }
 
 /// The queue.

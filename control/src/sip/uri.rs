@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::api::SipTransport;
 use super::text::{is_escaped, is_unreserved, unescape};
 
 /// A URI, as far as we look into it.
@@ -109,6 +110,16 @@ impl SipUri {
             params: Vec::new(),
             headers: None,
         }
+    }
+
+    /// Names the transport, where it is not UDP.
+    pub fn set_transport(&mut self, transport: SipTransport) {
+        let name = match transport {
+            SipTransport::Udp => return,
+            SipTransport::Tcp => "tcp",
+        };
+        self.params
+            .push(("transport".to_owned(), Some(name.to_owned())));
     }
 
     fn parse(secure: bool, rest: &str) -> Result<SipUri, &'static str> {

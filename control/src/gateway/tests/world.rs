@@ -56,6 +56,7 @@ pub struct FakeNet {
     pub acks: Vec<DialogId>,
     pub cancels: Vec<ClientId>,
     pub locals: BTreeSet<String>,
+    pub registers: VecDeque<(String, Option<sip::Credentials>, sip::AttemptId)>,
     pub refuses: Option<Refused>,
     last: u64,
 }
@@ -86,6 +87,18 @@ impl Net for FakeNet {
 
     fn cancel(&mut self, client: ClientId) {
         self.cancels.push(client);
+    }
+
+    fn register(
+        &mut self,
+        user: &str,
+        credentials: Option<sip::Credentials>,
+    ) -> Result<sip::AttemptId, Refused> {
+        self.last += 1;
+        let attempt = sip::AttemptId(self.last);
+        self.registers
+            .push_back((user.to_owned(), credentials, attempt));
+        Ok(attempt)
     }
 
     fn add_local(&mut self, user: &str) {
@@ -441,6 +454,7 @@ fn gateway(files: &[(String, String)], seed: u64) -> Gateway {
         ring_ms: 180_000,
         leg_ms: 30_000,
         subsessions_per_session: 3,
+        registrar: None,
         browsers: Limits {
             idle_ms: 1_000_000,
             disconnect_ms: 60_000,

@@ -88,6 +88,18 @@ impl Browsers {
 
     /// Refuses the `connect`. The browser may try again on the same socket, in what is left of its time.
     pub fn refuse(&mut self, socket: SocketId, code: u32, reason: &str, out: &mut Vec<Action>) {
+        self.refuse_with(socket, code, reason, Members::new(), out);
+    }
+
+    /// The same, with further headers, such as `authenticate`.
+    pub fn refuse_with(
+        &mut self,
+        socket: SocketId,
+        code: u32,
+        reason: &str,
+        extra: Members,
+        out: &mut Vec<Action>,
+    ) {
         let Some(known) = self.sockets.get_mut(&socket) else {
             return;
         };
@@ -101,6 +113,7 @@ impl Browsers {
         header.retain(|name, _| matches!(name.as_str(), "action" | "initiator" | "target"));
         header.insert("error_code".into(), code.into());
         header.insert("reason".into(), reason.into());
+        header.extend(extra);
         known.stage = Stage::Opening;
         let text = Frame {
             control,

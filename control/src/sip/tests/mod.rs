@@ -1,6 +1,8 @@
 //! The machine against peers written out by hand: what the simulation does not meet.
 
+mod changes;
 mod proxy;
+mod registrations;
 
 use super::*;
 
@@ -162,12 +164,14 @@ fn what_cannot_be_served_has_a_definite_answer() {
         ("FROB", "sip:localhost", "", 501),
         ("FROB", ALICE, "", 501),
         ("SUBSCRIBE", ALICE, "", 405),
-        ("UPDATE", ALICE, "", 405),
+        ("UPDATE", ALICE, "", 481),
+        ("PRACK", ALICE, "", 481),
         ("BYE", ALICE, "", 481),
         ("BYE", ALICE, "To: <sip:alice@localhost>;tag=x\r\n", 481),
         ("INVITE", ALICE, "To: <sip:alice@localhost>;tag=x\r\n", 481),
         ("CANCEL", ALICE, "", 481),
-        ("INVITE", ALICE, "Require: 100rel\r\n", 420),
+        ("INVITE", ALICE, "Require: precondition\r\n", 420),
+        ("INVITE", ALICE, "Session-Expires: 60\r\n", 422),
         ("INVITE", "sip:nobody@localhost", "", 404),
         ("INVITE", "sip:a@example.com", "", 404),
         ("INVITE", "tel:+1", "", 416),

@@ -1,0 +1,372 @@
+//! `[sip]`: where SIP peers come to, and the network beyond: its proxies, its registrar, what it is shown.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Mistake, address, mistake};
+
+/// `[sip]`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sip {
+    /// `sip.listen`: UDP and TCP. Default 127.0.0.1:5060.
+    pub listen: SocketAddr,
+    /// `sip.advertise`: what peers are told, where it isn't the address listened at. Its port 0 stands for
+    /// the one listened at.
+    pub advertise: Option<SocketAddr>,
+    /// `sip.proxies`: what leaves our domain goes to the first of them that answers. Default none: it goes
+    /// where its URI says.
+    pub proxies: Vec<Proxy>,
+    /// `sip.probe_s`: each proxy is asked by OPTIONS every so many seconds. Default 30; 0: never.
+    pub probe_s: u32,
+    /// `sip.register`: our users belong to a registrar, and are registered there while they are here.
+    /// Default none: a trunk, the domain is ours.
+    pub register: Option<Register>,
+    /// `sip.realms.REALM`: what whoever of our users is challenged there shows.
+    pub realms: BTreeMap<String, Secret>,
+    /// `sip.users.USER`: what this user shows, wherever it is challenged.
+    pub users: BTreeMap<String, Secret>,
+    /// `sip.handsets.USER`: what a handset shows that registers here. Default none: whoever reaches
+    /// `sip.listen` may register as anybody.
+    pub handsets: BTreeMap<String, Secret>,
+}
+
+impl Default for Sip {
+    fn default() -> Sip {
+        Sip {
+            listen: SocketAddr::from(([127, 0, 0, 1], 5060)),
+            advertise: None,
+            proxies: Vec::new(),
+            probe_s: 30,
+            register: None,
+            realms: BTreeMap::new(),
+            users: BTreeMap::new(),
+            handsets: BTreeMap::new(),
+        }
+    }
+}
+
+/// A next hop, as `sip:host:port;transport=tcp`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// A name or number; an IPv6 one without its brackets.
+    pub host: String,
+    /// `None`: what its name's records say, or 5060.
+    pub port: Option<u16>,
+    /// `None`: what its name's records say, or UDP.
+    pub transport: Option<Transport>,
+}
+
+/// How to reach a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A connection.
+    Tcp,
+}
+
+/// `[sip.register]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    /// `registrar`: the URI that REGISTER asks, such as `sip:example.com`. Default: `sip:` and the domain.
+    #[serde(default)]
+    pub registrar: String,
+    /// `expires_s`: how long a registration is asked for. Default 3600.
+    #[serde(default = "hour")]
+    pub expires_s: u32,
+    /// `features`: what is said of our users in Contact, such as `+g.oma.sip-im`.
+    #[serde(default)]
+    pub features: Vec<String>,
+}
+
+/// A name and its password, in a challenger's realm.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// `username`. Default, of a user: its name.
+    #[serde(default)]
+    pub username: String,
+    /// `password`
+    pub password: String,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// What was understood.
+impl std::fmt::Display for Sip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SIP                  {}, UDP and TCP", self.listen)?;
+        match self.advertise {
+            Some(advertise) => writeln!(f, ", peers are told {advertise}")?,
+            None => writeln!(f)?,
+        }
+        let hosts: Vec<&str> = self
+            .proxies
+            .iter()
+            .map(|proxy| proxy.host.as_str())
+            .collect();
+        if !hosts.is_empty() {
+            writeln!(f, "SIP proxies          {}", hosts.join(" "))?;
+        }
+        match &self.register {
+            Some(register) => writeln!(
+                f,
+                "SIP registrar        {}, for {} s",
+                register.registrar, register.expires_s
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+fn hour() -> u32 {
+    3600
+}
+
+/// `[sip]` as it is written.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Written {
+    listen: Option<Spanned<String>>,
+    advertise: Option<Spanned<String>>,
+    proxies: Vec<Spanned<String>>,
+    probe_s: Option<u32>,
+    register: Option<Spanned<Register>>,
+    realms: BTreeMap<String, Spanned<Secret>>,
+    users: BTreeMap<String, Secret>,
+    handsets: BTreeMap<String, Secret>,
+}
+
+impl Written {
+    pub fn checked(self, text: &str, domain: &str) -> Result<Sip, Mistake> {
+        let defaults = Sip::default();
+        let listen = address(text, "sip.listen", self.listen)?;
+        let proxies: Result<Vec<Proxy>, Mistake> = self
+            .proxies
+            .iter()
+            .map(|written| {
+                proxy(written.get_ref()).map_err(|what| mistake(text, written.span(), what))
+            })
+            .collect();
+        let register = match self.register {
+            Some(written) => {
+                let span = written.span();
+                let checked = register(written.into_inner(), domain, self.proxies.is_empty());
+                Some(checked.map_err(|what| mistake(text, span, what))?)
+            }
+            None => None,
+        };
+        let realms: Result<BTreeMap<String, Secret>, Mistake> = self
+            .realms
+            .into_iter()
+            .map(|(realm, written)| named(text, realm, written.span(), written.into_inner()))
+            .collect();
+        let by_user = |(user, mut secret): (String, Secret)| {
+            if secret.username.is_empty() {
+                secret.username.clone_from(&user);
+            }
+            (user, secret)
+        };
+        let sip = Sip {
+            listen: listen.unwrap_or(defaults.listen),
+            advertise: address(text, "sip.advertise", self.advertise)?,
+            proxies: proxies?,
+            probe_s: self.probe_s.unwrap_or(defaults.probe_s),
+            register,
+            realms: realms?,
+            users: self.users.into_iter().map(by_user).collect(),
+            handsets: self.handsets.into_iter().map(by_user).collect(),
+        };
+        if sip.listen.ip().is_unspecified() && sip.advertise.is_none() {
+            let what = "sip.listen is all addresses, which peers can't be told: add the one they reach as sip.advertise";
+            return Err(Mistake {
+                line: 0,
+                column: 0,
+                what: what.to_owned(),
+            });
+        }
+        Ok(sip)
+    }
+}
+
+fn named(
+    text: &str,
+    realm: String,
+    span: Range<usize>,
+    secret: Secret,
+) -> Result<(String, Secret), Mistake> {
+    if secret.username.is_empty() {
+        let what = format!("sip.realms.\"{realm}\": add the username that goes with the password");
+        return Err(mistake(text, span, what));
+    }
+    Ok((realm, secret))
+}
+
+fn register(written: Register, domain: &str, alone: bool) -> Result<Register, String> {
+    if alone {
+        return Err("sip.register: say how the registrar is reached, as sip.proxies".to_owned());
+    }
+    let mut register = written;
+    if register.registrar.is_empty() {
+        register.registrar = format!("sip:{domain}");
+    }
+    if proxy(&register.registrar).is_err() {
+        let what = &register.registrar;
+        return Err(format!(
+            "sip.register.registrar: `{what}` is no URI of a registrar: write it as \"sip:example.com\""
+        ));
+    }
+    if !(60..=86_400).contains(&register.expires_s) {
+        return Err("sip.register.expires_s: write 60 to 86400".to_owned());
+    }
+    let odd = |feature: &&String| {
+        let name = feature.split('=').next().unwrap_or("");
+        let known = |c: char| c.is_ascii_alphanumeric() || "+-._!%*'~".contains(c);
+        name.is_empty() || !name.chars().all(known) || feature.chars().any(char::is_control)
+    };
+    match register.features.iter().find(odd) {
+        Some(feature) => Err(format!(
+            "sip.register.features: `{feature}` is no feature tag: write it as \"+g.oma.sip-im\" or \"name=value\""
+        )),
+        None => Ok(register),
+    }
+}
+
+/// Reads `sip:host:port;transport=tcp`.
+fn proxy(text: &str) -> Result<Proxy, String> {
+    let wrong = || {
+        format!(
+            "sip.proxies: `{text}` is no URI of a proxy: write it as \"sip:192.0.2.9:5060;transport=tcp\""
+        )
+    };
+    let rest = text.strip_prefix("sip:").ok_or_else(wrong)?;
+    let mut pieces = rest.split(';');
+    let place = pieces.next().unwrap_or("");
+    let mut transport = None;
+    for piece in pieces {
+        transport = match piece.split_once('=') {
+            Some(("transport", "udp")) => Some(Transport::Udp),
+            Some(("transport", "tcp")) => Some(Transport::Tcp),
+            _ if piece == "lr" => transport,
+            _ => return Err(wrong()),
+        };
+    }
+    if let Ok(address) = place.parse::<SocketAddr>() {
+        return Ok(Proxy {
+            host: address.ip().to_string(),
+            port: Some(address.port()),
+            transport,
+        });
+    }
+    let (host, port) = match place
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        Some(inner) => (inner, None),
+        None => match place.split_once(':') {
+            Some((host, digits)) => (host, Some(digits.parse().map_err(|_| wrong())?)),
+            None => (place, None),
+        },
+    };
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':');
+    if host.is_empty() || !host.chars().all(known) || port == Some(0) {
+        return Err(wrong());
+    }
+    Ok(Proxy {
+        host: host.to_owned(),
+        port,
+        transport,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    const SMALLEST: &str = "domain = \"example.com\"\n[applications.demo]\n";
+
+    fn read(sip: &str) -> Result<Sip, String> {
+        let config = Config::read(&format!("{SMALLEST}{sip}"));
+        config
+            .map(|config| config.sip)
+            .map_err(|mistake| mistake.to_string())
+    }
+
+    #[test]
+    fn proxies_registrar_and_secrets() {
+        let sip = read(
+            r#"
+            [sip]
+            proxies = ["sip:192.0.2.9:5070;transport=tcp", "sip:pcscf.example.com;lr", "sip:[2001:db8::9]"]
+            probe_s = 10
+            [sip.register]
+            features = ["+g.oma.sip-im", "+g.3gpp.icsi-ref=urn%3Aurn-7%3Ax"]
+            [sip.realms."ims.example.com"]
+            username = "trunk"
+            password = "secret"
+            [sip.users]
+            alice = { password = "wonder" }
+            [sip.handsets.bob]
+            password = "builder"
+            "#,
+        )
+        .unwrap();
+        let hosts: Vec<_> = sip
+            .proxies
+            .iter()
+            .map(|proxy| proxy.host.as_str())
+            .collect();
+        assert_eq!(hosts, ["192.0.2.9", "pcscf.example.com", "2001:db8::9"]);
+        assert_eq!(sip.proxies[0].transport, Some(Transport::Tcp));
+        assert_eq!((sip.proxies[1].port, sip.probe_s), (None, 10));
+        let register = sip.register.as_ref().unwrap();
+        assert_eq!(register.registrar, "sip:example.com");
+        assert_eq!((register.expires_s, register.features.len()), (3600, 2));
+        assert_eq!(sip.users["alice"].username, "alice");
+        assert_eq!(sip.handsets["bob"].username, "bob");
+        assert!(!format!("{sip:?}").contains("wonder"));
+    }
+
+    #[test]
+    fn mistakes_say_what_to_write() {
+        for (sip, said) in [
+            (
+                "[sip]\nproxies = [\"192.0.2.9\"]\n",
+                "4:12: sip.proxies: `192.0.2.9` is no URI",
+            ),
+            ("[sip]\nproxies = [\"sip:a:x\"]\n", "write it as"),
+            (
+                "[sip]\nproxies = [\"sip:a;transport=sctp\"]\n",
+                "write it as",
+            ),
+            ("[sip.register]\n", "as sip.proxies"),
+            (
+                "[sip]\nproxies = [\"sip:a\"]\n[sip.register]\nexpires_s = 5\n",
+                "write 60",
+            ),
+            (
+                "[sip]\nproxies = [\"sip:a\"]\n[sip.register]\nregistrar = \"x\"\n",
+                "no URI",
+            ),
+            (
+                "[sip]\nproxies = [\"sip:a\"]\n[sip.register]\nfeatures = [\"a b\"]\n",
+                "no feature tag",
+            ),
+            ("[sip.realms.x]\npassword = \"p\"\n", "add the username"),
+            ("[sip]\nproxy = 1\n", "unknown field `proxy`"),
+        ] {
+            let what = read(sip).unwrap_err();
+            assert!(what.contains(said), "{what}");
+        }
+    }
+}

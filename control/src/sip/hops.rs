@@ -1,0 +1,254 @@
+//! The next hops of what leaves our domain: outbound proxies, in the order of preference, and which of them
+//! answer. RFC 3263, 4.3; RFC 3261, 8.1.2.
+//!
+//! A hop that does not answer, or says 503, is passed over for a while; a request it has failed goes to the
+//! next one. Every hop is asked by OPTIONS now and then, so that requests need not find out. To be stored:
+//! nothing; who is there is found out anew.
+
+use serde::{Deserialize, Serialize};
+
+use super::api::{Action, ClientId, Event, Flow, Millis, SipTransport};
+use super::compose::companion_headers;
+use super::machine::{Sip, bare_request};
+use super::method::Method;
+use super::tables::{ClientOwner, Target};
+use super::timers::TimerOf;
+use super::uri::SipUri;
+
+/// How long a hop that failed is passed over, unless it says how long itself.
+const DOWN_MS: Millis = 30_000;
+/// The longest that it may say.
+const DOWN_MS_MAX: Millis = 600_000;
+
+/// One next hop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Where it is.
+    pub flow: Flow,
+    /// The name that it was found by, which its certificate must cover; shown in logs.
+    pub name: String,
+}
+
+impl Hop {
+    /// The URI by which it is put into Route.
+    fn route(&self) -> String {
+        let mut uri = SipUri::of(self.flow.peer);
+        uri.set_transport(self.flow.transport);
+        uri.params.push(("lr".to_owned(), None));
+        format!("<{uri}>")
+    }
+}
+
+/// All next hops.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Hops {
+    list: Vec<Watched>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Watched {
+    hop: Hop,
+    down_until: Option<Millis>,
+    /// It said itself that it wants nothing until then.
+    asked_for_quiet: bool,
+    /// An OPTIONS is under way.
+    asked: Option<ClientId>,
+    /// The OPTIONS were answered, or not; `None`: not known yet.
+    is_up: Option<bool>,
+}
+
+impl Hops {
+    /// The best one that is not among `tried`.
+    fn best(&self, tried: &[Flow], now: Millis) -> Option<&Hop> {
+        let fresh = |watched: &&Watched| !tried.contains(&watched.hop.flow);
+        let down = |watched: &Watched| watched.down_until.filter(|until| *until > now);
+        let up = self
+            .list
+            .iter()
+            .filter(fresh)
+            .find(|watched| down(watched).is_none());
+        // All have failed: the one whose time is nearest, rather than nothing.
+        let may = |watched: &&Watched| fresh(watched) && !watched.asked_for_quiet;
+        let soonest = || {
+            self.list
+                .iter()
+                .filter(may)
+                .min_by_key(|watched| down(watched))
+        };
+        up.or_else(soonest).map(|watched| &watched.hop)
+    }
+
+    fn of_mut(&mut self, flow: Flow) -> Option<&mut Watched> {
+        let same = |watched: &&mut Watched| {
+            let known = watched.hop.flow;
+            (known.transport, known.peer) == (flow.transport, flow.peer)
+        };
+        self.list.iter_mut().find(same)
+    }
+
+    /// Whether there is any.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many answer.
+    pub fn up(&self, now: Millis) -> usize {
+        let down = |watched: &&Watched| watched.down_until.is_some_and(|until| until > now);
+        self.list.len() - self.list.iter().filter(down).count()
+    }
+}
+
+impl Sip {
+    /// The next hops from now on, best first. What is known of those that stay is kept.
+    pub fn set_hops(&mut self, hops: Vec<Hop>, now: Millis, out: &mut Vec<Action>) {
+        let former = std::mem::take(&mut self.hops.list);
+        let known = |hop: &Hop| former.iter().find(|watched| watched.hop == *hop).cloned();
+        self.hops.list = hops
+            .into_iter()
+            .map(|hop| {
+                known(&hop).unwrap_or(Watched {
+                    hop,
+                    down_until: None,
+                    asked_for_quiet: false,
+                    asked: None,
+                    is_up: None,
+                })
+            })
+            .collect();
+        self.probe_hops(now, out);
+        self.registrations_wanted(now, out);
+    }
+
+    /// How many next hops are not known to be out of order.
+    pub fn hops_up(&self, now: Millis) -> usize {
+        self.hops.up(now)
+    }
+
+    /// The way to the best hop.
+    pub(super) fn hop_target(&self, now: Millis) -> Option<Target> {
+        self.hops.best(&[], now).map(|hop| Target {
+            flow: hop.flow,
+            fixed: hop.flow.transport.is_stream(),
+        })
+    }
+
+    /// The Route value of the hop at the end of this flow.
+    pub(super) fn hop_route(&self, flow: Flow) -> Option<String> {
+        let same = |watched: &&Watched| watched.hop.flow.peer == flow.peer;
+        self.hops
+            .list
+            .iter()
+            .find(same)
+            .map(|watched| watched.hop.route())
+    }
+
+    /// A hop has answered.
+    pub(super) fn hop_is_up(&mut self, flow: Flow, out: &mut Vec<Action>) {
+        if let Some(watched) = self.hops.of_mut(flow) {
+            watched.down_until = None;
+            watched.asked_for_quiet = false;
+            if watched.is_up.replace(true) == Some(false) {
+                let name = watched.hop.name.clone();
+                out.push(Action::Event(Event::Hop { name, is_up: true }));
+            }
+        }
+    }
+
+    /// A hop has failed a request; it is passed over for a while.
+    pub(super) fn hop_is_down(
+        &mut self,
+        flow: Flow,
+        retry_after_s: Option<u64>,
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(watched) = self.hops.of_mut(flow) {
+            let asked_ms = retry_after_s.map(|s| s.saturating_mul(1000));
+            let down_ms = asked_ms.map_or(DOWN_MS, |ms| ms.clamp(1000, DOWN_MS_MAX));
+            watched.down_until = Some(now + down_ms);
+            watched.asked_for_quiet = asked_ms.is_some();
+            if watched.is_up.replace(false) != Some(false) {
+                let name = watched.hop.name.clone();
+                out.push(Action::Event(Event::Hop { name, is_up: false }));
+            }
+        }
+    }
+
+    /// A request has failed at a hop, or was refused 503: it goes to the next one, if there is one that it
+    /// has not been to. RFC 3263, 4.3: a new transaction, and else the same request.
+    pub(super) fn fail_over(&mut self, id: ClientId, now: Millis, out: &mut Vec<Action>) -> bool {
+        let Some(client) = self.clients.of(id) else {
+            return false;
+        };
+        let Some(asked) = client.hop else {
+            return false;
+        };
+        let may = matches!(
+            client.owner,
+            ClientOwner::Gateway(_) | ClientOwner::Registration
+        );
+        let mut tried = client.tries.hops.clone();
+        tried.push(asked);
+        let next = self
+            .hops
+            .best(&tried, now)
+            .map(|hop| (hop.flow, hop.route()));
+        let Some((flow, route)) = next.filter(|_| may && !client.is_to_be_cancelled()) else {
+            return false;
+        };
+        let mut request = client.request.clone();
+        request.headers.remove(0);
+        let mut routes: Vec<String> = request.header_values("Route").map(str::to_owned).collect();
+        if let Some(first) = routes.first_mut() {
+            *first = route;
+            request.replace("Route", routes);
+        }
+        if let Some(client) = self.clients.of_mut(id) {
+            client.tries.hops = tried;
+        }
+        let fixed = flow.transport.is_stream();
+        self.send_again(id, request, Target { flow, fixed }, now, out);
+        if let Some(client) = self.clients.of_mut(id) {
+            client.hop = Some(flow);
+        }
+        true
+    }
+
+    /// Asks every hop whether it is there. RFC 3261, 11.
+    pub(super) fn probe_hops(&mut self, now: Millis, out: &mut Vec<Action>) {
+        let interval_ms = match &self.settings.upstream {
+            Some(upstream) if upstream.probe_ms > 0 => upstream.probe_ms,
+            _ => return,
+        };
+        for at in 0..self.hops.list.len() {
+            let Watched { hop, asked, .. } = &self.hops.list[at];
+            if asked.is_some_and(|id| self.clients.of(id).is_some()) || !self.has_room() {
+                continue;
+            }
+            let flow = hop.flow;
+            let mut uri = SipUri::of(flow.peer);
+            uri.set_transport(flow.transport);
+            let mut request = bare_request(Method::Options, uri.to_string());
+            let tag = self.random.text();
+            let from = format!("<sip:{}>;tag={tag}", self.settings.domain);
+            let call_id = self.random.text();
+            companion_headers(&mut request, &from, &format!("<{uri}>"), &call_id, 1);
+            let client = ClientId(self.next_id());
+            self.hops.list[at].asked = Some(client);
+            let target = Target { flow, fixed: true };
+            self.start_client(client, request, target, ClientOwner::Probe, now, out);
+        }
+        let next = (!self.hops.is_empty()).then_some(now + interval_ms);
+        self.timers.set(TimerOf::Probe, next);
+    }
+}
+
+impl SipTransport {
+    /// Whether it is a byte stream, which loses nothing and has an end.
+    pub fn is_stream(self) -> bool {
+        match self {
+            SipTransport::Udp => false,
+            SipTransport::Tcp => true,
+        }
+    }
+}
