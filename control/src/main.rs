@@ -25,6 +25,9 @@ enum Job {
     Run(ConfigFile),
     /// Say what a configuration file means, or what is wrong with it.
     Check(ConfigFile),
+    /// The packages' scripts: check, test, reload, trace.
+    #[command(subcommand)]
+    Script(ScriptJob),
     /// The whole system on this machine: relay, control, demo page and two simulated handsets.
     Dev(Dev),
     /// Become a program that ends when its parent does.
@@ -37,6 +40,30 @@ enum Job {
         /// Its arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
+    },
+}
+
+#[derive(Subcommand)]
+enum ScriptJob {
+    /// Compile all packages and list their criteria.
+    Check(ConfigFile),
+    /// Run the packages' tests, and say of each case what became of it.
+    Test {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Only this package's
+        package: Option<String>,
+    },
+    /// Have a control that runs read its packages anew.
+    Reload(ConfigFile),
+    /// Show what scripts do in a control that runs: a line for each message, as a case for test.json.
+    /// The lines hold what users write.
+    Trace {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Only messages of this user, such as alice@example.com
+        #[arg(long)]
+        user: Option<String>,
     },
 }
 
@@ -80,6 +107,7 @@ fn main() -> ExitCode {
     let done = match program.job {
         Job::Run(file) => run(&file.config),
         Job::Check(file) => check(&file.config),
+        Job::Script(job) => script(job),
         Job::Dev(dev) => develop(dev),
         Job::Leash {
             parent,
@@ -116,7 +144,8 @@ fn run(file: &Path) -> Result<(), String> {
 
 fn check(file: &Path) -> Result<(), String> {
     let config = read(file)?;
-    let scripts = edge::load_packages(&config).map_err(|error| error.to_string())?;
+    let packages = edge::packages_of(&config);
+    let scripts = packages.load().map_err(|error| error.to_string())?;
     print!("{config}");
     for (package, criteria) in scripts.criteria() {
         println!(
@@ -125,6 +154,70 @@ fn check(file: &Path) -> Result<(), String> {
         );
     }
     Ok(())
+}
+
+fn script(job: ScriptJob) -> Result<(), String> {
+    match job {
+        ScriptJob::Check(file) => {
+            let packages = edge::packages_of(&read(&file.config)?);
+            let compiled = packages
+                .sources()
+                .and_then(|sources| packages.compile(&sources));
+            for (package, criteria) in compiled.map_err(|error| error.to_string())?.criteria() {
+                println!("{package}");
+                for criterion in criteria {
+                    println!("    {criterion}");
+                }
+            }
+            Ok(())
+        }
+        ScriptJob::Test { file, package } => test(&read(&file.config)?, package.as_deref()),
+        ScriptJob::Reload(file) => ask(&read(&file.config)?, "POST", "/scripts/reload"),
+        ScriptJob::Trace { file, user } => {
+            let user = user.map(|user| format!("?user={}", user.replace('+', "%2B")));
+            let target = format!("/scripts/trace{}", user.unwrap_or_default());
+            ask(&read(&file.config)?, "GET", &target)
+        }
+    }
+}
+
+fn test(config: &Config, wanted: Option<&str>) -> Result<(), String> {
+    let packages = edge::packages_of(config);
+    let sources = packages.sources().map_err(|error| error.to_string())?;
+    let scripts = packages
+        .compile(&sources)
+        .map_err(|error| error.to_string())?;
+    let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted == name);
+    let (mut passed, mut failed) = (0, 0);
+    for source in sources.iter().filter(|source| is_wanted(&source.package)) {
+        for case in scripts.test(source).map_err(|error| error.to_string())? {
+            match case.outcome {
+                Ok(()) => {
+                    passed += 1;
+                    println!("ok      {}: {}", source.package, case.name);
+                }
+                Err(error) => {
+                    failed += 1;
+                    println!("FAILED  {}: {error}", source.package);
+                }
+            }
+        }
+    }
+    if let Some(name) = wanted.filter(|name| !scripts.has_package(name)) {
+        return Err(format!("there is no package {name}"));
+    }
+    println!("{passed} passed, {failed} failed");
+    match failed {
+        0 => Ok(()),
+        _ => Err("the packages would be refused".to_owned()),
+    }
+}
+
+fn ask(config: &Config, method: &str, target: &str) -> Result<(), String> {
+    let Some(admin) = config.admin else {
+        return Err("add admin.listen to the configuration: that is where control is asked".into());
+    };
+    edge::ask(admin, method, target, &mut std::io::stdout())
 }
 
 fn develop(dev: Dev) -> Result<(), String> {

@@ -42,6 +42,8 @@ numbers! {
     SipRequestsSent, "sip_requests_sent", "SIP requests sent, CANCEL and ACK not counted.";
     ScriptRuns, "script_runs", "Runs of scripts.";
     ScriptErrors, "script_errors", "Runs of scripts that failed.";
+    ScriptReloads, "script_reloads", "Times new scripts were put in use.";
+    ScriptReloadsRefused, "script_reloads_refused", "Times new scripts were refused, and those in use stayed.";
     RelaySessionsAsked, "relay_sessions_asked", "Media sessions asked of the relay.";
     RelaySessionsRefused, "relay_sessions_refused", "Media sessions the relay refused or did not make in time.";
     RelayAttachments, "relay_attachments", "Times a relay was attached.";

@@ -3,19 +3,24 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::{mpsc, oneshot};
 
-use super::core::Input;
+use super::core::{Input, Tracer};
+use super::packages;
 use super::relay_link::RelayCounters;
 use crate::admin;
 use crate::metrics::{Counters, Gauge, Gauges};
 
 /// How long the gateway may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Lines of a trace that wait for its reader.
+const TRACE_QUEUE_MAX: usize = 1000;
 
 /// Where the numbers come from.
 #[derive(Clone)]
@@ -24,6 +29,8 @@ pub struct Numbers {
     pub gateway: mpsc::Sender<Input>,
     /// The relay's.
     pub relay: RelayCounters,
+    /// Who reads packages anew.
+    pub packages: mpsc::Sender<packages::Ask>,
 }
 
 impl Numbers {
@@ -40,11 +47,13 @@ impl Numbers {
     }
 }
 
-/// `/healthz` and `/metrics`.
+/// `/healthz`, `/metrics`, and what `causeway script` asks of a control that runs.
 pub fn router(numbers: Numbers) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
+        .route("/scripts/reload", post(reload))
+        .route("/scripts/trace", get(trace))
         .with_state(numbers)
 }
 
@@ -61,6 +70,47 @@ async fn healthz(State(numbers): State<Numbers>) -> Response {
         }
         Some(_) => "ok\n".into_response(),
     }
+}
+
+/// 200 when the packages that were read are in use; 422 and what is wrong with them, else.
+async fn reload(State(numbers): State<Numbers>) -> Response {
+    let (asker, answer) = oneshot::channel();
+    let told = match numbers.packages.send(asker).await {
+        Ok(()) => answer.await.ok(),
+        Err(_) => None,
+    };
+    match told {
+        Some(Ok(())) => "the packages were read anew\n".into_response(),
+        Some(Err(sentence)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, format!("{sentence}\n")).into_response()
+        }
+        None => (StatusCode::SERVICE_UNAVAILABLE, "control is ending\n").into_response(),
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Wished {
+    user: Option<String>,
+}
+
+/// What scripts do from now on, a line of JSON for each run, until whoever asked hangs up.
+async fn trace(State(numbers): State<Numbers>, Query(wished): Query<Wished>) -> Response {
+    let (lines, traced) = mpsc::channel(TRACE_QUEUE_MAX);
+    let tracer = Tracer {
+        user: wished.user,
+        lines,
+        lost: 0,
+    };
+    if numbers.gateway.send(Input::Trace(tracer)).await.is_err() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "control is ending\n").into_response();
+    }
+    let next = |mut traced: mpsc::Receiver<String>| async {
+        let line = traced.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(line), traced))
+    };
+    let lines = futures_util::stream::unfold(traced, next);
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    (headers, Body::from_stream(lines)).into_response()
 }
 
 async fn metrics(State(numbers): State<Numbers>) -> Response {

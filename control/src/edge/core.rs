@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use link::Record;
@@ -14,6 +15,7 @@ use crate::gateway::{Action, Gateway, Net, Resolve, Turn};
 use crate::jsonrtc::SocketId;
 use crate::limits::Millis;
 use crate::metrics::{Counters, Gauge, Gauges};
+use crate::script::Scripts;
 use crate::sip::{
     AttemptId, ClientId, Credentials, DialogId, Held, OutRequest, OutResponse, Refused, Sent,
     ServerId,
@@ -21,6 +23,9 @@ use crate::sip::{
 
 /// How long peers have to confirm that we end.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// Who may watch scripts at once.
+const TRACERS_MAX: usize = 8;
 
 /// What other tasks tell the gateway.
 pub enum Input {
@@ -78,10 +83,40 @@ pub enum Input {
         /// What was found.
         address: Option<SocketAddr>,
     },
+    /// New scripts; `None`: those that were read are not sound.
+    Scripts(Option<Arc<Scripts>>),
+    /// Somebody wants to see what scripts do.
+    Trace(Tracer),
     /// Somebody wants the numbers.
     Numbers(oneshot::Sender<(Counters, Gauges)>),
     /// The program ends: tell every peer, then say so.
     Stop(oneshot::Sender<()>),
+}
+
+/// Who sees what scripts do.
+pub struct Tracer {
+    /// Only for messages of this user.
+    pub user: Option<String>,
+    /// A line for each run. When it is full, lines are left out, and a line says how many.
+    pub lines: mpsc::Sender<String>,
+    /// Lines that were left out and not yet told of.
+    pub lost: u64,
+}
+
+impl Tracer {
+    fn tell(&mut self, line: &str) {
+        if self.lost > 0 {
+            let told = format!("# {} left out: this reader is too slow\n", self.lost);
+            if self.lines.try_send(told).is_err() {
+                self.lost += 1;
+                return;
+            }
+            self.lost = 0;
+        }
+        if self.lines.try_send(format!("{line}\n")).is_err() {
+            self.lost += 1;
+        }
+    }
 }
 
 /// What a browser's socket is to do.
@@ -149,6 +184,7 @@ pub struct Core {
     store: Option<Store>,
     browsers: HashMap<SocketId, mpsc::Sender<ToBrowser>>,
     relay: Option<mpsc::Sender<(usize, Box<Record>)>>,
+    tracers: Vec<Tracer>,
     /// For the answers of look-ups.
     inputs: mpsc::Sender<Input>,
 }
@@ -165,6 +201,7 @@ impl Core {
             store: None,
             browsers: HashMap::new(),
             relay: None,
+            tracers: Vec::new(),
             inputs,
         }
     }
@@ -285,6 +322,14 @@ impl Core {
             Input::Resolved { resolve, address } => {
                 self.turn(|gateway, turn| gateway.resolved(&resolve, address, turn));
             }
+            Input::Scripts(Some(scripts)) => self.gateway.set_scripts(scripts),
+            Input::Scripts(None) => self.gateway.scripts_refused(),
+            Input::Trace(tracer) => {
+                if self.tracers.len() < TRACERS_MAX {
+                    self.tracers.push(tracer);
+                    self.gateway.trace_runs(true);
+                }
+            }
             Input::Numbers(asker) => {
                 // Whoever asked may have gone.
                 let _ = asker.send(self.numbers());
@@ -316,6 +361,23 @@ impl Core {
         self.keep();
         for action in out {
             self.perform(action);
+        }
+        if !self.tracers.is_empty() {
+            self.tell_tracers();
+        }
+    }
+
+    fn tell_tracers(&mut self) {
+        self.tracers.retain(|tracer| !tracer.lines.is_closed());
+        if self.tracers.is_empty() {
+            return self.gateway.trace_runs(false);
+        }
+        for (user, line) in self.gateway.take_traces() {
+            for tracer in &mut self.tracers {
+                if tracer.user.as_ref().is_none_or(|wanted| *wanted == user) {
+                    tracer.tell(&line);
+                }
+            }
         }
     }
 

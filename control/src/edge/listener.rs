@@ -13,13 +13,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::limits::{HTTP_CONNECTION_MS, HTTP_CONNECTIONS_MAX, HTTP_HEAD_BYTES_MAX, HTTP_HEAD_MS};
+use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEAD_BYTES_MAX, HTTP_HEAD_MS};
 
 /// Pause after the kernel could not give us a connection (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until it is told to stop; then connections that are no WebSockets are cut.
-pub async fn serve(listener: TcpListener, routes: Router, mut stopping: watch::Receiver<bool>) {
+/// Serves until it is told to stop; then connections that are no WebSockets are cut, as they are when they
+/// are older than `age_max`.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    age_max: Option<Duration>,
+    mut stopping: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -33,7 +39,7 @@ pub async fn serve(listener: TcpListener, routes: Router, mut stopping: watch::R
             Some((stream, remote, place)) => {
                 let routes = routes.clone();
                 connections.spawn(async move {
-                    connection(stream, remote, routes).await;
+                    connection(stream, remote, routes, age_max).await;
                     drop(place);
                 });
             }
@@ -58,7 +64,12 @@ async fn accept(
 }
 
 /// One connection, until it ends, is too old, or becomes a WebSocket.
-async fn connection(stream: TcpStream, remote: SocketAddr, routes: Router) {
+async fn connection(
+    stream: TcpStream,
+    remote: SocketAddr,
+    routes: Router,
+    age_max: Option<Duration>,
+) {
     // Frames are small and wait for no more. Without the option they are only slower.
     let _ = stream.set_nodelay(true);
     let routes = routes.layer(Extension(ConnectInfo(remote)));
@@ -68,8 +79,11 @@ async fn connection(stream: TcpStream, remote: SocketAddr, routes: Router) {
         .max_buf_size(HTTP_HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
         .with_upgrades();
-    let served = tokio::time::timeout(Duration::from_millis(HTTP_CONNECTION_MS), served).await;
-    if let Ok(Err(error)) = served {
+    let served = match age_max {
+        Some(age) => tokio::time::timeout(age, served).await.unwrap_or(Ok(())),
+        None => served.await,
+    };
+    if let Err(error) = served {
         tracing::debug!("an HTTP connection ended: {error}");
     }
 }

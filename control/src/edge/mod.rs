@@ -9,6 +9,7 @@
 //! Queues are bounded. Who fills the gateway's queue waits; who does not empty its own is let go.
 
 mod admin;
+mod ask;
 mod browsers;
 mod core;
 pub mod dev;
@@ -29,19 +30,21 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+pub use self::ask::ask;
 use self::core::{Core, Input};
+pub use self::packages::{Packages, Unsound};
 use self::relay_link::RelayCounters;
 use self::sip_peers::SipPeers;
 use crate::config::{Carrier, Config, LegFile};
-use crate::gateway::{self, Gateway, LoadError, Settings, load_scripts};
+use crate::gateway::{self, Gateway, Settings};
 use crate::jsonrtc;
-use crate::limits::GATEWAY_QUEUE_MAX;
+use crate::limits::{GATEWAY_QUEUE_MAX, HTTP_CONNECTION_MS};
 use crate::random::Random;
 
 /// How long peers have to hear that we end.
@@ -90,10 +93,8 @@ pub enum StartError {
         /// What the resolver said.
         error: io::Error,
     },
-    /// The operator's packages can't be read.
-    Packages(io::Error),
-    /// The packages are not sound.
-    Scripts(LoadError),
+    /// The packages can't be read, or are not sound.
+    Packages(Unsound),
 }
 
 impl fmt::Display for StartError {
@@ -127,8 +128,7 @@ impl fmt::Display for StartError {
                 f,
                 "sip.proxies: the address of {host} is not found ({error}): check the name, or write a number"
             ),
-            StartError::Packages(error) => write!(f, "packages.folder: {error}"),
-            StartError::Scripts(error) => error.fmt(f),
+            StartError::Packages(error) => error.fmt(f),
         }
     }
 }
@@ -147,23 +147,12 @@ pub struct Server {
     tasks: JoinSet<()>,
 }
 
-/// Reads and compiles what `check` and `run` both need: the packages.
-///
-/// # Errors
-/// What is wrong with them.
-pub fn load_packages(config: &Config) -> Result<crate::script::Scripts, StartError> {
-    let files = match &config.packages {
-        Some(folder) => packages::read(folder).map_err(StartError::Packages)?,
-        None => Vec::new(),
-    };
-    let constants = config
-        .constants
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone().into()))
-        .collect();
-    let started = Instant::now();
-    let clock = Box::new(move || started.elapsed().as_millis() as u64);
-    load_scripts(&files, constants, clock).map_err(StartError::Scripts)
+/// Where the packages of a configuration are.
+pub fn packages_of(config: &Config) -> Packages {
+    Packages {
+        folder: config.packages.clone(),
+        constants: config.constants.clone(),
+    }
 }
 
 impl Server {
@@ -172,7 +161,9 @@ impl Server {
     /// # Errors
     /// The first thing that is not possible; nothing runs then.
     pub async fn start(config: &Config) -> Result<Server, StartError> {
-        let scripts = Arc::new(load_packages(config)?);
+        let packages = packages_of(config);
+        let looked = packages::look(&packages).await;
+        let scripts = Arc::new(packages.load().map_err(StartError::Packages)?);
         let http = listen(Listener::Http, config.http).await?;
         let shares = config.admin == Some(config.http);
         let admin = match config.admin.filter(|_| !shares) {
@@ -205,6 +196,14 @@ impl Server {
             counters.clone(),
         ));
 
+        let (asks, asked) = mpsc::channel(1);
+        tasks.spawn(packages::keep_fresh(
+            packages,
+            looked,
+            inputs.clone(),
+            asked,
+        ));
+
         let pages = http::Pages {
             demo: config.demo,
             folder: config.sdk_folder.clone(),
@@ -215,14 +214,17 @@ impl Server {
         let operator = admin::router(admin::Numbers {
             gateway: inputs.clone(),
             relay: counters,
+            packages: asks,
         });
         if shares {
             routes = routes.merge(operator.clone());
         }
         let (stop, stopping) = watch::channel(false);
-        tasks.spawn(listener::serve(http, routes, stopping.clone()));
+        let age_max = Some(Duration::from_millis(HTTP_CONNECTION_MS));
+        tasks.spawn(listener::serve(http, routes, age_max, stopping.clone()));
         if let Some(admin) = admin {
-            tasks.spawn(listener::serve(admin, operator, stopping));
+            // An operator may watch for as long as it takes.
+            tasks.spawn(listener::serve(admin, operator, None, stopping));
         }
         Ok(Server {
             http: http_address,

@@ -1,20 +1,206 @@
-//! Reading an operator's folder of packages.
+//! Reading an operator's folder of packages, at the start and whenever it has changed.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::core::Input;
+use crate::gateway::{LoadError, load_scripts, sources};
 use crate::packages::FOLDER_DEPTH;
+use crate::script::{Scripts, Source};
+
+/// How often the folder is looked at. What has changed is read when it is the same at the next look: an
+/// editor, or a copy of many files, is done then.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Largest file that is read, in bytes. The scripts' own limit is lower.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Files at most.
 const FILES_MAX: usize = 1000;
 
+/// Where packages are, and what they are given.
+#[derive(Clone, Debug)]
+pub struct Packages {
+    /// The operator's folder, if there is one.
+    pub folder: Option<PathBuf>,
+    /// What scripts read as `Constants.NAME`.
+    pub constants: BTreeMap<String, String>,
+}
+
+/// Why no set of scripts could be made.
+#[derive(Debug)]
+pub enum Unsound {
+    /// The operator's packages can't be read.
+    Unreadable(io::Error),
+    /// The packages are not sound.
+    Scripts(LoadError),
+}
+
+impl fmt::Display for Unsound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unsound::Unreadable(error) => write!(f, "packages.folder: {error}"),
+            Unsound::Scripts(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unsound {}
+
+impl Packages {
+    /// Reads all packages, those that ship included.
+    ///
+    /// # Errors
+    /// What cannot be read, or cannot be where it is.
+    pub fn sources(&self) -> Result<Vec<Source>, Unsound> {
+        let files = match &self.folder {
+            Some(folder) => read(folder).map_err(Unsound::Unreadable)?,
+            None => Vec::new(),
+        };
+        sources(&files).map_err(Unsound::Scripts)
+    }
+
+    /// Reads and compiles all packages, and runs their tests.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn load(&self) -> Result<Scripts, Unsound> {
+        let (constants, clock) = (self.constants(), clock());
+        load_scripts(&self.sources()?, constants, clock).map_err(Unsound::Scripts)
+    }
+
+    /// Compiles the packages, and does not run their tests.
+    ///
+    /// # Errors
+    /// As [`Packages::load`].
+    pub fn compile(&self, sources: &[Source]) -> Result<Scripts, Unsound> {
+        let environment = crate::script::Environment {
+            constants: self.constants(),
+            clock: clock(),
+        };
+        let compiled = Scripts::compile(sources, environment);
+        compiled.map_err(|error| Unsound::Scripts(LoadError::Script(error)))
+    }
+
+    fn constants(&self) -> crate::script::JsonMap {
+        let own = |(name, value): (&String, &String)| (name.clone(), value.clone().into());
+        self.constants.iter().map(own).collect()
+    }
+}
+
+fn clock() -> crate::script::Clock {
+    let started = Instant::now();
+    Box::new(move || started.elapsed().as_millis() as u64)
+}
+
+/// Who wants the packages read anew is told what came of it.
+pub type Ask = oneshot::Sender<Result<(), String>>;
+
+/// Reads the packages anew at SIGHUP, when asked, and when the operator's folder has changed. Sound ones
+/// are put in use with the next message; of others a line is logged, and those in use stay. `used` is what
+/// the folder looked like before the packages in use were read.
+pub async fn keep_fresh(
+    packages: Packages,
+    mut used: Look,
+    gateway: mpsc::Sender<Input>,
+    mut asked: mpsc::Receiver<Ask>,
+) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => {
+            tracing::error!("cannot wait for SIGHUP: {error}");
+            return std::future::pending().await;
+        }
+    };
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seen = used.clone();
+    loop {
+        let mut asker = None;
+        tokio::select! {
+            _ = hangup.recv() => {}
+            Some(ask) = asked.recv() => asker = Some(ask),
+            _ = looks.tick(), if packages.folder.is_some() => {
+                let now = look(&packages).await;
+                let is_still = now == seen;
+                seen = now;
+                if !is_still || seen == used {
+                    continue;
+                }
+            }
+        }
+        used.clone_from(&seen);
+        let own = packages.clone();
+        let loaded = tokio::task::spawn_blocking(move || own.load()).await;
+        let loaded = match loaded {
+            Ok(loaded) => loaded.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let (input, outcome) = match loaded {
+            Ok(scripts) => {
+                tracing::info!("packages were read anew");
+                (Input::Scripts(Some(Arc::new(scripts))), Ok(()))
+            }
+            Err(sentence) => {
+                tracing::error!("packages stay as they are: {sentence}");
+                (Input::Scripts(None), Err(sentence))
+            }
+        };
+        if gateway.send(input).await.is_err() {
+            return;
+        }
+        if let Some(asker) = asker {
+            // Whoever asked may have gone.
+            let _ = asker.send(outcome);
+        }
+    }
+}
+
+/// Of each file its path, length and last change.
+pub type Look = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
+/// What can be seen of the folder from outside; nothing of what cannot be read.
+pub async fn look(packages: &Packages) -> Look {
+    let Some(folder) = packages.folder.clone() else {
+        return Look::new();
+    };
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut look = Look::new();
+        look_into(&folder, FOLDER_DEPTH, &mut look);
+        look.sort();
+        look
+    });
+    looked.await.unwrap_or_default()
+}
+
+fn look_into(folder: &Path, depth: usize, look: &mut Look) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten().take(FILES_MAX) {
+        let path = entry.path();
+        let Ok(about) = std::fs::metadata(&path) else {
+            continue;
+        };
+        if about.is_dir() && depth > 1 {
+            look_into(&path, depth - 1, look);
+        } else if about.is_file() && look.len() < FILES_MAX {
+            look.push((path, about.len(), about.modified().ok()));
+        }
+    }
+}
+
 /// All texts of the folder: path relative to it, with `/`, and content. In order of their names.
 ///
 /// # Errors
 /// What could not be read, with its path.
-pub fn read(folder: &Path) -> io::Result<Vec<(String, String)>> {
+fn read(folder: &Path) -> io::Result<Vec<(String, String)>> {
     let mut files = Vec::new();
     walk(folder, "", FOLDER_DEPTH, &mut files)?;
     files.sort();

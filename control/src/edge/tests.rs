@@ -17,6 +17,8 @@ use super::Server;
 use crate::config::{Application, Config, Limits};
 use crate::limits::MESSAGE_BYTES_MAX;
 
+mod scripts;
+
 /// Longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -30,6 +32,10 @@ struct Control {
 
 impl Control {
     fn start(name: &str) -> Control {
+        Control::with_packages(name, None)
+    }
+
+    fn with_packages(name: &str, packages: Option<PathBuf>) -> Control {
         let relay = format!("causeway-edge-{}-{name}.sock", std::process::id());
         let relay = std::env::temp_dir().join(relay);
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -48,7 +54,7 @@ impl Control {
                 ..Default::default()
             },
             relay: relay.clone(),
-            packages: None,
+            packages,
             constants: BTreeMap::new(),
             state: None,
             applications: [

@@ -46,7 +46,7 @@ use crate::sip;
 use crate::timers::Timers;
 
 pub use media::Resolve;
-pub use run::{LoadError, load_scripts};
+pub use run::{LoadError, load_scripts, sources};
 pub use saved::{Change, Image};
 
 /// What a [`Gateway`] is told at its start.
@@ -201,6 +201,9 @@ pub struct Gateway {
     relay_back_by: Option<Millis>,
     timers: Timers<BridgeId>,
     counters: Counters,
+    /// While somebody watches: whose message each run since the last [`Gateway::take_traces`] was for,
+    /// and what it did.
+    traces: Option<Vec<(String, String)>>,
 }
 
 impl Gateway {
@@ -227,6 +230,7 @@ impl Gateway {
             relay_back_by: None,
             timers: Timers::default(),
             counters: Counters::default(),
+            traces: None,
         }
     }
 
@@ -327,7 +331,23 @@ impl Gateway {
 
     /// New scripts: the next message runs them.
     pub fn set_scripts(&mut self, scripts: Arc<Scripts>) {
+        self.counters.add(Counter::ScriptReloads);
         self.scripts = scripts;
+    }
+
+    /// New scripts that were not sound: those in use stay.
+    pub fn scripts_refused(&mut self) {
+        self.counters.add(Counter::ScriptReloadsRefused);
+    }
+
+    /// Keeps, or does not keep any more, what runs do.
+    pub fn trace_runs(&mut self, wanted: bool) {
+        self.traces = wanted.then(Vec::new);
+    }
+
+    /// What runs did: user, and a case of a test in JSON. Ask after each input while runs are traced.
+    pub fn take_traces(&mut self) -> Vec<(String, String)> {
+        self.traces.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// When to call [`Gateway::timeout`], if ever.

@@ -6,8 +6,8 @@ use crate::jsonrtc::{Members, SessionKey};
 use crate::metrics::Counter;
 use crate::packages::{self, BadFolder, Package};
 use crate::script::{
-    Actions, Clock, Criterion, Environment, Inbound, LogLevel, Outcome, Run, ScriptError, Scripts,
-    SessionView, Source, Stores, SubsessionView,
+    self, Actions, Clock, Criterion, Environment, Inbound, LogLevel, Outcome, Run, ScriptError,
+    Scripts, SessionView, Source, Stores, SubsessionView,
 };
 use crate::sip::ServerId;
 
@@ -31,16 +31,12 @@ impl std::fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-/// Compiles the shipped packages, with those of an operator in their place or beside them. `files` are
-/// the operator's: path relative to the folder, and text. `clock` only bounds the scripts' time.
+/// The shipped packages, with those of an operator in their place or beside them. `files` are the
+/// operator's: path relative to the folder, and text.
 ///
 /// # Errors
-/// What is wrong, with file, line and column where there is one.
-pub fn load_scripts(
-    files: &[(String, String)],
-    constants: Members,
-    clock: Clock,
-) -> Result<Scripts, LoadError> {
+/// The first file that cannot be where it is.
+pub fn sources(files: &[(String, String)]) -> Result<Vec<Source>, LoadError> {
     let own = packages::from_files(files).map_err(LoadError::Folder)?;
     let packages = packages::overlay(packages::shipped(), own);
     let source = |package: Package| Source {
@@ -49,7 +45,18 @@ pub fn load_scripts(
         text: package.text,
         test: package.test,
     };
-    let sources = packages.into_iter().map(source).collect();
+    Ok(packages.into_iter().map(source).collect())
+}
+
+/// Compiles sources and runs their tests. `clock` only bounds the scripts' time.
+///
+/// # Errors
+/// What is wrong, with file, line and column where there is one.
+pub fn load_scripts(
+    sources: &[Source],
+    constants: Members,
+    clock: Clock,
+) -> Result<Scripts, LoadError> {
     Scripts::load(sources, Environment { constants, clock }).map_err(LoadError::Script)
 }
 
@@ -132,7 +139,11 @@ impl Gateway {
     /// One run, counted and logged. `Ok(None)`: there is no criterion.
     pub(super) fn run_script(&mut self, run: &Run) -> Result<Option<Actions>, ()> {
         self.counters.add(Counter::ScriptRuns);
-        match self.scripts.run(run) {
+        let outcome = self.scripts.run(run);
+        if let Some(traces) = &mut self.traces {
+            traces.push((run.user.clone(), script::traced(run, &outcome)));
+        }
+        match outcome {
             Ok(Outcome::Ran(actions)) => {
                 for line in &actions.log {
                     let (package, text) = (run.package.as_str(), line.text.as_str());

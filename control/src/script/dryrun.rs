@@ -17,6 +17,12 @@ use super::{
     SubsessionView, WebView, limits,
 };
 
+/// What is said of a message that the package has no function for.
+pub(super) const UNHANDLED: &str = "no function handles this";
+
+/// `uniqueId` in a test.
+pub(super) const UNIQUE_ID: &str = "test-1";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -50,16 +56,25 @@ struct When {
     stores: Stores,
 }
 
+/// One case of a package's test, and what became of it.
+#[derive(Debug)]
+pub struct TestCase {
+    /// What it is about.
+    pub name: String,
+    /// What went otherwise, if anything did.
+    pub outcome: Result<(), ScriptError>,
+}
+
 /// Runs all cases of a package's test.
 ///
 /// # Errors
-/// The test can't be read, or the first case that goes otherwise.
+/// The test can't be read.
 pub(super) fn run(
     scripts: &Scripts,
     package: &str,
     file: &str,
     text: &str,
-) -> Result<(), ScriptError> {
+) -> Result<Vec<TestCase>, ScriptError> {
     let refuse = |fault, line, column, message: String| ScriptError {
         fault,
         file: file.to_string(),
@@ -84,13 +99,14 @@ pub(super) fn run(
         let message = format!("more than {} cases", limits::TEST_CASES_MAX);
         return Err(refuse(Fault::Source, 0, 0, message));
     }
-    for case in &cases {
-        check(scripts, package, case).map_err(|why| {
+    let checked = |case: Case| TestCase {
+        outcome: check(scripts, package, &case).map_err(|why| {
             let line = line_of(text, &case.name);
             refuse(Fault::Test, line, 0, format!("{}: {why}", case.name))
-        })?;
-    }
-    Ok(())
+        }),
+        name: case.name,
+    };
+    Ok(cases.into_iter().map(checked).collect())
 }
 
 /// The line in which a case has its name, 0 if it is written with escapes.
@@ -106,6 +122,7 @@ fn check(scripts: &Scripts, package: &str, case: &Case) -> Result<(), String> {
     if let Some(expected) = &case.fails {
         return match outcome {
             Err(error) if error.to_string().contains(expected) => Ok(()),
+            Ok(Outcome::NoCriterion) if expected == UNHANDLED => Ok(()),
             Err(error) => Err(format!(
                 "expected a failure with {expected:?}, got: {error}"
             )),
@@ -117,7 +134,7 @@ fn check(scripts: &Scripts, package: &str, case: &Case) -> Result<(), String> {
     };
     let actions = match outcome {
         Ok(Outcome::Ran(actions)) => actions,
-        Ok(Outcome::NoCriterion) => return Err("no function handles this".to_string()),
+        Ok(Outcome::NoCriterion) => return Err(UNHANDLED.to_string()),
         Err(error) => return Err(error.to_string()),
     };
     for at in 0..then.len().max(actions.outbound.len()) {
@@ -168,7 +185,7 @@ impl When {
             criterion,
             message,
             user: self.user.clone(),
-            unique_id: "test-1".to_string(),
+            unique_id: UNIQUE_ID.to_string(),
             session: self.session.clone(),
             subsession: self.subsession.clone(),
             stores: self.stores.clone(),

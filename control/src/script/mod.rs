@@ -13,6 +13,7 @@ mod host;
 mod json;
 pub mod limits;
 mod message;
+mod trace;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use rhai::{AST, Dynamic, Map};
 
 pub use criterion::{Criterion, Direction, Kind};
+pub use dryrun::TestCase;
 pub use engine::Clock;
 pub use error::{Fault, ScriptError};
 pub use message::{
@@ -27,6 +29,7 @@ pub use message::{
     OutSipResponse, OutWeb, Outbound, Outcome, Run, SessionView, SipView, Stores, SubsessionView,
     WebKind, WebView,
 };
+pub use trace::traced;
 
 use engine::Bounded;
 use host::{Context, Shared, SipMessage};
@@ -82,8 +85,22 @@ impl Scripts {
     /// # Errors
     /// The first thing that is wrong, with its place. Nothing is kept then: the caller goes on with
     /// the set it has.
-    pub fn load(sources: Vec<Source>, environment: Environment) -> Result<Scripts, ScriptError> {
-        check_sources(&sources)?;
+    pub fn load(sources: &[Source], environment: Environment) -> Result<Scripts, ScriptError> {
+        let scripts = Scripts::compile(sources, environment)?;
+        for source in sources {
+            for case in scripts.test(source)? {
+                case.outcome?;
+            }
+        }
+        Ok(scripts)
+    }
+
+    /// Compiles all sources.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn compile(sources: &[Source], environment: Environment) -> Result<Scripts, ScriptError> {
+        check_sources(sources)?;
         let mut engine = Bounded::new(environment.clock);
         let outside = json::map_to_script(&environment.constants);
         let (library, packages): (Vec<_>, Vec<_>) =
@@ -108,12 +125,18 @@ impl Scripts {
             scripts.packages.insert(source.package.clone(), compiled);
         }
         scripts.engine = engine;
-        for source in &sources {
-            if let Some((file, text)) = &source.test {
-                dryrun::run(&scripts, &source.package, file, text)?;
-            }
-        }
         Ok(scripts)
+    }
+
+    /// Runs the test of a package, case by case; nothing, if it has none.
+    ///
+    /// # Errors
+    /// The test can't be read.
+    pub fn test(&self, source: &Source) -> Result<Vec<TestCase>, ScriptError> {
+        match &source.test {
+            Some((file, text)) => dryrun::run(self, &source.package, file, text),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Runs the function that handles the message. Takes about [`limits::RUN_MS_MAX`] at most.

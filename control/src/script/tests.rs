@@ -50,7 +50,7 @@ fn web_run(package: &str, key: &str, frame: serde_json::Value) -> Run {
 /// Runs `fn from_app_start_request(context)` with this body.
 fn try_body(body: &str) -> Result<Actions, ScriptError> {
     let text = format!("fn from_app_start_request(context) {{\n{body}\n}}");
-    let scripts = Scripts::load(vec![library(), source("p", &text)], environment())?;
+    let scripts = Scripts::load(&[library(), source("p", &text)], environment())?;
     let frame = json!({"header": {"action": "start", "target": "bob@localhost", "n": 7}});
     match scripts.run(&web_run("p", "FROM_APP/start/request", frame))? {
         Outcome::Ran(actions) => Ok(actions),
@@ -61,7 +61,7 @@ fn try_body(body: &str) -> Result<Actions, ScriptError> {
 #[test]
 fn the_shipped_packages_pass_their_tests() {
     let scripts = Scripts::load(
-        vec![
+        &[
             library(),
             shipped(
                 "register",
@@ -96,7 +96,7 @@ fn scripts_can_be_shared_between_threads() {
 #[test]
 fn a_package_or_function_that_is_not_there_is_no_criterion() {
     let text = "fn from_app_start_request(context) {}";
-    let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
+    let scripts = Scripts::load(&[source("p", text)], environment()).unwrap();
     let ran = |package: &str, key: &str| {
         let outcome = scripts.run(&web_run(package, key, json!({}))).unwrap();
         matches!(outcome, Outcome::Ran(_))
@@ -113,7 +113,7 @@ fn an_application_may_have_a_function_of_its_own_and_any_catches_the_rest() {
         fn from_app_start_request_at_shop(context) { print("shop"); }
         fn from_app_any_request(context) { print("any"); }
     "#;
-    let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
+    let scripts = Scripts::load(&[source("p", text)], environment()).unwrap();
     let said = |application: &str, key: &str| {
         let run = Run {
             application: application.to_string(),
@@ -236,7 +236,7 @@ fn constants_are_read_by_name_the_outside_over_the_package_over_the_library() {
         }";
     let mut environment = environment();
     environment.constants.insert("C".to_string(), json!(3));
-    let scripts = Scripts::load(vec![library, source("p", text)], environment).unwrap();
+    let scripts = Scripts::load(&[library, source("p", text)], environment).unwrap();
     let run = web_run("p", "FROM_APP/start/request", json!({}));
     match scripts.run(&run).unwrap() {
         Outcome::Ran(actions) => assert_eq!(actions.log[0].text, "1 2 3 1"),
@@ -247,7 +247,7 @@ fn constants_are_read_by_name_the_outside_over_the_package_over_the_library() {
 #[test]
 fn a_constant_used_by_its_bare_name_is_refused_with_the_way_out() {
     let text = "const PORT = 1;\nfn from_app_start_request(context) {\n    PORT + 1\n}";
-    let error = Scripts::load(vec![source("p", text)], environment())
+    let error = Scripts::load(&[source("p", text)], environment())
         .err()
         .unwrap();
     assert_eq!(
@@ -264,7 +264,7 @@ fn a_syntax_error_refuses_the_whole_set_and_names_the_place() {
         "bad",
         "fn from_app_start_request(context) {\n  let x = ;\n}",
     );
-    let error = Scripts::load(vec![good, bad], environment()).err().unwrap();
+    let error = Scripts::load(&[good, bad], environment()).err().unwrap();
     assert_eq!(error.fault, Fault::Compile);
     assert_eq!(
         (error.file.as_str(), error.line, error.column),
@@ -279,7 +279,7 @@ fn a_syntax_error_refuses_the_whole_set_and_names_the_place() {
 #[test]
 fn a_handler_with_the_wrong_number_of_parameters_is_refused() {
     let text = "\n\nfn from_app_start_request(context, more) {}";
-    let error = Scripts::load(vec![source("p", text)], environment())
+    let error = Scripts::load(&[source("p", text)], environment())
         .err()
         .unwrap();
     assert_eq!((error.fault, error.line), (Fault::Compile, 3));
@@ -289,12 +289,12 @@ fn a_handler_with_the_wrong_number_of_parameters_is_refused() {
 fn a_package_given_twice_or_too_large_is_refused() {
     let twice = vec![source("p", ""), source("p", "")];
     assert_eq!(
-        Scripts::load(twice, environment()).err().unwrap().fault,
+        Scripts::load(&twice, environment()).err().unwrap().fault,
         Fault::Source
     );
     let large = vec![source("p", &" ".repeat(limits::SOURCE_BYTES_MAX + 1))];
     assert_eq!(
-        Scripts::load(large, environment()).err().unwrap().fault,
+        Scripts::load(&large, environment()).err().unwrap().fault,
         Fault::Source
     );
 }
@@ -304,7 +304,7 @@ fn a_package_may_replace_a_function_of_the_library_for_itself() {
     let text = "fn webErrorCode(status) { 1 } fn from_app_start_request(context) { print(webErrorCode(500)); }";
     let other = "fn from_app_start_request(context) { print(webErrorCode(500)); }";
     let scripts = Scripts::load(
-        vec![library(), source("p", text), source("q", other)],
+        &[library(), source("p", text), source("q", other)],
         environment(),
     )
     .unwrap();
@@ -323,7 +323,7 @@ fn a_package_may_replace_a_function_of_the_library_for_itself() {
 fn a_package_whose_test_fails_is_refused_with_the_case() {
     let load = |test: &str| {
         let text = "fn from_app_start_request(context) { context.webFactory.createWebMessage(\"x\").send(); }";
-        Scripts::load(vec![shipped("p", text, Some(test))], environment()).err()
+        Scripts::load(&[shipped("p", text, Some(test))], environment()).err()
     };
     let case = |rest: &str| {
         format!(
@@ -380,7 +380,7 @@ fn sip(method: &str, accept_contact: Option<&str>, body: &str) -> SipView {
 
 #[test]
 fn a_sip_request_finds_its_package() {
-    let scripts = Scripts::load(vec![library()], environment()).unwrap();
+    let scripts = Scripts::load(&[library()], environment()).unwrap();
     let msrp = "v=0\nm=message 9 TCP/MSRP *\n";
     let rows = [
         (sip("INVITE", None, msrp), Some("chat")),
@@ -418,14 +418,14 @@ fn a_sip_request_finds_its_package() {
         scripts.resolve_package(&octets).unwrap().as_deref(),
         Some("call")
     );
-    let none = Scripts::load(vec![], environment()).unwrap();
+    let none = Scripts::load(&[], environment()).unwrap();
     assert_eq!(none.resolve_package(&octets).unwrap(), None);
 }
 
 #[test]
 fn a_resolving_function_that_returns_nonsense_is_an_error() {
     let text = "fn resolvePackageType(sipRequest) { 5 }";
-    let scripts = Scripts::load(vec![source(LIBRARY, text)], environment()).unwrap();
+    let scripts = Scripts::load(&[source(LIBRARY, text)], environment()).unwrap();
     assert!(scripts.resolve_package(&sip("INVITE", None, "")).is_err());
 }
 
@@ -476,7 +476,7 @@ fn the_worked_example_of_the_scripting_page_works() {
     );
     let test = block(page, heading, "json");
     let sources = vec![library(), shipped("chat", &script, Some(test))];
-    let scripts = Scripts::load(sources, environment()).unwrap_or_else(|error| panic!("{error}"));
+    let scripts = Scripts::load(&sources, environment()).unwrap_or_else(|error| panic!("{error}"));
     let handlers = &scripts.criteria()[0].1;
     assert!(handlers.contains(&"from_app_start_request_at_kiosk".to_string()));
 }
@@ -514,5 +514,32 @@ fn the_scripting_page_names_every_limit_as_it_is() {
         };
         let expected = format!("{grouped} {what}");
         assert!(page.contains(&expected), "{expected}");
+    }
+}
+
+#[test]
+fn a_run_that_was_traced_is_a_case_that_passes() {
+    let text = r#"fn from_app_start_request(context) {
+        context.sessionStore.put("seen", context.uniqueId);
+        let request = context.sipFactory.createSipRequest("INVITE");
+        request.addHeader("Contribution-ID", context.uniqueId);
+        request.send();
+    }"#;
+    let scripts = Scripts::load(&[library(), source("p", text)], environment()).unwrap();
+    let mut run = web_run("p", "FROM_APP/start/request", json!({}));
+    run.unique_id = "x7-4711".to_owned();
+    let outcome = scripts.run(&run);
+    let line = traced(&run, &outcome);
+    assert!(
+        line.contains("Contribution-ID") && !line.contains("x7-4711"),
+        "{line}"
+    );
+    let unhandled = web_run("p", "FROM_APP/shutdown/message", json!({}));
+    let other = traced(&unhandled, &scripts.run(&unhandled));
+    let test = format!("[{line},\n{other}]");
+    let tested = scripts.test(&shipped("p", text, Some(&test))).unwrap();
+    assert_eq!(tested.len(), 2);
+    for case in tested {
+        case.outcome.unwrap();
     }
 }

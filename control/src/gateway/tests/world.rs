@@ -9,7 +9,7 @@ use link::{Cause, Command, CreatedLeg, Event, Leg, PeerProof, SessionCounts, Ses
 use serde_json::{Value, json};
 
 use super::super::{
-    Action, Application, Gateway, Image, LegConfig, Net, Settings, Turn, load_scripts,
+    Action, Application, Gateway, Image, LegConfig, Net, Settings, Turn, load_scripts, sources,
 };
 use crate::jsonrtc::{Frame, Kind, Limits, Members, SocketId};
 use crate::limits::Millis;
@@ -447,7 +447,7 @@ impl World {
 }
 
 fn gateway(files: &[(String, String)], seed: u64) -> Gateway {
-    let scripts = load_scripts(files, Members::new(), Box::new(|| 0)).unwrap();
+    let scripts = load_scripts(&sources(files).unwrap(), Members::new(), Box::new(|| 0)).unwrap();
     let settings = Settings {
         domain: "localhost".into(),
         applications: HashMap::from([("demo".into(), Application::default())]),

@@ -99,14 +99,14 @@ fn a_run_that_takes_too_long_is_cut_off() {
         clock: Box::new(|| NOW_MS.fetch_add(20, Ordering::Relaxed)),
     };
     let text = "fn from_app_start_request(context) { for x in 0..1000 { print(x); } }";
-    let scripts = Scripts::load(vec![source("p", text)], slow).unwrap();
+    let scripts = Scripts::load(&[source("p", text)], slow).unwrap();
     let run = web_run("p", "FROM_APP/start/request", json!({}));
     let error = scripts.run(&run).unwrap_err();
     assert_eq!(error.fault, Fault::Limit);
     assert_eq!(error.message, "longer than 50 ms");
     // The next run starts with a clock of its own.
     let text = "fn from_app_start_request(context) {}";
-    let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
+    let scripts = Scripts::load(&[source("p", text)], environment()).unwrap();
     assert!(scripts.run(&run).is_ok());
 }
 
@@ -119,13 +119,13 @@ fn a_limit_can_not_be_caught_by_the_script() {
 #[test]
 fn deep_recursion_is_cut_off() {
     let text = "fn f(n) { f(n + 1) + 1 }\nfn from_app_start_request(context) { f(0); }";
-    let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
+    let scripts = Scripts::load(&[source("p", text)], environment()).unwrap();
     let error = scripts
         .run(&web_run("p", "FROM_APP/start/request", json!({})))
         .unwrap_err();
     assert_eq!(error.fault, Fault::Limit, "{error}");
     let deep = format!("fn f(x) {{ {}x{} }}", "(".repeat(5000), ")".repeat(5000));
-    let error = Scripts::load(vec![source("p", &deep)], environment())
+    let error = Scripts::load(&[source("p", &deep)], environment())
         .err()
         .unwrap();
     assert_eq!(error.fault, Fault::Compile);
@@ -210,7 +210,7 @@ fn stores_keep_json_within_their_limits() {
 #[test]
 fn a_run_that_fails_leaves_the_stores_as_they_were() {
     let text = "fn from_app_start_request(context) { context.store.put(\"a\", 2); throw \"no\"; }";
-    let scripts = Scripts::load(vec![source("p", text)], environment()).unwrap();
+    let scripts = Scripts::load(&[source("p", text)], environment()).unwrap();
     let mut run = web_run("p", "FROM_APP/start/request", json!({}));
     run.stores.session.insert("a".to_string(), json!(1));
     assert!(scripts.run(&run).is_err());
@@ -226,11 +226,11 @@ fn a_script_can_neither_load_code_nor_read_the_clock() {
 
 #[test]
 fn statements_outside_of_functions_are_bounded_too() {
-    let error = Scripts::load(vec![source("p", "loop {}")], environment())
+    let error = Scripts::load(&[source("p", "loop {}")], environment())
         .err()
         .unwrap();
     assert_eq!(error.fault, Fault::Limit);
-    let error = Scripts::load(vec![source("p", "const F = |x| x;")], environment())
+    let error = Scripts::load(&[source("p", "const F = |x| x;")], environment())
         .err()
         .unwrap();
     assert_eq!(error.fault, Fault::Compile);
