@@ -138,11 +138,9 @@ pub const PINGS_UNANSWERED_MAX: u8 = 2;
 pub const ABSENT_FOR: Duration = Duration::from_secs(5);
 
 /// What it sends to a leg that is slow, or that is waiting for chunks of others to end, holds them up for
-/// so long.
-pub const HELD_UP_FOR: Duration = Duration::from_secs(30);
-
-/// A chunk on a shared connection that others wait for to end must have done so by then.
-pub const CHUNK_OF_SEVERAL_FOR: Duration = Duration::from_secs(30);
+/// so long; and a chunk on a shared connection that others wait for to end must have done so by then.
+/// Well within the 30 s in which what the others have sent must be answered (RFC 4975, 7.1.1).
+pub const HELD_UP_FOR: Duration = Duration::from_secs(15);
 
 /// What is queued when a leg ends gets this long to go out.
 pub const DRAINING_FOR: Duration = Duration::from_secs(1);
@@ -175,3 +173,4 @@ const _: () = assert!(
 const _: () = assert!(ARENA_RESERVE <= SLOT_BYTES);
 const _: () = assert!(SLOT_BYTES.is_multiple_of(4096));
 const _: () = assert!(UNACKNOWLEDGED_FOR.as_secs() > STALLED_FOR.as_secs());
+const _: () = assert!(HELD_UP_FOR.as_secs() + ABSENT_FOR.as_secs() < PENDING_FOR.as_secs());

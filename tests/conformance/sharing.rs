@@ -371,7 +371,7 @@ fn i5_sessions_on_one_connection_take_turns_at_the_ends_of_chunks() {
 }
 
 #[test]
-fn i5_a_chunk_that_others_wait_for_is_cut_off_after_thirty_seconds_however_it_drips() {
+fn i5_a_chunk_that_others_wait_for_is_cut_off_after_fifteen_seconds_however_it_drips() {
     let mut trunk = Trunk::of(2, Tcp);
     trunk.bed.says(trunk.pages[0], &hello().begun_by(A));
     for _ in 0..10 {
@@ -381,12 +381,12 @@ fn i5_a_chunk_that_others_wait_for_is_cut_off_after_thirty_seconds_however_it_dr
     // As long as nobody waits it may take its time.
     trunk.bed.says(trunk.pages[1], &hello().by(A));
     for _ in 0..2 {
-        trunk.bed.waits(10_000);
+        trunk.bed.waits(7_000);
         trunk.bed.says(trunk.pages[0], "o");
     }
     let stop = hello().answer("413 Stop Sending This Message");
     assert_eq!(trunk.bed.hears(trunk.pages[0]), "");
-    trunk.bed.waits(10_000);
+    trunk.bed.waits(2_000);
     assert_eq!(
         trunk.bed.hears(trunk.pages[0]).split(' ').nth(2),
         stop.to(A).split(' ').nth(2)
@@ -429,7 +429,7 @@ fn k8_a_receiver_that_is_not_there_holds_up_the_others_for_five_seconds() {
 }
 
 #[test]
-fn i8_a_slow_receiver_holds_up_the_others_for_thirty_seconds_and_then_hears_no_more() {
+fn i8_a_slow_receiver_holds_up_the_others_for_fifteen_seconds_and_then_hears_no_more() {
     let mut trunk = Trunk::of(2, Ws);
     let (slow, other) = (trunk.pages[0], trunk.pages[1]);
     trunk.bed.stalls(slow, true);
@@ -439,11 +439,11 @@ fn i8_a_slow_receiver_holds_up_the_others_for_thirty_seconds_and_then_hears_no_m
         .bed
         .says(trunk.trunk, &(long.by_handset(0) + &hello.by_handset(1)));
     for _ in 0..2 {
-        trunk.bed.waits(14_000);
+        trunk.bed.waits(7_000);
         trunk.bed.takes(slow, 1000);
     }
     assert_eq!(trunk.bed.hears(other), "");
-    trunk.bed.waits(3_000);
+    trunk.bed.waits(2_000);
     assert_eq!(trunk.bed.hears(other), hello.to(A));
     let answer = long.answer("408 Request Timeout").to_handset(0);
     assert_eq!(trunk.bed.hears_all(trunk.trunk), answer);

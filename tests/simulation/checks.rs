@@ -1,9 +1,11 @@
 //! What must be true of a world, whatever has happened in it.
 
+use std::collections::HashMap;
+
 use link::Counter;
 use tests::endpoint::Chunk;
 
-use crate::world::{BUFFERS, World, is_browser};
+use crate::world::{BUFFERS, Talk, World, is_browser};
 
 impl World {
     /// Everything said by one peer was heard by the other.
@@ -25,6 +27,28 @@ impl World {
                 assert!(
                     peer.greeting.is_none() || peer.greeting_answered,
                     "greetings are answered"
+                );
+            }
+        }
+    }
+
+    /// Every request of those who read is heard, however long others on their connection have held it
+    /// up. A response that was may have come too late for the relay to know whose it is.
+    pub fn check_requests_arrive(&mut self) {
+        let state = self.state();
+        for talk in self.sessions.iter().skip(self.plan.deaf as usize) {
+            for side in 0..2 {
+                let requests = |chunks: &[Chunk]| {
+                    let requests = chunks.iter().filter(|chunk| !chunk.is_response());
+                    requests.map(|chunk| chunk.body.clone()).collect::<Vec<_>>()
+                };
+                let (said, heard) = (&talk.peers[side].said, &talk.peers[1 - side].heard);
+                assert!(talk.peers[side].to_say.is_empty(), "{state}");
+                assert!(requests(said) == requests(heard), "{state}");
+                assert_eq!(
+                    outline(&talk.peers[side].signals),
+                    [""; 0],
+                    "nothing has failed"
                 );
             }
         }
@@ -71,6 +95,7 @@ impl World {
     pub fn check_prefixes(&mut self) {
         self.check_signals();
         for talk in &self.sessions {
+            let renamed = [0, 1].map(|side| renamed(talk, side));
             for side in 0..2 {
                 let (said, heard) = (&talk.peers[side].said, &talk.peers[1 - side].heard);
                 assert!(
@@ -80,7 +105,13 @@ impl World {
                 );
                 for (place, (said, heard)) in said.iter().zip(heard).enumerate() {
                     let what = format!("message {place} to side {}", 1 - side);
-                    assert_eq!(said.transaction, heard.transaction, "{what}");
+                    if said.is_response() {
+                        let of = &renamed[1 - side];
+                        let own = of.get(&said.transaction).unwrap_or(&said.transaction);
+                        assert_eq!(own, &heard.transaction, "{what}");
+                    } else if !renamed[side].contains_key(&heard.transaction) {
+                        assert_eq!(said.transaction, heard.transaction, "{what}");
+                    }
                     assert_eq!(said.subject, heard.subject, "{what}");
                     assert_eq!(said.headers, heard.headers, "{what}");
                     if heard.flag == '#' {
@@ -152,4 +183,16 @@ impl World {
 fn outline(chunks: &[Chunk]) -> Vec<String> {
     let outline = |chunk: &Chunk| format!("{} {} {}", chunk.transaction, chunk.subject, chunk.flag);
     chunks.iter().map(outline).collect()
+}
+
+/// Requests of one side that go by another transaction id to a connection that sessions share: by
+/// that, the one they had.
+fn renamed(talk: &Talk, side: usize) -> HashMap<String, String> {
+    let (said, heard) = (&talk.peers[side].said, &talk.peers[1 - side].heard);
+    let pairs = said.iter().zip(heard).filter(|(said, heard)| {
+        let is_changed = said.transaction != heard.transaction;
+        is_changed && !said.is_response() && talk.peers[1 - side].on_trunk
+    });
+    let pairs = pairs.map(|(said, heard)| (heard.transaction.clone(), said.transaction.clone()));
+    pairs.collect()
 }

@@ -4,6 +4,7 @@
 //! `SEED=17 cargo test -p tests --test simulation` replays one seed, `SEEDS=100000` runs so many.
 
 mod checks;
+mod peers;
 mod world;
 
 use link::Counter;
@@ -62,13 +63,70 @@ fn peers_may_leave_at_any_point_and_nothing_stays_behind() {
                 leaves: true,
                 exclusive_ports: seed % 2 == 0,
                 secure: seed % 4 > 1,
-                deaf: 0,
+                ..Plan::QUIET
             },
         );
         world.run_until_quiet();
         world.check_prefixes();
         world.end_everything();
         world.check_prefixes();
+        world.check_nothing_left();
+    });
+}
+
+#[test]
+fn sessions_that_share_a_connection_do_not_meet() {
+    for_each_seed("shared", |seed| {
+        let mut world = World::new(
+            seed,
+            Plan {
+                trunk: true,
+                secure: seed % 4 > 1,
+                ..Plan::QUIET
+            },
+        );
+        world.run_until_quiet();
+        world.check_complete();
+        world.end_everything();
+        world.check_nothing_left();
+    });
+}
+
+#[test]
+fn who_leaves_a_shared_connection_leaves_the_others_as_they_are() {
+    for_each_seed("shared and leaving", |seed| {
+        let mut world = World::new(
+            seed,
+            Plan {
+                trunk: true,
+                leaves: true,
+                secure: seed % 4 > 1,
+                ..Plan::QUIET
+            },
+        );
+        world.run_until_quiet();
+        world.check_prefixes();
+        world.end_everything();
+        world.check_prefixes();
+        world.check_nothing_left();
+    });
+}
+
+#[test]
+fn one_who_does_not_read_stops_the_others_of_its_connection_for_a_while_only() {
+    for_each_seed("shared and deaf", |seed| {
+        let mut world = World::new(
+            seed,
+            Plan {
+                trunk: true,
+                deaf: 2,
+                secure: seed % 4 > 1,
+                ..Plan::QUIET
+            },
+        );
+        world.wait_for_the_deaf();
+        world.check_requests_arrive();
+        world.end_everything();
         world.check_nothing_left();
     });
 }

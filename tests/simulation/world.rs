@@ -21,6 +21,8 @@ pub struct Plan {
     pub secure: bool,
     /// So many sessions more, whose peers connect, send, and never read.
     pub deaf: u64,
+    /// Handsets that connect to the relay do so by one connection for all.
+    pub trunk: bool,
 }
 
 impl Plan {
@@ -30,6 +32,7 @@ impl Plan {
         exclusive_ports: false,
         secure: false,
         deaf: 0,
+        trunk: false,
     };
 }
 
@@ -38,10 +41,20 @@ pub const BUFFERS: u16 = 32;
 /// A run.
 pub struct World {
     pub shard: Shard<FakeRing>,
-    chance: Chance,
+    pub(super) chance: Chance,
     pub plan: Plan,
-    now: u64,
+    pub(super) now: u64,
     pub sessions: Vec<Talk>,
+    pub trunk: Trunk,
+}
+
+/// The connection that several handsets share.
+#[derive(Default)]
+pub struct Trunk {
+    pub(super) link: Option<usize>,
+    pub(super) tls: Option<TlsPeer>,
+    pub(super) stream: Vec<u8>,
+    pub(super) gone: bool,
 }
 
 /// A session and its two peers.
@@ -55,16 +68,18 @@ pub struct Talk {
 /// One peer of a session.
 pub struct Peer {
     pub transport: Transport,
+    /// It shares its connection with others.
+    pub on_trunk: bool,
     /// It listens and the relay connects, rather than the other way round.
-    listens_at: Option<SocketAddr>,
-    path: String,
+    pub(super) listens_at: Option<SocketAddr>,
+    pub(super) path: String,
     /// The relay's URI and resource toward it.
-    relay_path: String,
-    resource: String,
-    link: Option<usize>,
-    tls: Option<TlsPeer>,
-    frames: Frames,
-    stream: Vec<u8>,
+    pub(super) relay_path: String,
+    pub(super) resource: String,
+    pub(super) link: Option<usize>,
+    pub(super) tls: Option<TlsPeer>,
+    pub(super) frames: Frames,
+    pub(super) stream: Vec<u8>,
     pub to_say: Vec<Chunk>,
     /// Sent, and to be found at the other end: what stands after the paths.
     pub said: Vec<Chunk>,
@@ -74,9 +89,9 @@ pub struct Peer {
     /// Its own bodiless SEND, the answer to which is not forwarded.
     pub greeting: Option<String>,
     pub greeting_answered: bool,
-    gone: bool,
-    stalls: bool,
-    deaf: bool,
+    pub(super) gone: bool,
+    pub(super) stalls: bool,
+    pub(super) deaf: bool,
 }
 
 impl World {
@@ -116,9 +131,11 @@ impl World {
             plan,
             now: 1000,
             sessions: Vec::new(),
+            trunk: Trunk::default(),
         };
         let deaf = world.plan.deaf;
-        for number in 0..deaf + 1 + world.chance.below(3) {
+        let few = if world.plan.trunk { 5 } else { 3 };
+        for number in 0..deaf + 1 + world.chance.below(few) {
             world.create(number);
             if number < deaf {
                 for peer in &mut world.sessions[number as usize].peers {
@@ -139,6 +156,7 @@ impl World {
         ]
         .map(|transport| match transport {
             Transport::Ws if self.plan.secure && self.chance.percent(70) => Transport::Wss,
+            Transport::Tcp if self.plan.secure && self.plan.trunk => Transport::Tls,
             Transport::Tcp if self.plan.secure && self.chance.percent(70) => Transport::Tls,
             clear => clear,
         });
@@ -162,6 +180,10 @@ impl World {
 
     fn make_peer(&mut self, number: u64, side: u64, transport: Transport) -> Peer {
         let listens = !is_browser(transport) && self.chance.percent(50);
+        let on_trunk = self.plan.trunk && !is_browser(transport) && self.chance.percent(90);
+        // With some that do not read, both legs on it would wait for the relay and for each other.
+        let on_trunk = on_trunk && (side == 1 || self.plan.deaf == 0);
+        let listens = listens && !on_trunk;
         let port = 30_000 + 2 * number as u16 + side as u16;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         if listens {
@@ -176,6 +198,7 @@ impl World {
         let path = format!("{scheme}://127.0.0.1:{port}/peer{number}of{side};{kind}");
         Peer {
             transport,
+            on_trunk,
             listens_at: listens.then_some(address),
             path,
             relay_path: String::new(),
@@ -308,7 +331,10 @@ impl World {
             "Failure-Report: partial\r\n",
         ]);
         let id = format!("Msg{index}x{side}x{message}");
+        let is_alike = self.plan.trunk && side == 0;
         let chunk = |number| {
+            // On a trunk those of different sessions may be the same.
+            let index = if is_alike { 0 } else { index };
             let transaction = format!("tx{index}{side}{message}{number}+.%=");
             let length = match self.chance.below(8) {
                 0 => 0,
@@ -393,6 +419,7 @@ impl World {
             for side in 0..2 {
                 self.peer_step(index, side);
             }
+            self.trunk_step();
             if self.plan.leaves && self.chance.below(400) == 0 && !self.sessions[index].deleted {
                 let session = self.sessions[index].id;
                 self.sessions[index].deleted = true;
@@ -411,172 +438,6 @@ impl World {
             octets,
             said.map(|peer| peer.said.len() + peer.heard.len()).sum(),
         )
-    }
-
-    fn peer_step(&mut self, index: usize, side: usize) {
-        let peer = &mut self.sessions[index].peers[side];
-        if peer.gone || peer.relay_path.is_empty() {
-            return;
-        }
-        let Some(link) = peer.link else {
-            return self.peer_connects(index, side);
-        };
-        if self.plan.leaves && self.chance.below(300) == 0 {
-            return self.peer_leaves(index, side, link);
-        }
-        if peer.stalls {
-            let stalled = self.chance.percent(50);
-            self.shard.ring().peer_stalls(link, stalled);
-        }
-        if peer.deaf {
-            self.shard.ring().peer_stalls(link, true);
-        }
-        self.peer_hears(index, side, link);
-        self.peer_says(index, side, link);
-    }
-
-    fn peer_connects(&mut self, index: usize, side: usize) {
-        let peer = &mut self.sessions[index].peers[side];
-        if self.chance.percent(70) {
-            return;
-        }
-        if let Some(address) = peer.listens_at {
-            peer.link = self.shard.ring().connected_to(address).pop();
-            if is_secure(peer.transport) {
-                let version = tls::version_of(self.chance.number());
-                let config = tls::server_config(version, tls::pem());
-                peer.tls = Some(TlsPeer::server(&config));
-            }
-            return;
-        }
-        let port = peer
-            .relay_path
-            .split(':')
-            .nth(2)
-            .and_then(|rest| rest.split('/').next());
-        let port = port
-            .and_then(|port| port.parse().ok())
-            .expect("a port in the relay's path");
-        let Some(link) = self.shard.ring().dial(port) else {
-            assert!(
-                self.plan.leaves,
-                "the port is open while the leg is waited for"
-            );
-            peer.gone = true;
-            return;
-        };
-        peer.link = Some(link);
-        if is_secure(peer.transport) {
-            let version = tls::version_of(self.chance.number());
-            let config = tls::client_config(version, None);
-            peer.tls = Some(TlsPeer::client(&config, "relay.invalid"));
-        }
-        let octets = if is_browser(peer.transport) {
-            Frames::upgrade(&peer.resource)
-        } else {
-            let greeting = greeting(peer);
-            peer.greeting = Some(greeting.transaction.clone());
-            greeting.write()
-        };
-        sends(&mut self.shard, peer, link, &octets);
-    }
-
-    fn peer_leaves(&mut self, index: usize, side: usize, link: usize) {
-        let peer = &mut self.sessions[index].peers[side];
-        peer.gone = true;
-        match self.chance.below(3) {
-            0 => self.shard.ring().peer_resets(link),
-            1 if is_browser(peer.transport) && peer.greeting.is_some() => {
-                let close = Frames::close(&mut self.chance);
-                sends(&mut self.shard, peer, link, &close);
-                self.shard.ring().peer_ends(link);
-            }
-            _ => self.shard.ring().peer_ends(link),
-        }
-    }
-
-    fn peer_hears(&mut self, index: usize, side: usize, link: usize) {
-        let mut octets = self.shard.ring().peer_reads(link);
-        let ended = self.shard.ring().ended_by_shard(link);
-        let closed = self.sessions[index].closed;
-        let peer = &mut self.sessions[index].peers[side];
-        if let Some(tls) = &mut peer.tls {
-            octets = tls.hears(&octets);
-            assert_eq!(tls.failed, None, "the relay speaks TLS");
-            if !octets.is_empty() && self.chance.below(10) == 0 {
-                tls.changes_keys();
-            }
-            sends(&mut self.shard, peer, link, b"");
-        }
-        if is_browser(peer.transport) {
-            let messages = peer.frames.read(&octets);
-            if peer.frames.refused {
-                // The session ended while the peer was on its way.
-                assert!(closed, "the resource is known while the session lives");
-                peer.gone = true;
-                return;
-            }
-            for message in messages {
-                // RFC 7977, 5.1: each message holds one chunk, and all of it.
-                let mut stream = message;
-                if !stream.is_empty() {
-                    let chunk = Chunk::take(&mut stream).expect("a message holds a whole chunk");
-                    assert!(stream.is_empty(), "a message holds one chunk only");
-                    peer.stream.extend(chunk.write());
-                }
-            }
-            // One that does not read gets no more than a second for its end.
-            if ended && !peer.deaf {
-                assert_eq!(peer.frames.unfinished(), 0, "no message is left open");
-            }
-        } else {
-            peer.stream.extend(octets);
-        }
-        while let Some(chunk) = Chunk::take(&mut peer.stream) {
-            assert_eq!(chunk.to, peer.path, "To-Path is the peer's path");
-            assert_eq!(chunk.from, peer.relay_path, "From-Path is the relay's URI");
-            if chunk.subject == "SEND" && chunk.body.is_none() {
-                // The relay's own: it binds the connection. What it is answered is not passed on.
-                let response = chunk.response("200 OK");
-                say(&mut self.shard, &mut self.chance, peer, link, &response);
-                continue;
-            }
-            if chunk.is_response() && Some(&chunk.transaction) == peer.greeting.as_ref() {
-                assert!(!peer.greeting_answered, "one answer to the greeting");
-                peer.greeting_answered = true;
-                continue;
-            }
-            if chunk.subject.starts_with("413 ")
-                || chunk.subject.starts_with("481 ")
-                || chunk.subject.starts_with("408 ")
-                || chunk.subject == "REPORT"
-            {
-                // No peer of ours says such a thing.
-                peer.signals.push(chunk);
-                continue;
-            }
-            let answers = chunk.subject == "SEND" && chunk.header("Failure-Report").is_none();
-            if answers && chunk.flag != '#' {
-                peer.to_say.insert(0, chunk.response("200 OK"));
-            }
-            peer.heard.push(chunk);
-        }
-        if ended && !peer.deaf && !is_browser(peer.transport) {
-            assert!(
-                peer.stream.is_empty(),
-                "no chunk is left open on an ended connection"
-            );
-        }
-    }
-
-    fn peer_says(&mut self, index: usize, side: usize, link: usize) {
-        let peer = &mut self.sessions[index].peers[side];
-        if peer.to_say.is_empty() || self.chance.percent(60) {
-            return;
-        }
-        let chunk = peer.to_say.remove(0);
-        say(&mut self.shard, &mut self.chance, peer, link, &chunk);
-        peer.said.push(chunk);
     }
 
     /// No peer reads or writes any more, and nobody says so; two minutes pass.
@@ -600,6 +461,15 @@ impl World {
         }
     }
 
+    /// Runs, and lets the time pass after which those that do not read are given up on.
+    pub fn wait_for_the_deaf(&mut self) {
+        for _ in 0..8 {
+            self.run_until_quiet();
+            self.now += 6_000;
+        }
+        self.run_until_quiet();
+    }
+
     /// Sessions are deleted, peers leave, deadlines pass.
     pub fn end_everything(&mut self) {
         self.plan.leaves = false;
@@ -620,6 +490,7 @@ impl World {
                 peer.gone = true;
             }
         }
+        self.trunk.gone = true;
         self.run_until_quiet();
         for _ in 0..4 {
             self.now += 31_000;
@@ -639,47 +510,10 @@ impl World {
     }
 }
 
-fn greeting(peer: &Peer) -> Chunk {
-    Chunk {
-        transaction: "greeting1".into(),
-        subject: "SEND".into(),
-        to: peer.relay_path.clone(),
-        from: peer.path.clone(),
-        headers: "Message-ID: hello1\r\n".into(),
-        body: None,
-        flag: '$',
-    }
-}
-
-fn say(
-    shard: &mut Shard<FakeRing>,
-    chance: &mut Chance,
-    peer: &mut Peer,
-    link: usize,
-    chunk: &Chunk,
-) {
-    let mut octets = chunk.write();
-    if is_browser(peer.transport) {
-        octets = Frames::write(&octets, chance);
-    }
-    sends(shard, peer, link, &octets);
-}
-
-/// Sends octets, by TLS if the peer speaks it; none: only what TLS itself has to say.
-fn sends(shard: &mut Shard<FakeRing>, peer: &mut Peer, link: usize, octets: &[u8]) {
-    match &mut peer.tls {
-        None => shard.ring().peer_sends(link, octets),
-        Some(tls) => {
-            tls.says(octets);
-            shard.ring().peer_sends(link, &tls.takes_out());
-        }
-    }
-}
-
 pub fn is_browser(transport: Transport) -> bool {
     matches!(transport, Transport::Ws | Transport::Wss)
 }
 
-fn is_secure(transport: Transport) -> bool {
+pub fn is_secure(transport: Transport) -> bool {
     matches!(transport, Transport::Wss | Transport::Tls)
 }

@@ -141,6 +141,24 @@ impl Sessions {
         self.decided(session, leg, verdict, head)
     }
 
+    /// The same of a message that is not for this leg. If it is for one that we have, or had, it is
+    /// answered in that one's name.
+    pub fn refuse_elsewhere(
+        &mut self,
+        (session, leg): (u32, Leg),
+        code: u16,
+        head: &Head,
+        octets: &[u8],
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let to = head.to_path.of(octets);
+        if !paths::is_of_ours(to) {
+            return self.refuse((session, leg), code, head, octets, scratch);
+        }
+        let verdict = answer_from(head, octets, code, to, scratch);
+        self.decided(session, leg, verdict, head)
+    }
+
     fn decided(&mut self, session: u32, leg: Leg, verdict: Verdict, head: &Head) -> Verdict {
         let flow = match verdict {
             Verdict::Wait | Verdict::Busy | Verdict::Elsewhere => return verdict,

@@ -57,6 +57,15 @@ pub fn slot_of_token(token: &[u8]) -> Option<u32> {
     })
 }
 
+/// Whether a path consists of one URI only, of the form of ours.
+pub fn is_of_ours(path: &[u8]) -> bool {
+    let mut uris = uri::path(path);
+    match (uris.next(), uris.next()) {
+        (Some(Ok(only)), None) => only.session_id.and_then(slot_of_token).is_some(),
+        _ => false,
+    }
+}
+
 /// Whether a path consists of one URI only, and that is `local`.
 pub fn is_only(path: &[u8], local: &[u8]) -> bool {
     if path == local {

@@ -112,6 +112,8 @@ pub struct Connection {
     pub owner: Option<LegOf>,
     /// Legs that it carries.
     pub legs: u32,
+    /// There have been several.
+    pub was_shared: bool,
     /// Who is at the other end.
     pub peer: Option<SocketAddr>,
     /// Its TLS, if it has it.
@@ -152,6 +154,8 @@ pub struct Connection {
     pub line: Line,
     /// Since when they wait for that chunk to end.
     pub line_since: u64,
+    /// Others are not read because too much waits for this peer.
+    pub presses: bool,
     /// Since when one session keeps those of the others from being read.
     pub held_up_since: Option<u64>,
     /// Octets of that chunk so far, as they are framed.
@@ -194,6 +198,7 @@ impl Connection {
             stage,
             owner: None,
             legs: 0,
+            was_shared: false,
             peer: None,
             secured: None,
             transport: Transport::Plain,
@@ -214,6 +219,7 @@ impl Connection {
             renames: false,
             line: Line::EMPTY,
             line_since: 0,
+            presses: false,
             held_up_since: None,
             out_bytes: 0,
             took_at: 0,

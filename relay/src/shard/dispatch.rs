@@ -12,7 +12,7 @@ use super::Shard;
 use super::connections::Stage;
 use super::sharing::LegOf;
 use crate::buffers::Span;
-use crate::limits::{ABSENT_FOR, CHUNK_OF_SEVERAL_FOR, HELD_UP_FOR};
+use crate::limits::{ABSENT_FOR, HELD_UP_FOR};
 use crate::ring::Ring;
 use crate::session::{ALIAS_LETTERS, Flow, Scratch, Verdict, Way};
 
@@ -73,6 +73,7 @@ impl<R: Ring> Shard<R> {
                 self.sharing.join((session, leg), companion);
                 let connection = &mut self.connections[slot];
                 connection.legs += 1;
+                connection.was_shared = true;
                 connection.owner = Some((session, leg));
                 self.metrics.add(Counter::LegsJoined, 1);
                 self.leg_bound(session, leg, slot);
@@ -198,7 +199,7 @@ impl<R: Ring> Shard<R> {
                 let connection = &mut self.connections[out];
                 if connection.line.is_empty() {
                     connection.line_since = self.now;
-                    let due = self.now + CHUNK_OF_SEVERAL_FOR.as_millis() as u64;
+                    let due = self.now + HELD_UP_FOR.as_millis() as u64;
                     self.timers.set_by(out, due);
                 }
                 self.sharing.wait(&mut connection.line, to);
@@ -283,6 +284,25 @@ impl<R: Ring> Shard<R> {
         }
     }
 
+    /// Half of what may wait for a shared connection has gone: those go on that were paused for it,
+    /// whichever of its sessions they are of, and then who is next in line.
+    pub(super) fn relieve_several(&mut self, slot: u32) {
+        if self.connections[slot].presses && !self.is_over(slot, 2) {
+            self.connections[slot].presses = false;
+            let first = self.connections[slot].owner;
+            let mut at = first;
+            while let Some((session, leg)) = at {
+                let source = self.sessions[session].leg(leg.other()).connection();
+                if let Some(source) = source.filter(|source| self.may_go_on(*source)) {
+                    self.read_again(source);
+                }
+                at = self.sharing.after((session, leg));
+                at = at.filter(|leg| Some(*leg) != first);
+            }
+        }
+        self.call_next(slot);
+    }
+
     /// Looks after what is shared of a connection; when to look again, if ever.
     pub(super) fn look_after_sharing(&mut self, slot: u32) -> Option<u64> {
         let connection = &self.connections[slot];
@@ -294,7 +314,7 @@ impl<R: Ring> Shard<R> {
             && connection.out_open
             && !connection.line.is_empty()
         {
-            let due = connection.line_since + CHUNK_OF_SEVERAL_FOR.as_millis() as u64;
+            let due = connection.line_since + HELD_UP_FOR.as_millis() as u64;
             let source = self.sessions[session].leg(leg.other()).connection();
             if self.now < due {
                 next = Some(due);
@@ -306,7 +326,7 @@ impl<R: Ring> Shard<R> {
             } else {
                 // It is this peer who is slow.
                 self.connections[slot].line_since = self.now;
-                next = Some(self.now + CHUNK_OF_SEVERAL_FOR.as_millis() as u64);
+                next = Some(self.now + HELD_UP_FOR.as_millis() as u64);
             }
         }
         let due = self.given_up_at(slot);

@@ -72,6 +72,7 @@ impl<R: Ring> Shard<R> {
             self.metrics.add(Counter::Pauses, 1);
             self.metrics.add(Counter::Paused, 1);
             self.stop_receiving(source);
+            self.connections[out].presses = true;
             if self.connections[source].legs > 1 || self.connections[out].legs > 1 {
                 self.give_way(source);
             }
@@ -95,30 +96,38 @@ impl<R: Ring> Shard<R> {
         let Some(connection) = self.connections.get_mut(slot) else {
             return;
         };
-        let is_waited_for = !connection.line.is_empty();
-        if let Some((session, leg)) = connection.out_leg
-            && let Some(source) = self.sessions[session].leg(leg.other()).connection()
-        {
-            self.go_on_reading(source);
+        if connection.legs > 1 {
+            return self.relieve_several(slot);
         }
-        if is_waited_for {
-            self.call_next(slot);
+        let Some((session, leg)) = connection.owner else {
+            return;
+        };
+        if let Some(source) = self.sessions[session].leg(leg.other()).connection() {
+            self.go_on_reading(source);
         }
     }
 
     fn go_on_reading(&mut self, slot: u32) {
+        if self.may_go_on(slot) {
+            self.unpause(slot);
+            self.read(slot);
+            self.receive_if_wanted(slot);
+        }
+    }
+
+    /// Whether a connection is paused and need not be any more.
+    pub(super) fn may_go_on(&mut self, slot: u32) -> bool {
         if !self.connections[slot].paused || self.is_over(slot, 2) {
-            return;
+            return false;
         }
         if let Some((session, leg)) = self.connections[slot].owner
             && let Some(out) = self.sessions[session].leg(leg.other()).connection()
             && self.is_over(out, 2)
         {
-            return;
+            self.connections[out].presses = true;
+            return false;
         }
-        self.unpause(slot);
-        self.read(slot);
-        self.receive_if_wanted(slot);
+        true
     }
 
     pub(super) fn unpause(&mut self, slot: u32) {

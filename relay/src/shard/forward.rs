@@ -107,9 +107,11 @@ impl<R: Ring> Shard<R> {
                     let code = head.fault.map_or(code, |_| status::BAD_REQUEST);
                     let text = self.memory.octets(octets);
                     let scratch = &mut self.scratch;
-                    return self
-                        .sessions
-                        .refuse((session, leg), code, head, text, scratch);
+                    let from = (session, leg);
+                    return match self.connections[slot].was_shared {
+                        true => (self.sessions).refuse_elsewhere(from, code, head, text, scratch),
+                        false => self.sessions.refuse(from, code, head, text, scratch),
+                    };
                 }
                 // It has found its leg, which says the rest.
                 continue;

@@ -117,6 +117,12 @@ impl Sharing {
         Some(leg_of(after))
     }
 
+    /// The next on the connection that a leg is on with others, and in the end the leg itself.
+    pub fn after(&self, leg: LegOf) -> Option<LegOf> {
+        let place = self.places.get(number_of(leg) as usize)?;
+        (place.in_ring.after != NONE).then(|| leg_of(place.in_ring.after))
+    }
+
     /// A leg waits at the end of a line, unless it waits already.
     pub fn wait(&mut self, line: &mut Line, leg: LegOf) {
         let number = self.place(leg);
