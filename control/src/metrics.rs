@@ -70,6 +70,7 @@ numbers! {
     SipBindings, "sip_bindings", "Contacts that are registered.";
     SipRegistrations, "sip_registrations", "Users that are registered elsewhere, or being so.";
     SipHopsUp, "sip_proxies_up", "SIP proxies that are not known to be out of order.";
+    SipShed, "sip_shed_percent", "Of a hundred new SIP requests, how many are turned away for load.";
     SipConnections, "sip_connections", "SIP connections over TCP.";
 }
 

@@ -272,6 +272,7 @@ impl Core {
         gauges.set(Gauge::SipBindings, held.bindings);
         gauges.set(Gauge::SipRegistrations, held.registrations);
         gauges.set(Gauge::SipHopsUp, self.peers.hops_up());
+        gauges.set(Gauge::SipShed, self.peers.shed() as usize);
         gauges.set(Gauge::SipConnections, self.peers.connections());
         (self.gateway.counters().clone(), gauges)
     }

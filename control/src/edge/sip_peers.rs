@@ -111,6 +111,8 @@ pub struct PeerCounts {
 pub struct SipPeers {
     sip: Sip,
     sockets: Sockets,
+    /// How much of the time is work.
+    busy: Busy,
     /// Told by [`SipPeers::event`], in this order.
     events: VecDeque<Event>,
     started: Instant,
@@ -147,6 +149,46 @@ struct Connection {
 enum Input {
     Message { flow: Flow, bytes: Vec<u8> },
     Lost { flow: Flow },
+}
+
+/// Tells work from waiting: between two calls of `event` the owner works, in one it waits for what comes.
+struct Busy {
+    since: Instant,
+    worked: Duration,
+    last: Instant,
+}
+
+/// Over what span it is measured.
+const BUSY_SPAN: Duration = Duration::from_millis(100);
+
+impl Busy {
+    fn new() -> Busy {
+        let now = Instant::now();
+        Busy {
+            since: now,
+            worked: Duration::ZERO,
+            last: now,
+        }
+    }
+
+    /// Nothing is left to be done.
+    fn waits(&mut self) {
+        let now = Instant::now();
+        self.worked += now - self.last;
+        self.last = now;
+    }
+
+    /// Something has come. How much was work, in percent, if a span is over.
+    fn works(&mut self) -> Option<u32> {
+        self.last = Instant::now();
+        let span = self.last - self.since;
+        if span < BUSY_SPAN {
+            return None;
+        }
+        let percent = self.worked.as_micros() * 100 / span.as_micros().max(1);
+        (self.since, self.worked) = (self.last, Duration::ZERO);
+        u32::try_from(percent).ok()
+    }
 }
 
 /// Why [`SipPeers::event`] went on.
@@ -197,6 +239,7 @@ impl SipPeers {
         let mut peers = SipPeers {
             sip,
             sockets,
+            busy: Busy::new(),
             events: VecDeque::new(),
             started: Instant::now(),
             zero: 0,
@@ -240,7 +283,11 @@ impl SipPeers {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
+        self.busy.waits();
         let wake = self.wake().await;
+        if let Some(percent) = self.busy.works() {
+            self.sip.note_load(percent);
+        }
         let now = self.now();
         let mut actions = Vec::new();
         match wake {
@@ -283,6 +330,11 @@ impl SipPeers {
     /// How many next hops are not known to be out of order.
     pub fn hops_up(&self) -> usize {
         self.sip.hops_up(self.now())
+    }
+
+    /// [`Sip::shed`].
+    pub fn shed(&self) -> u32 {
+        self.sip.shed()
     }
 
     /// [`Sip::register`].

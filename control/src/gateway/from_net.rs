@@ -141,8 +141,7 @@ impl Gateway {
         let view = views::sip_view(message);
         match view.method.as_str() {
             "BYE" => return self.bye_received(id, server, view, turn),
-            // What is open stays as it is. RFC 3261, 14.2.
-            "INVITE" | "UPDATE" => return self.answer(server, 488, turn),
+            "INVITE" | "UPDATE" => return self.change_asked(id, server, &view.content, turn),
             _ => {}
         }
         if !bridge.has_room() {

@@ -238,7 +238,7 @@ fn refuse_media(media: &mut Media) {
     }
 }
 
-fn is_hop(attribute: &Attribute) -> bool {
+pub(super) fn is_hop(attribute: &Attribute) -> bool {
     HOP_ATTRIBUTES
         .iter()
         .any(|name| attribute.attribute.eq_ignore_ascii_case(name))

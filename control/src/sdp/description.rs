@@ -4,7 +4,7 @@ use std::fmt;
 
 use sdp_types::{ParserError, Session};
 
-use super::anchor::written;
+use super::anchor::{is_hop, written};
 use super::{MessageMedia, Transport};
 
 /// Octets of a session description. A chat's has some hundred.
@@ -108,10 +108,39 @@ impl Offer {
         &self.media
     }
 
+    /// Whether a later offer of the same peer's differs in nothing but its media's place.
+    pub fn is_only_moved(&self, later: &Offer) -> bool {
+        let place = |offer: &Offer| offer.media.index;
+        is_same_but_for((&self.session, place(self)), (&later.session, place(later)))
+    }
+
     /// The description, to be read again.
     pub fn text(&self) -> Vec<u8> {
         written(&self.session)
     }
+}
+
+/// Whether two descriptions say the same but for where the line that is anchored is, and who they are by.
+fn is_same_but_for(one: (&Session, usize), other: (&Session, usize)) -> bool {
+    let rest = |(session, index): (&Session, usize)| {
+        let mut session = session.clone();
+        session.origin = sdp_types::Origin::new(
+            "0",
+            0,
+            sdp_types::NetType::In,
+            sdp_types::AddrType::Ip4,
+            "0",
+        );
+        session.connection = None;
+        session.attributes.retain(|attribute| !is_hop(attribute));
+        if let Some(media) = session.medias.get_mut(index) {
+            media.port = 0;
+            media.connections.clear();
+            media.attributes.retain(|attribute| !is_hop(attribute));
+        }
+        written(&session)
+    };
+    rest(one) == rest(other)
 }
 
 /// A checked answer, whose m-lines are those of its offer.
@@ -136,6 +165,22 @@ impl Answer {
         }
         let media = MessageMedia::read(&session, offer.media.index, transport);
         Ok(Answer { session, media })
+    }
+
+    /// What was offered once, as what answers another offer with the same m-lines.
+    pub fn of(offer: Offer) -> Answer {
+        Answer {
+            session: offer.session,
+            media: Ok(offer.media),
+        }
+    }
+
+    /// Whether a later offer of the same peer's differs in nothing but its media's place.
+    pub fn is_only_moved(&self, later: &Offer) -> bool {
+        self.media.as_ref().is_ok_and(|media| {
+            let now = (&later.session, later.media.index);
+            is_same_but_for((&self.session, media.index), now)
+        })
     }
 
     /// The anchored line, or why there is none: then the relay's session is to be deleted, and the

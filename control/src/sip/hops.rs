@@ -91,6 +91,12 @@ impl Hops {
         self.list.is_empty()
     }
 
+    /// Whether this is the address of one of them.
+    pub fn has_peer(&self, ip: std::net::IpAddr) -> bool {
+        let same = |watched: &Watched| watched.hop.flow.peer.ip() == ip;
+        self.list.iter().any(same)
+    }
+
     /// How many answer.
     pub fn up(&self, now: Millis) -> usize {
         let down = |watched: &&Watched| watched.down_until.is_some_and(|until| until > now);

@@ -117,6 +117,12 @@ impl Sip {
         if let Some(dialog) = self.dialog_of(&incoming) {
             return self.on_dialog_request(incoming, dialog, now, out);
         }
+        let source = incoming.flow.peer.ip();
+        if incoming.head.to.tag().is_none()
+            && let Some(later) = self.is_turned_away(&method, source, now)
+        {
+            return self.refuse(&incoming, 503, None, &[("Retry-After", later)], out);
+        }
         let trusted = self.pop_routes(&mut incoming.message);
         if self.is_ours(&uri) {
             self.on_own_request(incoming, uri, now, out);

@@ -11,6 +11,7 @@ use super::dialog::Dialogs;
 use super::hops::Hops;
 use super::message::{Message, StartLine};
 use super::method::Method;
+use super::overload::Overload;
 use super::random::Random;
 use super::registrar::Registrar;
 use super::registration::Registration;
@@ -35,6 +36,8 @@ pub struct Sip {
     pub(super) servers: Servers,
     pub(super) dialogs: Dialogs,
     pub(super) registrar: Registrar,
+    /// How much of what is new is turned away.
+    pub(super) overload: Overload,
     /// Where requests go that leave our domain.
     pub(super) hops: Hops,
     /// Our users' registrations elsewhere.
@@ -79,6 +82,7 @@ impl Sip {
             servers: Servers::default(),
             dialogs: Dialogs::default(),
             registrar: Registrar::default(),
+            overload: Overload::default(),
             hops: Hops::default(),
             registrations: BTreeMap::new(),
             accounts: BTreeMap::new(),

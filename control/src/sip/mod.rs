@@ -29,6 +29,7 @@ mod message;
 mod method;
 mod modify;
 mod outgoing;
+mod overload;
 #[cfg(test)]
 mod properties;
 mod proxy;

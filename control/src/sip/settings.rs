@@ -64,6 +64,9 @@ pub struct Limits {
     pub transactions: usize,
     /// Dialogs, early and confirmed; about 1 KiB each.
     pub dialogs: usize,
+    /// New requests a second from one address that is neither a next hop nor this machine; twice as many at
+    /// once. 0: any number.
+    pub requests_per_source: u32,
     /// Addresses-of-record with a binding.
     pub users: usize,
     /// Bindings of one address-of-record.
@@ -77,6 +80,7 @@ impl Default for Limits {
         Limits {
             transactions: 65_536,
             dialogs: 65_536,
+            requests_per_source: 200,
             users: 65_536,
             bindings_per_user: 8,
             message_bytes: 65_535,

@@ -2,6 +2,7 @@
 //!
 //! Leg A is toward the browser, leg B toward the handset, whoever called.
 
+mod change;
 mod events;
 mod fingerprint;
 mod lost;

@@ -542,6 +542,51 @@ fn an_answer_without_sdp_ends_the_chat() {
     world.finish();
 }
 
+/// The handset wants to change the session.
+fn reinvite(world: &mut World, sent: &Sent, sdp: &str) {
+    let message = request(Method::Invite, "bob", "alice", true, sdp);
+    world.sip(sip::Event::Request {
+        server: ServerId(9),
+        dialog: sent.dialog,
+        message,
+    });
+}
+
+#[test]
+fn p2_a_handset_that_has_moved_is_told_to_the_relay_and_answered_with_the_browsers_side() {
+    let (mut world, alice, session, sent) = established();
+    world.told.clear();
+    let moved = handset_sdp("a=setup:actpass\r\n")
+        .replace("h4nds3t", "m0v3d")
+        .replace("7394", "7400");
+    reinvite(&mut world, &sent, &moved);
+    let (_, response) = world.response();
+    let answer = String::from_utf8(response.content.unwrap().1).unwrap();
+    assert_eq!(response.code, 200);
+    assert!(
+        answer.contains("a=path:msrp://192.0.2.20:20002/l3gB;tcp\r\n"),
+        "{answer}"
+    );
+    assert!(answer.contains("a=setup:passive\r\n"), "{answer}");
+    let path = "msrp://192.0.2.9:7400/m0v3d;tcp".to_owned();
+    let expected = Told::SetPeer {
+        leg: Leg::B,
+        path,
+        connect: None,
+    };
+    assert_eq!(Vec::from_iter(world.told.drain(..)), [expected]);
+    // P1: said again, it is answered again, and the relay is left alone.
+    let again = moved.replace("o=- 2 1", "o=- 2 2");
+    reinvite(&mut world, &sent, &again);
+    assert_eq!(world.response().1.code, 200);
+    assert!(world.told.is_empty());
+    assert_eq!(world.frames_left(alice), 0);
+    shutdown(&mut world, alice);
+    bye(&mut world.net, sent);
+    world.relay_deletes(session);
+    world.finish();
+}
+
 #[test]
 fn an_open_chat_cannot_be_changed_and_goes_on() {
     let (mut world, alice, session, sent) = established();
@@ -557,13 +602,11 @@ fn an_open_chat_cannot_be_changed_and_goes_on() {
         Some("subsequent"),
     );
     assert_eq!(world.frame(alice).header_number("error_code"), Some(488));
-    let message = request(Method::Invite, "bob", "alice", true, &handset_sdp(""));
-    world.sip(sip::Event::Request {
-        server: ServerId(9),
-        dialog: sent.dialog,
-        message,
-    });
+    // P6: what is refused changes nothing.
+    let other = handset_sdp("").replace("text/plain", "message/cpim");
+    reinvite(&mut world, &sent, &other);
     assert_eq!(world.response().1.code, 488);
+    assert!(world.told.is_empty());
     shutdown(&mut world, alice);
     bye(&mut world.net, sent);
     world.relay_deletes(session);

@@ -206,6 +206,47 @@ fn the_answer_to_extensions_names_them_all() {
 }
 
 #[test]
+fn rfc3261_21_5_4_new_work_is_turned_away_first_and_what_was_begun_goes_on() {
+    let mut sip = gateway();
+    let (dialog, to) = accepted(&mut sip);
+    for _ in 0..20 {
+        sip.note_load(100);
+    }
+    let new = |n: u32| {
+        let text = request("INVITE", ALICE, &format!("n{n}"), 1, "");
+        text.replace("Call-ID: c", &format!("Call-ID: n{n}"))
+    };
+    let codes: Vec<u16> = (0..20)
+        .map(|n| receive(&mut sip, udp(BOB), &new(n)).code())
+        .collect();
+    assert_eq!(codes.iter().filter(|code| **code == 503).count(), 19);
+    let out = receive(&mut sip, udp(BOB), &request("ACK", ALICE, "a", 1, &to));
+    assert_eq!(out.events, [Event::Acked { dialog }]);
+    let bye = request("BYE", ALICE, "b", 2, &to);
+    assert!(matches!(
+        receive(&mut sip, udp(BOB), &bye).events[..],
+        [Event::Request { .. }]
+    ));
+}
+
+#[test]
+fn a_source_that_asks_for_more_than_its_share_is_turned_away_alone() {
+    let mut sip = gateway();
+    let new = |n: u32| {
+        let text = request("OPTIONS", ALICE, &format!("o{n}"), 1, "");
+        text.replace("Call-ID: c", &format!("Call-ID: o{n}"))
+    };
+    let refused = (0..500)
+        .map(|n| receive(&mut sip, udp(BOB), &new(n)))
+        .filter(|out| out.code() == 503 && out.sent[0].1.header("Retry-After") == Some("10"));
+    assert_eq!(refused.count(), 100);
+    assert_ne!(
+        receive(&mut sip, udp("10.0.0.3:5060"), &new(1_000)).code(),
+        503
+    );
+}
+
+#[test]
 fn a_full_machine_answers_503_and_loses_nothing() {
     let mut settings = Settings::new("localhost", "10.0.0.1:5060".parse().unwrap());
     settings.limits.transactions = 2;

@@ -1,0 +1,169 @@
+//! Too much at once: how much of what is new is turned away, and what one source may ask for.
+//! RFC 3261, 21.5.4; RFC 6357.
+//!
+//! Requests in dialogs, and what belongs to transactions under way, are never turned away for load: what was
+//! begun is worth more than what has not. What is new is: first a part of it, then more, until the load is
+//! bearable; and all of it from a source that asks for more than its share. It is answered 503 with
+//! Retry-After, without any state. To be stored: nothing.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::api::Millis;
+use super::machine::Sip;
+use super::method::Method;
+
+/// Of a hundred new requests, how many are turned away at most: the rest shows whether it has got better.
+const SHED_MAX: u32 = 95;
+/// How busy the owner may be, in percent of its time, before anything is turned away.
+const BUSY_MAX: u32 = 90;
+/// How full the tables may be, in percent, before new requests are turned away.
+const FULL_MAX: usize = 80;
+/// Sources that are watched; past that, the one that was quiet longest is forgotten.
+const SOURCES_MAX: usize = 4096;
+
+/// How much is turned away.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Overload {
+    /// Of a hundred.
+    shed: u32,
+    /// Counts on, so that what is turned away is spread evenly.
+    spread: u32,
+    sources: BTreeMap<IpAddr, Bucket>,
+}
+
+/// What a source may still ask for.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Bucket {
+    /// Thousandths of a request.
+    left: u64,
+    at: Millis,
+}
+
+impl Overload {
+    /// Another span of time has passed; so much of it, in percent, was work.
+    fn note_load(&mut self, busy: u32) {
+        self.shed = if busy > BUSY_MAX {
+            (self.shed + 1 + (busy.min(100) - BUSY_MAX)).min(SHED_MAX)
+        } else {
+            self.shed.saturating_sub(2)
+        };
+    }
+
+    /// Whether the next new request is one of those that are turned away.
+    fn sheds(&mut self) -> bool {
+        self.spread += self.shed;
+        let turned_away = self.spread >= 100;
+        self.spread %= 100;
+        turned_away
+    }
+
+    /// Takes one request from what a source may ask for. `false`: nothing is left.
+    fn take(&mut self, source: IpAddr, per_s: u32, now: Millis) -> bool {
+        let full = u64::from(per_s) * 2000;
+        if !self.sources.contains_key(&source) && self.sources.len() >= SOURCES_MAX {
+            let quietest = self.sources.iter().min_by_key(|(_, bucket)| bucket.at);
+            let quietest = quietest.map(|(source, _)| *source);
+            quietest.and_then(|quietest| self.sources.remove(&quietest));
+        }
+        let bucket = self.sources.entry(source).or_insert(Bucket {
+            left: full,
+            at: now,
+        });
+        let gained = now
+            .saturating_sub(bucket.at)
+            .saturating_mul(u64::from(per_s));
+        bucket.left = bucket.left.saturating_add(gained).min(full);
+        bucket.at = now;
+        let has = bucket.left >= 1000;
+        bucket.left -= if has { 1000 } else { 0 };
+        has
+    }
+}
+
+impl Sip {
+    /// Tells how much of the time since the last call was work, in percent. To be called ten times a second
+    /// or so by whoever owns the machine.
+    pub fn note_load(&mut self, busy: u32) {
+        self.overload.note_load(busy);
+    }
+
+    /// Of a hundred new requests, how many are turned away now.
+    pub fn shed(&self) -> u32 {
+        self.overload.shed
+    }
+
+    /// Why a request that opens something is turned away: its Retry-After, in seconds.
+    pub(super) fn is_turned_away(
+        &mut self,
+        method: &Method,
+        source: IpAddr,
+        now: Millis,
+    ) -> Option<&'static str> {
+        let limits = &self.settings.limits;
+        let (most, per_s) = (limits.transactions, limits.requests_per_source);
+        let known = source.is_loopback() || self.hops.has_peer(source);
+        if per_s > 0 && !known && !self.overload.take(source, per_s, now) {
+            return Some("10");
+        }
+        if self.servers.len().max(self.clients.len()) * 100 >= most * FULL_MAX {
+            return Some("5");
+        }
+        // Who registers is there already, and would only ask again.
+        let counts = matches!(method, Method::Invite | Method::Message | Method::Subscribe);
+        if counts && self.overload.sheds() {
+            return Some(if self.overload.shed > SHED_MAX / 2 {
+                "10"
+            } else {
+                "3"
+            });
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_there_is_the_more_is_turned_away_and_nothing_once_it_is_over() {
+        let mut overload = Overload::default();
+        let turned_away = |overload: &mut Overload| (0..100).filter(|_| overload.sheds()).count();
+        overload.note_load(90);
+        assert_eq!(turned_away(&mut overload), 0);
+        for _ in 0..3 {
+            overload.note_load(100);
+        }
+        assert_eq!(turned_away(&mut overload), 33);
+        for _ in 0..30 {
+            overload.note_load(250);
+        }
+        assert_eq!(turned_away(&mut overload), 95);
+        for _ in 0..48 {
+            overload.note_load(10);
+        }
+        assert_eq!(turned_away(&mut overload), 0);
+    }
+
+    #[test]
+    fn a_source_has_its_share_each_second_and_sources_are_forgotten() {
+        let mut overload = Overload::default();
+        let source = |n: u32| IpAddr::from(n.to_be_bytes());
+        let taken = |overload: &mut Overload, now| {
+            (0..100)
+                .filter(|_| overload.take(source(1), 10, now))
+                .count()
+        };
+        assert_eq!(taken(&mut overload, 1_000), 20);
+        assert_eq!(taken(&mut overload, 1_500), 5);
+        assert_eq!(taken(&mut overload, 60_000), 20);
+        assert!(overload.take(source(2), 10, 60_000));
+        for n in 10..10_000 {
+            overload.take(source(n), 10, 70_000);
+        }
+        assert_eq!(overload.sources.len(), SOURCES_MAX);
+    }
+}
