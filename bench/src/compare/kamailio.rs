@@ -103,7 +103,7 @@ fn configuration(sessions: u32, pem: &[String], [a, b]: [SocketAddr; 2]) -> Stri
     };
     format!(
         "#!KAMAILIO\n\
-         debug=-1\nlog_stderror=yes\nfork=yes\nchildren=1\nsocket_workers=1\ntcp_children=1\n\
+         debug=-1\nlog_stderror=yes\nfork=yes\nchildren=1\ntcp_children=1\n\
          tcp_max_connections={connections}\ntls_max_connections={connections}\n\
          tcp_connection_lifetime=3600\ntcp_rd_buf_size=65536\ntcp_accept_no_cl=yes\n\
          enable_tls={is_on}\nlisten={scheme}:{a}\nlisten=tcp:{b}\n\

@@ -9,10 +9,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use link::Cause;
+use link::{Cause, Counter};
 use serde::Serialize;
 
-use super::idle::GAUGES;
 use super::{Outcome, run};
 use crate::load::{
     Client, Faults, Latency, Legs, Limits, Load, Pattern, Phase, Place, Poller, Process, Session,
@@ -195,9 +194,6 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
     std::thread::sleep(PUBLISHING);
     let relay_ns = subject.cpu_ns()? - cpu_before;
     let own_ns = Process::own().alone_cpu_ns("load-")? - own_before;
-    let gauges = GAUGES
-        .iter()
-        .map(|&gauge| (gauge.name(), subject.stub.counter(gauge)));
     let each = |ns: u64| ns as f64 / 1000.0 / ended.len().max(1) as f64;
     Ok(Report {
         at: arguments.at,
@@ -212,7 +208,7 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
         relay_cpu_us_per_session: each(relay_ns),
         relay_load: relay_ns as f64 / 1e9 / seconds / subject.stub.shards() as f64,
         generator_cpu_us_per_session: each(own_ns),
-        left_over: gauges.filter(|(_, value)| *value > 0).collect(),
+        left_over: Counter::left_over(|gauge| subject.stub.counter(gauge)),
         faults: tally.faults,
     })
 }

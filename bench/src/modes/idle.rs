@@ -70,21 +70,6 @@ pub struct Report {
     pub faults: Faults,
 }
 
-/// What must be nothing when there are no sessions.
-pub const GAUGES: [Counter; 11] = [
-    Counter::Sessions,
-    Counter::LegsUp,
-    Counter::Connections,
-    Counter::Listeners,
-    Counter::PortsUsed,
-    Counter::BuffersHeld,
-    Counter::BlocksHeld,
-    Counter::HeldBytes,
-    Counter::Timers,
-    Counter::Pending,
-    Counter::Paused,
-];
-
 /// Measures.
 pub fn main(arguments: &Arguments) -> ExitCode {
     run("idle", &arguments.place, |place| measure(arguments, place))
@@ -115,10 +100,7 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
                     heap = stub.counter(Counter::AllocatedBytes);
                 }
                 Held::After => {
-                    let gauges = GAUGES
-                        .iter()
-                        .map(|&gauge| (gauge.name(), stub.counter(gauge)));
-                    left_over = gauges.filter(|(_, value)| *value > 0).collect();
+                    left_over = Counter::left_over(|gauge| stub.counter(gauge));
                 }
             }
         },

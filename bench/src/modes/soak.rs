@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use link::Counter;
 use serde::Serialize;
 
-use super::idle::GAUGES;
 use super::memory::Memory;
 use super::{Outcome, run};
 use crate::load::{self, Legs, Load, Offer, Place, Relay, Relaying, Subject, Verdict, Whereabouts};
@@ -134,10 +133,7 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
         }
         let subject = Subject::open(&relay, &offer.load)?;
         std::thread::sleep(PUBLISHING);
-        let gauges = GAUGES
-            .iter()
-            .map(|&gauge| (gauge.name(), subject.stub.counter(gauge)));
-        let left_over: Vec<_> = gauges.filter(|(_, value)| *value > 0).collect();
+        let left_over = Counter::left_over(|gauge| subject.stub.counter(gauge));
         if !left_over.is_empty() {
             wrong.push(format!("round {number} left over: {left_over:?}"));
         }

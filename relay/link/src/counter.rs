@@ -27,13 +27,23 @@ macro_rules! counters {
             pub const fn is_gauge(self) -> bool {
                 match self { $( Counter::$variant => counters!(@gauge $unit), )+ }
             }
+
+            /// It counts what sessions and connections hold: zero when there are none.
+            pub const fn is_in_use(self) -> bool {
+                match self { $( Counter::$variant => counters!(@in_use $unit), )+ }
+            }
         }
     };
     (@gauge total) => { false };
     (@gauge gauge) => { true };
+    (@gauge in_use) => { true };
+    (@in_use total) => { false };
+    (@in_use gauge) => { false };
+    (@in_use in_use) => { true };
 }
 
-// A new counter is one more line. The order is part of the layout hash.
+// A new counter is one more line: a `total` only grows, a `gauge` goes up and down, and one `in_use`
+// is zero when there is no session and no connection. The order is part of the layout hash.
 counters! {
     // The loop.
     Enters, "enters", total, "Times the shard asked the kernel (io_uring_enter).";
@@ -60,30 +70,30 @@ counters! {
     CommandsInvalid, "commands_invalid", total, "Records from control that were no command.";
     CommandsRefused, "commands_refused", total, "Commands answered with Refused.";
     // What is held now.
-    Sessions, "sessions", gauge, "Sessions that exist.";
+    Sessions, "sessions", in_use, "Sessions that exist.";
     SessionsMax, "sessions_max", gauge, "Most sessions that ever existed at once.";
-    LegsUp, "legs_up", gauge, "Legs with a peer connected and bound.";
-    LegsDetached, "legs_detached", gauge, "Legs whose browser is lost and may come back.";
-    Connections, "connections", gauge, "Open connections, bound to a leg or not.";
+    LegsUp, "legs_up", in_use, "Legs with a peer connected and bound.";
+    LegsDetached, "legs_detached", in_use, "Legs whose browser is lost and may come back.";
+    Connections, "connections", in_use, "Open connections, bound to a leg or not.";
     ConnectionsMax, "connections_max", gauge, "Most connections ever open at once.";
-    Listeners, "listeners", gauge, "Open listening sockets.";
-    PortsUsed, "ports_used", gauge, "Ports of the shard's slice in use.";
+    Listeners, "listeners", in_use, "Open listening sockets.";
+    PortsUsed, "ports_used", in_use, "Ports of the shard's slice in use.";
     PortsUsedMax, "ports_used_max", gauge, "Most ports of the shard's slice ever in use at once.";
     Buffers, "buffers", gauge, "Receive buffers there are.";
-    BuffersHeld, "buffers_held", gauge, "Receive buffers that hold octets on their way.";
+    BuffersHeld, "buffers_held", in_use, "Receive buffers that hold octets on their way.";
     BuffersHeldMax, "buffers_held_max", gauge, "Most receive buffers ever held at once.";
-    BlocksHeld, "blocks_held", gauge, "Blocks that hold small pieces that wait.";
+    BlocksHeld, "blocks_held", in_use, "Blocks that hold small pieces that wait.";
     BlocksHeldMax, "blocks_held_max", gauge, "Most blocks ever held at once.";
-    HeldBytes, "held_bytes", gauge, "Memory held for slow legs, in bytes.";
-    HalfOpen, "half_open", gauge, "Accepted connections whose TLS handshake is not done.";
-    Timers, "timers", gauge, "Timers that are set.";
-    Pending, "pending", gauge, "Transactions that wait for their response.";
+    HeldBytes, "held_bytes", in_use, "Memory held for slow legs, in bytes.";
+    HalfOpen, "half_open", in_use, "Accepted connections whose TLS handshake is not done.";
+    Timers, "timers", in_use, "Timers that are set.";
+    Pending, "pending", in_use, "Transactions that wait for their response.";
     PendingMax, "pending_max", gauge, "Most transactions that ever waited at once.";
-    PathCells, "path_cells", gauge, "Cells of the paths' pool in use.";
+    PathCells, "path_cells", in_use, "Cells of the paths' pool in use.";
     PathCellsMax, "path_cells_max", gauge, "Most cells of the paths' pool ever in use at once.";
-    Pieces, "pieces", gauge, "Pieces in queues, to be read or to be sent.";
+    Pieces, "pieces", in_use, "Pieces in queues, to be read or to be sent.";
     PiecesMax, "pieces_max", gauge, "Most pieces ever in queues at once.";
-    Paused, "paused", gauge, "Connections not read from because the other leg is slow.";
+    Paused, "paused", in_use, "Connections not read from because the other leg is slow.";
     AllocatedBytes, "allocated_bytes", gauge, "Heap memory the shard's thread holds, in bytes.";
     // How the kernel was used.
     Sends, "sends", total, "Sends that completed.";
@@ -134,6 +144,13 @@ impl Counter {
     pub const fn index(self) -> usize {
         self as usize
     }
+
+    /// What is in use and must not be when there is no session: by name, each with its number.
+    pub fn left_over(mut read: impl FnMut(Counter) -> u64) -> Vec<(&'static str, u64)> {
+        let in_use = Counter::ALL.iter().filter(|counter| counter.is_in_use());
+        let numbers = in_use.map(|&counter| (counter.name(), read(counter)));
+        numbers.filter(|(_, number)| *number > 0).collect()
+    }
 }
 
 #[cfg(test)]
@@ -176,5 +193,17 @@ mod tests {
         assert!(Counter::Sessions.is_gauge());
         assert!(Counter::BuffersHeldMax.is_gauge());
         assert!(!Counter::SessionsCreated.is_gauge());
+    }
+
+    #[test]
+    fn what_is_left_over_is_named_and_the_most_that_ever_was_is_not() {
+        let read = |counter| match counter {
+            Counter::Timers => 2,
+            Counter::Buffers | Counter::SessionsMax => 7,
+            Counter::Turns => 9,
+            _ => 0,
+        };
+        assert_eq!(Counter::left_over(read), [("timers", 2)]);
+        assert!(Counter::ALL.iter().all(|counter| counter.is_gauge() || !counter.is_in_use()));
     }
 }

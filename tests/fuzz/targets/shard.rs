@@ -411,29 +411,9 @@ impl World<'_> {
         assert_eq!(self.shard.ring().operations(), 0, "operations under way");
         assert_eq!(self.shard.ring().buffers(), usize::from(BUFFERS), "buffers");
         let metrics = self.shard.metrics();
-        let left: Vec<_> = Counter::ALL
-            .iter()
-            .filter(|counter| GONE_AT_THE_END.contains(counter) && metrics.get(**counter) > 0)
-            .map(|counter| (counter.name(), metrics.get(*counter)))
-            .collect();
-        assert_eq!(left, []);
+        assert_eq!(Counter::left_over(|gauge| metrics.get(gauge)), []);
     }
 }
-
-/// Gauges that are zero when nobody is left.
-const GONE_AT_THE_END: [Counter; 11] = [
-    Counter::Sessions,
-    Counter::LegsUp,
-    Counter::Connections,
-    Counter::Listeners,
-    Counter::PortsUsed,
-    Counter::BuffersHeld,
-    Counter::BlocksHeld,
-    Counter::HeldBytes,
-    Counter::Timers,
-    Counter::Pending,
-    Counter::Paused,
-];
 
 impl OfPeer {
     fn hear(&mut self, octets: &[u8]) {
