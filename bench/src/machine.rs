@@ -29,7 +29,8 @@ pub struct Machine {
     pub memory_mib: u64,
     /// The kernel's version.
     pub kernel: String,
-    /// The commit of the checkout it was started in; `-dirty` with changes that are not committed.
+    /// The commit of the checkout it was started in; `-dirty` with changes that are not committed,
+    /// but for what a comparison itself writes.
     pub commit: String,
     /// The command line, without the folder of the program.
     pub command: String,
@@ -95,7 +96,7 @@ impl Machine {
             cores,
             memory_mib: kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024,
             kernel: kernel.trim().to_owned(),
-            commit: said("git", &["describe", "--always", "--dirty"]).unwrap_or_default(),
+            commit: commit(".").unwrap_or_default(),
             command: command_line(std::env::args()),
             bench: concat!("causeway-bench ", env!("CARGO_PKG_VERSION")).to_owned(),
             causeway: said(relay, &["--version"]),
@@ -256,6 +257,16 @@ fn said(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Option<Stri
     text.lines().next().map(|line| line.trim().to_owned())
 }
 
+/// The commit of the checkout in a folder.
+fn commit(folder: &str) -> Option<String> {
+    let git = |words: &[&str]| said("git", &[&["-C", folder], words].concat());
+    let at = git(&["rev-parse", "--short", "HEAD"])?;
+    let written = [":(top,exclude)bench/results", ":(top,exclude)README.md"];
+    let look = ["status", "--porcelain", "--untracked-files=no", "--", ":/"];
+    let is_dirty = git(&[&look[..], &written].concat()).is_some();
+    Some(if is_dirty { at + "-dirty" } else { at })
+}
+
 /// Folders say more about whose machine it is than about what was run.
 fn command_line(words: impl Iterator<Item = String>) -> String {
     let name = |word: String| word.rsplit('/').next().unwrap_or_default().to_owned();
@@ -270,6 +281,49 @@ mod tests {
     fn a_program_that_is_not_there_says_nothing() {
         assert_eq!(said("/nowhere/haproxy", &["-v"]), None);
         assert_eq!(said("echo", &["one two"]), Some("one two".to_owned()));
+    }
+
+    #[test]
+    fn what_a_comparison_writes_does_not_make_the_commit_dirty() {
+        let folder = std::env::temp_dir().join(format!("commit-{}", std::process::id()));
+        let write = |file: &str, text| {
+            let file = folder.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        let path = folder.to_str().unwrap();
+        let git = |words: &[&str]| {
+            let who = ["-c", "user.name=x", "-c", "user.email=x"];
+            let words = [&["-C", path], &who[..], words].concat();
+            assert!(
+                Command::new("git")
+                    .args(words)
+                    .output()
+                    .unwrap()
+                    .status
+                    .success()
+            );
+        };
+        for file in [
+            "README.md",
+            "bench/results/compare.txt",
+            "bench/src/main.rs",
+        ] {
+            write(file, "one");
+        }
+        assert_eq!(commit(path), None);
+        git(&["init", "-q"]);
+        git(&["add", "-A"]);
+        git(&["commit", "-qm", "all"]);
+        let clean = commit(path).unwrap();
+        assert!(!clean.is_empty() && !clean.contains("dirty"), "{clean}");
+        write("README.md", "two");
+        write("bench/results/compare.txt", "two");
+        write("bench/results/compare.svg", "new");
+        assert_eq!(commit(path).unwrap(), clean);
+        write("bench/src/main.rs", "two");
+        assert_eq!(commit(path).unwrap(), clean + "-dirty");
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

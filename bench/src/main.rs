@@ -15,6 +15,7 @@ mod signal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use serde_json::Value;
 
 /// Measures Causeway, and plays the peers it needs.
 #[derive(Parser)]
@@ -66,9 +67,39 @@ fn main() -> ExitCode {
         Job::Soak(arguments) => modes::soak::main(&arguments),
         Job::Signal(arguments) => signal::main(&arguments),
         Job::Compare(arguments) => compare::main(arguments),
-        Job::Run(arguments) => scenario::main(&arguments, &Program::command()),
+        Job::Run(arguments) => scenario::main(&arguments, &modes()),
         Job::Report(arguments) => report::main(&arguments),
         Job::ByteRelay(arguments) => byte_relay::main(&arguments),
         Job::Child(arguments) => child::main(&arguments),
+    }
+}
+
+/// What scenarios can do: all that writes a result.
+fn modes() -> scenario::Modes {
+    scenario::Modes {
+        program: Program::command(),
+        sample: |words| {
+            let name = std::iter::once("causeway-bench");
+            let words = name.chain(words.iter().map(String::as_str));
+            Program::try_parse_from(words).ok()?.job.sample().ok()
+        },
+    }
+}
+
+impl Job {
+    /// A result with the figures that such a run will have, each of any value.
+    fn sample(&self) -> serde_json::Result<Value> {
+        use serde_json::to_value;
+        match self {
+            Job::Media(arguments) => to_value(arguments.sample()),
+            Job::Churn(arguments) => to_value(arguments.sample()),
+            Job::Idle(_) => to_value(modes::idle::Report::default()),
+            Job::Handshake(_) => to_value(modes::handshake::Report::default()),
+            Job::Stall(_) => to_value(modes::stall::Report::default()),
+            Job::Soak(_) => to_value(modes::soak::Report::default()),
+            Job::Signal(arguments) => to_value(arguments.sample()),
+            Job::Compare(_) => to_value(compare::Comparison::default()),
+            _ => Ok(Value::Null),
+        }
     }
 }

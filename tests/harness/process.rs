@@ -105,11 +105,8 @@ impl Relay {
     pub fn start(arguments: &[&str]) -> Relay {
         let folder = fresh_folder("relay");
         let socket = folder.join("relay.sock");
-        // Tests run side by side: each has ports of its own, and tries others if they are taken.
-        let first = 12_000 + (std::process::id() % 4000) as u16 * 4;
-        let ports = format!("{first}-{}", first + 63);
         let mut child = Command::new(program("causeway-relay"))
-            .args(["--cores", "0", "--ports", &ports, "--socket"])
+            .args(["--cores", "0", "--ports", &ports(), "--socket"])
             .arg(&socket)
             .args(arguments)
             .stdout(Stdio::piped())
@@ -262,6 +259,13 @@ impl Drop for Relay {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Ports for a relay. Tests run side by side: each process of them has ports of its own, and a
+/// relay tries others of these if one is taken.
+pub fn ports() -> String {
+    let first = 12_000 + (std::process::id() % 4000) as u16 * 4;
+    format!("{first}-{}", first + 63)
 }
 
 /// A new folder for the files of one process.

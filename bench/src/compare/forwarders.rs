@@ -134,7 +134,7 @@ fn haproxy_configuration(
     let (pipes, option) = match splices {
         true => (
             format!("    maxpipes {}\n", 2 * connections),
-            "    option splice-auto\n",
+            "    option splice-request\n    option splice-response\n",
         ),
         false => (String::new(), ""),
     };
@@ -167,7 +167,7 @@ mod tests {
         );
         assert!(!plain.contains("splice") && !plain.contains("pipes") && !plain.contains("ssl"));
         let spliced = haproxy_configuration(100, true, None, back);
-        assert!(spliced.contains("    option splice-auto\nlisten forward\n"));
+        assert!(spliced.contains("    option splice-response\nlisten forward\n"));
         assert!(spliced.contains("    maxpipes 232\ndefaults\n"));
         let secure = haproxy_configuration(100, false, Some("/x"), back);
         assert!(secure.contains("    bind fd@0 ssl crt /x\n"));

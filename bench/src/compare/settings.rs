@@ -90,7 +90,7 @@ pub enum Relay {
     Causeway,
     /// HAProxy in TCP mode.
     Haproxy,
-    /// The same, moving octets through a pipe where it thinks fit.
+    /// The same, moving octets through a pipe, and not through its memory.
     HaproxySplice,
     /// Kamailio's module msrp.
     Kamailio,
@@ -154,32 +154,20 @@ impl Case {
 
     /// What it is, for people.
     pub fn in_words(self) -> String {
-        let Case {
-            size,
-            sessions,
-            in_flight,
-            ..
-        } = self;
-        let way = match self.is_secure() {
-            true => "WSS to TCP",
-            false => "TCP to TCP",
-        };
-        format!("{way}, {size} octets, {sessions} sessions, {in_flight} in flight each")
+        let (way, octets, sessions) = (self.way(" to "), self.size, self.sessions);
+        let in_flight = self.in_flight;
+        format!("{way}, {octets} octets, {sessions} sessions, {in_flight} in flight each")
     }
 
     /// What it is, as short as can be understood.
     pub fn in_short(self) -> String {
-        let Case {
-            size,
-            sessions,
-            in_flight,
-            ..
-        } = self;
-        let way = match self.is_secure() {
-            true => "WSS→TCP",
-            false => "TCP→TCP",
-        };
-        format!("{way} {size} B, {sessions} × {in_flight}")
+        let (way, octets, sessions) = (self.way("→"), self.size, self.sessions);
+        format!("{way} {octets} B, {sessions} × {}", self.in_flight)
+    }
+
+    fn way(self, to: &str) -> String {
+        let from = if self.is_secure() { "WSS" } else { "TCP" };
+        format!("{from}{to}TCP")
     }
 
     /// Whether it is the browser's way.

@@ -13,7 +13,7 @@ use crate::machine::Machine;
 const TOLERANCE: f64 = 0.05;
 
 /// The whole result.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Comparison {
     /// Where it ran.
     pub machine: Machine,

@@ -87,6 +87,13 @@ impl Load {
     }
 }
 
+impl Default for Load {
+    /// One message of 300 octets at a time.
+    fn default() -> Load {
+        Load::closed(300, 1, 1, Legs::default())
+    }
+}
+
 /// When the next message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
@@ -289,6 +296,12 @@ impl Legs {
         [a, b]
             .iter()
             .any(|via| matches!(via, Transport::Wss | Transport::Tls))
+    }
+}
+
+impl Default for Legs {
+    fn default() -> Legs {
+        Legs::TCP_TCP
     }
 }
 

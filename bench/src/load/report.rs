@@ -15,11 +15,13 @@ const LATENESS_MAX: f64 = 0.25;
 const LATENESS_FREE_US: f64 = 50.0;
 /// The part of its time that the generator may be at work in an open load.
 const WORK_MAX: f64 = 0.9;
+/// The part of its time that it is at work at a rate that surely fits.
+const WORK_FITTING: f64 = 0.5;
 /// The part of the offered messages that must have been sent.
 const OFFERED_MIN: f64 = 0.98;
 
 /// Times in microseconds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Latency {
     /// Half were faster.
     pub p50: f64,
@@ -58,6 +60,12 @@ impl From<&Histogram<u64>> for Latency {
     }
 }
 
+/// Rounded down to two digits that count.
+fn two_digits(rate: f64) -> f64 {
+    let unit = 10.0_f64.powf(rate.log10().floor() - 1.0);
+    (rate / unit).floor() * unit
+}
+
 /// To as many digits as there are nines.
 fn rounded(part: f64) -> f64 {
     (part * 1e5).round() / 1e5
@@ -74,7 +82,7 @@ impl fmt::Display for Latency {
 }
 
 /// What the relay counted.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Counted {
     /// `io_uring_enter` calls of the relay a message.
     pub enters_per_message: f64,
@@ -104,10 +112,11 @@ pub struct Moment {
 }
 
 /// What the run says about the relay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "is", content = "why")]
 pub enum Verdict {
     /// All arrived, once, in order, unchanged.
+    #[default]
     Good,
     /// Something did not.
     Bad,
@@ -116,7 +125,7 @@ pub enum Verdict {
 }
 
 /// The result of a run. Numbers are those of the measured part, unless they say otherwise.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Report {
     /// What was offered.
     pub offered: Load,
@@ -186,7 +195,17 @@ impl Report {
         } else {
             return Verdict::Good;
         };
-        Verdict::None(why)
+        let advice = match rate * WORK_FITTING / self.generator_work {
+            // It had time enough, and was kept from it.
+            fitting if fitting >= rate => {
+                "leave its cores alone, or give it others with --cores".to_owned()
+            }
+            fitting => format!(
+                "{} a second would fit, or more cores (--cores)",
+                two_digits(fitting)
+            ),
+        };
+        Verdict::None(format!("{why}; {advice}"))
     }
 }
 
@@ -323,12 +342,14 @@ pub mod tests {
             generator_work: 0.95,
             ..report()
         };
-        assert!(matches!(busy.judge(), Verdict::None(why) if why.contains("95 %")));
+        assert!(matches!(busy.judge(), Verdict::None(why)
+            if why.contains("95 %") && why.contains("; 52 a second would fit")));
         let late = Report {
             lateness_us: Some(latency(&[150; 1001])),
             ..report()
         };
-        assert!(matches!(late.judge(), Verdict::None(why) if why.contains("lateness")));
+        assert!(matches!(late.judge(), Verdict::None(why)
+            if why.contains("lateness") && why.contains("leave its cores alone")));
         let fewer = Report {
             seconds: 11.0,
             ..report()

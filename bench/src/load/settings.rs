@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::offer::{Arrivals, Direction, Legs, Load, Offer, Pace, Sizes, Stalled};
 use super::place::{Place, Whereabouts};
+use super::report::{Counted, Latency, Report};
 
 /// Offer the relay a load: so many messages in flight in each session, or so many a second.
 ///
@@ -133,6 +134,16 @@ impl Arguments {
             responses: self.responses == Switch::On,
             reports: self.reports == Switch::On,
             stalled: Stalled::default(),
+        }
+    }
+
+    /// A result with the figures that this run will have.
+    pub fn sample(&self) -> Report {
+        Report {
+            offered: self.load(),
+            lateness_us: self.rate.map(|_| Latency::default()),
+            counted: Some(Counted::default()),
+            ..Report::default()
         }
     }
 

@@ -48,17 +48,18 @@ pub struct Arguments {
 }
 
 /// How far a session comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum At {
     /// Made and deleted over the link.
     Link,
     /// Both legs connected and bound in between.
+    #[default]
     Connections,
 }
 
 /// The result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// How far each session came.
     pub at: At,
@@ -88,6 +89,16 @@ pub struct Report {
     pub left_over: Vec<(&'static str, u64)>,
     /// What went wrong.
     pub faults: Faults,
+}
+
+impl Arguments {
+    /// A result with the figures that this run will have.
+    pub fn sample(&self) -> Report {
+        Report {
+            bound_us: (self.at == At::Connections).then(Latency::default),
+            ..Report::default()
+        }
+    }
 }
 
 /// Measures.

@@ -42,7 +42,7 @@ pub struct Arguments {
 }
 
 /// One kind of handshake.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Kind {
     /// Handshakes that succeeded.
     pub done: u64,
@@ -63,7 +63,7 @@ pub struct Kind {
 }
 
 /// The result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// Handshakes at a time.
     pub sessions: u32,

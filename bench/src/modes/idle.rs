@@ -44,7 +44,7 @@ pub struct Arguments {
 }
 
 /// The result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// Sessions.
     pub sessions: u32,

@@ -20,6 +20,10 @@ use crate::load::{Place, Whereabouts, Wrong};
 trait Outcome: Serialize + Display {
     /// Whether all was as it must be.
     fn is_good(&self) -> bool;
+    /// Whether it says nothing, because the generator was the bottleneck.
+    fn is_void(&self) -> bool {
+        false
+    }
 }
 
 /// Runs a mode: checks where, measures, shows and writes the result.
@@ -40,6 +44,7 @@ fn run<T: Outcome>(
         });
     match outcome {
         Ok(outcome) if outcome.is_good() => ExitCode::SUCCESS,
+        Ok(outcome) if outcome.is_void() => ExitCode::from(3),
         Ok(_) => ExitCode::FAILURE,
         Err(why) => {
             eprintln!("causeway-bench {mode}: {why}");

@@ -72,7 +72,7 @@ pub struct Round {
 }
 
 /// The result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// What was loaded in each round.
     pub load: Load,

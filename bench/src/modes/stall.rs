@@ -17,8 +17,8 @@ const ROUND_MAX: Duration = Duration::from_secs(20);
 
 /// Compare the latency of sessions with and without stalled ones among them.
 ///
-/// Exit status 0: nothing was lost, in the stalled sessions neither. 1: something was, or the generator was
-/// the bottleneck. 2: nothing could be measured.
+/// Exit status 0: nothing was lost, in the stalled sessions neither. 1: something was. 2: nothing
+/// could be measured. 3: no verdict, because the generator was the bottleneck.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
     /// Sessions whose messages are timed.
@@ -61,7 +61,7 @@ pub struct Round {
 }
 
 /// The result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// Sessions that did not keep up.
     pub stalled: Stalled,
@@ -142,6 +142,10 @@ impl Report {
 impl Outcome for Report {
     fn is_good(&self) -> bool {
         self.worst().is_none()
+    }
+
+    fn is_void(&self) -> bool {
+        matches!(self.worst(), Some(Verdict::None(_)))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 /// What must hold of one figure of a step's result. At least one bound is set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Demand {
-    /// Where it stands in the JSON, names joined by points.
+    /// Where it stands in the JSON, names joined by points; never inside a list.
     pub figure: String,
     /// Not less.
     pub min: Option<f64>,
@@ -22,16 +22,9 @@ impl Demand {
     pub fn figure_in(&self, result: &Value) -> Option<f64> {
         let mut value = result;
         for name in self.figure.split('.') {
-            value = match value {
-                Value::Array(items) => items.get(name.parse::<usize>().ok()?)?,
-                other => other.get(name)?,
-            };
+            value = value.get(name)?;
         }
-        match value {
-            Value::Bool(is_so) => Some(f64::from(u8::from(*is_so))),
-            Value::Number(number) => number.as_f64(),
-            _ => None,
-        }
+        number(value)
     }
 
     /// Whether it holds; `base` is the earlier step's figure.
@@ -45,6 +38,31 @@ impl Demand {
         value.is_finite()
             && self.min.is_none_or(|min| value >= min)
             && self.max.is_none_or(|max| value <= max)
+    }
+}
+
+/// The names of all figures in a result.
+pub fn figures(result: &Value) -> Vec<String> {
+    match result {
+        Value::Object(fields) => {
+            let inner = fields.iter().flat_map(|(name, value)| {
+                let inner = figures(value).into_iter();
+                inner.map(move |inner| match inner.is_empty() {
+                    true => name.clone(),
+                    false => format!("{name}.{inner}"),
+                })
+            });
+            inner.collect()
+        }
+        value => number(value).map(|_| String::new()).into_iter().collect(),
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Bool(is_so) => Some(f64::from(u8::from(*is_so))),
+        Value::Number(number) => number.as_f64(),
+        _ => None,
     }
 }
 
@@ -82,13 +100,13 @@ mod tests {
     #[test]
     fn a_figure_is_found_by_its_names() {
         let result = json!({"latency_us": {"p99": 12.5}, "rows": [{"ratio": 2}], "is_good": true, "text": "x"});
+        assert_eq!(figures(&result), ["is_good", "latency_us.p99"]);
         let found = |figure: &str| demand(figure, None, None, None).figure_in(&result);
         assert_eq!(found("latency_us.p99"), Some(12.5));
-        assert_eq!(found("rows.0.ratio"), Some(2.0));
         assert_eq!(found("is_good"), Some(1.0));
         assert_eq!(found("text"), None);
         assert_eq!(found("latency_us.p98"), None);
-        assert_eq!(found("rows.1.ratio"), None);
+        assert_eq!(found("rows.0.ratio"), None);
     }
 
     #[test]

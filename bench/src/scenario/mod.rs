@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 pub use outcome::Outcomes;
 use read::Scenario;
+use serde_json::Value;
 
 use crate::machine::{Machine, Watch};
 
@@ -44,9 +45,17 @@ pub struct Arguments {
     quiet: bool,
 }
 
-/// Runs them; `program` is this program's command line.
-pub fn main(arguments: &Arguments, program: &clap::Command) -> ExitCode {
-    match run_all(arguments, program) {
+/// What steps can do.
+pub struct Modes {
+    /// This program's command line.
+    pub program: clap::Command,
+    /// A result with the figures that a run with these words has; `None` if there is no such run.
+    pub sample: fn(&[String]) -> Option<Value>,
+}
+
+/// Runs them.
+pub fn main(arguments: &Arguments, modes: &Modes) -> ExitCode {
+    match run_all(arguments, modes) {
         Ok(Some(outcomes)) => outcomes.verdict().exit_code(),
         Ok(None) => ExitCode::SUCCESS,
         Err(why) => {
@@ -56,7 +65,7 @@ pub fn main(arguments: &Arguments, program: &clap::Command) -> ExitCode {
     }
 }
 
-fn run_all(arguments: &Arguments, program: &clap::Command) -> Result<Option<Outcomes>, String> {
+fn run_all(arguments: &Arguments, modes: &Modes) -> Result<Option<Outcomes>, String> {
     // All are read before the first is run: an hour later is too late to hear of a wrong word.
     let read = |path: &PathBuf| {
         let failed = |error: std::io::Error| format!("can't read {}: {error}", path.display());
@@ -64,7 +73,7 @@ fn run_all(arguments: &Arguments, program: &clap::Command) -> Result<Option<Outc
             return Err(format!("{}: more than 64 KiB", path.display()));
         }
         let text = fs::read_to_string(path).map_err(failed)?;
-        Scenario::read(&text, program).map_err(|wrong| format!("{}:{wrong}", path.display()))
+        Scenario::read(&text, modes).map_err(|wrong| format!("{}:{wrong}", path.display()))
     };
     let scenarios: Result<Vec<_>, _> = arguments.files.iter().map(read).collect();
     let scenarios = scenarios?;

@@ -6,7 +6,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::demand::Demand;
+use super::Modes;
+use super::demand::{Demand, figures};
 
 /// Steps of one scenario.
 const STEPS_MAX: usize = 64;
@@ -35,6 +36,8 @@ pub struct Step {
     pub options: Vec<String>,
     /// Whether it can be told to be quiet.
     pub has_quiet: bool,
+    /// The names of what it will have measured.
+    pub figures: Vec<String>,
     /// What must hold of its result.
     pub demands: Vec<Demand>,
 }
@@ -58,10 +61,10 @@ type Problem = (Range<usize>, String);
 type Table<'a> = DeTable<'a>;
 
 impl Scenario {
-    /// Reads a file's text. What modes there are, and their options, `program` says.
-    pub fn read(text: &str, program: &clap::Command) -> Result<Scenario, Wrong> {
+    /// Reads a file's text. What modes there are, their options and their figures, `modes` says.
+    pub fn read(text: &str, modes: &Modes) -> Result<Scenario, Wrong> {
         let read = match DeTable::parse(text) {
-            Ok(table) => scenario(&table, program),
+            Ok(table) => scenario(&table, modes),
             Err(error) => Err((error.span().unwrap_or(0..0), error.message().to_owned())),
         };
         read.map_err(|(span, what)| {
@@ -76,7 +79,7 @@ impl Scenario {
     }
 }
 
-fn scenario(table: &Spanned<Table<'_>>, program: &clap::Command) -> Result<Scenario, Problem> {
+fn scenario(table: &Spanned<Table<'_>>, modes: &Modes) -> Result<Scenario, Problem> {
     only(table.get_ref(), &["title", "about", "step"])?;
     let (span, table) = (table.span(), table.get_ref());
     let title = text(table, "title", &span)?;
@@ -95,7 +98,7 @@ fn scenario(table: &Spanned<Table<'_>>, program: &clap::Command) -> Result<Scena
         }
         let fields = item.get_ref().as_table();
         let fields = fields.ok_or_else(|| wrong("a step is written [[step]]"))?;
-        let next = step(fields, &item.span(), &steps, program)?;
+        let next = step(fields, &item.span(), &steps, modes)?;
         steps.push(next);
     }
     Ok(Scenario {
@@ -109,7 +112,7 @@ fn step(
     table: &Table<'_>,
     span: &Range<usize>,
     earlier: &[Step],
-    program: &clap::Command,
+    modes: &Modes,
 ) -> Result<Step, Problem> {
     only(table, &["name", "mode", "offer", "pass"])?;
     let name = text(table, "name", span)?;
@@ -120,17 +123,19 @@ fn step(
         ));
     }
     let mode = text(table, "mode", span)?;
-    let modes = modes(program);
-    let Some(command) = modes.iter().find(|command| command.get_name() == mode) else {
-        let names: Vec<&str> = modes.iter().map(|command| command.get_name()).collect();
+    let measuring = measuring(&modes.program);
+    let Some(command) = measuring.iter().find(|command| command.get_name() == mode) else {
+        let names: Vec<&str> = measuring.iter().map(|command| command.get_name()).collect();
         return Err((at(table, "mode"), unknown("mode", &mode, &names)));
     };
     let options = match table.get("offer") {
         Some(offer) => options(inner(offer, "offer")?, &offer.span(), command)?,
         None => Vec::new(),
     };
+    let words: Vec<String> = std::iter::once(&mode).chain(&options).cloned().collect();
+    let figures = (modes.sample)(&words).map_or(Vec::new(), |sample| figures(&sample));
     let demands = match table.get("pass") {
-        Some(pass) => demands(inner(pass, "pass")?, earlier)?,
+        Some(pass) => demands(inner(pass, "pass")?, &figures, earlier)?,
         None => Vec::new(),
     };
     Ok(Step {
@@ -138,12 +143,13 @@ fn step(
         mode,
         options,
         has_quiet: has(command, "quiet"),
+        figures,
         demands,
     })
 }
 
 /// What can be measured: what writes its result as JSON, but for scenarios themselves.
-fn modes(program: &clap::Command) -> Vec<&clap::Command> {
+fn measuring(program: &clap::Command) -> Vec<&clap::Command> {
     let modes = program.get_subcommands().filter(|command| {
         let is_file = |argument: &clap::Arg| {
             argument.get_long() == Some("json") && argument.get_action().takes_values()
@@ -229,10 +235,19 @@ fn word(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-fn demands(table: &Table<'_>, earlier: &[Step]) -> Result<Vec<Demand>, Problem> {
+fn demands(
+    table: &Table<'_>,
+    figures: &[String],
+    earlier: &[Step],
+) -> Result<Vec<Demand>, Problem> {
     let mut demands = Vec::new();
     for (key, value) in table.iter() {
         let figure: &str = key.get_ref();
+        let is_measured = |figures: &[String]| figures.iter().any(|known| known == figure);
+        if !is_measured(figures) {
+            let known: Vec<&str> = figures.iter().map(String::as_str).collect();
+            return Err((key.span(), unknown("figure", figure, &known)));
+        }
         let bounds = inner(value, figure)?;
         only(bounds, &["min", "max", "times"])?;
         let bound = |name: &str| match bounds.get(name) {
@@ -249,10 +264,15 @@ fn demands(table: &Table<'_>, earlier: &[Step]) -> Result<Vec<Demand>, Problem> 
             Some(_) => Some(text(bounds, "times", &value.span())?),
             None => None,
         };
-        let is_known = |name: &String| earlier.iter().any(|step| step.name == *name);
-        if let Some(name) = times.as_ref().filter(|name| !is_known(name)) {
-            let names: Vec<&str> = earlier.iter().map(|step| &step.name[..]).collect();
-            return Err((at(bounds, "times"), unknown("earlier step", name, &names)));
+        if let Some(name) = &times {
+            let Some(base) = earlier.iter().find(|step| step.name == *name) else {
+                let names: Vec<&str> = earlier.iter().map(|step| &step.name[..]).collect();
+                return Err((at(bounds, "times"), unknown("earlier step", name, &names)));
+            };
+            if !is_measured(&base.figures) {
+                let what = format!("step \"{name}\" has no figure \"{figure}\"");
+                return Err((at(bounds, "times"), what));
+            }
         }
         demands.push(Demand {
             figure: figure.to_owned(),
@@ -317,8 +337,6 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     const GOOD: &str = r#"
@@ -339,8 +357,22 @@ faults_total = { max = 0 }
 "latency_us.p99" = { max = 1.1, times = "alone" }
 "#;
 
+    const CHURN: &str = r#"
+title = "A chat, and sessions that come and go"
+
+[[step]]
+name = "alone"
+mode = "media"
+
+[[step]]
+name = "many"
+mode = "churn"
+[step.pass]
+"made_us.p99" = { max = 1.1, min = 1.0,  times = "alone" }
+"#;
+
     fn read(text: &str) -> Result<Scenario, String> {
-        Scenario::read(text, &crate::Program::command()).map_err(|wrong| wrong.to_string())
+        Scenario::read(text, &crate::modes()).map_err(|wrong| wrong.to_string())
     }
 
     #[test]
@@ -381,6 +413,28 @@ faults_total = { max = 0 }
             wrong("times = \"alone\"", "times = \"later\"").contains("no earlier step \"later\"")
         );
         assert!(wrong("name = \"again\"", "name = \"alone\"").contains("two steps"));
+        let why = wrong("faults_total", "fault_total");
+        assert!(
+            why.starts_with("15:1: there is no figure \"fault_total\""),
+            "{why}"
+        );
+        assert!(
+            why.contains(" faults_total,") && why.contains(" latency_us.p99,"),
+            "{why}"
+        );
+        assert!(
+            !why.contains("lateness_us"),
+            "only an open load has it: {why}"
+        );
+        let why = wrong("faults_total", "\"latency_us.curve\"");
+        assert!(why.contains("no figure \"latency_us.curve\""), "{why}");
+        let why = read(&CHURN.replace("made_us", "latency_us")).unwrap_err();
+        assert!(why.contains("there is no figure"), "{why}");
+        let why = read(CHURN).unwrap_err();
+        assert!(
+            why.starts_with("12:50: step \"alone\" has no figure"),
+            "{why}"
+        );
         assert!(wrong("{ max = 0 }", "{ }").contains("min or max is missing"));
         assert!(wrong("{ max = 0 }", "{ max = nan }").contains("max is a number"));
         assert!(wrong("{ max = 0 }", "0").contains("is a table"));
@@ -406,9 +460,9 @@ faults_total = { max = 0 }
             let scenario = scenario.unwrap_or_else(|why| panic!("{}:{why}", file.display()));
             modes.extend(scenario.steps.into_iter().map(|step| step.mode));
         }
-        let program = crate::Program::command();
         let lacks = |mode: &&&clap::Command| !modes.iter().any(|name| name == mode.get_name());
-        let all = super::modes(&program);
+        let known = crate::modes();
+        let all = measuring(&known.program);
         let lacking: Vec<&str> = all
             .iter()
             .filter(lacks)

@@ -136,6 +136,7 @@ mod tests {
             mode: "media".to_owned(),
             options: Vec::new(),
             has_quiet: true,
+            figures: Vec::new(),
             demands: vec![
                 demand("faults", 0.0, None),
                 demand("p99", 1.1, Some("alone")),

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::handset::{Callee, Event};
 use crate::load::{Latency, Process};
@@ -26,12 +26,12 @@ use system::System;
 const STEP: Duration = Duration::from_secs(10);
 /// The steps of a chat; the last is the first four together.
 const STEPS: [&str; 6] = [
-    "start to INVITE",
-    "INVITE to answer",
-    "answer to media",
+    "start_to_invite",
+    "invite_to_answer",
+    "answer_to_media",
     "message",
-    "end to BYE",
-    "start to message",
+    "end_to_bye",
+    "start_to_message",
 ];
 
 /// Set up chats through a running system, or through one that is started for it.
@@ -74,17 +74,8 @@ pub struct Arguments {
     json: Option<PathBuf>,
 }
 
-/// One step of a set-up.
-#[derive(Debug, Clone, Serialize)]
-pub struct Step {
-    /// From what to what.
-    pub name: &'static str,
-    /// How long it took.
-    pub latency_us: Latency,
-}
-
 /// The result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// Browsers that called at a time.
     pub browsers: u32,
@@ -94,8 +85,9 @@ pub struct Report {
     pub chats: u64,
     /// The same, a second.
     pub chats_per_second: f64,
-    /// The steps.
-    pub steps: Vec<Step>,
+    /// How long each step took, by its name.
+    #[serde(serialize_with = "by_name")]
+    pub steps_us: [Latency; STEPS.len()],
     /// CPU time of control for a chat, microseconds; `None`: it was not started here.
     pub control_cpu_us_per_chat: Option<f64>,
     /// The same of the relay.
@@ -106,6 +98,25 @@ pub struct Report {
     pub failures: u64,
     /// The first of them, in words.
     pub first_failure: Option<String>,
+}
+
+impl Arguments {
+    /// A result with the figures that this run will have.
+    pub fn sample(&self) -> Report {
+        let cpu = self.http.is_none().then_some(0.0);
+        Report {
+            control_cpu_us_per_chat: cpu,
+            relay_cpu_us_per_chat: cpu,
+            ..Report::default()
+        }
+    }
+}
+
+fn by_name<S: Serializer>(
+    steps: &[Latency; STEPS.len()],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(STEPS.iter().zip(steps))
 }
 
 /// What one browser has measured.
@@ -193,19 +204,12 @@ async fn run(arguments: &Arguments) -> Result<Report, String> {
         let (before, after) = (before.as_ref()?, after.as_ref()?);
         Some(each(of(after).saturating_sub(of(before))))
     };
-    let steps = STEPS
-        .iter()
-        .zip(&whole.steps)
-        .map(|(&name, histogram)| Step {
-            name,
-            latency_us: histogram.into(),
-        });
     Ok(Report {
         browsers: arguments.browsers,
         seconds,
         chats: whole.chats,
         chats_per_second: whole.chats as f64 / seconds,
-        steps: steps.collect(),
+        steps_us: whole.steps.each_ref().map(Latency::from),
         control_cpu_us_per_chat: spent(|cpu| cpu.control_ns),
         relay_cpu_us_per_chat: spent(|cpu| cpu.relay_ns),
         generator_cpu_us_per_chat: each(own_ns),
@@ -256,7 +260,7 @@ impl Pair {
         let sdp = offer(&own_uri);
         let answer = self.browser.start(&id, &target, &sdp);
         let answer = tokio::time::timeout(STEP, answer).await;
-        let answer = answer.map_err(|_| "INVITE to answer: not within 10 s".to_owned())??;
+        let answer = answer.map_err(|_| in_step(1)("not within 10 s".to_owned()))??;
         let answered = Instant::now();
         let is_incoming = |event: &Event| matches!(event, Event::Incoming { .. });
         let invited = self
@@ -267,7 +271,7 @@ impl Pair {
 
         self.browser.complete(&id, &target).await?;
         let media = tokio::time::timeout(STEP, Media::bind(&answer, &own_uri)).await;
-        let media = media.map_err(|_| "answer to media: not within 10 s".to_owned())?;
+        let media = media.map_err(|_| in_step(2)("not within 10 s".to_owned()))?;
         let mut media = media.map_err(in_step(2))?;
         let bound = Instant::now();
 
@@ -343,8 +347,8 @@ impl fmt::Display for Report {
             f,
             "chats       {chats} in {seconds:.1} s by {browsers} browsers, {rate:.1} a second"
         )?;
-        for step in &self.steps {
-            writeln!(f, "{:<17} {}", step.name, step.latency_us)?;
+        for (name, took) in STEPS.iter().zip(&self.steps_us) {
+            writeln!(f, "{:<17} {took}", name.replace('_', " "))?;
         }
         if let (Some(control), Some(relay)) =
             (self.control_cpu_us_per_chat, self.relay_cpu_us_per_chat)

@@ -52,12 +52,17 @@ impl System {
         let mut child = child.map_err(|error| {
             format!("can't start {name}: {error}; build it with `cargo build -p control`")
         })?;
+        let (tell, told) = tokio::sync::oneshot::channel();
         let stdout = child.stdout.take();
-        let reading = tokio::task::spawn_blocking(move || {
-            let lines = BufReader::new(stdout?).lines().map_while(Result::ok);
-            addresses(lines)
+        std::thread::spawn(move || {
+            let lines = stdout.map(|stdout| BufReader::new(stdout).lines());
+            let mut lines = lines.into_iter().flatten().map_while(Result::ok);
+            // Nobody may wait for it any more. What it goes on to say is read to its end: else it
+            // would have nowhere to say it.
+            let _ = tell.send(addresses(&mut lines));
+            lines.for_each(drop);
         });
-        let found = tokio::time::timeout(READY, reading).await;
+        let found = tokio::time::timeout(READY, told).await;
         let mut system = System::running(([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 0).into());
         system.child = Some(child);
         let Ok(Ok(Some((http, sip)))) = found else {

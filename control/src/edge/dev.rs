@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
@@ -171,13 +172,18 @@ impl System {
             ip if ip.is_loopback() => "localhost".to_owned(),
             ip => ip.to_string(),
         };
-        println!("Causeway is running.\n");
-        println!("  demo page  http://{host}:{}/demo/", server.http.port());
-        println!("  SIP        {}, UDP and TCP, domain localhost", server.sip);
+        let mut text = format!(
+            "Causeway is running.\n\n  demo page  http://{host}:{}/demo/\n  SIP        {}, UDP \
+             and TCP, domain localhost\n",
+            server.http.port(),
+            server.sip
+        );
         for handset in HANDSETS.iter().filter(|_| wishes.handsets) {
-            println!("  handset    {}: {}", handset.name, handset.does);
+            text += &format!("  handset    {}: {}\n", handset.name, handset.does);
         }
-        println!("\nCtrl-C ends it.");
+        text += "\nCtrl-C ends it.\n";
+        // Whoever started this may have heard enough; it runs all the same.
+        let _ = std::io::stdout().write_all(text.as_bytes());
     }
 
     /// Waits until a part ends by itself.

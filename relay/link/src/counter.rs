@@ -204,6 +204,10 @@ mod tests {
             _ => 0,
         };
         assert_eq!(Counter::left_over(read), [("timers", 2)]);
-        assert!(Counter::ALL.iter().all(|counter| counter.is_gauge() || !counter.is_in_use()));
+        assert!(
+            Counter::ALL
+                .iter()
+                .all(|counter| counter.is_gauge() || !counter.is_in_use())
+        );
     }
 }

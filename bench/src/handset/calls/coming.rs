@@ -1,0 +1,187 @@
+//! Calls that come in: INVITE, CANCEL, ACK. RFC 3261, 9.2, 13.3 and 14.2.
+
+use std::time::Instant;
+
+use super::{ALLOW, CALLS_MAX, Call, Ours, State};
+use crate::handset::agent::Agent;
+use crate::handset::console::{ChatNumber, Event};
+use crate::handset::sdp::Media;
+use crate::handset::sip::dialog::short_name;
+use crate::handset::sip::{Dialog, Message, ServerKey, token};
+
+impl Agent {
+    /// A repeated offer is answered as before; one that moves the media is refused, and everything
+    /// stays as it is. RFC 4975, 8.4.
+    pub(super) fn invited_again(
+        &mut self,
+        key: &ServerKey,
+        request: &Message,
+        chat: ChatNumber,
+        now: Instant,
+    ) {
+        let Some(call) = self.calls.get(&chat) else {
+            return;
+        };
+        let is_same = Media::read(&request.body).is_ok_and(|media| media.path == call.peer_path);
+        if !is_same && !request.body.is_empty() {
+            return self.answer(key, request, 488, now);
+        }
+        let mut response = Message::response(request, 200, "");
+        response.push("Contact", format!("<{}>", self.contact));
+        response.set_body("application/sdp", call.description.clone());
+        self.transactions
+            .respond(key, response, now, &mut self.outputs);
+    }
+
+    pub(super) fn invited(&mut self, key: &ServerKey, request: &Message, now: Instant) {
+        let from = short_name(request.header("From").unwrap_or(""));
+        if let Some(required) = request.header("Require") {
+            let mut response = Message::response(request, 420, &token(6));
+            response.push("Unsupported", required);
+            return self
+                .transactions
+                .respond(key, response, now, &mut self.outputs);
+        }
+        let tag = token(6);
+        let Some(dialog) = Dialog::of_invite(request, &tag) else {
+            return self.answer(key, request, 400, now);
+        };
+        let offer = match Media::read(&request.body) {
+            Ok(offer) => offer,
+            Err(refusal) => {
+                self.problem(format!("the call from {from} can't be taken: {refusal}"));
+                return self.answer(key, request, 488, now);
+            }
+        };
+        let chat = self.new_chat();
+        self.tell(Event::Incoming {
+            chat,
+            from: from.clone(),
+        });
+        if let Some(status) = self.settings.decline {
+            self.answer(key, request, status, now);
+            return self.tell(Event::Ended {
+                chat,
+                why: format!("declined with {status}"),
+            });
+        }
+        if self.calls.len() >= CALLS_MAX {
+            self.answer(key, request, 486, now);
+            return self.tell(Event::Ended {
+                chat,
+                why: "too many calls".to_owned(),
+            });
+        }
+        let mut ringing = Message::response(request, 180, &tag);
+        ringing.push("Contact", format!("<{}>", self.contact));
+        self.transactions
+            .respond(key, ringing, now, &mut self.outputs);
+        let peer_path = offer.path.clone();
+        let answer_at = now + self.settings.ring;
+        let state = State::Ringing {
+            server: key.clone(),
+            answer_at,
+            offer,
+        };
+        let call = Call {
+            with: from,
+            state,
+            wishes: None,
+            dialog,
+            description: Vec::new(),
+            peer_path,
+        };
+        self.calls.insert(chat, call);
+        self.current = Some(chat);
+        self.calls_timeout(now);
+    }
+
+    pub(super) fn accept(&mut self, chat: ChatNumber, now: Instant) {
+        let (place, bound) = self.endpoint.session();
+        let local = self.description_of(&place);
+        let (prefer_passive, contact) = (self.settings.passive, self.contact.clone());
+        let Some(call) = self.calls.get_mut(&chat) else {
+            return;
+        };
+        let State::Ringing { server, offer, .. } = &call.state else {
+            return;
+        };
+        let (server, offer) = (server.clone(), offer.clone());
+        let Some(invite) = self.transactions.request_of(&server) else {
+            return;
+        };
+
+        let role = offer.role_as_answerer(prefer_passive);
+        call.description = local.answer(&offer, role);
+        let tag = call.dialog.local_tag().unwrap_or_default();
+        let mut response = Message::response(invite, 200, &tag);
+        response.push("Contact", format!("<{contact}>"));
+        response.push("Allow", ALLOW);
+        response.set_body("application/sdp", call.description.clone());
+        call.state = State::Accepted {
+            server: server.clone(),
+        };
+        self.transactions
+            .respond(&server, response, now, &mut self.outputs);
+        self.tell(Event::Answered { chat });
+        self.open_chat(chat, Ours { place, bound }, &offer, role);
+    }
+
+    pub(super) fn cancelled(&mut self, key: &ServerKey, cancel: &Message, now: Instant) {
+        let Some(invite) = self.transactions.invite_of(key) else {
+            return self.answer(key, cancel, 481, now);
+        };
+        self.answer(key, cancel, 200, now);
+        let ringing = self.calls.iter().find(
+            |(_, call)| matches!(&call.state, State::Ringing { server, .. } if *server == invite),
+        );
+        if let Some((&chat, _)) = ringing {
+            self.refuse_ringing(chat, &invite, 487, now);
+            self.forget(chat, "the other side cancelled");
+        }
+    }
+
+    pub(super) fn refuse_ringing(
+        &mut self,
+        chat: ChatNumber,
+        server: &ServerKey,
+        status: u16,
+        now: Instant,
+    ) {
+        let tag = self
+            .calls
+            .get(&chat)
+            .and_then(|call| call.dialog.local_tag());
+        let Some(invite) = self.transactions.request_of(server) else {
+            return;
+        };
+        let response = Message::response(invite, status, &tag.unwrap_or_default());
+        self.transactions
+            .respond(server, response, now, &mut self.outputs);
+    }
+
+    /// An ACK has come.
+    pub(in crate::handset) fn acknowledged(&mut self, ack: &Message) {
+        let found = self
+            .calls
+            .values_mut()
+            .find(|call| call.dialog.matches(ack));
+        if let Some(call) = found
+            && let State::Accepted { server } = &call.state
+        {
+            self.transactions.acknowledged(server);
+            call.state = State::Established { ack: None };
+        }
+    }
+
+    /// No ACK has come for 32 s: the call is ended. RFC 3261, 13.3.1.4.
+    pub(in crate::handset) fn unacknowledged(&mut self, key: &ServerKey, now: Instant) {
+        let found = self
+            .calls
+            .iter()
+            .find(|(_, call)| matches!(&call.state, State::Accepted { server } if server == key));
+        if let Some((&chat, _)) = found {
+            self.hang_up(chat, "the other side never sent an ACK", now);
+        }
+    }
+}
