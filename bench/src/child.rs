@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Become a program that ends with the one that started it.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub struct Arguments {
     /// The process it ends with; it must be the one that starts this.
     #[arg(long, value_name = "PID")]
     with: i32,
-    /// The only core it may use; else it may use those of its starter.
+    /// The only core it may use; else it may use those of its starter's process.
     #[arg(long, value_name = "CORE")]
     core: Option<usize>,
     /// The program and its arguments.
@@ -53,12 +53,17 @@ fn become_program(arguments: &Arguments) -> Result<Infallible, String> {
     if getppid() != Pid::from_raw(arguments.with) {
         return Err("what started this has ended".to_owned());
     }
-    if let Some(core) = arguments.core {
-        let mut cores = CpuSet::new();
-        cores.set(core);
-        let settled = sched_setaffinity(None, &cores);
-        settled.map_err(|error| format!("can't run on core {core} only: {error}"))?;
-    }
+    let cores = match arguments.core {
+        Some(core) => {
+            let mut cores = CpuSet::new();
+            cores.set(core);
+            Ok(cores)
+        }
+        // Of its main thread: the one that started this may have settled on a core.
+        None => sched_getaffinity(Pid::from_raw(arguments.with)),
+    };
+    let settled = cores.and_then(|cores| sched_setaffinity(None, &cores));
+    settled.map_err(|error| format!("can't run on the cores it should: {error}"))?;
     let (program, words) = arguments.program.split_first().ok_or("no program")?;
     let error = Command::new(program).args(words).exec();
     Err(format!("can't start {}: {error}", program.display()))

@@ -27,6 +27,9 @@ use super::traffic::Pattern;
 
 /// Sessions that are being bound at a time.
 const BINDING_MAX: usize = 64;
+/// The same through a forwarder: Kamailio hands new connections from process to process by a queue
+/// of a few hundred, and drops what does not fit.
+const FRONT_BINDING_MAX: usize = 32;
 /// Messages of an open load that become due in one turn at most; the others wait for the next.
 const DUE_MAX: usize = 4096;
 /// Octets of an open load that may wait in a thread because the relay does not take them.
@@ -266,9 +269,10 @@ impl Crew {
             self.adopt(index, 1, line).map_err(failed)?;
             return Ok(true);
         }
+        let binding = self.begun - self.tally.bound;
+        let may_begin = self.begun < self.load.sessions as usize && binding < FRONT_BINDING_MAX;
         let addresses = through.meeting.both();
-        let Some((front, back)) = addresses.filter(|_| self.begun < self.load.sessions as usize)
-        else {
+        let Some((front, back)) = addresses.filter(|_| may_begin) else {
             return Ok(false);
         };
         let index = self.begun;

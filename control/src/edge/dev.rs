@@ -4,8 +4,7 @@
 //! each is started by way of [`leash`], which ties its life to ours.
 
 use std::fmt;
-use std::io;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
@@ -183,7 +182,7 @@ impl System {
         }
         text += "\nCtrl-C ends it.\n";
         // Whoever started this may have heard enough; it runs all the same.
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        let _ = io::stdout().write_all(text.as_bytes());
     }
 
     /// Waits until a part ends by itself.
