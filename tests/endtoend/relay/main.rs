@@ -7,6 +7,7 @@ mod peers;
 mod realms;
 mod sandbox;
 mod secure;
+mod sharing;
 
 use std::net::{Ipv4Addr, TcpListener};
 

@@ -299,6 +299,12 @@ impl Handset {
         }
     }
 
+    /// What it says next is of this leg's session.
+    pub fn speaks_for(&mut self, leg: &MadeLeg) {
+        self.own = own_path(leg, B_PATH);
+        self.relay.clone_from(&leg.path);
+    }
+
     /// The relay has connected to it.
     pub fn accepted(stream: Stream, leg: &MadeLeg) -> Handset {
         let socket = stream.socket();
