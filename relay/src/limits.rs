@@ -8,15 +8,22 @@ use std::time::Duration;
 /// above it.
 pub const PATH_BYTES_MAX: usize = link::PATH_BYTES_MAX;
 
-/// Room left free before the data of a slot, in which a head can grow to the left when it is
+/// Room left free before the data of a receive buffer, and of a block that holds a head, in which a head can grow to the left when it is
 /// rewritten: start line, both path lines of full length, and a WebSocket frame header.
 pub const HEADROOM_BYTES: usize = 3072;
 
-/// Octets one receive can bring, and what a block can hold.
-pub const DATA_BYTES: usize = 17 * 1024;
+/// Octets one receive can bring: all that TCP hands over at once, so that chunks rarely lie in two.
+pub const DATA_BYTES: usize = 65 * 1024;
 
-/// One slot of memory, a whole number of pages.
-pub const SLOT_BYTES: usize = HEADROOM_BYTES + DATA_BYTES;
+/// One receive buffer: whole pages, and an odd number of them, so that the beginnings of buffers do
+/// not all fall on the same places of the cache.
+pub const BUFFER_BYTES: usize = HEADROOM_BYTES + DATA_BYTES;
+
+/// An unfinished head or record that a block can hold.
+pub const BLOCK_DATA_BYTES: usize = 17 * 1024;
+
+/// One block, a whole number of pages.
+pub const BLOCK_BYTES: usize = HEADROOM_BYTES + BLOCK_DATA_BYTES;
 
 /// The longest beginning of a chunk that we write ourselves: start line, perhaps with a longer
 /// transaction id than it came with, `To-Path`, `From-Path`.
@@ -44,7 +51,7 @@ pub const PIECES_PER_BUFFER: u32 = 8;
 pub const PIECES_RESERVE: u32 = 6;
 
 /// A piece up to this length is packed with others when too much memory is held for a slow leg.
-pub const PACKED_PIECE_BYTES_MAX: u32 = SLOT_BYTES as u32 / 4;
+pub const PACKED_PIECE_BYTES_MAX: u32 = BUFFER_BYTES as u32 / 4;
 
 /// Pieces that may wait for one leg. Past it its source is not read, however small they are.
 pub const PIECES_PER_LEG_MAX: u32 = 256;
@@ -71,8 +78,12 @@ pub const HANDSHAKE_STEPS_PER_TURN: u32 = 2;
 /// A handshake with whoever connects to us must be done by then.
 pub const HANDSHAKE_FOR: Duration = Duration::from_secs(10);
 
-/// Receive buffers that the kernel is given at least: what one multishot receive fills at a stretch.
-pub const POSTED_BUFFERS_MIN: u16 = 32;
+/// Receive buffers that the kernel is given at least.
+pub const POSTED_BUFFERS_MIN: u16 = 8;
+
+/// Octets that one turn may receive before what came first has left the core's own cache, which on
+/// most machines holds twice this.
+pub const WARM_BYTES: u32 = 512 << 10;
 
 /// Entries of the submission queue; when a turn asks for more, it enters the kernel twice.
 pub const SUBMISSIONS: u32 = 4096;
@@ -163,14 +174,15 @@ pub const SESSIONS_MAX: u32 = 1 << 20;
 
 const _: () = assert!(HEADROOM_BYTES >= PREFIX_BYTES_MAX + FRAME_HEADER_BYTES_MAX);
 const _: () = assert!(
-    DATA_BYTES >= wire::limits::HEAD_BYTES_MAX,
+    BLOCK_DATA_BYTES >= wire::limits::HEAD_BYTES_MAX,
     "a head fits in a block"
 );
 const _: () = assert!(
-    DATA_BYTES >= UPGRADE_BYTES_MAX,
+    BLOCK_DATA_BYTES >= UPGRADE_BYTES_MAX,
     "so does an upgrade request"
 );
-const _: () = assert!(ARENA_RESERVE <= SLOT_BYTES);
-const _: () = assert!(SLOT_BYTES.is_multiple_of(4096));
+const _: () = assert!(ARENA_RESERVE <= BLOCK_BYTES);
+const _: () = assert!(PACKED_PIECE_BYTES_MAX as usize <= BLOCK_BYTES);
+const _: () = assert!(BLOCK_BYTES.is_multiple_of(4096) && BUFFER_BYTES.is_multiple_of(4096));
 const _: () = assert!(UNACKNOWLEDGED_FOR.as_secs() > STALLED_FOR.as_secs());
 const _: () = assert!(HELD_UP_FOR.as_secs() + ABSENT_FOR.as_secs() < PENDING_FOR.as_secs());

@@ -11,7 +11,6 @@ use link::{
     Cause, Command, Counter, Event, Leg, LegPolicy, LegSpec, PeerIdentity, Record, Refusal,
 };
 use link::{SessionCounts, SessionId};
-use relay::ring::Memory;
 use relay::shard::{Realm, Settings, Shard};
 use tests::chance::Chance;
 use tests::fake_ring::FakeRing;
@@ -158,7 +157,7 @@ impl Bed {
             identity: None,
         };
         change(&mut settings);
-        let memory = Memory::new(settings.slots()).expect("memory");
+        let memory = settings.memory().expect("memory");
         let mut ring = FakeRing::new(1, memory.clone(), settings.buffers);
         ring.kind = true;
         let mut chance = Chance::new(2);

@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use link::{Command, Counter, Event, Leg, LegSpec, PeerIdentity, Record, Refusal};
 use link::{SessionId, Transport};
-use relay::ring::Memory;
 use relay::shard::{Realm, Settings, Shard};
 use tests::chance::Chance;
 use tests::endpoint::{Chunk, Frames};
@@ -120,7 +119,7 @@ impl World {
             busy_poll_us: 0,
             identity: plan.secure.then(tls::identity),
         };
-        let memory = Memory::new(settings.slots()).expect("memory");
+        let memory = settings.memory().expect("memory");
         let ring = FakeRing::new(chance.number(), memory.clone(), BUFFERS);
         let mut for_shard = Chance::new(chance.number());
         let random = Box::new(move |octets: &mut [u8]| for_shard.fill(octets));

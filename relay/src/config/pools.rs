@@ -42,12 +42,12 @@ pub struct PoolsFile {
 /// The same, complete and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pools {
-    /// Receive buffers, 20 KiB each; a power of two. The kernel is given few of them at a time, so
+    /// Receive buffers, 68 KiB each; a power of two. The kernel is given few of them at a time, so
     /// many cost address space but no cache; with too few, connections wait for each other.
-    /// Default 1024: as many connections as that may be slow at once before any of them waits.
+    /// Default 512, of which each slow leg may hold three, and less when they become few.
     pub buffers: u16,
     /// Blocks, 20 KiB each: unfinished heads, heads that have grown, packed pieces, sealed records.
-    /// Default 1024, as many as buffers.
+    /// Default 1024.
     pub blocks: u32,
     /// Connections; each leg is one, and each open listener reserves one. About 2 KiB each that is
     /// used. Default 16384, or what the limit of open files allows.
@@ -101,7 +101,7 @@ impl Pools {
         let sessions = said!(sessions).unwrap_or((connections / 2).min(SESSIONS_MAX));
         let half_open = said!(half_open).unwrap_or(1024);
         let pools = Pools {
-            buffers: said!(buffers).unwrap_or(1024),
+            buffers: said!(buffers).unwrap_or(512),
             blocks: said!(blocks).unwrap_or(1024),
             connections,
             sessions,

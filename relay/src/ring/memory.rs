@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use crate::buffers::Span;
-use crate::limits::SLOT_BYTES;
+use crate::limits::{BLOCK_BYTES, BUFFER_BYTES};
 
 /// A mapping of this process's own, zeroed, given back when the last holder is gone.
 pub(super) struct Mapping {
@@ -52,35 +52,45 @@ impl Drop for Mapping {
 
 /// All slots of one shard: first the receive buffers, then the blocks.
 ///
-/// A slot is [`SLOT_BYTES`] long. Who may touch which slot when is counted in
+/// A buffer is [`BUFFER_BYTES`] long, a block [`BLOCK_BYTES`]. Who may touch which slot when is counted in
 /// [`crate::buffers::Pool`]: the kernel writes only into receive buffers it was given by
 /// [`super::Ring::provide`], and those have no holder; the shard reads and writes only spans that
 /// it holds.
 #[derive(Clone)]
 pub struct Memory {
     mapping: Rc<Mapping>,
-    slots: u32,
+    buffers: u32,
+    blocks: u32,
 }
 
 impl Memory {
-    /// Maps memory for so many slots. The pages come into being when first written to.
-    pub fn new(slots: u32) -> io::Result<Memory> {
-        let mapping = Mapping::new(slots as usize * SLOT_BYTES)?;
+    /// Maps memory for so many receive buffers and blocks. The pages come into being when first
+    /// written to.
+    pub fn new(buffers: u16, blocks: u32) -> io::Result<Memory> {
+        let buffers = u32::from(buffers);
+        let bytes = buffers as usize * BUFFER_BYTES + blocks as usize * BLOCK_BYTES;
         Ok(Memory {
-            mapping: Rc::new(mapping),
-            slots,
+            mapping: Rc::new(Mapping::new(bytes)?),
+            buffers,
+            blocks,
         })
     }
 
     /// Address of a span's first octet, for the kernel. Panics if the span lies outside.
     pub(super) fn address(&self, span: Span) -> *mut u8 {
         let end = span.start as usize + span.bytes as usize;
-        assert!(
-            span.slot < self.slots && end <= SLOT_BYTES,
-            "{span:?} lies outside of memory"
-        );
-        let offset = span.slot as usize * SLOT_BYTES + span.start as usize;
-        // SAFETY: the assertion keeps `offset` within the mapping of `slots * SLOT_BYTES` octets.
+        let (slot, slot_bytes) = match span.slot.checked_sub(self.buffers) {
+            None => (span.slot as usize * BUFFER_BYTES, BUFFER_BYTES),
+            Some(block) => {
+                assert!(block < self.blocks, "{span:?} lies outside of memory");
+                let blocks = self.buffers as usize * BUFFER_BYTES;
+                (blocks + block as usize * BLOCK_BYTES, BLOCK_BYTES)
+            }
+        };
+        assert!(end <= slot_bytes, "{span:?} lies outside of its slot");
+        let offset = slot + span.start as usize;
+        // SAFETY: the slot is one of those that the mapping was made for, and the assertion keeps
+        // the span within it.
         unsafe { self.mapping.start().add(offset) }
     }
 
@@ -172,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_written_to_a_span_is_read_from_it() {
-        let mut memory = Memory::new(3).unwrap();
+        let mut memory = Memory::new(1, 2).unwrap();
         let span = Span {
             slot: 2,
             start: 5,
@@ -193,10 +203,21 @@ mod tests {
     #[test]
     #[should_panic(expected = "outside of memory")]
     fn a_span_outside_of_memory_is_a_bug() {
-        let memory = Memory::new(1).unwrap();
+        let memory = Memory::new(1, 1).unwrap();
         memory.octets(Span {
-            slot: 0,
-            start: SLOT_BYTES as u32 - 1,
+            slot: 2,
+            start: 0,
+            bytes: 1,
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "outside of its slot")]
+    fn so_is_a_span_that_goes_on_in_the_next_slot() {
+        let memory = Memory::new(1, 2).unwrap();
+        memory.octets(Span {
+            slot: 1,
+            start: BLOCK_BYTES as u32 - 1,
             bytes: 2,
         });
     }

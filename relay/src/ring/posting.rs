@@ -1,12 +1,14 @@
 //! How many of the free receive buffers the kernel is given at a time.
 //!
 //! The kernel fills buffers in the order in which it was given them. If it had all of them, each
-//! receive would go to memory that no cache remembers. So it is given few, and of those that are
-//! free the one that was used last comes first. When the few run out a receive ends and is begun
-//! again, which costs less than a cold buffer if the buffers came back full, and more if they came
-//! back with small messages: in that case there are more the next time.
+//! receive would go to memory that no cache remembers, and a turn would receive so much that the
+//! first of it is forgotten before it is sent. So it is given few, and of those that are free the
+//! one that was used last comes first. When they run out, a receive ends and is begun again in the
+//! next turn, which costs less than a cold buffer if the buffers came back full, and more if they
+//! came back with small messages. So there are more the next time, up to where what they bring
+//! would no longer be warm.
 
-use crate::limits::{DATA_BYTES, POSTED_BUFFERS_MIN};
+use crate::limits::{POSTED_BUFFERS_MIN, WARM_BYTES};
 
 /// Turns after which an amount that was not needed is halved.
 const TURNS_TO_SHRINK: u32 = 1024;
@@ -22,7 +24,9 @@ pub(super) struct Posting {
     buffers: u16,
     /// Filled in this turn, and with how much.
     filled: u16,
-    filled_bytes: u64,
+    filled_bytes: u32,
+    /// With how much each was of late.
+    fill_bytes: u32,
     /// The kernel found none.
     ran_out: bool,
     /// The most filled in one turn since the window began.
@@ -40,6 +44,7 @@ impl Posting {
             buffers,
             filled: 0,
             filled_bytes: 0,
+            fill_bytes: 0,
             ran_out: false,
             filled_max: 0,
             turns: 0,
@@ -55,7 +60,7 @@ impl Posting {
     pub(super) fn filled(&mut self, bytes: u32) {
         self.posted -= 1;
         self.filled += 1;
-        self.filled_bytes += u64::from(bytes);
+        self.filled_bytes += bytes;
     }
 
     /// The kernel had none for somebody.
@@ -65,9 +70,11 @@ impl Posting {
 
     /// A turn ends: decides how many the kernel is to have during the next.
     pub(super) fn turn(&mut self) {
-        let were_full = self.filled_bytes > u64::from(self.filled) * (DATA_BYTES as u64 / 2);
-        if self.ran_out && !were_full {
-            self.target = self.target.saturating_mul(2).min(self.buffers);
+        if let Some(fill_bytes) = self.filled_bytes.checked_div(self.filled.into()) {
+            self.fill_bytes = (7 * self.fill_bytes + fill_bytes) / 8;
+        }
+        if self.ran_out {
+            self.target = self.target.saturating_mul(2);
             self.turns = 0;
             self.filled_max = 0;
         }
@@ -76,10 +83,17 @@ impl Posting {
         self.turns += 1;
         if self.turns == TURNS_TO_SHRINK {
             if self.filled_max < self.target / 4 {
-                self.target = (self.target / 2).max(POSTED_BUFFERS_MIN.min(self.buffers));
+                self.target /= 2;
             }
             (self.turns, self.filled_max) = (0, 0);
         }
+        let warm = WARM_BYTES / self.fill_bytes.max(1);
+        let most = u16::try_from(warm).unwrap_or(u16::MAX);
+        self.target = self
+            .target
+            .min(most)
+            .max(POSTED_BUFFERS_MIN)
+            .min(self.buffers);
     }
 
     /// The next buffer to give to the kernel before it is entered, if it is to have one more.
@@ -96,6 +110,7 @@ impl Posting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::DATA_BYTES;
 
     fn fill(posting: &mut Posting) -> Vec<u16> {
         std::iter::from_fn(|| posting.next()).collect()
@@ -132,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn large_chunks_do_not() {
+    fn a_turn_of_large_chunks_stays_warm() {
         let mut posting = Posting::new(1024);
-        for _ in 0..10 {
+        for _ in 0..100 {
             for buffer in fill(&mut posting) {
                 posting.filled(DATA_BYTES as u32);
                 posting.free(buffer);
@@ -143,6 +158,22 @@ mod tests {
             posting.turn();
         }
         assert_eq!(posting.target, POSTED_BUFFERS_MIN);
+    }
+
+    #[test]
+    fn what_small_messages_needed_is_taken_back_when_large_ones_come() {
+        let mut posting = Posting::new(1024);
+        posting.target = 1024;
+        for _ in 0..100 {
+            for buffer in fill(&mut posting) {
+                posting.filled(40_000);
+                posting.free(buffer);
+            }
+            posting.ran_out();
+            posting.turn();
+        }
+        assert!(posting.target >= POSTED_BUFFERS_MIN);
+        assert!(u32::from(posting.target) * 40_000 <= WARM_BYTES + 40_000);
     }
 
     #[test]

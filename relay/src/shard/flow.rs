@@ -13,14 +13,14 @@ use link::Counter;
 use super::Shard;
 use super::connections::Receiving;
 use crate::buffers::{Queue, Span};
-use crate::limits::{PACKED_PIECE_BYTES_MAX, PIECES_PER_LEG_MAX, SLOT_BYTES};
+use crate::limits::{BUFFER_BYTES, PACKED_PIECE_BYTES_MAX, PIECES_PER_LEG_MAX};
 use crate::ring::{Op, Ring};
 
 impl<R: Ring> Shard<R> {
     /// What may be held for one leg now, in octets of memory.
     fn flow_limit(&self) -> u64 {
         let free = u32::from(self.settings.buffers) - self.pool.buffers_held();
-        let quarter = u64::from(free) * SLOT_BYTES as u64 / 4;
+        let quarter = u64::from(free) * BUFFER_BYTES as u64 / 4;
         quarter.min(self.settings.flow_bytes.into())
     }
 
@@ -37,7 +37,7 @@ impl<R: Ring> Shard<R> {
             if !self.is_buffer(&span) {
                 held += u64::from(span.bytes);
             } else if span.slot != last {
-                held += SLOT_BYTES as u64;
+                held += BUFFER_BYTES as u64;
             }
             last = span.slot;
         }
@@ -52,7 +52,7 @@ impl<R: Ring> Shard<R> {
         let limit = self.flow_limit() / share;
         // The cheap test first: a span is at most a slot, and mostly there are few.
         pieces > PIECES_PER_LEG_MAX / share as u32
-            || u64::from(pieces) * SLOT_BYTES as u64 > limit
+            || u64::from(pieces) * BUFFER_BYTES as u64 > limit
                 && [connection.out, connection.own, sealed]
                     .iter()
                     .map(|queue| self.held_by(queue))
@@ -82,7 +82,7 @@ impl<R: Ring> Shard<R> {
     /// Stops receiving on a connection of which too much waits to be read.
     pub(super) fn bound_input(&mut self, slot: u32) {
         let connection = &self.connections[slot];
-        let held = u64::from(connection.inputs.pieces()) * SLOT_BYTES as u64;
+        let held = u64::from(connection.inputs.pieces()) * BUFFER_BYTES as u64;
         if !connection.full && held > self.flow_limit() {
             self.connections[slot].full = true;
             self.stop_receiving(slot);

@@ -53,7 +53,8 @@ pub use run::{Inbox, Start, run};
 
 use crate::buffers::{Pieces, Pool, Released, Span};
 use crate::limits::{
-    ARENA_RESERVE, FAREWELL_PIECES, PIECES_PER_BUFFER, PIECES_RESERVE, PREFIX_BYTES_MAX, SLOT_BYTES,
+    ARENA_RESERVE, BLOCK_BYTES, BUFFER_BYTES, FAREWELL_PIECES, PIECES_PER_BUFFER, PIECES_RESERVE,
+    PREFIX_BYTES_MAX,
 };
 use crate::metrics::Metrics;
 use crate::ring::{Completion, Memory, Op, Ring};
@@ -102,9 +103,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Slots of memory that the shard needs.
-    pub fn slots(&self) -> u32 {
-        u32::from(self.buffers) + self.blocks
+    /// The memory that the shard needs.
+    pub fn memory(&self) -> io::Result<Memory> {
+        Memory::new(self.buffers, self.blocks)
     }
 
     /// Listening sockets that there may be: for each port one at each address of a realm.
@@ -188,7 +189,7 @@ pub struct Shard<R: Ring> {
 pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 
 impl<R: Ring> Shard<R> {
-    /// A shard with nothing to do. `memory` has [`Settings::slots`] slots, and the ring was given
+    /// A shard with nothing to do. `memory` is its [`Settings::memory`], and the ring was given
     /// its first [`Settings::buffers`].
     pub fn new(settings: Settings, ring: R, memory: Memory, random: Random) -> Shard<R> {
         let connections = settings.connections;
@@ -332,8 +333,8 @@ impl<R: Ring> Shard<R> {
     }
 
     fn held_bytes(&self) -> u64 {
-        let slots = self.pool.buffers_held() + self.pool.blocks_held();
-        u64::from(slots) * SLOT_BYTES as u64
+        u64::from(self.pool.buffers_held()) * BUFFER_BYTES as u64
+            + u64::from(self.pool.blocks_held()) * BLOCK_BYTES as u64
     }
 
     /// Cells of paths in use; with all sessions gone, none.
@@ -417,7 +418,7 @@ impl<R: Ring> Shard<R> {
     /// Whether one more part can be handled, whatever it asks for.
     fn has_room(&self) -> bool {
         let arena = match &self.arena {
-            Some(arena) => SLOT_BYTES - arena.used as usize >= ARENA_RESERVE,
+            Some(arena) => BLOCK_BYTES - arena.used as usize >= ARENA_RESERVE,
             None => false,
         };
         let (free, for_sealing) = (self.pool.blocks_free(), self.blocks_for_sealing());
@@ -455,7 +456,7 @@ impl<R: Ring> Shard<R> {
         let full = self
             .arena
             .as_ref()
-            .is_none_or(|a| a.used as usize + bytes > SLOT_BYTES);
+            .is_none_or(|a| a.used as usize + bytes > BLOCK_BYTES);
         if full {
             if let Some(former) = self.arena.take() {
                 self.release(former.slot);

@@ -12,7 +12,7 @@ use super::Shard;
 use super::connections::{Carry, Plain, Receiving, Region, Stage};
 use super::forward::Delivery;
 use crate::buffers::Span;
-use crate::limits::{DATA_BYTES, FAREWELL_FOR, HEADROOM_BYTES, UPGRADE_BYTES_MAX};
+use crate::limits::{BLOCK_DATA_BYTES, FAREWELL_FOR, HEADROOM_BYTES, UPGRADE_BYTES_MAX};
 use crate::ring::{Completion, Ring};
 use crate::session::Flow;
 use crate::transport::{Inbound, Upgrade};
@@ -194,7 +194,7 @@ impl<R: Ring> Shard<R> {
         let fresh = input.end() - connection.at;
         let mut taken = fresh;
         if let Some(carry) = &mut connection.carry {
-            taken = fresh.min(DATA_BYTES as u32 - carry.bytes);
+            taken = fresh.min(BLOCK_DATA_BYTES as u32 - carry.bytes);
             let from = Span {
                 slot: input.slot,
                 start: connection.at,
@@ -400,7 +400,7 @@ impl<R: Ring> Shard<R> {
     /// How many octets of the input to append to an unfinished head: up to where a blank line ends
     /// it, if one does, for what follows is body and stays where it is.
     fn head_octets(&self, from: Span, carry: &Carry) -> u32 {
-        let room = from.bytes.min(DATA_BYTES as u32 - carry.bytes);
+        let room = from.bytes.min(BLOCK_DATA_BYTES as u32 - carry.bytes);
         let fresh = self.memory.octets(Span {
             bytes: room,
             ..from

@@ -11,7 +11,7 @@ use link::{Command, Counter, Record, ShardEnd};
 use super::{Random, Settings, Shard};
 use crate::limits::COMMANDS_PER_TURN;
 use crate::ring::probe::Features;
-use crate::ring::{Memory, Uring, allocations_of_this_thread, pin_to_core};
+use crate::ring::{Uring, allocations_of_this_thread, pin_to_core};
 
 /// Where the main thread leaves the end of a new attachment for the shard to find.
 #[derive(Clone, Default)]
@@ -59,7 +59,7 @@ pub struct Start {
 pub fn run(start: Start, ready: impl FnOnce()) -> io::Result<()> {
     pin_to_core(start.core)?;
     let settings = start.settings;
-    let memory = Memory::new(settings.slots())?;
+    let memory = settings.memory()?;
     let listeners = settings.listeners();
     let mut ring = Uring::new(
         &memory,

@@ -12,7 +12,7 @@ use super::connections::{Carry, Stage};
 use super::listeners::Kind;
 use super::receive::Progress;
 use crate::buffers::{Queue, Span};
-use crate::limits::{DATA_BYTES, SEALED_BYTES_MAX, SLOT_BYTES, UNBOUND_FOR};
+use crate::limits::{BLOCK_BYTES, BLOCK_DATA_BYTES, SEALED_BYTES_MAX, UNBOUND_FOR};
 use crate::ring::Ring;
 use crate::session::LegStage;
 use crate::transport::tls::{
@@ -294,6 +294,11 @@ impl<R: Ring> Shard<R> {
 
     /// Others step first: what has come waits in a block, not in a buffer that those who talk need.
     fn wait_to_step(&mut self, slot: u32, region: Span) -> Progress {
+        // A block's worth of it, if a peer has not waited for us to have something more to say.
+        let region = Span {
+            bytes: region.bytes.min(BLOCK_DATA_BYTES as u32),
+            ..region
+        };
         if let Err(progress) = self.keep(slot, region, 0) {
             self.handshakes.leave_line(slot);
             return progress;
@@ -308,7 +313,7 @@ impl<R: Ring> Shard<R> {
         if region.bytes == 0 {
             return Ok(());
         }
-        if region.bytes + wanted > DATA_BYTES as u32 {
+        if region.bytes + wanted > BLOCK_DATA_BYTES as u32 {
             // A message of the handshake that is longer than any honest one.
             self.metrics.add(Counter::HandshakesFailed, 1);
             self.ended(slot, Cause::TooLarge);
@@ -443,7 +448,7 @@ impl<R: Ring> Shard<R> {
     /// Whether so many octets, in two records at most, find room to be sealed and sent.
     fn has_room_for_record(&self, bytes: usize) -> bool {
         let in_arena = match &self.arena {
-            Some(arena) => SLOT_BYTES - arena.used as usize,
+            Some(arena) => BLOCK_BYTES - arena.used as usize,
             None => 0,
         };
         let has_pieces = self.pieces.free() >= u32::from(self.settings.buffers) + 2;

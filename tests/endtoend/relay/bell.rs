@@ -14,7 +14,7 @@ fn two_rings_of_the_bell_close_together_do_not_block_the_shard() {
     std::thread::spawn(move || {
         let listener = link::Listener::bind(&socket, 1).expect("a socket");
         let bell = listener.shard_wakers().expect("bells").remove(0);
-        let memory = Memory::new(16).expect("memory");
+        let memory = Memory::new(16, 0).expect("memory");
         let mut ring = Uring::new(&memory, 16, 4, 1, 0, Features::FLOOR).expect("a ring");
         let watched = bell.try_clone().expect("a descriptor");
         ring.watch(watched.into()).expect("the bell is watched");

@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use link::Transport;
 use link::{Command, Counter, Event, Leg, LegSpec, PeerIdentity, RECORD_BYTES, Record, SessionId};
-use relay::ring::Memory;
 use relay::shard::{Realm, Settings, Shard};
 use tests::chance::Chance;
 use tests::endpoint::Frames;
@@ -151,7 +150,7 @@ impl World<'_> {
             busy_poll_us: 0,
             identity: None,
         };
-        let memory = Memory::new(settings.slots()).expect("memory");
+        let memory = settings.memory().expect("memory");
         let mut ring = FakeRing::new(u64::from(mode), memory.clone(), BUFFERS);
         ring.kind = mode & 2 != 0;
         for session in 0..SESSIONS {
