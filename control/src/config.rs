@@ -3,6 +3,7 @@
 //! [`Written`] is what may stand in the file, [`Config`] what it means.
 
 mod legs;
+mod login;
 mod sip;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::de::IntoDeserializer;
 use toml::Spanned;
 
 pub use legs::{Carrier, LegFile, Legs};
+pub use login::{Login, Tokens};
 pub use sip::{Proxy, Register, Secret, Sip, Transport};
 
 /// What control is told, checked.
@@ -60,6 +62,8 @@ pub struct Application {
     pub origins: Option<Vec<String>>,
     /// `packages`: what its browsers may use. Default: all packages there are.
     pub packages: Option<Vec<String>>,
+    /// `login`: how its browsers prove who they are. Default: not at all, all are guests.
+    pub login: Option<Login>,
 }
 
 /// Bounds and spans.
@@ -181,6 +185,7 @@ struct Packages {
 struct WrittenApplication {
     origins: Option<Vec<Spanned<String>>>,
     packages: Option<Vec<String>>,
+    login: Option<Login>,
 }
 
 impl Config {
@@ -289,9 +294,10 @@ impl fmt::Display for Config {
             };
             let origins = list(&application.origins, "any origin");
             let packages = list(&application.packages, "all packages");
+            let ways = application.login.as_ref().map_or("guests".to_owned(), ways);
             writeln!(
                 f,
-                "application          /ws/webrtc/{name}: {origins}; {packages}"
+                "application          /ws/webrtc/{name}: {origins}; {packages}; {ways}"
             )?;
         }
         let Limits {
@@ -343,6 +349,22 @@ fn address(
     }
 }
 
+/// The ways to log in, in words.
+fn ways(login: &Login) -> String {
+    let ways = [
+        ("guests", login.guests),
+        ("tokens", login.tokens.is_some()),
+        ("passwords", login.passwords.is_some()),
+        ("callout", login.callout.is_some()),
+    ];
+    let open: Vec<_> = ways.iter().filter(|way| way.1).map(|way| way.0).collect();
+    if open.is_empty() {
+        "nobody can log in".to_owned()
+    } else {
+        open.join(" ")
+    }
+}
+
 fn checked_domain(text: &str, written: &Spanned<String>) -> Result<String, Mistake> {
     let domain = written.get_ref().to_ascii_lowercase();
     let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
@@ -383,8 +405,12 @@ fn applications(
                 .collect()
         };
         let origins = application.origins.map(checked).transpose()?;
-        let packages = application.packages;
-        applications.insert(name.into_inner(), Application { origins, packages });
+        let application = Application {
+            origins,
+            packages: application.packages,
+            login: application.login,
+        };
+        applications.insert(name.into_inner(), application);
     }
     Ok(applications)
 }
@@ -512,6 +538,10 @@ mod tests {
             origins = ["https://App.example.com"]
             packages = ["chat"]
             [applications.open]
+            [applications.open.login]
+            passwords = "/etc/causeway/passwords"
+            [applications.open.login.tokens]
+            keys = "/etc/causeway/keys.json"
             [limits]
             sessions = 5
             ring_s = 60

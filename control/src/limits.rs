@@ -37,6 +37,9 @@ pub const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Requests of one subsession that wait for their answer, per side.
 pub const PENDING_REQUESTS_MAX: usize = 8;
 
+/// Longest time a hibernating session is kept, in seconds.
+pub const HIBERNATE_S_MAX: u32 = 86_400;
+
 /// Texts that wait for one slow browser socket; then the socket is closed and the session resumes. A resume
 /// sends all that was kept at once.
 pub const SOCKET_QUEUE_MAX: usize = KEPT_FRAMES_MAX + 256;
@@ -48,6 +51,21 @@ pub const HTTP_HEAD_MS: Millis = 10_000;
 pub const HTTP_CONNECTION_MS: Millis = 120_000;
 /// Bytes of the head of a request.
 pub const HTTP_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Failed logins of one source within a minute; then it has to wait.
+pub const LOGIN_FAILURES_MAX: u32 = 10;
+/// Sources of failed logins that are remembered.
+pub const LOGIN_SOURCES_MAX: usize = 10_000;
+/// Tokens out of URLs that were used and have not expired.
+pub const SPENT_TOKENS_MAX: usize = 100_000;
+/// Bytes of a token.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Sockets of one source that are open at once: a large office behind one address.
+pub const SOCKETS_PER_SOURCE_MAX: usize = 2_000;
+/// Texts a browser may send in a burst, and in a second on average. A chat needs a few in all.
+pub const TEXTS_BURST_MAX: u32 = 400;
+/// See [`TEXTS_BURST_MAX`].
+pub const TEXTS_PER_S: u64 = 50;
 
 /// Sockets that are open at once, joined to a session or not.
 pub const SOCKETS_MAX: usize = 20_000;

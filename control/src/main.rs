@@ -146,6 +146,7 @@ fn check(file: &Path) -> Result<(), String> {
     let config = read(file)?;
     let packages = edge::packages_of(&config);
     let scripts = packages.load().map_err(|error| error.to_string())?;
+    edge::open_doors(&config).map_err(|error| error.to_string())?;
     print!("{config}");
     for (package, criteria) in scripts.criteria() {
         println!(

@@ -1,22 +1,23 @@
 //! The browsers' WebSockets: the handshake, and one task per socket between it and the gateway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 
 use super::core::{Input, ToBrowser};
+use super::login::Door;
 use crate::config::Application;
-use crate::jsonrtc::{SocketId, close};
-use crate::limits::{MESSAGE_BYTES_MAX, SOCKET_QUEUE_MAX, SOCKETS_MAX};
+use crate::jsonrtc::{Login, SocketId, close};
+use crate::limits::{MESSAGE_BYTES_MAX, SOCKET_QUEUE_MAX, SOCKETS_MAX, SOCKETS_PER_SOURCE_MAX};
 
 /// The subprotocols we speak; they are one.
 const PROTOCOLS: [&str; 2] = ["webrtc.oracle.com", "jsonrtc"];
@@ -27,7 +28,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What every handshake needs.
 pub struct Browsers {
-    applications: BTreeMap<String, Application>,
+    applications: BTreeMap<String, (Application, Door)>,
+    /// Open sockets by where they come from.
+    sources: Mutex<HashMap<IpAddr, usize>>,
     gateway: mpsc::Sender<Input>,
     last: AtomicU64,
     open: AtomicUsize,
@@ -39,12 +42,13 @@ impl Browsers {
     /// Browsers of these applications, for this gateway. The receiver ends when no browser is left, and
     /// none can come any more.
     pub fn new(
-        applications: BTreeMap<String, Application>,
+        applications: BTreeMap<String, (Application, Door)>,
         gateway: mpsc::Sender<Input>,
     ) -> (Arc<Browsers>, mpsc::Receiver<Infallible>) {
         let (alive, last_gone) = mpsc::channel(1);
         let browsers = Browsers {
             applications,
+            sources: Mutex::default(),
             gateway,
             last: AtomicU64::new(0),
             open: AtomicUsize::new(0),
@@ -54,15 +58,22 @@ impl Browsers {
     }
 }
 
+impl Browsers {
+    fn sources(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// `GET /ws/webrtc/{application}`
 pub async fn handshake(
     State(browsers): State<Arc<Browsers>>,
     Path(application): Path<String>,
     ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let Some(profile) = browsers.applications.get(&application) else {
+    let Some((profile, door)) = browsers.applications.get(&application) else {
         return (StatusCode::NOT_FOUND, "no such application\n").into_response();
     };
     if !is_allowed(profile, &headers) {
@@ -73,46 +84,81 @@ pub async fn handshake(
         let text = "offer the WebSocket subprotocol webrtc.oracle.com or jsonrtc\n";
         return (StatusCode::BAD_REQUEST, text).into_response();
     };
-    if browsers.open.load(Ordering::Relaxed) >= SOCKETS_MAX {
+    let source = source(remote, &headers);
+    // Taken before the login, which may take a while: the bounds hold for it too.
+    let Some(place) = Place::take(&browsers, source) else {
         let retry = [(header::RETRY_AFTER, "10")];
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            retry,
-            "too many browsers\n",
-        )
-            .into_response();
-    }
-    let place = Place::take(&browsers);
+        let text = "too many browsers\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, retry, text).into_response();
+    };
+    let login = match door
+        .admit(&headers, query.as_deref().unwrap_or_default(), source)
+        .await
+    {
+        Ok(login) => login,
+        Err(denied) => {
+            tracing::info!(application, ?denied, "a browser was not let in");
+            return door.refuse(&denied);
+        }
+    };
     upgrade
         .protocols([protocol])
         // More than we take: what is a little too large is read, and its sender gets to see why not.
         .max_message_size(2 * MESSAGE_BYTES_MAX)
         .max_frame_size(2 * MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| async move {
-            serve(socket, place, application, remote).await;
+            serve(socket, place, application, login, remote).await;
         })
+}
+
+/// Where a browser is: a proxy on this machine says it for it, behind what others may have said before.
+fn source(remote: SocketAddr, headers: &HeaderMap) -> IpAddr {
+    let told = || {
+        let text = headers.get_all("x-forwarded-for").iter().next_back()?;
+        text.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+    };
+    let told = remote.ip().is_loopback().then(told).flatten();
+    told.unwrap_or(remote.ip())
 }
 
 /// One of the sockets we have room for; gives its room back at its end, however that comes.
 struct Place {
     browsers: Arc<Browsers>,
     socket: SocketId,
+    source: IpAddr,
 }
 
 impl Place {
-    fn take(browsers: &Arc<Browsers>) -> Place {
+    /// `None`: there is no room, at all or for this source.
+    fn take(browsers: &Arc<Browsers>, source: IpAddr) -> Option<Place> {
+        let mut sources = browsers.sources();
+        let open: usize = browsers.open.load(Ordering::Relaxed);
+        let of_source = sources.get(&source).copied().unwrap_or(0);
+        if open >= SOCKETS_MAX || of_source >= SOCKETS_PER_SOURCE_MAX {
+            return None;
+        }
+        sources.insert(source, of_source + 1);
+        drop(sources);
         browsers.open.fetch_add(1, Ordering::Relaxed);
         let socket = SocketId(browsers.last.fetch_add(1, Ordering::Relaxed) + 1);
-        Place {
+        Some(Place {
             browsers: Arc::clone(browsers),
             socket,
-        }
+            source,
+        })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.browsers.open.fetch_sub(1, Ordering::Relaxed);
+        let mut sources = self.browsers.sources();
+        if let Some(count) = sources.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                sources.remove(&self.source);
+            }
+        }
     }
 }
 
@@ -136,12 +182,19 @@ fn chosen_protocol(headers: &HeaderMap) -> Option<&'static str> {
     names.find_map(|name| PROTOCOLS.into_iter().find(|known| *known == name))
 }
 
-async fn serve(mut browser: WebSocket, place: Place, application: String, remote: SocketAddr) {
+async fn serve(
+    mut browser: WebSocket,
+    place: Place,
+    application: String,
+    login: Login,
+    remote: SocketAddr,
+) {
     let (socket, gateway) = (place.socket, place.browsers.gateway.clone());
     let (to_browser, mut outgoing) = mpsc::channel(SOCKET_QUEUE_MAX);
     let opened = Input::Opened {
         socket,
         application,
+        login,
         remote,
         to_browser,
     };
@@ -246,6 +299,15 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_on_this_machine_says_where_a_browser_is_and_nobody_else_does() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", "1.2.3.4, 192.0.2.7".parse().unwrap());
+        let from = |remote: &str| source(remote.parse().unwrap(), &headers).to_string();
+        assert_eq!(from("127.0.0.1:5000"), "192.0.2.7");
+        assert_eq!(from("198.51.100.1:5000"), "198.51.100.1");
+    }
+
+    #[test]
     fn a_foreign_origin_is_refused_where_origins_are_listed() {
         let from = |origin: &str| {
             let mut headers = HeaderMap::new();
@@ -254,7 +316,7 @@ mod tests {
         };
         let listed = Application {
             origins: Some(vec!["https://app.example.com".into()]),
-            packages: None,
+            ..Application::default()
         };
         assert!(is_allowed(&listed, &from("https://APP.example.com")));
         assert!(!is_allowed(

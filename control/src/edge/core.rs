@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::sip_peers::SipPeers;
 use super::store::{Found, Store};
 use crate::gateway::{Action, Gateway, Net, Resolve, Turn};
-use crate::jsonrtc::SocketId;
+use crate::jsonrtc::{Login, SocketId};
 use crate::limits::Millis;
 use crate::metrics::{Counters, Gauge, Gauges};
 use crate::script::Scripts;
@@ -35,6 +35,8 @@ pub enum Input {
         socket: SocketId,
         /// The application it came to, which exists.
         application: String,
+        /// Who it has proven to be.
+        login: Login,
         /// Where the browser is.
         remote: SocketAddr,
         /// Its queue. When it is full the browser is too slow, and the socket is closed.
@@ -283,12 +285,13 @@ impl Core {
             Input::Opened {
                 socket,
                 application,
+                login,
                 remote,
                 to_browser,
             } => {
                 self.browsers.insert(socket, to_browser);
                 self.turn(|gateway, turn| {
-                    gateway.socket_opened(socket, &application, remote, turn);
+                    gateway.socket_opened(socket, &application, login, remote, turn);
                 });
             }
             Input::Text { socket, text } => {

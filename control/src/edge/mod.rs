@@ -16,6 +16,7 @@ pub mod dev;
 mod files;
 mod http;
 mod listener;
+mod login;
 mod packages;
 mod relay_link;
 pub mod sip_peers;
@@ -24,7 +25,7 @@ mod store;
 mod tests;
 mod upstream;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
@@ -38,6 +39,7 @@ use tokio::task::JoinSet;
 
 pub use self::ask::ask;
 use self::core::{Core, Input};
+pub use self::login::{Door, LoginError};
 pub use self::packages::{Packages, Unsound};
 use self::relay_link::RelayCounters;
 use self::sip_peers::SipPeers;
@@ -84,6 +86,8 @@ pub enum StartError {
         /// What the system said.
         error: io::Error,
     },
+    /// The login of an application: its name, and what is wrong.
+    Login(String, LoginError),
     /// State can't be kept, or what was kept can't be read.
     State(io::Error),
     /// A proxy's address isn't known.
@@ -123,6 +127,7 @@ impl fmt::Display for StartError {
                     _ => write!(f, "can't listen at {address} ({setting}): {error}"),
                 }
             }
+            StartError::Login(name, error) => write!(f, "applications.{name}.{error}"),
             StartError::State(error) => write!(f, "state.folder: {error}"),
             StartError::ProxyUnknown { host, error } => write!(
                 f,
@@ -155,6 +160,21 @@ pub fn packages_of(config: &Config) -> Packages {
     }
 }
 
+/// Each application with what decides about its browsers.
+///
+/// # Errors
+/// A file that a login needs can't be used.
+pub fn open_doors(
+    config: &Config,
+) -> Result<BTreeMap<String, (crate::config::Application, Door)>, StartError> {
+    let open = |(name, application): (&String, &crate::config::Application)| {
+        let door = Door::open(application.login.as_ref(), &config.domain)
+            .map_err(|error| StartError::Login(name.clone(), error))?;
+        Ok((name.clone(), (application.clone(), door)))
+    };
+    config.applications.iter().map(open).collect()
+}
+
 impl Server {
     /// Opens every socket and starts every task.
     ///
@@ -164,6 +184,7 @@ impl Server {
         let packages = packages_of(config);
         let looked = packages::look(&packages).await;
         let scripts = Arc::new(packages.load().map_err(StartError::Packages)?);
+        let doors = open_doors(config)?;
         let http = listen(Listener::Http, config.http).await?;
         let shares = config.admin == Some(config.http);
         let admin = match config.admin.filter(|_| !shares) {
@@ -208,8 +229,7 @@ impl Server {
             demo: config.demo,
             folder: config.sdk_folder.clone(),
         };
-        let (browsers, browsers_gone) =
-            browsers::Browsers::new(config.applications.clone(), inputs.clone());
+        let (browsers, browsers_gone) = browsers::Browsers::new(doors, inputs.clone());
         let mut routes = http::router(browsers, pages);
         let operator = admin::router(admin::Numbers {
             gateway: inputs.clone(),

@@ -41,7 +41,7 @@ impl Control {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listed = Application {
             origins: Some(vec!["https://app.example.com".into()]),
-            packages: None,
+            ..Application::default()
         };
         let config = Config {
             domain: "localhost".into(),

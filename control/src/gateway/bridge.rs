@@ -84,6 +84,8 @@ pub struct Branch {
     pub session: SessionKey,
     /// Its `subsession_id` there.
     pub subsession: String,
+    /// The package as the browser writes it, where that is not its name.
+    pub spelling: Option<String>,
     /// The correlation id of the request that opened it.
     pub opening: String,
     /// Requests of the browser's that we have to answer.
@@ -101,11 +103,17 @@ impl Branch {
         Branch {
             session,
             subsession,
+            spelling: None,
             opening,
             from_browser,
             to_browser,
             over: false,
         }
+    }
+
+    /// The package as frames to the browser have it.
+    pub fn package<'a>(&'a self, name: &'a str) -> &'a str {
+        self.spelling.as_deref().unwrap_or(name)
     }
 
     /// The browser's pending request with this action.

@@ -397,7 +397,7 @@ fn frame(
         .entry("initiator")
         .or_insert_with(|| initiator.into());
     header.entry("target").or_insert_with(|| target.into());
-    let mut control = Control::new(views::kind(web.kind), package);
+    let mut control = Control::new(views::kind(web.kind), branch.package(package));
     control.subsession_id = Some(branch.subsession.clone());
     control.correlation_id = correlation;
     let payload = (!web.payload.is_empty()).then(|| web.payload.clone());

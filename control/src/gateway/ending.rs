@@ -242,7 +242,7 @@ impl Gateway {
             if why.tell_reason {
                 header.insert("reason".into(), why.text.as_str().into());
             }
-            let mut control = Control::new(Kind::Message, &bridge.package);
+            let mut control = Control::new(Kind::Message, branch.package(&bridge.package));
             control.subsession_id = Some(branch.subsession.clone());
             control.correlation_id = if bridge.is_open() {
                 self.browsers.next_correlation(branch.session)
@@ -265,7 +265,7 @@ impl Gateway {
             header.insert("target".into(), asked.target.as_str().into());
             header.insert("error_code".into(), why.web_code.into());
             header.insert("reason".into(), why.text.as_str().into());
-            let mut control = Control::new(Kind::Error, &bridge.package);
+            let mut control = Control::new(Kind::Error, branch.package(&bridge.package));
             control.subsession_id = Some(branch.subsession.clone());
             control.correlation_id = Some(asked.correlation.clone());
             let frame = Frame {

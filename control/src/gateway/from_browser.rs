@@ -7,7 +7,7 @@ use super::ending::Why;
 use super::media::REBIND;
 use super::run::Ran;
 use super::{Gateway, Turn, views};
-use crate::jsonrtc::{Control, Event, Frame, Kind, Login, MessageState, REGISTER, SessionKey};
+use crate::jsonrtc::{Control, Event, Frame, Kind, MessageState, REGISTER, SessionKey};
 use crate::limits::REQUEST_MS;
 use crate::metrics::Counter;
 use crate::packages;
@@ -23,10 +23,10 @@ impl Gateway {
             Event::Connect {
                 socket,
                 application,
-                login: Login::Guest,
+                login,
                 frame,
             } => {
-                self.connect(socket, &application, &frame, turn);
+                self.connect(socket, &application, &login, &frame, turn);
             }
             Event::Frame { session, frame } => self.frame(session, frame, turn),
             Event::Ended { session, user } => self.session_ended(session, &user, turn),
@@ -37,7 +37,18 @@ impl Gateway {
         let Some(seat) = self.seats.get(&session) else {
             return;
         };
-        let subsession = frame.control.subsession_id.clone();
+        // A client without ids means the one thing it does (the patent's do).
+        let only = || {
+            seat.subsessions
+                .keys()
+                .next()
+                .filter(|_| seat.subsessions.len() == 1)
+        };
+        let subsession = match &frame.control.subsession_id {
+            Some(id) => Some(id.clone()),
+            None if opens(&frame) => None,
+            None => only().cloned(),
+        };
         let known = subsession
             .as_ref()
             .and_then(|id| seat.subsessions.get(id))
@@ -50,8 +61,12 @@ impl Gateway {
         if package == REGISTER {
             return self.register_frame(session, &frame, turn);
         }
-        let Some(subsession) = subsession else {
-            return self.refuse_frame(session, &frame, 400, "subsession_id is missing", turn);
+        let subsession = match subsession {
+            Some(id) => id,
+            None if opens(&frame) => self.random.uuid(),
+            None => {
+                return self.refuse_frame(session, &frame, 400, "subsession_id is missing", turn);
+            }
         };
         match known {
             Some(id) => self.inside(id, session, &subsession, &frame, turn),
@@ -124,6 +139,7 @@ impl Gateway {
         let id = BridgeId(self.last_bridge);
         let mut bridge = Bridge::new(package, &application, &user, &target);
         let mut branch = Branch::new(session, subsession.clone(), correlation(frame));
+        branch.spelling = frame.control.package.clone().filter(|name| name != package);
         if frame.control.kind == Kind::Request {
             branch.from_browser.push(asked(frame, &user, &target));
         }
@@ -170,7 +186,7 @@ impl Gateway {
             .control
             .package
             .as_deref()
-            .is_some_and(|package| package != bridge.package)
+            .is_some_and(|package| packages::of_frame(Some(package), None) != bridge.package)
         {
             return self.refuse_frame(session, frame, 481, "no such subsession", turn);
         }

@@ -234,22 +234,19 @@ impl Gateway {
         }
     }
 
-    /// A browser opened a socket to `application`, which exists.
+    /// A browser opened a socket to `application`, which exists, and has proven who it is.
     pub fn socket_opened(
         &mut self,
         socket: SocketId,
         application: &str,
+        login: Login,
         remote: SocketAddr,
         turn: &mut Turn<'_>,
     ) {
         self.counters.add(Counter::SocketsOpened);
-        self.browsers.opened(
-            socket,
-            application,
-            &remote.to_string(),
-            Login::Guest,
-            turn.now,
-        );
+        let remote = remote.to_string();
+        self.browsers
+            .opened(socket, application, &remote, login, turn.now);
     }
 
     /// A text came from a browser.

@@ -6,23 +6,28 @@ use super::from_browser::{correlation, criterion};
 use super::registering::Granted;
 use super::{Gateway, Seat, Turn, views};
 use crate::jsonrtc::Welcome;
-use crate::jsonrtc::{Control, Frame, Kind, Members, MessageState, REGISTER, SessionKey, SocketId};
+use crate::jsonrtc::{
+    Control, Frame, Kind, Login, Members, MessageState, REGISTER, SessionKey, SocketId,
+};
+use crate::limits::{HIBERNATE_S_MAX, Millis};
 use crate::metrics::Counter;
 use crate::script::{self, Inbound, Outbound, Run, Stores, WebKind};
 use crate::state::Identity;
 
 impl Gateway {
-    /// A guest takes the name it wants, or gets one.
+    /// A user has the name it was authenticated by. A guest takes the one it wants, or gets one.
     pub(super) fn connect(
         &mut self,
         socket: SocketId,
         application: &str,
+        login: &Login,
         frame: &Frame,
         turn: &mut Turn<'_>,
     ) {
-        let wanted = match frame.initiator() {
-            Some(name) => name.to_owned(),
-            None => format!("guest-{:08x}", self.random.number() as u32),
+        let wanted = match (login, frame.initiator()) {
+            (Login::User(name) | Login::Returning(name), _) => name.clone(),
+            (Login::Guest, Some(name)) => name.to_owned(),
+            (Login::Guest, None) => format!("guest-{:08x}", self.random.number() as u32),
         };
         let identity = Identity::read(&wanted, &self.settings.domain).ok();
         let local = identity
@@ -184,6 +189,9 @@ impl Gateway {
         if frame.control.kind != Kind::Request {
             return;
         }
+        if frame.action() == "hibernate" {
+            return self.hibernate(session, frame, turn);
+        }
         let Some(known) = self.browsers.session(session) else {
             return;
         };
@@ -239,5 +247,29 @@ impl Gateway {
             };
             self.browsers.send(session, answer, turn.now, &mut self.web);
         }
+    }
+
+    /// The browser wants to go away for long, and come back to the same session.
+    fn hibernate(&mut self, session: SessionKey, frame: &Frame, turn: &mut Turn<'_>) {
+        let busy = |seat: &Seat| !seat.subsessions.is_empty();
+        if self.seats.get(&session).is_some_and(busy) {
+            return self.refuse_frame(session, frame, 491, "a subsession is in progress", turn);
+        }
+        let wanted = frame.header_number("ttl").unwrap_or(HIBERNATE_S_MAX);
+        let ttl = wanted.clamp(1, HIBERNATE_S_MAX);
+        self.browsers.park(session, Millis::from(ttl) * 1000);
+        let mut control = Control::new(Kind::Response, REGISTER);
+        control.correlation_id = Some(correlation(frame));
+        control.message_state = Some(MessageState::Final);
+        let mut header = frame.header.clone();
+        header.retain(|name, _| matches!(name.as_str(), "action" | "initiator" | "target"));
+        header.insert("response_code".into(), 200.into());
+        header.insert("ttl".into(), ttl.into());
+        let answer = Frame {
+            control,
+            header,
+            payload: None,
+        };
+        self.browsers.send(session, answer, turn.now, &mut self.web);
     }
 }

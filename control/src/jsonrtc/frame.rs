@@ -308,7 +308,7 @@ fn read_control(control: &Members) -> Result<Control, Unreadable> {
         .ok_or(Unreadable::Member("control.type"))?;
     let package = match control.get("package_type") {
         None | Some(Value::Null) => None,
-        Some(Value::String(name)) if is_package_name(name) => Some(resolve_package_alias(name)),
+        Some(Value::String(name)) if is_package_name(name) => Some(name.clone()),
         Some(_) => return Err(Unreadable::Member("control.package_type")),
     };
     let message_state = match control.get("message_state") {
@@ -384,13 +384,6 @@ fn is_action(action: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
-fn resolve_package_alias(name: &str) -> String {
-    match name {
-        "fileTransfer" => "file_transfer".to_owned(),
-        name => name.to_owned(),
-    }
-}
-
 /// An id, which old clients send as a number.
 fn id(members: &Members, name: &str, member: &'static str) -> Result<Option<String>, Unreadable> {
     match members.get(name) {
@@ -459,7 +452,8 @@ mod tests {
             r#"{"control":{"type":"request","package_type":"fileTransfer"},"header":{"action":"ice_enquiry"}}"#,
         )
         .unwrap();
-        assert_eq!(frame.control.package.as_deref(), Some("file_transfer"));
+        // The name the client will be answered by.
+        assert_eq!(frame.control.package.as_deref(), Some("fileTransfer"));
         assert_eq!(frame.action(), "iceEnquiry");
     }
 

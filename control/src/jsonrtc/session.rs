@@ -84,6 +84,10 @@ pub struct Session {
     id: String,
     user: String,
     application: String,
+    /// Whether its user was authenticated.
+    proven: bool,
+    /// How long it is kept without a socket, if that was agreed.
+    parked_ms: Option<Millis>,
     state: State,
     /// Last number we gave out.
     sent: u32,
@@ -104,6 +108,8 @@ pub struct SessionHead {
     id: String,
     user: String,
     application: String,
+    proven: bool,
+    parked_ms: Option<Millis>,
     sent: u32,
     received: u32,
     /// The lowest number that the browser has not confirmed.
@@ -123,6 +129,8 @@ impl Session {
             id,
             user,
             application,
+            proven: false,
+            parked_ms: None,
             state,
             sent: 0,
             received,
@@ -143,6 +151,8 @@ impl Session {
         Session {
             kept_bytes: kept.iter().map(|kept| kept.text.len()).sum(),
             kept,
+            proven: head.proven,
+            parked_ms: head.parked_ms,
             sent: head.sent,
             saved: head.sent,
             ..Session::new(head.id, head.user, head.application, head.received, state)
@@ -156,6 +166,8 @@ impl Session {
             id: self.id.clone(),
             user: self.user.clone(),
             application: self.application.clone(),
+            proven: self.proven,
+            parked_ms: self.parked_ms,
             sent: self.sent,
             received: self.received,
             first: first.unwrap_or(self.sent + 1),
@@ -188,6 +200,26 @@ impl Session {
     /// The application the browser came to.
     pub fn application(&self) -> &str {
         &self.application
+    }
+
+    /// Whether its user was authenticated, and so only that user may resume it.
+    pub fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// How long it is kept without a socket, if it hibernates.
+    pub fn parked_ms(&self) -> Option<Millis> {
+        self.parked_ms
+    }
+
+    /// It hibernates, or is awake again.
+    pub fn set_parked_ms(&mut self, parked_ms: Option<Millis>) {
+        self.parked_ms = parked_ms;
+    }
+
+    /// Its user was authenticated, or is a guest.
+    pub fn set_proven(&mut self, proven: bool) {
+        self.proven = proven;
     }
 
     /// Whether a socket is there.

@@ -6,7 +6,7 @@
 
 use link::{Command, Leg, SessionId};
 
-use super::super::bridge::{Bridge, BridgeId};
+use super::super::bridge::{Branch, Bridge, BridgeId};
 use super::super::ending::Why;
 use super::super::{Gateway, Turn};
 use super::{Made, Media, OwnEnd};
@@ -60,7 +60,7 @@ impl Gateway {
             return;
         };
         for branch in bridge.branches.iter().filter(|branch| !branch.over) {
-            let mut frame = rebind_frame(bridge, &sdp);
+            let mut frame = rebind_frame(bridge, branch, &sdp);
             frame.control.subsession_id = Some(branch.subsession.clone());
             frame.control.correlation_id = self.browsers.next_correlation(branch.session);
             let (session, now) = (branch.session, turn.now);
@@ -84,7 +84,7 @@ impl Gateway {
     }
 }
 
-fn rebind_frame(bridge: &Bridge, sdp: &str) -> Frame {
+fn rebind_frame(bridge: &Bridge, branch: &Branch, sdp: &str) -> Frame {
     let mut header = Members::new();
     header.insert("action".into(), REBIND.into());
     header.insert("initiator".into(), bridge.peer.as_str().into());
@@ -92,7 +92,7 @@ fn rebind_frame(bridge: &Bridge, sdp: &str) -> Frame {
     let mut payload = Members::new();
     payload.insert("sdp".into(), sdp.into());
     Frame {
-        control: Control::new(Kind::Message, &bridge.package),
+        control: Control::new(Kind::Message, branch.package(&bridge.package)),
         header,
         payload: Some(payload),
     }

@@ -4,7 +4,7 @@ use link::{CreatedLeg, Event, LegState, SessionId};
 use serde_json::json;
 
 use super::world::{BROWSER_SDP, Told, World, handset_sdp, request};
-use crate::jsonrtc::Kind;
+use crate::jsonrtc::{Kind, SocketId};
 use crate::sip::{self, DialogId, Method, ServerId};
 
 fn start(package: &str, target: &str) -> serde_json::Value {
@@ -18,7 +18,9 @@ fn a_guest_without_a_name_gets_one() {
     world.frame(socket);
     let nameless = crate::jsonrtc::SocketId(2);
     let remote = "192.0.2.1:40000".parse().unwrap();
-    world.step(|gateway, turn| gateway.socket_opened(nameless, "demo", remote, turn));
+    world.step(|gateway, turn| {
+        gateway.socket_opened(nameless, "demo", crate::jsonrtc::Login::Guest, remote, turn)
+    });
     world.send(
         nameless,
         "request",
@@ -62,7 +64,14 @@ fn what_is_not_offered_is_refused_with_the_code_that_says_so() {
         None,
     );
     assert_eq!(world.frame(alice).header_number("error_code"), Some(481));
-    world.send(alice, "request", "chat", "", start("", "bob"), None);
+    world.send(
+        alice,
+        "request",
+        "chat",
+        "",
+        json!({"action": "prack"}),
+        None,
+    );
     assert_eq!(world.frame(alice).header_number("error_code"), Some(400));
     world.send(alice, "request", "chat", "x", start("", "@@"), None);
     assert_eq!(world.frame(alice).header_number("error_code"), Some(400));
@@ -71,7 +80,7 @@ fn what_is_not_offered_is_refused_with_the_code_that_says_so() {
         "request",
         "register",
         "",
-        json!({"action": "hibernate"}),
+        json!({"action": "iceEnquiry"}),
         None,
     );
     assert_eq!(world.frame(alice).header_number("error_code"), Some(405));
@@ -303,5 +312,138 @@ fn when_the_program_ends_every_peer_is_told() {
     assert_eq!(world.net.cancels, [sent.client]);
     assert_eq!(world.frame(alice).header_number("error_code"), Some(503));
     world.relay_deletes(session);
+    world.finish();
+}
+
+#[test]
+fn a_session_hibernates_and_is_there_when_its_browser_wakes() {
+    let mut world = World::new();
+    let alice = world.browser(1, "alice");
+    world.frame(alice);
+    let asks = |world: &mut World| {
+        let header = json!({"action": "hibernate", "ttl": 3600});
+        world.send(alice, "request", "register", "", header, None);
+        world.frame(alice)
+    };
+    world.start(alice);
+    assert_eq!(asks(&mut world).header_number("error_code"), Some(491));
+    let session = world.relay_makes();
+    world.request();
+    super::outgoing::shutdown(&mut world, alice);
+    world.relay_deletes(session);
+    let answer = asks(&mut world);
+    assert_eq!(answer.header_number("response_code"), Some(200));
+    assert_eq!(answer.header_number("ttl"), Some(3600));
+    world.step(|gateway, turn| gateway.socket_closed(alice, Some(1000), turn));
+    world.wait(3_599_000);
+    let again = world.resumes(alice, 9);
+    assert!(
+        world.frame(again).header_number("sslr").is_some(),
+        "the same session"
+    );
+    // Awake again: an orderly close is the end.
+    world.step(|gateway, turn| gateway.socket_closed(again, Some(1000), turn));
+    world.assert_empty();
+}
+
+#[test]
+fn a_session_that_nobody_wakes_ends_when_its_time_is_over() {
+    let mut world = World::new();
+    let alice = world.browser(1, "alice");
+    let header = json!({"action": "hibernate", "ttl": 120});
+    world.send(alice, "request", "register", "", header, None);
+    world.step(|gateway, turn| gateway.socket_closed(alice, Some(1000), turn));
+    world.wait(119_999);
+    assert_eq!(
+        world
+            .gateway
+            .gauges()
+            .value(crate::metrics::Gauge::Sessions),
+        1
+    );
+    world.wait(1);
+    world.assert_empty();
+}
+
+/// The patent's frames with the commas they lack: names misspelt, numbers as texts, ids left out.
+#[test]
+fn the_patents_frames_make_a_chat() {
+    let mut world = World::new();
+    let alice = SocketId(1);
+    let remote = "192.0.2.1:40000".parse().unwrap();
+    world.step(|gateway, turn| {
+        gateway.socket_opened(alice, "demo", crate::jsonrtc::Login::Guest, remote, turn);
+    });
+    let says = |world: &mut World,
+                kind: &str,
+                sequence: &str,
+                header: serde_json::Value,
+                sdp: Option<&str>| {
+        let mut frame = json!({
+            "control": {"type": kind, "package_type": "chat", "sequence": sequence},
+            "header": header,
+        });
+        if let Some(sdp) = sdp {
+            frame["payload"] = json!({ "sdp": sdp });
+        }
+        let text = frame.to_string();
+        world.step(|gateway, turn| gateway.socket_text(alice, &text, turn));
+    };
+    let text = json!({
+        "control": {"type": "request", "sequence": "1"},
+        "header": {"action": "connect", "initator": "alice@localhost", "target": "alice@localhost"},
+    });
+    let text = text.to_string();
+    world.step(|gateway, turn| gateway.socket_text(alice, &text, turn));
+    assert_eq!(world.frame(alice).header_number("response_code"), Some(200));
+    let parties = |action: &str| json!({"action": action, "initator": "alice@localhost", "target": "bob@localhost"});
+    says(
+        &mut world,
+        "request",
+        "2",
+        parties("start"),
+        Some(BROWSER_SDP),
+    );
+    let session = world.relay_makes();
+    let (_, _, sent) = world.request();
+    world.answer(
+        sent,
+        200,
+        "OK",
+        &super::world::handset_sdp("a=setup:passive\r\n"),
+    );
+    let answer = world.frame(alice);
+    assert!(
+        answer
+            .control
+            .subsession_id
+            .is_some_and(|id| !id.is_empty())
+    );
+    assert_eq!(answer.control.correlation_id.as_deref(), Some("c2"));
+    world.told.clear();
+    says(&mut world, "message", "3", parties("complete"), None);
+    assert_eq!(world.net.acks, [sent.dialog.unwrap()]);
+    says(&mut world, "message", "4", parties("shutdown"), None);
+    assert_eq!(world.request().1.method, crate::sip::Method::Bye);
+    world.relay_deletes(session);
+    world.step(|gateway, turn| gateway.socket_closed(alice, Some(1000), turn));
+    world.assert_empty();
+}
+
+#[test]
+fn a_package_answers_under_the_name_the_client_used() {
+    let script = "fn from_app_start_request(context) { \
+        let answer = context.webFactory.createWebResponse(\"start\"); answer.send(); }";
+    let files = [(
+        "file_transfer/file_transfer.rhai".to_owned(),
+        script.to_owned(),
+    )];
+    let mut world = World::with_files(&files);
+    let alice = world.browser(1, "alice");
+    world.frame(alice);
+    for name in ["fileTransfer", "file_transfer"] {
+        world.send(alice, "request", name, name, start("", "bob"), None);
+        assert_eq!(world.frame(alice).control.package.as_deref(), Some(name));
+    }
     world.finish();
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::{
     Action, Application, Gateway, Image, LegConfig, Net, Settings, Turn, load_scripts, sources,
 };
-use crate::jsonrtc::{Frame, Kind, Limits, Members, SocketId};
+use crate::jsonrtc::{Frame, Kind, Limits, Login, Members, SocketId};
 use crate::limits::Millis;
 use crate::metrics::Gauge;
 use crate::random::Random;
@@ -230,7 +230,9 @@ impl World {
     pub fn browser(&mut self, number: u64, name: &str) -> SocketId {
         let socket = SocketId(number);
         let remote = "192.0.2.1:40000".parse().unwrap();
-        self.step(|gateway, turn| gateway.socket_opened(socket, "demo", remote, turn));
+        self.step(|gateway, turn| {
+            gateway.socket_opened(socket, "demo", Login::Guest, remote, turn)
+        });
         self.send(
             socket,
             "request",
@@ -246,7 +248,9 @@ impl World {
     pub fn resumes(&mut self, former: SocketId, number: u64) -> SocketId {
         let socket = SocketId(number);
         let remote = "192.0.2.1:40001".parse().unwrap();
-        self.step(|gateway, turn| gateway.socket_opened(socket, "demo", remote, turn));
+        self.step(|gateway, turn| {
+            gateway.socket_opened(socket, "demo", Login::Guest, remote, turn)
+        });
         let (id, last) = self.received.remove(&former).unwrap();
         let sent = self.sequences.remove(&former).unwrap();
         let frame = json!({

@@ -3,7 +3,7 @@
 use super::super::frame::{Control, Frame, Kind, Members, MessageState, REGISTER};
 use super::super::session::{Marks, ResumeRefusal, Session, State};
 use super::super::{SessionKey, SocketId, close};
-use super::{Action, Browsers, Connecting, Event, Stage, Timer};
+use super::{Action, Browsers, Connecting, Event, Login, Stage, Timer};
 use crate::limits::Millis;
 
 /// What became of a `connect` with a session id.
@@ -61,7 +61,8 @@ impl Browsers {
         };
         let application = known.application.clone();
         known.stage = Stage::Joined(key);
-        let session = Session::new(id.clone(), user.clone(), application, received, state);
+        let mut session = Session::new(id.clone(), user.clone(), application, received, state);
+        session.set_proven(known.login != Login::Guest);
         for (name, value) in session.register_header() {
             header.insert(name, value);
         }
@@ -154,6 +155,13 @@ impl Browsers {
         let Some(known) = self.sockets.get_mut(&socket) else {
             return;
         };
+        if let Login::Returning(_) = known.login {
+            let reason = "this token is used up; it only brings a session back";
+            return self.answer_error(socket, &frame, 403, reason, out);
+        }
+        let Some(known) = self.sockets.get_mut(&socket) else {
+            return;
+        };
         known.stage = Stage::Connecting(Box::new(Connecting {
             header: frame.header.clone(),
             correlation: frame.control.correlation_id.clone(),
@@ -163,7 +171,7 @@ impl Browsers {
         out.push(Action::Event(Event::Connect {
             socket,
             application,
-            login,
+            login: Box::new(login),
             frame,
         }));
     }
@@ -188,6 +196,15 @@ impl Browsers {
         if session.application() != known.application {
             return Resumed::Fresh;
         }
+        let is_owner = match &known.login {
+            Login::Guest => !session.is_proven(),
+            Login::User(user) | Login::Returning(user) => user == session.user(),
+        };
+        if !is_owner {
+            tracing::warn!(session = key.0, "somebody else's session was asked for");
+            self.answer_error(socket, frame, 403, "this is somebody else's session", out);
+            return Resumed::Done;
+        }
         let marks = Marks {
             last_received: frame.header_number("cslr"),
             window_lower: frame.header_number("cslw"),
@@ -206,6 +223,7 @@ impl Browsers {
             }
         };
         self.changed.insert(key);
+        session.set_parked_ms(None);
         let former = session.socket();
         session.set_state(State::Attached {
             socket,

@@ -11,7 +11,9 @@ use std::collections::{BTreeSet, HashMap};
 use super::frame::{Control, Frame, Kind, Members, REGISTER, Unreadable};
 use super::session::{Exhausted, Receipt, Session, State};
 use super::{SessionKey, SocketId, close};
-use crate::limits::{Millis, OPENING_MS, SEQUENCE_MAX, UNREADABLE_IN_A_ROW_MAX};
+use crate::limits::{
+    Millis, OPENING_MS, SEQUENCE_MAX, TEXTS_BURST_MAX, TEXTS_PER_S, UNREADABLE_IN_A_ROW_MAX,
+};
 use crate::timers::Timers;
 
 /// Bounds and spans of [`Browsers`].
@@ -32,6 +34,10 @@ pub struct Limits {
 pub enum Login {
     /// Anyone: the wanted name is the name.
     Guest,
+    /// This user, as clients see it.
+    User(String),
+    /// This user, who may come back to a session of its own and not begin one.
+    Returning(String),
 }
 
 /// What the caller must do, in this order.
@@ -67,7 +73,7 @@ pub enum Event {
         /// The application the socket came to.
         application: String,
         /// How the browser is known to HTTP.
-        login: Login,
+        login: Box<Login>,
         /// The `connect`, with the wanted name as its initiator.
         frame: Frame,
     },
@@ -99,7 +105,25 @@ struct Socket {
     remote: String,
     login: Login,
     unreadable: u8,
+    /// Texts it may send at once, as of `texts_at`.
+    texts_left: u32,
+    texts_at: Millis,
     stage: Stage,
+}
+
+impl Socket {
+    /// Whether the browser keeps to what it may send.
+    fn takes_text(&mut self, now: Millis) -> bool {
+        let earned = now.saturating_sub(self.texts_at) * TEXTS_PER_S / 1000;
+        if earned > 0 {
+            let left = u64::from(self.texts_left).saturating_add(earned);
+            self.texts_left = left.min(u64::from(TEXTS_BURST_MAX)) as u32;
+            self.texts_at = now;
+        }
+        let takes = self.texts_left > 0;
+        self.texts_left = self.texts_left.saturating_sub(1);
+        takes
+    }
 }
 
 enum Stage {
@@ -164,6 +188,8 @@ impl Browsers {
                 remote,
                 login,
                 unreadable: 0,
+                texts_left: TEXTS_BURST_MAX,
+                texts_at: now,
                 stage,
             },
         );
@@ -196,6 +222,15 @@ impl Browsers {
         let Some(known) = self.sockets.get_mut(&socket) else {
             return;
         };
+        if !known.takes_text(now) {
+            let reason = "too many messages";
+            return match known.stage {
+                Stage::Joined(key) => self.end(key, close::POLICY, reason, now, out),
+                Stage::Opening | Stage::Connecting(_) => {
+                    self.cut(socket, close::POLICY, reason, now, out);
+                }
+            };
+        }
         if text == "ping" {
             out.push(Action::Text {
                 socket,
@@ -256,7 +291,8 @@ impl Browsers {
         let Stage::Joined(key) = gone.stage else {
             return;
         };
-        if code == Some(close::NORMAL) {
+        let hibernates = self.sessions.get(&key).and_then(Session::parked_ms);
+        if code == Some(close::NORMAL) && hibernates.is_none() {
             self.forget(key, out);
         } else {
             self.detach(key, now);
@@ -285,6 +321,14 @@ impl Browsers {
                 };
                 self.end(key, close::POLICY, reason, now, out);
             }
+        }
+    }
+
+    /// The session hibernates: its next close is not its end, and it is kept for so long.
+    pub fn park(&mut self, key: SessionKey, span: Millis) {
+        self.changed.insert(key);
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.set_parked_ms(Some(span));
         }
     }
 
@@ -541,9 +585,9 @@ impl Browsers {
 
     fn detach(&mut self, key: SessionKey, now: Millis) {
         if let Some(session) = self.sessions.get_mut(&key) {
-            session.set_state(State::Detached {
-                until: now + self.limits.disconnect_ms,
-            });
+            let span = session.parked_ms().unwrap_or(self.limits.disconnect_ms);
+            let until = now + span;
+            session.set_state(State::Detached { until });
             self.timers
                 .set(Timer::Session(key), Some(session.deadline()));
         }

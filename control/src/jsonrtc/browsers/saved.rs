@@ -68,8 +68,9 @@ impl Browsers {
         frames: Vec<(u32, String)>,
         now: Millis,
     ) {
-        let until = now + self.limits.disconnect_ms;
-        let session = Session::restored(head, frames, State::Detached { until });
+        let mut session = Session::restored(head, frames, State::Detached { until: now });
+        let until = now + session.parked_ms().unwrap_or(self.limits.disconnect_ms);
+        session.set_state(State::Detached { until });
         self.last_key = self.last_key.max(key.0);
         self.by_id.insert(session.id().to_owned(), key);
         let user = session.user().to_owned();

@@ -31,7 +31,16 @@ fn connected(
     socket: SocketId,
     name: &str,
 ) -> (Option<SessionKey>, Vec<Action>) {
-    browsers.opened(socket, "demo", "192.0.2.1:5000", Login::Guest, 0);
+    connected_by(browsers, socket, name, Login::Guest)
+}
+
+fn connected_by(
+    browsers: &mut Browsers,
+    socket: SocketId,
+    name: &str,
+    login: Login,
+) -> (Option<SessionKey>, Vec<Action>) {
+    browsers.opened(socket, "demo", "192.0.2.1:5000", login, 0);
     let mut out = Vec::new();
     let text = format!(
         r#"{{"control":{{"type":"request","package_type":"register","sequence":1,"correlation_id":"c1"}},
@@ -381,4 +390,64 @@ fn a_session_that_confirms_nothing_is_ended() {
     }
     assert_eq!(closes(&out), [(ONE, close::POLICY)]);
     assert_eq!((browsers.sessions_len(), browsers.timers_len()), (0, 0));
+}
+
+/// A session of alice's, who was authenticated, and whose socket is lost.
+fn lost_session_of_alice(browsers: &mut Browsers) -> String {
+    let alice = Login::User("alice".into());
+    let (key, _) = connected_by(browsers, ONE, "alice", alice);
+    let id = id_of(browsers, key.unwrap());
+    browsers.closed(ONE, None, 5, &mut Vec::new());
+    id
+}
+
+#[test]
+fn a_session_is_resumed_by_its_own_user_only() {
+    for (login, code) in [
+        (Login::Guest, Some(403)),
+        (Login::User("bob".into()), Some(403)),
+        (Login::User("alice".into()), None),
+        (Login::Returning("alice".into()), None),
+    ] {
+        let mut browsers = browsers();
+        let id = lost_session_of_alice(&mut browsers);
+        browsers.opened(OTHER, "demo", "", login.clone(), 10);
+        let mut out = Vec::new();
+        browsers.text(OTHER, &resume(&id, 1), 10, &mut out);
+        assert_eq!(
+            texts(&out)[0].header_number("error_code"),
+            code,
+            "{login:?}"
+        );
+        assert_eq!(events(&out), 0);
+    }
+}
+
+#[test]
+fn a_used_token_begins_no_session() {
+    let mut browsers = browsers();
+    browsers.opened(ONE, "demo", "", Login::Returning("alice".into()), 0);
+    let mut out = Vec::new();
+    browsers.text(ONE, &resume("gone", 0), 0, &mut out);
+    assert_eq!(texts(&out)[0].header_number("error_code"), Some(403));
+    assert_eq!(events(&out), 0);
+}
+
+#[test]
+fn a_browser_that_sends_faster_than_anybody_needs_to_is_cut_off() {
+    let mut browsers = browsers();
+    connected(&mut browsers, ONE, "alice");
+    let mut out = Vec::new();
+    for _ in 1..TEXTS_BURST_MAX {
+        browsers.text(ONE, "ping", 0, &mut out);
+    }
+    assert_eq!(closes(&out), []);
+    // A second's worth later it may go on, and no further.
+    for _ in 0..TEXTS_PER_S {
+        browsers.text(ONE, "ping", 1000, &mut out);
+    }
+    assert_eq!(closes(&out), []);
+    browsers.text(ONE, "ping", 1000, &mut out);
+    assert_eq!(closes(&out), [(ONE, close::POLICY)]);
+    assert_eq!(browsers.sessions_len(), 0);
 }
