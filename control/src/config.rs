@@ -76,6 +76,9 @@ pub struct Limits {
     pub sessions_per_user: usize,
     /// Subsessions of one session at most. Default 50; each chat takes one session of the relay.
     pub subsessions_per_session: usize,
+    /// Texts that a browser may send in a second, on average; eight times as many at once. Default 50: a chat
+    /// needs a few in all. One that sends more is cut off.
+    pub texts_per_s: u32,
     /// A browser that sends nothing for so many seconds is taken for lost. Default 30; its pings come
     /// every 3 to 10.
     pub idle_s: u32,
@@ -92,6 +95,7 @@ impl Default for Limits {
         Limits {
             sessions: 10_000,
             sessions_per_user: 10,
+            texts_per_s: 50,
             subsessions_per_session: 50,
             idle_s: 30,
             disconnect_s: 60,
@@ -304,6 +308,7 @@ impl fmt::Display for Config {
             sessions,
             sessions_per_user,
             subsessions_per_session,
+            texts_per_s,
             ..
         } = self.limits;
         let Limits {
@@ -319,7 +324,7 @@ impl fmt::Display for Config {
         )?;
         writeln!(
             f,
-            "subsessions          {subsessions_per_session} of one session"
+            "subsessions          {subsessions_per_session} of one session; {texts_per_s} texts a second"
         )?;
         write!(
             f,

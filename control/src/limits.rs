@@ -62,10 +62,8 @@ pub const SPENT_TOKENS_MAX: usize = 100_000;
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// Sockets of one source that are open at once: a large office behind one address.
 pub const SOCKETS_PER_SOURCE_MAX: usize = 2_000;
-/// Texts a browser may send in a burst, and in a second on average. A chat needs a few in all.
-pub const TEXTS_BURST_MAX: u32 = 400;
-/// See [`TEXTS_BURST_MAX`].
-pub const TEXTS_PER_S: u64 = 50;
+/// A browser may send at once what it may send in so many seconds on average.
+pub const TEXTS_BURST_S: u32 = 8;
 
 /// Sockets that are open at once, joined to a session or not.
 pub const SOCKETS_MAX: usize = 20_000;

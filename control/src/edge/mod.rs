@@ -314,6 +314,7 @@ fn settings(config: &Config) -> Settings {
             disconnect_ms: millis(limits.disconnect_s),
             sessions: limits.sessions,
             sessions_per_user: limits.sessions_per_user,
+            texts_per_s: limits.texts_per_s,
         },
         registrar: (config.sip.register.as_ref()).map(|register| register.registrar.clone()),
         legs: [&config.legs.browser, &config.legs.handset].map(leg_config),

@@ -195,6 +195,11 @@ impl<R: Ring> Shard<R> {
                     .sessions
                     .refuse((session, leg), code, head, octets, scratch);
             }
+            // All that went over a connection that is ending fails with it, one session after the other;
+            // this one's turn comes.
+            (Verdict::Busy, Some(out)) if !self.connections[out].is_written() => {
+                self.hold_up(slot);
+            }
             (Verdict::Busy, Some(out)) => {
                 let connection = &mut self.connections[out];
                 if connection.line.is_empty() {

@@ -122,7 +122,9 @@ impl<R: Ring> Shard<R> {
         match self.connections[slot].stage {
             Stage::Securing | Stage::Upgrading | Stage::Unbound | Stage::Open => {
                 self.read(slot);
-                if self.connections[slot].waiting && self.connections[slot].legs < 2 {
+                let connection = &self.connections[slot];
+                // Reading may have been what ends it.
+                if connection.is_read() && connection.waiting && connection.legs < 2 {
                     let leave = self.now + FAREWELL_FOR.as_millis() as u64;
                     self.timers.set(slot, leave);
                 }

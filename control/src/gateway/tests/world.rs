@@ -464,6 +464,7 @@ fn gateway(files: &[(String, String)], seed: u64) -> Gateway {
             disconnect_ms: 60_000,
             sessions: 100,
             sessions_per_user: 5,
+            texts_per_s: 50,
         },
         legs: [Transport::Ws, Transport::Tcp].map(|transport| LegConfig {
             transport,

@@ -11,9 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::frame::{Control, Frame, Kind, Members, REGISTER, Unreadable};
 use super::session::{Exhausted, Receipt, Session, State};
 use super::{SessionKey, SocketId, close};
-use crate::limits::{
-    Millis, OPENING_MS, SEQUENCE_MAX, TEXTS_BURST_MAX, TEXTS_PER_S, UNREADABLE_IN_A_ROW_MAX,
-};
+use crate::limits::{Millis, OPENING_MS, SEQUENCE_MAX, TEXTS_BURST_S, UNREADABLE_IN_A_ROW_MAX};
 use crate::timers::Timers;
 
 /// Bounds and spans of [`Browsers`].
@@ -27,6 +25,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions of one user at most.
     pub sessions_per_user: usize,
+    /// Texts that a browser may send in a second, on average.
+    pub texts_per_s: u32,
 }
 
 /// Who is at the other end of a socket, as far as HTTP could tell.
@@ -111,13 +111,18 @@ struct Socket {
     stage: Stage,
 }
 
+/// Texts at once, where so many are sent in a second on average.
+fn burst(per_s: u32) -> u32 {
+    per_s.saturating_mul(TEXTS_BURST_S)
+}
+
 impl Socket {
     /// Whether the browser keeps to what it may send.
-    fn takes_text(&mut self, now: Millis) -> bool {
-        let earned = now.saturating_sub(self.texts_at) * TEXTS_PER_S / 1000;
+    fn takes_text(&mut self, per_s: u32, now: Millis) -> bool {
+        let earned = now.saturating_sub(self.texts_at) * u64::from(per_s) / 1000;
         if earned > 0 {
             let left = u64::from(self.texts_left).saturating_add(earned);
-            self.texts_left = left.min(u64::from(TEXTS_BURST_MAX)) as u32;
+            self.texts_left = left.min(burst(per_s).into()) as u32;
             self.texts_at = now;
         }
         let takes = self.texts_left > 0;
@@ -188,7 +193,7 @@ impl Browsers {
                 remote,
                 login,
                 unreadable: 0,
-                texts_left: TEXTS_BURST_MAX,
+                texts_left: burst(self.limits.texts_per_s),
                 texts_at: now,
                 stage,
             },
@@ -222,7 +227,7 @@ impl Browsers {
         let Some(known) = self.sockets.get_mut(&socket) else {
             return;
         };
-        if !known.takes_text(now) {
+        if !known.takes_text(self.limits.texts_per_s, now) {
             let reason = "too many messages";
             return match known.stage {
                 Stage::Joined(key) => self.end(key, close::POLICY, reason, now, out),
