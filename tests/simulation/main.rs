@@ -7,6 +7,8 @@ mod checks;
 mod peers;
 mod world;
 
+use std::panic::RefUnwindSafe;
+
 use link::Counter;
 use world::{Plan, World};
 
@@ -27,7 +29,7 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 /// Runs the test for each seed, and says which seed failed.
-fn for_each_seed(name: &str, test: impl Fn(u64) + std::panic::RefUnwindSafe) {
+fn for_each_seed(name: &str, test: impl Fn(u64) + RefUnwindSafe) {
     for seed in seeds() {
         if let Err(panic) = std::panic::catch_unwind(|| test(seed)) {
             eprintln!("{name}: seed {seed} failed; SEED={seed} replays it");
@@ -36,134 +38,103 @@ fn for_each_seed(name: &str, test: impl Fn(u64) + std::panic::RefUnwindSafe) {
     }
 }
 
-#[test]
-fn what_is_sent_arrives_once_in_order_and_unchanged() {
-    for_each_seed("kind", |seed| {
-        let mut world = World::new(
-            seed,
-            Plan {
-                exclusive_ports: seed % 2 == 0,
-                secure: seed % 4 > 1,
-                ..Plan::QUIET
-            },
-        );
-        world.run_until_quiet();
-        world.check_complete();
+/// Runs a plan for each seed, with TLS in half of them: until all is quiet, `check`, until all is ended,
+/// and then nothing may be left.
+fn for_each_world(name: &str, plan: impl Fn(u64) -> Plan + RefUnwindSafe, check: fn(&mut World)) {
+    for_each_seed(name, |seed| {
+        let secure = seed % 4 > 1;
+        let plan = Plan {
+            secure,
+            ..plan(seed)
+        };
+        let leaves = plan.leaves;
+        let mut world = World::new(seed, plan);
+        check(&mut world);
         world.end_everything();
+        if leaves {
+            world.check_prefixes();
+        }
         world.check_nothing_left();
     });
+}
+
+fn all_is_heard(world: &mut World) {
+    world.run_until_quiet();
+    world.check_complete();
+}
+
+fn what_is_heard_is_what_was_said(world: &mut World) {
+    world.run_until_quiet();
+    world.check_prefixes();
+}
+
+#[test]
+fn what_is_sent_arrives_once_in_order_and_unchanged() {
+    let plan = |seed: u64| Plan {
+        exclusive_ports: seed.is_multiple_of(2),
+        ..Plan::QUIET
+    };
+    for_each_world("kind", plan, all_is_heard);
 }
 
 #[test]
 fn peers_may_leave_at_any_point_and_nothing_stays_behind() {
-    for_each_seed("leaving", |seed| {
-        let mut world = World::new(
-            seed,
-            Plan {
-                leaves: true,
-                exclusive_ports: seed % 2 == 0,
-                secure: seed % 4 > 1,
-                ..Plan::QUIET
-            },
-        );
-        world.run_until_quiet();
-        world.check_prefixes();
-        world.end_everything();
-        world.check_prefixes();
-        world.check_nothing_left();
-    });
+    let plan = |seed: u64| Plan {
+        leaves: true,
+        exclusive_ports: seed.is_multiple_of(2),
+        ..Plan::QUIET
+    };
+    for_each_world("leaving", plan, what_is_heard_is_what_was_said);
 }
 
 #[test]
 fn sessions_that_share_a_connection_do_not_meet() {
-    for_each_seed("shared", |seed| {
-        let mut world = World::new(
-            seed,
-            Plan {
-                trunk: true,
-                secure: seed % 4 > 1,
-                ..Plan::QUIET
-            },
-        );
-        world.run_until_quiet();
-        world.check_complete();
-        world.end_everything();
-        world.check_nothing_left();
-    });
+    let plan = |_| Plan {
+        trunk: true,
+        ..Plan::QUIET
+    };
+    for_each_world("shared", plan, all_is_heard);
 }
 
 #[test]
 fn who_leaves_a_shared_connection_leaves_the_others_as_they_are() {
-    for_each_seed("shared and leaving", |seed| {
-        let mut world = World::new(
-            seed,
-            Plan {
-                trunk: true,
-                leaves: true,
-                secure: seed % 4 > 1,
-                ..Plan::QUIET
-            },
-        );
-        world.run_until_quiet();
-        world.check_prefixes();
-        world.end_everything();
-        world.check_prefixes();
-        world.check_nothing_left();
-    });
+    let plan = |_| Plan {
+        trunk: true,
+        leaves: true,
+        ..Plan::QUIET
+    };
+    for_each_world("shared and leaving", plan, what_is_heard_is_what_was_said);
 }
 
 #[test]
 fn one_who_does_not_read_stops_the_others_of_its_connection_for_a_while_only() {
-    for_each_seed("shared and deaf", |seed| {
-        let mut world = World::new(
-            seed,
-            Plan {
-                trunk: true,
-                deaf: 2,
-                secure: seed % 4 > 1,
-                ..Plan::QUIET
-            },
-        );
+    let plan = |_| Plan {
+        trunk: true,
+        deaf: 2,
+        ..Plan::QUIET
+    };
+    for_each_world("shared and deaf", plan, |world| {
         world.wait_for_the_deaf();
         world.check_requests_arrive();
-        world.end_everything();
-        world.check_nothing_left();
     });
 }
 
 #[test]
 fn peers_that_do_not_read_stop_nobody_else() {
-    for_each_seed("deaf", |seed| {
-        let mut world = World::new(
-            seed,
-            Plan {
-                deaf: 4,
-                secure: seed % 4 > 1,
-                ..Plan::QUIET
-            },
-        );
-        world.run_until_quiet();
-        world.check_complete();
-        world.end_everything();
-        world.check_nothing_left();
-    });
+    let plan = |_| Plan {
+        deaf: 4,
+        ..Plan::QUIET
+    };
+    for_each_world("deaf", plan, all_is_heard);
 }
 
 #[test]
 fn a_browser_that_falls_silent_is_noticed_and_its_session_ends() {
-    for_each_seed("silent", |seed| {
-        let mut world = World::new(
-            seed,
-            Plan {
-                secure: seed % 4 > 1,
-                ..Plan::QUIET
-            },
-        );
+    let plan = |_| Plan::QUIET;
+    for_each_world("silent", plan, |world| {
         world.run_until_quiet();
         world.fall_silent();
         world.check_browsers_are_missed();
-        world.end_everything();
-        world.check_nothing_left();
     });
 }
 

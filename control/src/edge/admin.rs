@@ -47,11 +47,17 @@ impl Numbers {
     }
 }
 
-/// `/healthz`, `/metrics`, and what `causeway script` asks of a control that runs.
-pub fn router(numbers: Numbers) -> Router {
+/// `/healthz` and `/metrics`.
+pub fn numbers(numbers: Numbers) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
+        .with_state(numbers)
+}
+
+/// What `causeway script` asks of a control that runs. It shows what users write: never for browsers.
+pub fn scripts(numbers: Numbers) -> Router {
+    Router::new()
         .route("/scripts/reload", post(reload))
         .route("/scripts/trace", get(trace))
         .with_state(numbers)

@@ -329,7 +329,12 @@ impl Core {
             Input::Scripts(Some(scripts)) => self.gateway.set_scripts(scripts),
             Input::Scripts(None) => self.gateway.scripts_refused(),
             Input::Trace(tracer) => {
-                if self.tracers.len() < TRACERS_MAX {
+                self.tracers.retain(|tracer| !tracer.lines.is_closed());
+                if self.tracers.len() >= TRACERS_MAX {
+                    let told = format!("# {TRACERS_MAX} watch already: end one of them\n");
+                    // It is the first line, for which there is room, or nobody reads.
+                    let _ = tracer.lines.try_send(told);
+                } else {
                     self.tracers.push(tracer);
                     self.gateway.trace_runs(true);
                 }

@@ -144,6 +144,8 @@ impl std::error::Error for StartError {}
 pub struct Server {
     /// Where browsers come to.
     pub http: SocketAddr,
+    /// Where the operator comes to, if that is not where browsers do.
+    pub admin: Option<SocketAddr>,
     /// Where SIP peers come to, UDP and TCP.
     pub sip: SocketAddr,
     inputs: mpsc::Sender<Input>,
@@ -231,23 +233,26 @@ impl Server {
         };
         let (browsers, browsers_gone) = browsers::Browsers::new(doors, inputs.clone());
         let mut routes = http::router(browsers, pages);
-        let operator = admin::router(admin::Numbers {
+        let numbers = admin::Numbers {
             gateway: inputs.clone(),
             relay: counters,
             packages: asks,
-        });
+        };
         if shares {
-            routes = routes.merge(operator.clone());
+            routes = routes.merge(admin::numbers(numbers.clone()));
         }
+        let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
         let (stop, stopping) = watch::channel(false);
         let age_max = Some(Duration::from_millis(HTTP_CONNECTION_MS));
         tasks.spawn(listener::serve(http, routes, age_max, stopping.clone()));
         if let Some(admin) = admin {
+            let operator = admin::numbers(numbers.clone()).merge(admin::scripts(numbers));
             // An operator may watch for as long as it takes.
             tasks.spawn(listener::serve(admin, operator, None, stopping));
         }
         Ok(Server {
             http: http_address,
+            admin: admin_address,
             sip: sip_address,
             inputs,
             stop,

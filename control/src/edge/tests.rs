@@ -27,6 +27,7 @@ struct Control {
     runtime: tokio::runtime::Runtime,
     server: Option<Server>,
     http: SocketAddr,
+    admin: Option<SocketAddr>,
     relay: PathBuf,
 }
 
@@ -35,6 +36,7 @@ impl Control {
         Control::with_packages(name, None)
     }
 
+    /// With packages of an operator's, who has a port apart.
     fn with_packages(name: &str, packages: Option<PathBuf>) -> Control {
         let relay = format!("causeway-edge-{}-{name}.sock", std::process::id());
         let relay = std::env::temp_dir().join(relay);
@@ -48,7 +50,10 @@ impl Control {
             http: any,
             demo: true,
             sdk_folder: None,
-            admin: Some(any),
+            admin: Some(match packages {
+                Some(_) => "127.0.0.2:0".parse().unwrap(),
+                None => any,
+            }),
             sip: crate::config::Sip {
                 listen: any,
                 ..Default::default()
@@ -70,12 +75,13 @@ impl Control {
             .build()
             .unwrap();
         let server = runtime.block_on(Server::start(&config)).unwrap();
-        let http = server.http;
+        let (http, admin) = (server.http, server.admin);
         let server = Some(server);
         Control {
             runtime,
             server,
             http,
+            admin,
             relay,
         }
     }
@@ -247,6 +253,7 @@ fn pages_are_served_and_nothing_else() {
         "/sdk/../demo/demo.js",
         "/sdk/%2e%2e/package.json",
         "/demo/nothing",
+        "/scripts/trace",
         "/x",
     ] {
         assert!(control.get(path).starts_with("HTTP/1.1 404"), "{path}");

@@ -23,13 +23,15 @@ impl Operated {
         Operated { control, folder }
     }
 
+    fn ask(&self, method: &str, target: &str) -> Result<String, String> {
+        let mut answer = Vec::new();
+        let admin = self.control.admin.unwrap();
+        ask(admin, method, target, &mut answer)?;
+        Ok(String::from_utf8(answer).unwrap())
+    }
+
     fn reload(&self) -> Result<(), String> {
-        ask(
-            self.control.http,
-            "POST",
-            "/scripts/reload",
-            &mut Vec::new(),
-        )
+        self.ask("POST", "/scripts/reload").map(drop)
     }
 
     /// The word that a browser of this user is greeted with.
@@ -82,7 +84,7 @@ fn what_is_read_anew_holds_from_the_next_message_on_and_what_is_broken_is_refuse
         "{refused}"
     );
     assert_eq!(operated.greeting("alice"), "two", "those in use stay");
-    let page = operated.control.get("/metrics");
+    let page = operated.ask("GET", "/metrics").unwrap();
     assert!(
         page.contains("causeway_script_reloads_refused_total 1\n"),
         "{page}"
@@ -129,7 +131,7 @@ fn a_script_that_loops_costs_only_its_own_message() {
 #[test]
 fn who_watches_sees_a_line_for_each_message_of_the_user() {
     let operated = Operated::new("watched");
-    let mut stream = TcpStream::connect(operated.control.http).unwrap();
+    let mut stream = TcpStream::connect(operated.control.admin.unwrap()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
         .write_all(b"GET /scripts/trace?user=alice@localhost HTTP/1.0\r\n\r\n")
