@@ -148,9 +148,12 @@ pub const PINGS_UNANSWERED_MAX: u8 = 2;
 /// others for so long: handsets give up what is not answered within some seconds.
 pub const ABSENT_FOR: Duration = Duration::from_secs(5);
 
+/// A chunk on a shared connection that others wait for to end must have done so by then: early enough for
+/// those who have waited to go before they are refused.
+pub const ENDED_FOR_OTHERS_BY: Duration = Duration::from_secs(10);
+
 /// What it sends to a leg that is slow, or that is waiting for chunks of others to end, holds them up for
-/// so long; and a chunk on a shared connection that others wait for to end must have done so by then.
-/// Well within the 30 s in which what the others have sent must be answered (RFC 4975, 7.1.1).
+/// so long. Well within the 30 s in which what the others have sent must be answered (RFC 4975, 7.1.1).
 pub const HELD_UP_FOR: Duration = Duration::from_secs(15);
 
 /// What is queued when a leg ends gets this long to go out.
@@ -185,4 +188,5 @@ const _: () = assert!(ARENA_RESERVE <= BLOCK_BYTES);
 const _: () = assert!(PACKED_PIECE_BYTES_MAX as usize <= BLOCK_BYTES);
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(4096) && BUFFER_BYTES.is_multiple_of(4096));
 const _: () = assert!(UNACKNOWLEDGED_FOR.as_secs() > STALLED_FOR.as_secs());
+const _: () = assert!(ENDED_FOR_OTHERS_BY.as_secs() < HELD_UP_FOR.as_secs());
 const _: () = assert!(HELD_UP_FOR.as_secs() + ABSENT_FOR.as_secs() < PENDING_FOR.as_secs());

@@ -371,7 +371,7 @@ fn i5_sessions_on_one_connection_take_turns_at_the_ends_of_chunks() {
 }
 
 #[test]
-fn i5_a_chunk_that_others_wait_for_is_cut_off_after_fifteen_seconds_however_it_drips() {
+fn i5_a_chunk_that_others_wait_for_is_cut_off_after_ten_seconds_however_it_drips() {
     let mut trunk = Trunk::of(2, Tcp);
     trunk.bed.says(trunk.pages[0], &hello().begun_by(A));
     for _ in 0..10 {
@@ -381,7 +381,7 @@ fn i5_a_chunk_that_others_wait_for_is_cut_off_after_fifteen_seconds_however_it_d
     // As long as nobody waits it may take its time.
     trunk.bed.says(trunk.pages[1], &hello().by(A));
     for _ in 0..2 {
-        trunk.bed.waits(7_000);
+        trunk.bed.waits(4_500);
         trunk.bed.says(trunk.pages[0], "o");
     }
     let stop = hello().answer("413 Stop Sending This Message");
@@ -404,6 +404,44 @@ fn i5_a_chunk_that_others_wait_for_is_cut_off_after_fifteen_seconds_however_it_d
         ..Message::send("next1234", "x")
     };
     trunk.talks(0, &other);
+}
+
+#[test]
+fn i5_who_has_waited_for_a_chunk_that_is_cut_off_is_not_refused_with_it() {
+    let mut trunk = Trunk::with(3, Tcp, |_| {});
+    for number in 0..2 {
+        let page = trunk.bed.comes(trunk.sessions[number], A);
+        trunk.pages.push(page);
+    }
+    // The third session has both its legs on the connection.
+    let greeting = Message::bodiless("bind1234", "SEND", &["Message-ID: bind1"]);
+    let from_a = |message: &Message| message.between("L(A)#2", "R(A)#2");
+    trunk.bed.says(trunk.trunk, &from_a(&greeting));
+    trunk.bed.hears_all(trunk.trunk);
+    trunk.bed.says(trunk.pages[0], &hello().begun_by(A));
+    let quiet = hello().with("Failure-Report: no");
+    trunk.bed.says(trunk.pages[1], &quiet.by(A));
+    trunk.bed.says(trunk.trunk, &from_a(&quiet));
+    trunk.bed.waits(16_000);
+    let heard = trunk.bed.hears_all(trunk.trunk);
+    let (_, whole) = heard.split_at(heard.find("#\r\nMSRP ").expect("a cut chunk") + 3);
+    assert_eq!(whole, quiet.to_handset(1) + &quiet.to_handset(2));
+}
+
+#[test]
+fn i5_each_chunk_that_others_wait_for_has_its_ten_seconds() {
+    let mut trunk = Trunk::of(3, Tcp);
+    for number in 0..2 {
+        let page = trunk.pages[number];
+        trunk.bed.says(page, &hello().begun_by(A));
+    }
+    trunk.bed.says(trunk.pages[2], &hello().by(A));
+    for cut in 1..=2 {
+        trunk.bed.waits(10_000);
+        assert_eq!(trunk.bed.counter(Counter::ChunksCut), cut);
+    }
+    let heard = trunk.bed.hears_all(trunk.trunk);
+    assert!(heard.ends_with("$\r\n"), "the third has its turn: {heard}");
 }
 
 #[test]

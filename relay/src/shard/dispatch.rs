@@ -12,7 +12,7 @@ use super::Shard;
 use super::connections::Stage;
 use super::sharing::LegOf;
 use crate::buffers::Span;
-use crate::limits::{ABSENT_FOR, HELD_UP_FOR};
+use crate::limits::{ABSENT_FOR, ENDED_FOR_OTHERS_BY, HELD_UP_FOR};
 use crate::ring::Ring;
 use crate::session::{ALIAS_LETTERS, Flow, Scratch, Verdict, Way};
 
@@ -201,13 +201,10 @@ impl<R: Ring> Shard<R> {
                 self.hold_up(slot);
             }
             (Verdict::Busy, Some(out)) => {
-                let connection = &mut self.connections[out];
-                if connection.line.is_empty() {
-                    connection.line_since = self.now;
-                    let due = self.now + HELD_UP_FOR.as_millis() as u64;
-                    self.timers.set_by(out, due);
+                if self.connections[out].line.is_empty() {
+                    self.wait_from_now(out);
                 }
-                self.sharing.wait(&mut connection.line, to);
+                self.sharing.wait(&mut self.connections[out].line, to);
                 self.hold_up(slot);
             }
             (Verdict::Wait, _) => self.hold_up(slot),
@@ -219,7 +216,9 @@ impl<R: Ring> Shard<R> {
                 if let Some(out) = out.filter(|out| self.connections[*out].legs > 1) {
                     let connection = &mut self.connections[out];
                     self.sharing.leave_line(&mut connection.line, to);
-                    connection.line_since = self.now;
+                    if !connection.line.is_empty() {
+                        self.wait_from_now(out);
+                    }
                     if !matches!(verdict, Verdict::Forward { .. }) {
                         self.call_next(out);
                     }
@@ -227,6 +226,13 @@ impl<R: Ring> Shard<R> {
             }
         }
         verdict
+    }
+
+    /// Whoever is in line has waited for the chunk on its way since now.
+    fn wait_from_now(&mut self, out: u32) {
+        self.connections[out].line_since = self.now;
+        let due = self.now + ENDED_FOR_OTHERS_BY.as_millis() as u64;
+        self.timers.set_by(out, due);
     }
 
     /// The chunk that is being forwarded goes by another transaction id, which is in the scratch.
@@ -319,7 +325,7 @@ impl<R: Ring> Shard<R> {
             && connection.out_open
             && !connection.line.is_empty()
         {
-            let due = connection.line_since + HELD_UP_FOR.as_millis() as u64;
+            let due = connection.line_since + ENDED_FOR_OTHERS_BY.as_millis() as u64;
             let source = self.sessions[session].leg(leg.other()).connection();
             if self.now < due {
                 next = Some(due);
@@ -331,7 +337,7 @@ impl<R: Ring> Shard<R> {
             } else {
                 // It is this peer who is slow.
                 self.connections[slot].line_since = self.now;
-                next = Some(self.now + HELD_UP_FOR.as_millis() as u64);
+                next = Some(self.now + ENDED_FOR_OTHERS_BY.as_millis() as u64);
             }
         }
         let due = self.given_up_at(slot);
