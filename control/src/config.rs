@@ -18,7 +18,7 @@ use toml::Spanned;
 
 pub use legs::{Carrier, LegFile, Legs};
 pub use login::{Login, Tokens};
-pub use sip::{Proxy, Register, Secret, Sip, Transport};
+pub use sip::{Proxy, Register, Secret, Sip, SipTls, Transport};
 
 /// What control is told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

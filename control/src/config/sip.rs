@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -17,6 +18,8 @@ pub struct Sip {
     /// `sip.advertise`: what peers are told, where it isn't the address listened at. Its port 0 stands for
     /// the one listened at.
     pub advertise: Option<SocketAddr>,
+    /// `sip.tls`: SIP over TLS. Default none.
+    pub tls: Option<SipTls>,
     /// `sip.proxies`: what leaves our domain goes to the first of them that answers. Default none: it goes
     /// where its URI says.
     pub proxies: Vec<Proxy>,
@@ -39,6 +42,7 @@ impl Default for Sip {
         Sip {
             listen: SocketAddr::from(([127, 0, 0, 1], 5060)),
             advertise: None,
+            tls: None,
             proxies: Vec::new(),
             probe_s: 30,
             register: None,
@@ -67,6 +71,72 @@ pub enum Transport {
     Udp,
     /// A connection.
     Tcp,
+    /// A connection by TLS.
+    Tls,
+}
+
+/// `[sip.tls]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipTls {
+    /// `listen`: such as 0.0.0.0:5061.
+    pub listen: SocketAddr,
+    /// `name`: what peers are told in the place of our number; the certificate must be for it. Default none:
+    /// they are told the number.
+    pub name: Option<String>,
+    /// `certificate`: a file with our certificate and its chain, PEM.
+    pub certificate: PathBuf,
+    /// `key`: a file with its key, PEM.
+    pub key: PathBuf,
+    /// `authorities`: a file with those we trust to vouch for peers, PEM. Default none: we connect to nobody by
+    /// TLS.
+    pub authorities: Option<PathBuf>,
+    /// `clients = "required"`: who comes to us must show a certificate of theirs. Default "any": none is asked for.
+    pub clients_required: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenTls {
+    listen: Spanned<String>,
+    name: Option<Spanned<String>>,
+    certificate: PathBuf,
+    key: PathBuf,
+    authorities: Option<PathBuf>,
+    clients: Option<Spanned<String>>,
+}
+
+impl WrittenTls {
+    fn checked(self, text: &str) -> Result<SipTls, Mistake> {
+        let clients_required = match &self.clients {
+            None => false,
+            Some(written) if written.get_ref() == "any" => false,
+            Some(written) if written.get_ref() == "required" && self.authorities.is_some() => true,
+            Some(written) => {
+                let what =
+                    "sip.tls.clients: write \"any\", or \"required\" beside sip.tls.authorities";
+                return Err(mistake(text, written.span(), what.to_owned()));
+            }
+        };
+        if let Some(name) = self.name.as_ref().filter(|name| !is_host(name.get_ref())) {
+            let what = "sip.tls.name: write the name alone, as in \"sip.example.com\"";
+            return Err(mistake(text, name.span(), what.to_owned()));
+        }
+        let listen = address(text, "sip.tls.listen", Some(self.listen))?;
+        Ok(SipTls {
+            listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 5061))),
+            name: self.name.map(Spanned::into_inner),
+            certificate: self.certificate,
+            key: self.key,
+            authorities: self.authorities,
+            clients_required,
+        })
+    }
+}
+
+/// Whether this can be the name of a host.
+fn is_host(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    !text.is_empty() && text.len() <= 253 && text.chars().all(known)
 }
 
 /// `[sip.register]`
@@ -109,6 +179,9 @@ impl std::fmt::Display for Sip {
             Some(advertise) => writeln!(f, ", peers are told {advertise}")?,
             None => writeln!(f)?,
         }
+        if let Some(tls) = &self.tls {
+            writeln!(f, "SIP over TLS         {}", tls.listen)?;
+        }
         let hosts: Vec<&str> = self
             .proxies
             .iter()
@@ -138,6 +211,7 @@ fn hour() -> u32 {
 pub(super) struct Written {
     listen: Option<Spanned<String>>,
     advertise: Option<Spanned<String>>,
+    tls: Option<WrittenTls>,
     proxies: Vec<Spanned<String>>,
     probe_s: Option<u32>,
     register: Option<Spanned<Register>>,
@@ -176,7 +250,13 @@ impl Written {
             }
             (user, secret)
         };
+        let tls = self.tls.map(|tls| tls.checked(text)).transpose()?;
+        if let (None, Some(written)) = (&tls, proxies_by_tls(&self.proxies)) {
+            let what = "sip.proxies: a proxy that is reached by TLS needs [sip.tls]";
+            return Err(mistake(text, written.span(), what.to_owned()));
+        }
         let sip = Sip {
+            tls,
             listen: listen.unwrap_or(defaults.listen),
             advertise: address(text, "sip.advertise", self.advertise)?,
             proxies: proxies?,
@@ -241,6 +321,14 @@ fn register(written: Register, domain: &str, alone: bool) -> Result<Register, St
     }
 }
 
+/// The first proxy that is reached by TLS.
+fn proxies_by_tls(proxies: &[Spanned<String>]) -> Option<&Spanned<String>> {
+    let by_tls = |written: &&Spanned<String>| {
+        proxy(written.get_ref()).is_ok_and(|proxy| proxy.transport == Some(Transport::Tls))
+    };
+    proxies.iter().find(by_tls)
+}
+
 /// Reads `sip:host:port;transport=tcp`.
 fn proxy(text: &str) -> Result<Proxy, String> {
     let wrong = || {
@@ -248,14 +336,17 @@ fn proxy(text: &str) -> Result<Proxy, String> {
             "sip.proxies: `{text}` is no URI of a proxy: write it as \"sip:192.0.2.9:5060;transport=tcp\""
         )
     };
-    let rest = text.strip_prefix("sip:").ok_or_else(wrong)?;
+    let (rest, mut transport) = match text.strip_prefix("sips:") {
+        Some(rest) => (rest, Some(Transport::Tls)),
+        None => (text.strip_prefix("sip:").ok_or_else(wrong)?, None),
+    };
     let mut pieces = rest.split(';');
     let place = pieces.next().unwrap_or("");
-    let mut transport = None;
     for piece in pieces {
         transport = match piece.split_once('=') {
             Some(("transport", "udp")) => Some(Transport::Udp),
             Some(("transport", "tcp")) => Some(Transport::Tcp),
+            Some(("transport", "tls")) => Some(Transport::Tls),
             _ if piece == "lr" => transport,
             _ => return Err(wrong()),
         };
@@ -363,6 +454,18 @@ mod tests {
                 "no feature tag",
             ),
             ("[sip.realms.x]\npassword = \"p\"\n", "add the username"),
+            (
+                "[sip.tls]\nlisten = \"0.0.0.0:5061\"\ncertificate = \"c\"\nkey = \"k\"\nclients = \"required\"\n",
+                "7:11: sip.tls.clients",
+            ),
+            (
+                "[sip.tls]\nlisten = \"0.0.0.0:5061\"\ncertificate = \"c\"\nkey = \"k\"\nname = \"sip:x\"\n",
+                "7:8: sip.tls.name",
+            ),
+            (
+                "[sip]\nproxies = [\"sips:a\"]\n",
+                "4:12: sip.proxies: a proxy that",
+            ),
             ("[sip]\nproxy = 1\n", "unknown field `proxy`"),
         ] {
             let what = read(sip).unwrap_err();

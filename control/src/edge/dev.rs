@@ -438,7 +438,7 @@ fn not_started(error: &StartError) -> Trouble {
         } if error.kind() == io::ErrorKind::AddrInUse => {
             let flag = match listener {
                 Listener::Http | Listener::Admin => "--http",
-                Listener::Sip => "--sip",
+                Listener::Sip | Listener::SipTls => "--sip",
             };
             let ip = address.ip();
             Trouble(format!(

@@ -61,6 +61,8 @@ pub enum Listener {
     Admin,
     /// For SIP.
     Sip,
+    /// For SIP over TLS.
+    SipTls,
 }
 
 impl Listener {
@@ -70,6 +72,7 @@ impl Listener {
             Listener::Http => "http.listen",
             Listener::Admin => "admin.listen",
             Listener::Sip => "sip.listen",
+            Listener::SipTls => "sip.tls.listen",
         }
     }
 }
@@ -90,6 +93,8 @@ pub enum StartError {
     Login(String, LoginError),
     /// State can't be kept, or what was kept can't be read.
     State(io::Error),
+    /// A certificate of the SIP side can't be used; says which file.
+    SipTls(io::Error),
     /// A proxy's address isn't known.
     ProxyUnknown {
         /// Its name.
@@ -129,6 +134,7 @@ impl fmt::Display for StartError {
             }
             StartError::Login(name, error) => write!(f, "applications.{name}.{error}"),
             StartError::State(error) => write!(f, "state.folder: {error}"),
+            StartError::SipTls(error) => write!(f, "sip.tls: {error}"),
             StartError::ProxyUnknown { host, error } => write!(
                 f,
                 "sip.proxies: the address of {host} is not found ({error}): check the name, or write a number"
@@ -195,13 +201,8 @@ impl Server {
         };
         let mut random = Random::new(fill);
         let peers = upstream::peers_settings(config).await?;
-        let peers = SipPeers::bind(peers, random.seed())
-            .await
-            .map_err(|error| StartError::Listen {
-                listener: Listener::Sip,
-                address: config.sip.listen,
-                error,
-            })?;
+        let identity = peers.tls.as_ref().map(|tls| tls.identity.clone());
+        let peers = SipPeers::bind(peers, random.seed()).await?;
         let (http_address, sip_address) = (address_of(&http, config.http), peers.address());
 
         let (inputs, input) = mpsc::channel(GATEWAY_QUEUE_MAX);
@@ -212,6 +213,9 @@ impl Server {
             core.restore(store::Store::open(folder).map_err(StartError::State)?);
         }
         tasks.spawn(core.run(input));
+        if let Some(identity) = identity {
+            tasks.spawn(identity.keep_fresh());
+        }
         let counters = RelayCounters::default();
         tasks.spawn(relay_link::run(
             config.relay.clone(),

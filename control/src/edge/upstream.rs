@@ -4,19 +4,27 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::StartError;
-use super::sip_peers::PeersSettings;
+use super::sip_peers::{Identity, PeersSettings, SecureSettings};
 use crate::config::{self, Config, Proxy, Transport};
 use crate::sip::{Credentials, Flow, Hop, Secret, Secrets, SipTransport, Upstream};
 
 /// The settings of the SIP side.
 ///
 /// # Errors
-/// A proxy whose address is not found.
+/// A proxy whose address is not found, or a certificate that can't be used.
 pub async fn peers_settings(config: &Config) -> Result<PeersSettings, StartError> {
     let mut settings = PeersSettings::new(config.sip.listen, &config.domain);
     settings.advertised = config.sip.advertise;
     settings.upstream = upstream(&config.sip);
     settings.secrets = secrets(&config.sip);
+    settings.tls = match &config.sip.tls {
+        Some(tls) => Some(SecureSettings {
+            listen: tls.listen,
+            name: tls.name.clone(),
+            identity: Identity::read(tls).map_err(StartError::SipTls)?,
+        }),
+        None => None,
+    };
     settings.handsets = credentials(&config.sip.handsets);
     for proxy in &config.sip.proxies {
         settings.hops.extend(hops(proxy).await?);
@@ -67,7 +75,11 @@ fn credentials(secrets: &BTreeMap<String, config::Secret>) -> BTreeMap<String, C
 
 /// The addresses of a proxy, in the order they were found in.
 async fn hops(proxy: &Proxy) -> Result<Vec<Hop>, StartError> {
-    let place = (proxy.host.as_str(), proxy.port.unwrap_or(5060));
+    let usual = match proxy.transport {
+        Some(Transport::Tls) => 5061,
+        Some(Transport::Udp | Transport::Tcp) | None => 5060,
+    };
+    let place = (proxy.host.as_str(), proxy.port.unwrap_or(usual));
     let unknown = |error: std::io::Error| StartError::ProxyUnknown {
         host: proxy.host.clone(),
         error,
@@ -75,6 +87,7 @@ async fn hops(proxy: &Proxy) -> Result<Vec<Hop>, StartError> {
     let found = tokio::net::lookup_host(place).await.map_err(unknown)?;
     let transport = match proxy.transport {
         Some(Transport::Tcp) => SipTransport::Tcp,
+        Some(Transport::Tls) => SipTransport::Tls,
         Some(Transport::Udp) | None => SipTransport::Udp,
     };
     let hop = |peer: SocketAddr| Hop {

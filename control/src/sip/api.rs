@@ -18,6 +18,8 @@ pub enum SipTransport {
     Udp,
     /// A byte stream, framed by Content-Length.
     Tcp,
+    /// The same inside TLS.
+    Tls,
 }
 
 /// A way to a peer: where a message came from, or where one shall go.
@@ -27,7 +29,7 @@ pub struct Flow {
     pub transport: SipTransport,
     /// The peer's address, as the socket sees it.
     pub peer: SocketAddr,
-    /// TCP only: the connection, by the number the edge gave it. `None` asks the edge to use any
+    /// TCP and TLS only: the connection, by the number the edge gave it. `None` asks the edge to use any
     /// connection to `peer`, or to open one. `Some` asks for that very connection; if it is gone,
     /// the edge says so with `flow_lost`.
     pub connection: Option<u64>,

@@ -25,7 +25,7 @@ impl Sip {
         let secrets = &self.settings.handsets;
         let registers = incoming.head.method == Method::Register;
         let in_dialog = incoming.head.to.tag().is_some();
-        if secrets.is_empty() || in_dialog || incoming.flow.peer == self.settings.advertised {
+        if secrets.is_empty() || in_dialog || self.settings.is_advertised(incoming.flow.peer) {
             return true;
         }
         let party = if registers {

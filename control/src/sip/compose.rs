@@ -1,11 +1,10 @@
 //! Makes the messages we send: responses, ACK, CANCEL, and the headers of a dialog.
 
-use std::net::SocketAddr;
-
 use super::address::Address;
-use super::api::{Flow, Refused};
+use super::api::{Flow, Refused, SipTransport};
 use super::message::{Message, StartLine, canonical_name, phrase};
 use super::method::Method;
+use super::settings::Settings;
 use super::text::{is_token, quote, unquote};
 use super::uri::{SipUri, Uri};
 
@@ -105,12 +104,31 @@ pub(super) fn companion_headers(
     request.push("CSeq", format!("{cseq} {method}"));
 }
 
-/// The URI at which peers find `user` (escaped) here.
-pub(super) fn own_uri(user: Option<&str>, advertised: SocketAddr, flow: Flow) -> String {
-    let mut uri = SipUri::of(advertised);
+/// The URI at which peers find `user` (escaped) here; a `secure` one is reached by TLS only (RFC 5630, 3.1.4).
+pub(super) fn own_uri(user: Option<&str>, settings: &Settings, flow: Flow, secure: bool) -> SipUri {
+    let transport = if secure {
+        SipTransport::Tls
+    } else {
+        flow.transport
+    };
+    let (host, port) = settings.place(transport);
+    let mut uri = SipUri::at(host, port);
     uri.user = user.map(str::to_owned);
-    uri.set_transport(flow.transport);
-    uri.to_string()
+    uri.secure = secure;
+    if !secure {
+        uri.set_transport(transport);
+    }
+    uri
+}
+
+/// Whether our Contact in or for this message has to be a `sips` one. RFC 3261, 8.1.1.8 and 12.1.1.
+pub(super) fn wants_secure(message: &Message) -> bool {
+    let is_secure = |uri: Option<SipUri>| uri.is_some_and(|uri| uri.secure);
+    let next = ["Record-Route", "Route"]
+        .iter()
+        .find_map(|name| message.header_values(name).next());
+    let next = next.or_else(|| message.header_values("Contact").next());
+    is_secure(sip_uri(message.request_uri())) || is_secure(next.and_then(sip_uri_of))
 }
 
 /// Our Contact: where peers of a dialog find a user of ours.
@@ -191,7 +209,7 @@ mod tests {
     #[test]
     fn contact_parameters_are_quoted_as_handsets_expect() {
         let peer = "10.0.0.2:5060".parse().unwrap();
-        let ours = "10.0.0.1:5060".parse().unwrap();
+        let settings = Settings::new("localhost", "10.0.0.1:5060".parse().unwrap());
         let flow = Flow {
             transport: super::super::api::SipTransport::Tcp,
             peer,
@@ -205,7 +223,11 @@ mod tests {
             param("expires", Some("60")),
         ];
         assert_eq!(
-            contact(&own_uri(Some("alice"), ours, flow), &params).unwrap(),
+            contact(
+                &own_uri(Some("alice"), &settings, flow, false).to_string(),
+                &params
+            )
+            .unwrap(),
             "<sip:alice@10.0.0.1:5060;transport=tcp>;+g.oma.sip-im;\
              +g.3gpp.icsi-ref=\"urn%3Aurn-7%3Ax\";+g.3gpp.iari-ref=\"a,b\";expires=60"
         );

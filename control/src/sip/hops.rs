@@ -254,7 +254,7 @@ impl SipTransport {
     pub fn is_stream(self) -> bool {
         match self {
             SipTransport::Udp => false,
-            SipTransport::Tcp => true,
+            SipTransport::Tcp | SipTransport::Tls => true,
         }
     }
 }

@@ -111,7 +111,7 @@ impl Sip {
             return self.refuse(&incoming, 503, None, &[("Retry-After", "5")], out);
         }
         let uri = match Uri::parse(incoming.message.request_uri()) {
-            Ok(Uri::Sip(uri)) if !uri.secure => uri,
+            Ok(Uri::Sip(uri)) if !uri.secure || incoming.flow.transport == SipTransport::Tls => uri,
             Ok(_) | Err(_) => return self.refuse(&incoming, 416, None, &[], out),
         };
         if let Some(dialog) = self.dialog_of(&incoming) {
@@ -346,7 +346,7 @@ impl Sip {
             head,
             flow,
         } = incoming;
-        let reliable = flow.transport == SipTransport::Tcp;
+        let reliable = flow.transport.is_stream();
         let invite = head.method == Method::Invite;
         let machine = server::Server::new(invite, reliable, &self.settings.timing, now);
         let key = server_key(message, head, &head.method);

@@ -116,13 +116,11 @@ impl Sip {
 
     /// Whether `uri` names us: our domain, or our address.
     pub(super) fn is_ours(&self, uri: &SipUri) -> bool {
-        let advertised = self.settings.advertised;
-        match &uri.host {
+        let named = match &uri.host {
             Host::Name(name) => name.eq_ignore_ascii_case(&self.settings.domain),
-            Host::Address(ip) => {
-                *ip == advertised.ip() && uri.port.unwrap_or(5060) == advertised.port()
-            }
-        }
+            Host::Address(_) => false,
+        };
+        named || self.settings.is_place(&uri.host, uri.port_or_usual())
     }
 
     /// Sends a request, without Via so far, in a new transaction. The caller has checked the limit.
@@ -201,16 +199,15 @@ impl Sip {
         let transport = match flow.transport {
             SipTransport::Udp => "UDP",
             SipTransport::Tcp => "TCP",
+            SipTransport::Tls => "TLS",
         };
         let rport = if flow.transport == SipTransport::Udp {
             ";rport"
         } else {
             ""
         };
-        format!(
-            "SIP/2.0/{transport} {}{rport};branch={branch}",
-            self.settings.advertised
-        )
+        let (host, port) = self.settings.place(flow.transport);
+        format!("SIP/2.0/{transport} {host}:{port}{rport};branch={branch}")
     }
 
     /// Sends the CANCEL of an INVITE that has had a 1xx. RFC 3261, 9.1.

@@ -11,7 +11,7 @@
 //! its state is `serde`-serialisable. The edge calls [`Sip::receive`], [`Sip::flow_lost`] and, when
 //! [`Sip::deadline`] has come, [`Sip::timeout`]; the gateway calls the rest.
 //!
-//! Not here yet: TLS and `sips:`, host names, subscriptions.
+//! Not here: sockets and TLS (the edge), host names of requests that leave without a next hop, subscriptions.
 
 mod account;
 mod address;
@@ -64,4 +64,4 @@ pub use hops::Hop;
 pub use machine::{Held, Sip};
 pub use message::{Message, StartLine};
 pub use method::Method;
-pub use settings::{Limits, Settings, Timing, Upstream};
+pub use settings::{Limits, SecurePlace, Settings, Timing, Upstream};

@@ -7,7 +7,7 @@ use super::api::{
 };
 use super::compose::{
     ALLOW, SUPPORTED, add_content, caller_address, companion_headers, contact, own_uri, response,
-    sip_uri,
+    sip_uri, wants_secure,
 };
 use super::dialog::{Answer, Dialog, Phase};
 use super::incoming::user_of;
@@ -164,7 +164,11 @@ impl Sip {
             .filter(|uri| uri.headers.is_none())
             .ok_or(Refused::Unresolvable)?;
         let by_hop = |uri: &SipUri| {
-            let (target, routes) = self.upstream_way(caller, now).ok_or(Refused::NoHop)?;
+            let way = self.upstream_way(caller, now).ok_or(Refused::NoHop)?;
+            let (target, routes) = way;
+            if uri.secure && target.flow.transport != SipTransport::Tls {
+                return Err(Refused::NoHop);
+            }
             Ok(Way {
                 uri: uri.to_string(),
                 target,
@@ -192,6 +196,11 @@ impl Sip {
                 peer,
                 connection: None,
             };
+            // It does not leave this machine, so it is as safe as it asks to be.
+            let uri = SipUri {
+                secure: false,
+                ..uri
+            };
             return Ok(straight(uri.to_string(), Target { flow, fixed: false }));
         }
         if has_upstream && self.registrar.newest(&user).is_none() {
@@ -206,6 +215,10 @@ impl Sip {
         let binding = self.registrar.newest(&user).ok_or(unreachable)?;
         let contact = binding.uri().ok_or(Refused::Unavailable)?;
         let target = reach(&contact, binding.source).ok_or(Refused::Unresolvable)?;
+        if uri.secure && !contact.secure {
+            // RFC 5630, 3.1.3: secure all the way to the device, or not at all.
+            return Err(Refused::Unavailable);
+        }
         let mut contact = contact;
         contact.headers = None;
         Ok(straight(contact.to_string(), target))
@@ -303,10 +316,10 @@ impl Sip {
     }
 
     /// Where peers find a user of ours: its GRUU, or our address.
-    pub(super) fn contact_uri(&self, user: Option<&str>, flow: Flow) -> String {
+    pub(super) fn contact_uri(&self, user: Option<&str>, flow: Flow, secure: bool) -> String {
         let key = user.map(unescape);
         let gruu = self.gruu_of(key.as_deref()).map(str::to_owned);
-        gruu.unwrap_or_else(|| own_uri(user, self.settings.advertised, flow))
+        gruu.unwrap_or_else(|| own_uri(user, &self.settings, flow, secure).to_string())
     }
 
     /// Contact, the caller's headers, content.
@@ -334,7 +347,7 @@ impl Sip {
             method,
             Method::Message | Method::Bye | Method::Info | Method::Publish
         ) {
-            let ours = self.contact_uri(user, flow);
+            let ours = self.contact_uri(user, flow, wants_secure(message));
             message.push("Contact", contact(&ours, contact_params)?);
         }
         if matches!(method, Method::Invite | Method::Update) {
@@ -412,7 +425,8 @@ impl Sip {
         }
         if *code < 300 && (changes || record.method == Method::Options) {
             let user = sip_uri(record.request.request_uri()).and_then(|uri| uri.user);
-            let ours = self.contact_uri(user.as_deref(), record.flow);
+            let ours =
+                self.contact_uri(user.as_deref(), record.flow, wants_secure(&record.request));
             message.push("Contact", contact(&ours, contact_params)?);
         }
         add_content(&mut message, headers, content.as_ref())?;

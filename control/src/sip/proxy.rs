@@ -5,7 +5,7 @@
 //! neither for a user of ours, nor in a dialog whose INVITE went through here, is answered 404.
 
 use super::api::{Action, ClientId, Failure, Flow, Millis, ServerId};
-use super::compose::{sip_uri, sip_uri_of};
+use super::compose::{own_uri, sip_uri, sip_uri_of};
 use super::incoming::Incoming;
 use super::machine::Sip;
 use super::message::{Message, StartLine};
@@ -40,6 +40,11 @@ impl Sip {
         let binding = self.registrar.newest(user);
         let found = binding.and_then(|binding| {
             let uri = binding.uri()?;
+            // RFC 5630, 3.1.3: secure all the way to the device, or not at all.
+            let asked = sip_uri(incoming.message.request_uri())?;
+            if asked.secure && !uri.secure {
+                return None;
+            }
             Some((reach(&uri, binding.source)?, binding.contact.clone()))
         });
         match found {
@@ -109,7 +114,7 @@ impl Sip {
         if incoming.head.max_forwards == 0 {
             return self.refuse(&incoming, 483, None, &[], out);
         }
-        if target.flow.peer == self.settings.advertised {
+        if self.settings.is_advertised(target.flow.peer) {
             return self.refuse(&incoming, 482, None, &[], out);
         }
         if self.refuse_required(&incoming, "Proxy-Require", "", out) {
@@ -146,7 +151,7 @@ impl Sip {
         let Some(target) = self.elsewhere(incoming, &uri, trusted) else {
             return;
         };
-        if incoming.head.max_forwards == 0 || target.flow.peer == self.settings.advertised {
+        if incoming.head.max_forwards == 0 || self.settings.is_advertised(target.flow.peer) {
             return;
         }
         let mut request = onward(incoming, uri.to_string());
@@ -162,18 +167,17 @@ impl Sip {
 
     /// One Record-Route, or two where the transport changes (RFC 5658, 5.1).
     fn record_route(&self, request: &mut Message, from: Flow, to: Flow) {
-        let mut routes = vec![self.own_route(to)];
+        let secure = sip_uri(request.request_uri()).is_some_and(|uri| uri.secure);
+        let mut routes = vec![self.own_route(to, secure)];
         if from.transport != to.transport {
-            routes.push(self.own_route(from));
+            routes.push(self.own_route(from, secure));
         }
         routes.extend(request.header_values("Record-Route").map(str::to_owned));
         request.replace("Record-Route", routes);
     }
 
-    fn own_route(&self, flow: Flow) -> String {
-        let mut uri = SipUri::of(self.settings.advertised);
-        uri.user = Some(self.route_user.clone());
-        uri.set_transport(flow.transport);
+    fn own_route(&self, flow: Flow, secure: bool) -> String {
+        let mut uri = own_uri(Some(&self.route_user), &self.settings, flow, secure);
         uri.params.push(("lr".to_owned(), None));
         format!("<{uri}>")
     }

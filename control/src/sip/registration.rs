@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::api::{Action, AttemptId, ClientId, Event, Flow, Millis, Refused};
-use super::compose::{companion_headers, contact, own_uri, sip_uri_of};
+use super::compose::{companion_headers, contact, own_uri, sip_uri_of, wants_secure};
 use super::digest::{Challenge, Credentials, Secret};
 use super::machine::{Sip, bare_request};
 use super::message::Message;
 use super::method::Method;
 use super::outgoing::user_key;
+use super::settings::Settings;
 use super::tables::{ClientOwner, Target};
 use super::text::{quote, unquote};
 use super::timers::TimerOf;
@@ -243,8 +244,9 @@ impl Sip {
             params.push(("reg-id".to_owned(), Some("1".to_owned())));
         }
         params.push(("expires".to_owned(), Some(expires_s.to_string())));
-        let own = own_uri(Some(user), self.settings.advertised, target.flow);
-        let ours = contact(&own, &params);
+        let secure = wants_secure(&request);
+        let own = own_uri(Some(user), &self.settings, target.flow, secure);
+        let ours = contact(&own.to_string(), &params);
         request.push("Contact", ours.unwrap_or_default());
         request.push("Supported", "path, outbound, gruu");
         request.push("Expires", expires_s.to_string());
@@ -350,7 +352,7 @@ impl Sip {
             registration.granted = None;
             return self.next_register(user, now, out);
         }
-        let own = own_contact(response, user, &instance, self.settings.advertised);
+        let own = own_contact(response, user, &instance, &self.settings);
         let seconds = |text: &str| text.trim().parse::<u32>().ok();
         let of_contact = own
             .as_ref()
@@ -548,7 +550,7 @@ fn own_contact(
     response: &Message,
     user: &str,
     instance: &str,
-    advertised: std::net::SocketAddr,
+    settings: &Settings,
 ) -> Option<Address> {
     let instance = quote(&format!("<{instance}>"));
     let all: Vec<Address> = response
@@ -558,7 +560,8 @@ fn own_contact(
     let by_instance = |address: &&Address| address.params.value("+sip.instance") == Some(&instance);
     let by_address = |address: &&Address| {
         address.uri.as_sip().is_some_and(|uri| {
-            uri.address() == Some(advertised) && uri.user_key().as_deref() == Some(user)
+            settings.is_place(&uri.host, uri.port_or_usual())
+                && uri.user_key().as_deref() == Some(user)
         })
     };
     let found = all

@@ -1,7 +1,9 @@
 //! Answers to our requests: they find their transaction, then whoever asked. RFC 3261, 13.2.2, 17.1.
 
 use super::address::Address;
-use super::api::{Action, ClientId, DialogId, EndCause, Event, Failure, Flow, Millis};
+use super::api::{
+    Action, ClientId, DialogId, EndCause, Event, Failure, Flow, Millis, SipTransport,
+};
 use super::compose::{companion, sip_uri, sip_uri_of};
 use super::dialog::{Ack, Dialog, Phase};
 use super::machine::Sip;
@@ -10,7 +12,6 @@ use super::method::Method;
 use super::reader::Head;
 use super::tables::{Cancel, Client, ClientOwner, Target, client_key, reach};
 use super::transaction::client::Step;
-use super::uri::Host;
 use super::via::COOKIE;
 
 impl Sip {
@@ -22,11 +23,9 @@ impl Sip {
         now: Millis,
         out: &mut Vec<Action>,
     ) {
-        let advertised = self.settings.advertised;
         let via = &head.via;
         // RFC 3261, 18.1.2: an answer whose topmost Via is not ours is not for us.
-        let ours = via.host == Host::Address(advertised.ip())
-            && via.port.unwrap_or(5060) == advertised.port();
+        let ours = self.settings.is_place(&via.host, via.port_or_usual());
         let Some(branch) = via.branch().filter(|_| ours) else {
             return;
         };
@@ -465,7 +464,9 @@ pub(super) fn leading_number(value: &str) -> Option<u64> {
 pub(super) fn next_hop(request: &Message, source: Option<Flow>) -> Option<Target> {
     let route = request.header_values("Route").next().and_then(sip_uri_of);
     let uri = route.or_else(|| sip_uri(request.request_uri()));
-    let back = source.map(|flow| Target { flow, fixed: true });
+    let secure = uri.as_ref().is_some_and(|uri| uri.secure);
+    let back = source.filter(|flow| !secure || flow.transport == SipTransport::Tls);
+    let back = back.map(|flow| Target { flow, fixed: true });
     uri.and_then(|uri| reach(&uri, source)).or(back)
 }
 

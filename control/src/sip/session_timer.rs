@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::api::{Action, ClientId, DialogId, EndCause, Event, Millis};
-use super::compose::{add_content, contact};
+use super::compose::{add_content, contact, wants_secure};
 use super::dialog::{Dialog, Phase};
 use super::machine::Sip;
 use super::message::Message;
@@ -211,7 +211,7 @@ impl Sip {
         };
         let content = dialog.ours.clone().filter(|_| !by_update);
         let user = dialog.contact_user.clone();
-        let ours = self.contact_uri(user.as_deref(), target.flow);
+        let ours = self.contact_uri(user.as_deref(), target.flow, wants_secure(&request));
         if let Ok(contact) = contact(&ours, &[]) {
             request.push("Contact", contact);
         }

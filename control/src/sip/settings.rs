@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::account::Secrets;
-use super::api::Millis;
+use super::api::{Millis, SipTransport};
 use super::digest::Credentials;
+use super::uri::Host;
 
 /// Settings of a [`Sip`](super::Sip).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub struct Settings {
     pub domain: String,
     /// Our address as peers are to use it, in Via, Contact and Record-Route; UDP and TCP alike.
     pub advertised: SocketAddr,
+    /// The same for TLS; `None`: there is no TLS.
+    pub secure: Option<SecurePlace>,
     /// Where requests go that leave our domain; `None`: only to where their URI says.
     pub upstream: Option<Upstream>,
     /// Secrets to meet challenges with.
@@ -34,12 +37,52 @@ impl Settings {
         Settings {
             domain: domain.to_ascii_lowercase(),
             advertised,
+            secure: None,
             upstream: None,
             secrets: Secrets::default(),
             handsets: BTreeMap::new(),
             limits: Limits::default(),
             timing: Timing::default(),
         }
+    }
+}
+
+/// Where peers reach us by TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurePlace {
+    /// Our address as peers are to use it.
+    pub address: SocketAddr,
+    /// What they are told in the place of its number: a name that our certificate covers.
+    pub name: Option<String>,
+}
+
+impl Settings {
+    /// Where peers of this transport reach us.
+    pub(super) fn place(&self, transport: SipTransport) -> (Host, u16) {
+        match (transport, &self.secure) {
+            (SipTransport::Tls, Some(SecurePlace { address, name })) => {
+                let host = name.clone().map_or(Host::Address(address.ip()), Host::Name);
+                (host, address.port())
+            }
+            (SipTransport::Tls, None) | (SipTransport::Udp | SipTransport::Tcp, _) => {
+                (Host::Address(self.advertised.ip()), self.advertised.port())
+            }
+        }
+    }
+
+    /// Whether this is one of our places.
+    pub(super) fn is_place(&self, host: &Host, port: u16) -> bool {
+        [SipTransport::Udp, SipTransport::Tls]
+            .into_iter()
+            .map(|transport| self.place(transport))
+            .any(|(own, own_port)| own.is_same(host) && own_port == port)
+            || matches!(host, Host::Address(ip) if self.is_advertised(SocketAddr::new(*ip, port)))
+    }
+
+    /// Whether this is one of our addresses.
+    pub(super) fn is_advertised(&self, address: SocketAddr) -> bool {
+        let secure = self.secure.as_ref().map(|secure| secure.address);
+        address == self.advertised || Some(address) == secure
     }
 }
 

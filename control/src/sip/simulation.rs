@@ -232,6 +232,7 @@ impl World {
         let transport = match self.transport {
             SipTransport::Udp => "",
             SipTransport::Tcp => ";transport=tcp",
+            SipTransport::Tls => ";transport=tls",
         };
         if !uri.is_empty() {
             request.request_uri = Some(format!("{uri}{transport}"));

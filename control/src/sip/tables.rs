@@ -273,13 +273,13 @@ pub(super) struct Target {
 ///    behind a NAT, and they come from where it can be reached.
 /// 3. A name is not resolved yet; the source has to do.
 pub(super) fn reach(uri: &SipUri, source: Option<Flow>) -> Option<Target> {
-    if uri.secure {
-        return None;
-    }
     let asked = match uri.param("transport") {
+        // RFC 3261, 26.2.2: whatever it says, it has to be secure.
+        _ if uri.secure => Some(SipTransport::Tls),
         None => None,
         Some(name) if name.eq_ignore_ascii_case("udp") => Some(SipTransport::Udp),
         Some(name) if name.eq_ignore_ascii_case("tcp") => Some(SipTransport::Tcp),
+        Some(name) if name.eq_ignore_ascii_case("tls") => Some(SipTransport::Tls),
         Some(_) => return None,
     };
     let transport = asked.unwrap_or(SipTransport::Udp);
@@ -289,7 +289,11 @@ pub(super) fn reach(uri: &SipUri, source: Option<Flow>) -> Option<Target> {
         connection: None,
     });
     let flow = match (of_uri, source) {
-        (_, Some(source)) if source.transport.is_stream() && asked != Some(SipTransport::Udp) => {
+        (_, Some(source))
+            if source.transport.is_stream()
+                && asked != Some(SipTransport::Udp)
+                && (asked != Some(SipTransport::Tls) || source.transport == SipTransport::Tls) =>
+        {
             source
         }
         (Some(flow), Some(source))
@@ -317,7 +321,7 @@ mod tests {
             peer: peer.parse().unwrap(),
             connection,
         };
-        let (udp, tcp) = (SipTransport::Udp, SipTransport::Tcp);
+        let (udp, tcp, tls) = (SipTransport::Udp, SipTransport::Tcp, SipTransport::Tls);
         let connection = flow(tcp, "10.0.0.2:40000", Some(7));
         let nat = flow(udp, "192.0.2.9:1024", None);
         let near = flow(udp, "10.0.0.2:1024", None);
@@ -351,7 +355,21 @@ mod tests {
             ),
             ("sip:a@x.invalid", Some(near), Some(near)),
             ("sip:a@x.invalid", None, None),
-            ("sips:a@10.0.0.2", None, None),
+            (
+                "sips:a@10.0.0.2",
+                None,
+                Some(flow(tls, "10.0.0.2:5061", None)),
+            ),
+            (
+                "sip:a@10.0.0.2;transport=tls",
+                None,
+                Some(flow(tls, "10.0.0.2:5061", None)),
+            ),
+            (
+                "sips:a@10.0.0.2",
+                Some(connection),
+                Some(flow(tls, "10.0.0.2:5061", None)),
+            ),
             ("sip:a@10.0.0.2;transport=sctp", None, None),
         ] {
             let found = reach(&sip_uri(uri).unwrap(), source).map(|target| target.flow);

@@ -101,12 +101,17 @@ impl fmt::Display for Uri {
 impl SipUri {
     /// `sip:host:port` of an address.
     pub fn of(address: SocketAddr) -> SipUri {
+        SipUri::at(Host::Address(address.ip()), address.port())
+    }
+
+    /// `sip:host:port`.
+    pub fn at(host: Host, port: u16) -> SipUri {
         SipUri {
             secure: false,
             user: None,
             password: None,
-            host: Host::Address(address.ip()),
-            port: Some(address.port()),
+            host,
+            port: Some(port),
             params: Vec::new(),
             headers: None,
         }
@@ -117,6 +122,7 @@ impl SipUri {
         let name = match transport {
             SipTransport::Udp => return,
             SipTransport::Tcp => "tcp",
+            SipTransport::Tls => "tls",
         };
         self.params
             .push(("transport".to_owned(), Some(name.to_owned())));
@@ -190,10 +196,19 @@ impl SipUri {
         self.user.as_deref().map(unescape)
     }
 
+    /// The port, or the usual one where none is written. RFC 3261, 19.1.2.
+    pub fn port_or_usual(&self) -> u16 {
+        let tls = self
+            .param("transport")
+            .is_some_and(|name| name.eq_ignore_ascii_case("tls"));
+        self.port
+            .unwrap_or(if self.secure || tls { 5061 } else { 5060 })
+    }
+
     /// The address, if the host is a number.
     pub fn address(&self) -> Option<SocketAddr> {
         match self.host {
-            Host::Address(ip) => Some(SocketAddr::new(ip, self.port.unwrap_or(5060))),
+            Host::Address(ip) => Some(SocketAddr::new(ip, self.port_or_usual())),
             Host::Name(_) => None,
         }
     }

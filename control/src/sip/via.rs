@@ -17,7 +17,7 @@ pub(super) struct Via {
     pub transport: String,
     /// Who sent it, by its own account.
     pub host: Host,
-    /// `None`: 5060.
+    /// `None`: 5060, or 5061 with TLS.
     pub port: Option<u16>,
     /// branch, received, rport, …
     pub params: Params,
@@ -91,7 +91,7 @@ impl Via {
     /// Where to answer a message that came by `flow`. RFC 3261, 18.2.2.
     pub fn reply_flow(&self, flow: Flow) -> Flow {
         match flow.transport {
-            SipTransport::Tcp => flow,
+            SipTransport::Tcp | SipTransport::Tls => flow,
             SipTransport::Udp if self.params.value("rport").is_some() => flow,
             SipTransport::Udp => Flow {
                 peer: self.sent_from(flow.peer.ip()),
@@ -102,7 +102,13 @@ impl Via {
 
     /// Where its sender listens, given the address it was seen from.
     pub fn sent_from(&self, seen: IpAddr) -> SocketAddr {
-        SocketAddr::new(seen, self.port.unwrap_or(5060))
+        SocketAddr::new(seen, self.port_or_usual())
+    }
+
+    /// The port its sender listens at. RFC 3261, 18.2.2.
+    pub fn port_or_usual(&self) -> u16 {
+        let secure = self.transport.eq_ignore_ascii_case("TLS");
+        self.port.unwrap_or(if secure { 5061 } else { 5060 })
     }
 }
 

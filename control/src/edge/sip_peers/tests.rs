@@ -1,13 +1,24 @@
 //! SIP peers on real sockets of the loopback interface.
 
+mod secure;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+
 use super::*;
 use crate::sip::Method;
 
 async fn peers(domain: &str, user: &str, seed: u8) -> SipPeers {
+    bound(domain, user, seed, None).await
+}
+
+async fn bound(domain: &str, user: &str, seed: u8, tls: Option<SecureSettings>) -> SipPeers {
     let listen = "127.0.0.1:0".parse().unwrap();
-    let mut peers = SipPeers::bind(PeersSettings::new(listen, domain), [seed; 32])
-        .await
-        .unwrap();
+    let settings = PeersSettings {
+        tls,
+        ..PeersSettings::new(listen, domain)
+    };
+    let mut peers = SipPeers::bind(settings, [seed; 32]).await.unwrap();
     peers.add_local(user);
     peers
 }
@@ -22,13 +33,19 @@ async fn next(a: &mut SipPeers, b: &mut SipPeers) -> Event {
 
 fn register(gateway: &SipPeers, transport: &str) -> OutRequest {
     let mut register = OutRequest::new(Method::Register, "sip:bob@localhost", "sip:bob@localhost");
-    register.request_uri = Some(format!("sip:{}{transport}", gateway.address()));
+    let tls = gateway.tls_address().filter(|_| transport.ends_with("tls"));
+    let address = tls.unwrap_or(gateway.address());
+    register.request_uri = Some(format!("sip:{address}{transport}"));
     register
 }
 
 async fn call(transport: &str, body: usize) {
-    let mut gateway = peers("localhost", "alice", 1).await;
-    let mut handset = peers("handset.invalid", "bob", 2).await;
+    let gateway = peers("localhost", "alice", 1).await;
+    let handset = peers("handset.invalid", "bob", 2).await;
+    call_between(gateway, handset, transport, body).await;
+}
+
+async fn call_between(mut gateway: SipPeers, mut handset: SipPeers, transport: &str, body: usize) {
     handset
         .request(None, register(&gateway, transport))
         .unwrap();
@@ -76,7 +93,7 @@ async fn call(transport: &str, body: usize) {
         ),
         (200, 0, 0)
     );
-    let streams = usize::from(transport.ends_with("tcp") || body > 1300);
+    let streams = usize::from(!transport.is_empty() || body > 1300);
     assert_eq!(
         (gateway.connections(), handset.connections()),
         (streams, streams)

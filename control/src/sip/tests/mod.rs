@@ -549,7 +549,7 @@ fn answers_of_a_lost_connection_go_to_where_the_peer_listens() {
 #[test]
 fn a_bye_to_a_peer_that_names_no_reachable_place_goes_back_its_way_or_ends_the_dialog() {
     for (contact, flow) in [
-        ("sips:bob@10.0.0.2", udp(BOB)),
+        ("sip:bob@10.0.0.2;transport=sctp", udp(BOB)),
         ("sip:bob@x.invalid", tcp(BOB, 1)),
     ] {
         let mut sip = gateway();
