@@ -14,7 +14,7 @@ use super::sharing::LegOf;
 use crate::buffers::Span;
 use crate::limits::{ABSENT_FOR, ENDED_FOR_OTHERS_BY, HELD_UP_FOR};
 use crate::ring::Ring;
-use crate::session::{ALIAS_LETTERS, Flow, Scratch, Verdict, Way};
+use crate::session::{Flow, Scratch, Verdict, Way};
 
 impl<R: Ring> Shard<R> {
     /// A message on a connection is not for the leg that spoke last on it. If it is for another leg
@@ -159,11 +159,7 @@ impl<R: Ring> Shard<R> {
         if !is_shared {
             return Way::Own;
         }
-        let mut random = [0; ALIAS_LETTERS];
-        (self.random)(&mut random);
-        let mut letters = [0; ALIAS_LETTERS];
-        wire::msrp::writer::identifier(&mut letters, &random);
-        Way::Shared(letters)
+        Way::Shared(self.sharing.letters(&mut self.random))
     }
 
     /// What has been decided about a message from `leg`, where its connection or the one that it goes

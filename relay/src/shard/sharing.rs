@@ -6,9 +6,12 @@
 
 use link::Leg;
 
-use crate::session::Transaction;
+use crate::session::{ALIAS_LETTERS, Transaction};
 
 const NONE: u32 = u32::MAX;
+
+/// Transaction ids for which random octets are drawn at once: each drawing is a system call.
+const ALIASES_DRAWN: usize = 64;
 
 /// A leg: its session's slot, and which of the two.
 pub type LegOf = (u32, Leg);
@@ -68,6 +71,9 @@ impl Place {
 /// All legs of a shard that share connections.
 pub struct Sharing {
     places: Vec<Place>,
+    /// Random octets of transaction ids to come, and how many of them have been given out.
+    drawn: Box<[u8; ALIASES_DRAWN * ALIAS_LETTERS]>,
+    spent: usize,
 }
 
 impl Sharing {
@@ -75,7 +81,22 @@ impl Sharing {
     pub fn new(sessions: u32) -> Sharing {
         Sharing {
             places: Vec::with_capacity(2 * sessions as usize),
+            drawn: Box::new([0; ALIASES_DRAWN * ALIAS_LETTERS]),
+            spent: ALIASES_DRAWN * ALIAS_LETTERS,
         }
+    }
+
+    /// Random letters for one transaction id. `draw` fills with random octets what it is given.
+    pub fn letters(&mut self, draw: impl FnOnce(&mut [u8])) -> [u8; ALIAS_LETTERS] {
+        if self.spent == self.drawn.len() {
+            draw(&mut self.drawn[..]);
+            self.spent = 0;
+        }
+        let mut letters = [0; ALIAS_LETTERS];
+        let random = &self.drawn[self.spent..][..ALIAS_LETTERS];
+        wire::msrp::writer::identifier(&mut letters, random);
+        self.spent += ALIAS_LETTERS;
+        letters
     }
 
     /// A leg comes to the connection on which `companion` is.
@@ -232,6 +253,33 @@ mod tests {
             sharing.join(LEGS[1], LEGS[2]);
             assert_eq!(sharing.leave(LEGS[2]), Some(LEGS[1]));
         }
+    }
+
+    #[test]
+    fn random_octets_are_drawn_for_many_transaction_ids_at_once_and_used_once() {
+        let mut sharing = Sharing::new(8);
+        let (mut draws, mut next) = (0, 0u8);
+        let mut given = Vec::new();
+        for _ in 0..3 * ALIASES_DRAWN {
+            given.extend(sharing.letters(|octets| {
+                draws += 1;
+                octets.fill_with(|| {
+                    next = (next + 1) % 62;
+                    next
+                });
+            }));
+        }
+        assert_eq!(draws, 3);
+        // The source counts through the letters: what is given out neither skips nor repeats any.
+        let period = given.split_at(62).0.to_vec();
+        assert!(given.chunks(62).all(|chunk| period.starts_with(chunk)));
+        assert_eq!(
+            period
+                .iter()
+                .collect::<std::collections::HashSet<_>>()
+                .len(),
+            62
+        );
     }
 
     #[test]
