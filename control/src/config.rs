@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use toml::Spanned;
 
-pub use legs::{Carrier, LegFile, Legs};
+pub use legs::{Carrier, LegFile, usual as usual_legs};
 pub use login::{Login, Tokens};
 pub use sip::{Proxy, Register, Secret, Sip, SipTls, Transport};
 
@@ -48,8 +48,9 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// `applications.NAME`: what is at `/ws/webrtc/NAME`. At least one.
     pub applications: BTreeMap<String, Application>,
-    /// `legs`: what the relay is asked for.
-    pub legs: Legs,
+    /// `legs.NAME`: session-configs, what the relay is asked for toward a peer. `browser` and `handset`
+    /// are always among them; scripts choose others by name.
+    pub legs: BTreeMap<String, LegFile>,
     /// `limits`: bounds and spans.
     pub limits: Limits,
 }
@@ -146,7 +147,7 @@ struct Written {
     #[serde(default)]
     applications: BTreeMap<Spanned<String>, WrittenApplication>,
     #[serde(default)]
-    legs: Legs,
+    legs: BTreeMap<Spanned<String>, LegFile>,
     #[serde(default)]
     limits: Option<Spanned<toml::Table>>,
 }
@@ -209,7 +210,7 @@ impl Config {
         };
         let http = address(text, "http.listen", written.http.listen)?;
         let domain = checked_domain(text, &domain)?;
-        let config = Config {
+        Ok(Config {
             sip: written.sip.checked(text, &domain)?,
             domain,
             http: http.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
@@ -224,19 +225,9 @@ impl Config {
             constants: written.packages.constants,
             state: written.state.folder,
             applications: applications(text, written.applications)?,
-            legs: written.legs,
+            legs: checked_legs(text, written.legs)?,
             limits: checked_limits(text, written.limits)?,
-        };
-        let is_browsers = |leg: &LegFile| matches!(leg.transport, Carrier::Ws | Carrier::Wss);
-        if !is_browsers(&config.legs.browser) || is_browsers(&config.legs.handset) {
-            let what = "legs: a browser comes by ws or wss, a handset by tcp or tls";
-            return Err(Mistake {
-                line: 0,
-                column: 0,
-                what: what.to_owned(),
-            });
-        }
-        Ok(config)
+        })
     }
 }
 
@@ -270,17 +261,8 @@ impl fmt::Display for Config {
             Some(folder) => writeln!(f, "state                {}", folder.display())?,
             None => writeln!(f, "state                - (chats end with the process)")?,
         }
-        for (name, leg) in [
-            ("browsers' legs", &self.legs.browser),
-            ("handsets' legs", &self.legs.handset),
-        ] {
-            let realm = if leg.realm.is_empty() {
-                "default"
-            } else {
-                &leg.realm
-            };
-            let transport = format!("{:?}", leg.transport).to_lowercase();
-            writeln!(f, "{name:20} {transport} in realm {realm}")?;
+        for (name, leg) in &self.legs {
+            writeln!(f, "{:20} {leg}", format!("legs.{name}"))?;
         }
         let folder = self
             .packages
@@ -368,6 +350,21 @@ fn ways(login: &Login) -> String {
     } else {
         open.join(" ")
     }
+}
+
+fn checked_legs(
+    text: &str,
+    written: BTreeMap<Spanned<String>, LegFile>,
+) -> Result<BTreeMap<String, LegFile>, Mistake> {
+    let places: BTreeMap<String, Range<usize>> = (written.keys())
+        .map(|name| (name.get_ref().clone(), name.span()))
+        .collect();
+    let named = written.into_iter();
+    let named = named.map(|(name, leg)| (name.into_inner(), leg)).collect();
+    legs::checked(named).map_err(|(name, what)| {
+        let place = places.get(&name).cloned().unwrap_or_default();
+        mistake(text, place, format!("legs.{name}: {what}"))
+    })
 }
 
 fn checked_domain(text: &str, written: &Spanned<String>) -> Result<String, Mistake> {
@@ -491,23 +488,53 @@ mod tests {
     }
 
     #[test]
-    fn legs_have_a_transport_a_realm_and_a_grace() {
+    fn session_configs_have_a_name_and_the_two_that_are_meant_without_one_are_always_there() {
         let legs = "[legs.browser]\ntransport = \"wss\"\ngrace_s = 5\n\
-             [legs.handset]\ntransport = \"tls\"\nrealm = \"rcs\"\nproof = true\n";
-        let legs = Config::read(&format!("{SMALLEST}{legs}")).unwrap().legs;
+             [legs.rcs-tls]\ntransport = \"tls\"\nrealm = \"rcs\"\nproof = false\nidle_s = 60\n\
+             strict_ranges = true\n";
+        let config = Config::read(&format!("{SMALLEST}{legs}")).unwrap();
+        let legs = &config.legs;
+        assert_eq!(legs.len(), 3);
+        assert_eq!(legs["browser"].grace_s(), 5);
+        assert_eq!(legs["handset"], LegFile::of(Carrier::Tcp));
         assert_eq!(
-            (legs.browser.transport, legs.browser.grace_s),
-            (Carrier::Wss, 5)
+            legs["rcs-tls"].to_string(),
+            "tls in realm rcs, idle 60 s, no proof asked, strict ranges"
         );
-        assert_eq!(
-            (legs.handset.realm.as_str(), legs.handset.proof),
-            ("rcs", true)
+        let understood = config.to_string();
+        assert!(
+            understood.contains("legs.browser         wss in realm default, grace 5 s"),
+            "{understood}"
         );
-        assert_eq!(Config::read(SMALLEST).unwrap().legs, Legs::default());
-        let what = wrong(&format!("{SMALLEST}[legs.browser]\ntransport = \"tcp\"\n"));
-        assert!(what.contains("ws or wss"), "{what}");
-        let what = wrong(&format!("{SMALLEST}[legs.handset]\ntransport = \"udp\"\n"));
-        assert!(what.contains("udp"), "{what}");
+        for (leg, place, told) in [
+            ("[legs.browser]\ntransport = \"tcp\"", "3:7: ", "ws or wss"),
+            ("[legs.handset]\ntransport = \"udp\"", "4:13: ", "udp"),
+            ("[legs.handset]\ntransport = \"ws\"", "3:7: ", "tcp or tls"),
+            (
+                "[legs.x]\ntransport = \"tcp\"\ngrace_s = 1",
+                "3:7: ",
+                "ws and wss",
+            ),
+            (
+                "[legs.x]\ntransport = \"ws\"\nkeepalive_s = 1",
+                "3:7: ",
+                "pinged",
+            ),
+            (
+                "[legs.x]\ntransport = \"tcp\"\nproof = true",
+                "3:7: ",
+                "tls",
+            ),
+            (
+                "[legs.x]\ntransport = \"tcp\"\nuser_timeout_s = 601",
+                "3:7: ",
+                "600",
+            ),
+            ("[legs.\"a b\"]\ntransport = \"tcp\"", "3:7: ", "letters"),
+        ] {
+            let what = wrong(&format!("{SMALLEST}{leg}\n"));
+            assert!(what.starts_with(place) && what.contains(told), "{what}");
+        }
     }
 
     #[test]

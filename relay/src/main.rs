@@ -221,3 +221,33 @@ fn check(lacks: Vec<probe::Lack>) -> Result<(), String> {
         sentences.len()
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Set for the process of the test's own that is to end.
+    const PANICS: &str = "CAUSEWAY_RELAY_TEST_PANICS";
+
+    #[test]
+    fn a_shard_that_panics_ends_the_process_and_says_so() {
+        if std::env::var_os(PANICS).is_some() {
+            end_on_panic();
+            let shard = std::thread::Builder::new().name("shard 0".into());
+            let shard = shard.spawn(|| panic!("on purpose")).unwrap();
+            let _ = shard.join();
+            // Whoever comes here has not ended.
+            return;
+        }
+        let name = "tests::a_shard_that_panics_ends_the_process_and_says_so";
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture"])
+            .env(PANICS, "1")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("on purpose"), "{told}");
+        assert!(told.contains("thread shard 0 failed"), "{told}");
+    }
+}

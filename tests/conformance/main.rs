@@ -17,6 +17,7 @@ mod killed;
 mod message;
 mod paths;
 mod policy;
+mod pools;
 mod realms;
 mod resource;
 mod sharing;

@@ -397,3 +397,47 @@ fn f5_where_only_reports_are_wished_no_send_is_answered_for_a_leg_that_fails() {
     bed.breaks(b);
     assert_eq!(bed.hears(a), "");
 }
+
+#[test]
+fn m8_sixty_seconds_of_ringing_are_apart_from_the_thirty_to_connect_in_both_directions() {
+    let rearm = |bed: &mut Bed, session| {
+        for leg in [A, B] {
+            bed.command_of(session, move |session| Command::Rearm {
+                session,
+                leg,
+                deadline_ms: LEG_MS,
+            });
+        }
+    };
+    // Who has called is there at once, or comes when it is answered; the other comes when it has.
+    for (early, late) in [(A, B), (B, A)] {
+        for is_early in [true, false] {
+            let mut bed = Bed::new();
+            let session = bed.create(Tcp, Tcp, 180_000);
+            bed.tell_paths(session);
+            if is_early {
+                bed.comes(session, early);
+            }
+            bed.waits(60_000);
+            rearm(&mut bed, session);
+            bed.waits(u64::from(LEG_MS) - 1);
+            if !is_early {
+                bed.comes(session, early);
+            }
+            bed.comes(session, late);
+            assert!(bed.told(session).contains(&Told::Up(late)));
+            bed.waits(u64::from(LEG_MS));
+            assert_eq!(bed.told(session), [], "both are there in time");
+        }
+        // And thirty there are.
+        let mut bed = Bed::new();
+        let session = bed.create(Tcp, Tcp, 180_000);
+        bed.tell_paths(session);
+        bed.comes(session, early);
+        bed.waits(60_000);
+        rearm(&mut bed, session);
+        bed.told(session);
+        bed.waits(u64::from(LEG_MS));
+        assert_eq!(bed.told(session)[0], Told::Down(late, Cause::Expired));
+    }
+}

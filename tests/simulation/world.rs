@@ -170,7 +170,14 @@ impl World {
             let mut spec = LegSpec::new(transport, 30_000);
             if self.plan.leaves {
                 spec.policy.grace_ms = self.chance.one_of(&[0, 1, 5_000]);
+                spec.policy.keepalive_ms = self.chance.one_of(&[0, 1_000, 20_000]);
             }
+            // Who shares a connection is told one port, and with it one timeout.
+            if !self.plan.trunk {
+                spec.user_timeout_ms = self.chance.one_of(&[0, 0, 20_000]);
+            }
+            spec.policy.switches.strict_ranges = self.chance.percent(20);
+            spec.policy.switches.session_id_only = self.chance.percent(20);
             spec
         });
         self.command(&Command::Create { session: id, legs });

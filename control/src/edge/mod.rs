@@ -160,11 +160,14 @@ pub struct Server {
     tasks: JoinSet<()>,
 }
 
-/// Where the packages of a configuration are.
+/// Where the packages of a configuration are, and what they are given.
 pub fn packages_of(config: &Config) -> Packages {
     Packages {
         folder: config.packages.clone(),
         constants: config.constants.clone(),
+        session_configs: (config.legs.iter())
+            .map(|(name, leg)| (name.clone(), leg.transport.is_websocket()))
+            .collect(),
     }
 }
 
@@ -326,11 +329,14 @@ fn settings(config: &Config) -> Settings {
             texts_per_s: limits.texts_per_s,
         },
         registrar: (config.sip.register.as_ref()).map(|register| register.registrar.clone()),
-        legs: [&config.legs.browser, &config.legs.handset].map(leg_config),
+        legs: (config.legs.iter())
+            .map(|(name, leg)| (name.clone(), leg_config(leg)))
+            .collect(),
     }
 }
 
 fn leg_config(leg: &LegFile) -> gateway::LegConfig {
+    let millis = |seconds: u32| seconds.saturating_mul(1000);
     gateway::LegConfig {
         transport: match leg.transport {
             Carrier::Ws => link::Transport::Ws,
@@ -339,11 +345,21 @@ fn leg_config(leg: &LegFile) -> gateway::LegConfig {
             Carrier::Tls => link::Transport::Tls,
         },
         realm: leg.realm.clone(),
-        grace_ms: leg.grace_s.saturating_mul(1000),
-        proof: if leg.proof {
-            link::PeerProof::Always
-        } else {
-            link::PeerProof::WhenTold
+        user_timeout_ms: millis(leg.user_timeout_s),
+        policy: link::LegPolicy {
+            idle_ms: millis(leg.idle_s),
+            grace_ms: millis(leg.grace_s()),
+            keepalive_ms: millis(leg.keepalive_s),
+            switches: link::Switches {
+                local_acknowledgement: leg.local_acknowledgement,
+                report_only: leg.report_only,
+                strict_ranges: leg.strict_ranges,
+                session_id_only: leg.session_id_only,
+            },
+        },
+        proof: match leg.proof {
+            Some(false) => link::PeerProof::WhenTold,
+            Some(true) | None => link::PeerProof::Always,
         },
     }
 }

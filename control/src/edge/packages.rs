@@ -31,6 +31,8 @@ pub struct Packages {
     pub folder: Option<PathBuf>,
     /// What scripts read as `Constants.NAME`.
     pub constants: BTreeMap<String, String>,
+    /// The session-configs that scripts may choose, and whether each is for browsers.
+    pub session_configs: BTreeMap<String, bool>,
 }
 
 /// Why no set of scripts could be made.
@@ -72,7 +74,8 @@ impl Packages {
     /// What is wrong with them.
     pub fn load(&self) -> Result<Scripts, Unsound> {
         let (constants, clock) = (self.constants(), clock());
-        load_scripts(&self.sources()?, constants, clock).map_err(Unsound::Scripts)
+        let session_configs = self.session_configs.clone();
+        load_scripts(&self.sources()?, constants, session_configs, clock).map_err(Unsound::Scripts)
     }
 
     /// Compiles the packages, and does not run their tests.
@@ -82,6 +85,7 @@ impl Packages {
     pub fn compile(&self, sources: &[Source]) -> Result<Scripts, Unsound> {
         let environment = crate::script::Environment {
             constants: self.constants(),
+            session_configs: self.session_configs.clone(),
             clock: clock(),
         };
         let compiled = Scripts::compile(sources, environment);

@@ -67,7 +67,7 @@ impl Control {
                 ("closed".into(), listed),
             ]
             .into(),
-            legs: crate::config::Legs::default(),
+            legs: crate::config::usual_legs(),
             limits: Limits::default(),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -29,7 +29,7 @@ mod tests;
 mod tracked;
 mod views;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ use crate::script::Scripts;
 use crate::sip;
 use crate::timers::Timers;
 
-pub use media::Resolve;
+pub use media::{BROWSER, HANDSET, Resolve};
 pub use run::{LoadError, load_scripts, sources};
 pub use saved::{Change, Image};
 
@@ -66,19 +66,22 @@ pub struct Settings {
     pub browsers: jsonrtc::Limits,
     /// The Request-URI of REGISTER, where users belong to a registrar elsewhere.
     pub registrar: Option<String>,
-    /// What the relay is asked for toward browsers (leg A) and toward handsets (leg B).
-    pub legs: [LegConfig; 2],
+    /// Session-configs by name, what the relay is asked for toward a peer. [`BROWSER`] and [`HANDSET`] are
+    /// among them.
+    pub legs: BTreeMap<String, LegConfig>,
 }
 
-/// One side of the sessions that the relay is asked for.
+/// A session-config: one side of a session that the relay is asked for.
 #[derive(Clone, Debug)]
 pub struct LegConfig {
     /// How MSRP travels on it; a session description that says otherwise is refused.
     pub transport: link::Transport,
     /// The relay's realm that it lives in; empty: the default one.
     pub realm: String,
-    /// How long a lost browser may take to come back.
-    pub grace_ms: u32,
+    /// How long the peer's kernel may acknowledge nothing; 0: as the relay has it.
+    pub user_timeout_ms: u32,
+    /// How long it may be silent or away, and which of MSRP's choices hold.
+    pub policy: link::LegPolicy,
     /// What a TLS peer must prove.
     pub proof: link::PeerProof,
 }

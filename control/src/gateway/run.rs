@@ -1,5 +1,7 @@
 //! Running a criterion for a message, and what to do when a script fails.
 
+use std::collections::BTreeMap;
+
 use super::bridge::{BridgeId, Order};
 use super::{Gateway, Turn, carry_out};
 use crate::jsonrtc::{Members, SessionKey};
@@ -48,16 +50,23 @@ pub fn sources(files: &[(String, String)]) -> Result<Vec<Source>, LoadError> {
     Ok(packages.into_iter().map(source).collect())
 }
 
-/// Compiles sources and runs their tests. `clock` only bounds the scripts' time.
+/// Compiles sources and runs their tests. `session_configs` are those that scripts may choose, and whether
+/// each is for browsers; `clock` only bounds the scripts' time.
 ///
 /// # Errors
 /// What is wrong, with file, line and column where there is one.
 pub fn load_scripts(
     sources: &[Source],
     constants: Members,
+    session_configs: BTreeMap<String, bool>,
     clock: Clock,
 ) -> Result<Scripts, LoadError> {
-    Scripts::load(sources, Environment { constants, clock }).map_err(LoadError::Script)
+    let environment = Environment {
+        constants,
+        session_configs,
+        clock,
+    };
+    Scripts::load(sources, environment).map_err(LoadError::Script)
 }
 
 /// What became of a run.

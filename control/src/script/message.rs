@@ -231,6 +231,27 @@ pub struct OutWeb {
     /// The host puts the relay into `payload.sdp` before the frame is sent.
     #[serde(default, skip_serializing_if = "is_false")]
     pub anchor: bool,
+    /// The session-configs of the relay's legs, of a frame that carries an offer.
+    #[serde(default, skip_serializing_if = "SessionLegs::is_empty")]
+    pub legs: SessionLegs,
+}
+
+/// The names of the session-configs that an offer is anchored with; `None`: the usual one of that side.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionLegs {
+    /// Of the leg toward who has offered: `in-msrp-session-leg`.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Of the leg on which the offer goes out: `out-msrp-session-leg`.
+    #[serde(default, rename = "out", skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+impl SessionLegs {
+    fn is_empty(&self) -> bool {
+        *self == SessionLegs::default()
+    }
 }
 
 /// A request to the SIP side.
@@ -268,6 +289,9 @@ pub struct OutSipRequest {
     /// The host puts the relay into the body's SDP before the request is sent.
     #[serde(default, skip_serializing_if = "is_false")]
     pub anchor: bool,
+    /// The session-configs of the relay's legs.
+    #[serde(default, skip_serializing_if = "SessionLegs::is_empty")]
+    pub legs: SessionLegs,
 }
 
 /// A response to the SIP side.

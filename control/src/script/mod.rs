@@ -26,8 +26,8 @@ pub use engine::Clock;
 pub use error::{Fault, ScriptError};
 pub use message::{
     Actions, Content, Inbound, JsonMap, LogLevel, LogLine, MessageState, OutSipRequest,
-    OutSipResponse, OutWeb, Outbound, Outcome, Run, SessionView, SipView, Stores, SubsessionView,
-    WebKind, WebView,
+    OutSipResponse, OutWeb, Outbound, Outcome, Run, SessionLegs, SessionView, SipView, Stores,
+    SubsessionView, WebKind, WebView,
 };
 pub use trace::traced;
 
@@ -59,6 +59,8 @@ const RESOLVE: &str = "resolvePackageType";
 pub struct Environment {
     /// What scripts read as `Constants.NAME`; overrides the `const`s of the library and of the packages.
     pub constants: JsonMap,
+    /// The names of the session-configs that scripts may choose, and whether each is for browsers.
+    pub session_configs: BTreeMap<String, bool>,
     /// A monotonic clock, for the time limit only: scripts can't read it.
     pub clock: Clock,
 }
@@ -68,6 +70,7 @@ pub struct Scripts {
     engine: Bounded,
     library: Option<Compiled>,
     packages: BTreeMap<String, Compiled>,
+    session_configs: Arc<BTreeMap<String, bool>>,
 }
 
 /// One script, ready to run.
@@ -109,6 +112,7 @@ impl Scripts {
             library: None,
             packages: BTreeMap::new(),
             engine: Bounded::idle(),
+            session_configs: Arc::new(environment.session_configs),
         };
         let mut shared = Map::new();
         if let Some(source) = library.first() {
@@ -155,7 +159,7 @@ impl Scripts {
         let Some((function, line)) = found else {
             return Ok(Outcome::NoCriterion);
         };
-        let shared = Shared::new(run, package.constants.clone());
+        let shared = Shared::new(run, package.constants.clone(), self.session_configs.clone());
         let context = Dynamic::from(Context(shared.clone()));
         let called = self
             .engine
@@ -194,7 +198,11 @@ impl Scripts {
             subsession: None,
             stores: Stores::default(),
         };
-        let context = Context(Shared::new(&run, library.constants.clone()));
+        let context = Context(Shared::new(
+            &run,
+            library.constants.clone(),
+            self.session_configs.clone(),
+        ));
         let request = Dynamic::from(SipMessage::received(request));
         let result = self
             .engine

@@ -9,6 +9,9 @@ mod bounds;
 fn environment() -> Environment {
     Environment {
         constants: JsonMap::new(),
+        session_configs: [("browser", true), ("handset", false), ("rcs-tls", false)]
+            .map(|(name, is_browsers)| (name.to_string(), is_browsers))
+            .into(),
         clock: Box::new(|| 0),
     }
 }
@@ -317,6 +320,63 @@ fn a_package_may_replace_a_function_of_the_library_for_itself() {
             Outcome::NoCriterion => panic!(),
         }
     }
+}
+
+#[test]
+fn a_session_config_is_chosen_by_the_name_of_one_that_there_is() {
+    let sent = try_body(
+        "let invite = context.sipFactory.createSipRequest(\"INVITE\");\n\
+         invite.outMsrpSessionLeg = \"rcs-tls\"; invite.send();",
+    );
+    let sent = sent.unwrap().outbound;
+    let Outbound::SipRequest(invite) = &sent[0] else {
+        panic!("{sent:?}")
+    };
+    assert!(invite.anchor, "to choose a leg is to anchor");
+    assert_eq!(
+        (&invite.legs.from, invite.legs.to.as_deref()),
+        (&None, Some("rcs-tls"))
+    );
+    for (body, told) in [
+        (
+            "let it = context.sipFactory.createSipRequest(\"INVITE\"); it.outMsrpSessionLeg = \"nowhere\";",
+            "there is no session-config nowhere; there are browser, handset, rcs-tls",
+        ),
+        (
+            "let it = context.sipFactory.createSipRequest(\"INVITE\"); it.inMsrpSessionLeg = \"rcs-tls\";",
+            "the session-config rcs-tls is not for browsers",
+        ),
+        (
+            "let it = context.webFactory.createWebRequest(\"start\"); it.outMsrpSessionLeg = \"handset\";",
+            "the session-config handset is not for browsers",
+        ),
+        (
+            "let it = context.webFactory.createWebResponse(\"start\"); it.outMsrpSessionLeg = \"browser\";",
+            "by the request that carries the offer",
+        ),
+    ] {
+        let error = try_body(body).unwrap_err();
+        assert!(error.message.contains(told), "{error}");
+        assert_eq!(
+            (error.file.as_str(), error.line),
+            ("p/p.rhai", 2),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_set_that_chooses_an_unknown_session_config_is_refused_with_its_place() {
+    let text = "fn from_app_start_request(context) {\n\
+         let invite = context.sipFactory.createSipRequest(\"INVITE\");\n\
+         invite.outMsrpSessionLeg = \"rcs-tsl\";\ninvite.send();\n}";
+    let test = "[{\"name\": \"it is sent\", \"when\": {\"criterion\": \"FROM_APP/start/request\", \
+         \"web\": {}}, \"then\": []}]";
+    let error = Scripts::load(&[shipped("p", text, Some(test))], environment());
+    let error = error.err().unwrap().to_string();
+    assert!(error.contains("p/test.json:1"), "{error}");
+    assert!(error.contains("p/p.rhai:3:"), "{error}");
+    assert!(error.contains("no session-config rcs-tsl"), "{error}");
 }
 
 #[test]

@@ -105,6 +105,7 @@ counters! {
     OctetsReceived, "octets_received", total, "Octets taken from the kernel, heads and framing too.";
     Accepts, "accepts", total, "Connections accepted.";
     AcceptsFailed, "accepts_failed", total, "Accepts that failed.";
+    AcceptsRefused, "accepts_refused", total, "Connections closed as soon as accepted, because accepted ones have used up their share of the pool.";
     Connects, "connects", total, "Connections the relay opened itself.";
     ConnectsFailed, "connects_failed", total, "Connections the relay tried to open and could not.";
     Handshakes, "handshakes", total, "TLS handshakes that were completed.";

@@ -26,7 +26,7 @@ pub use pending::{ALIAS_LETTERS, OfSession, Request, Transaction};
 pub use table::{LegSlot, LegStage, Proof, Session, Sessions, Settings};
 pub use texts::{Text, Texts};
 
-use crate::limits::{PENDING_PER_DIRECTION_MAX, PREFIX_BYTES_MAX};
+use crate::limits::{PENDING_FOR, PENDING_PER_DIRECTION_MAX, PREFIX_BYTES_MAX};
 use failure::Account;
 use pending::{Acknowledgement, Answered};
 
@@ -318,7 +318,9 @@ impl Sessions {
                 Some(number)
             }
             _ => {
-                self[index].legs[leg.index()].unremembered += 1;
+                let from = &mut self[index].legs[leg.index()];
+                from.unremembered += 1;
+                from.unremembered_until = u64::MAX;
                 None
             }
         }
@@ -340,8 +342,12 @@ impl Sessions {
         if transaction.starts_with(OWN_TRANSACTION) {
             return None;
         }
-        let unremembered = &mut self[index].legs[asker.index()].unremembered;
-        *unremembered = unremembered.checked_sub(1)?;
+        let now = self.now;
+        let from = &mut self[index].legs[asker.index()];
+        if now >= from.unremembered_until {
+            from.unremembered = 0;
+        }
+        from.unremembered = from.unremembered.checked_sub(1)?;
         let request = Request {
             session: index,
             from: asker,
@@ -479,6 +485,10 @@ impl Sessions {
             OpenMessage::passed(&mut from.open_message, part.body, part.end);
         }
         if part.end.is_some() {
+            if from.unremembered > 0 && from.unremembered_until == u64::MAX {
+                // What is remembered waits as long for its response.
+                from.unremembered_until = now + PENDING_FOR.as_millis() as u64;
+            }
             from.flow = Flow::Between;
         }
         due
@@ -488,6 +498,7 @@ impl Sessions {
     /// the same 30 s, so nobody needs to be told, but for whom we have acknowledged a request: that
     /// is to be reported on.
     pub fn expire_pending(&mut self, now: u64) -> Option<Request> {
+        self.now = now;
         while let Some(session) = self.pending.expired(now) {
             let oldest = self.pending.oldest()?;
             let is_ours = oldest.acknowledgement == Acknowledgement::Sent;

@@ -82,6 +82,8 @@ pub struct LegSlot {
     /// It has held up the sessions that share its connection for as long as it may: while the other leg
     /// is not there, or is slow, what is for it is refused.
     pub has_given_up: bool,
+    /// When the last of them is answered no more.
+    pub unremembered_until: u64,
 }
 
 impl LegSlot {
@@ -168,6 +170,8 @@ pub struct Sessions {
     pub(super) texts: Texts,
     pub(super) pending: Pending,
     pub(super) marks: Marks,
+    /// The time as of this turn.
+    pub(super) now: u64,
 }
 
 impl Sessions {
@@ -183,6 +187,7 @@ impl Sessions {
             texts: Texts::new(5 * capacity, capacity / 4 + 16),
             pending: Pending::new(settings.pending),
             marks: Marks::default(),
+            now: 0,
         }
     }
 

@@ -8,6 +8,9 @@ use super::listeners::Kind;
 use crate::limits::{ACCEPT_AGAIN_AFTER, HANDSHAKE_FOR, UNBOUND_FOR};
 use crate::ring::{Op, Ring};
 
+/// One in so many connections is left for those that we make ourselves.
+const SHARE_OF_OURS: u32 = 4;
+
 impl<R: Ring> Shard<R> {
     /// An accept has completed.
     pub(super) fn accepted(&mut self, slot: u32, result: Result<u32, i32>) {
@@ -38,7 +41,11 @@ impl<R: Ring> Shard<R> {
                 }
                 self.timers
                     .set(slot, self.now + bound_by.as_millis() as u64);
-                if is_secure && !self.accept_secure(slot, (realm, kind), stage) {
+                if self.connections.free() < self.settings.connections / SHARE_OF_OURS {
+                    // It is told at once, rather than left to wait for nobody knows what.
+                    self.metrics.add(Counter::AcceptsRefused, 1);
+                    self.close(slot);
+                } else if is_secure && !self.accept_secure(slot, (realm, kind), stage) {
                     self.close(slot);
                 }
                 self.receive_if_wanted(slot);
@@ -72,8 +79,9 @@ impl<R: Ring> Shard<R> {
         if listener.closing || listener.accepting.is_some() {
             return;
         }
-        // A quarter of the connections is left for those that we make ourselves.
-        let is_room = self.connections.free() > self.settings.connections / 4;
+        // Past the share that is ours, who comes is accepted only to be closed.
+        let ours = self.settings.connections / SHARE_OF_OURS;
+        let is_room = self.connections.free() > ours / 2;
         let slot = is_room.then(|| self.connections.open(Stage::Accepting(number)));
         let Some(slot) = slot.flatten() else {
             return self.later_attend(number);

@@ -148,6 +148,7 @@ impl<R: Ring> Shard<R> {
             failed_message: None,
             unremembered: 0,
             has_given_up: false,
+            unremembered_until: 0,
         })
     }
 

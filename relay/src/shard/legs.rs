@@ -262,6 +262,13 @@ impl<R: Ring> Shard<R> {
                 self.write_signal(slot, bytes);
             }
         }
+        if !self.has_room() {
+            // Their connection's end is all that those are told whose signals found no room.
+            for leg in Leg::ALL.into_iter().filter(|leg| failed != Some(*leg)) {
+                let untold = self.sessions[session].pending.counts[leg.index()];
+                self.metrics.add(Counter::AnswersDropped, untold.into());
+            }
+        }
         for leg in Leg::ALL {
             if let Some(slot) = self.sessions[session].leg(leg).connection()
                 && failed != Some(leg)

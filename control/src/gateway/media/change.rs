@@ -6,7 +6,7 @@
 
 use link::Leg;
 
-use super::{Made, Media, answered_setup, local_leg, offer_refused, transport};
+use super::{Made, Media, answered_setup, local_leg, offer_refused};
 use crate::gateway::bridge::{BridgeId, Line};
 use crate::gateway::ending::Why;
 use crate::gateway::{Gateway, Turn};
@@ -43,21 +43,21 @@ impl Gateway {
         description: &[u8],
         turn: &mut Turn<'_>,
     ) -> Result<Vec<u8>, Why> {
-        let carried_by = self.transports().map(transport);
         let not_now = || Why::failed(488, "The session cannot be changed");
         let bridge = self.bridges.get_mut(&id).ok_or_else(not_now)?;
         let (Line::Open { .. }, Media::Made(made)) = (bridge.line, &mut bridge.media) else {
             return Err(not_now());
         };
-        let offer = Offer::read(description, carried_by[Leg::B.index()])
-            .map_err(|refusal| offer_refused(&refusal))?;
+        let carried_by = made.configs.transport(Leg::B);
+        let offer =
+            Offer::read(description, carried_by).map_err(|refusal| offer_refused(&refusal))?;
         if !made.is_only_moved(&offer) {
             return Err(Why::failed(488, "Only where the media are can be changed"));
         }
         let before = made.handset().cloned().ok_or_else(not_now)?;
-        let setup = answered_setup(&offer, carried_by[Leg::B.index()]);
-        let role = role_after_offer(carried_by[Leg::B.index()], offer.media().setup, true);
-        let own = local_leg(&made.own[Leg::B.index()], carried_by[Leg::B.index()], setup);
+        let setup = answered_setup(&offer, carried_by);
+        let role = role_after_offer(carried_by, offer.media().setup, true);
+        let own = local_leg(&made.own[Leg::B.index()], carried_by, setup);
         let browser = made.browser().ok_or_else(not_now)?;
         let answer = anchor_answer(&browser, &own, &mut made.origins[Leg::B.index()])
             .map_err(|_| Why::failed(503, "The relay's leg cannot be described"))?;
@@ -65,7 +65,7 @@ impl Gateway {
         made.handset_is(offer);
         let moved = media.path_text() != before.path_text() || media.target() != before.target();
         if moved {
-            self.set_peer(id, session, Leg::B, &media, role, turn)?;
+            self.set_peer(id, (session, Leg::B), carried_by, &media, role, turn)?;
         }
         Ok(answer)
     }

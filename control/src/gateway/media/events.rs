@@ -6,7 +6,7 @@ use super::super::bridge::{BridgeId, Line};
 use super::super::ending::Why;
 use super::super::{Gateway, Turn};
 use super::fingerprint::written_fingerprint;
-use super::{Made, Media, OwnEnd, transport};
+use super::{Made, Media, OwnEnd};
 use crate::metrics::Counter;
 use crate::sdp::{Origin, setup_to_offer};
 
@@ -89,7 +89,6 @@ impl Gateway {
         turn: &mut Turn<'_>,
     ) {
         let numbers = [self.random.number() >> 2, self.random.number() >> 2];
-        let transports = self.transports();
         let Some(bridge) = self.bridges.get_mut(&id) else {
             return;
         };
@@ -101,7 +100,8 @@ impl Gateway {
         let to = making.offered_by.other();
         bridge.media = Media::Made(Box::new(Made {
             session,
-            offered_setup: setup_to_offer(transport(transports[to.index()]), true),
+            offered_setup: setup_to_offer(making.configs.transport(to), true),
+            configs: making.configs,
             offer: making.offer,
             offered_by: making.offered_by,
             own,

@@ -44,13 +44,12 @@ impl Gateway {
         own: OwnEnd,
         turn: &mut Turn<'_>,
     ) {
-        let transports = self.transports();
         let Some(made) = self.made_mut(id) else {
             return;
         };
         made.rebinding = false;
         made.own[leg.index()] = own;
-        let Ok(Some(sdp)) = made.described(leg, transports) else {
+        let Ok(Some(sdp)) = made.described(leg) else {
             let why = Why::failed(503, "The relay's leg cannot be described");
             return self.end(id, &why, turn);
         };

@@ -8,17 +8,20 @@ mod fingerprint;
 mod lost;
 mod outbound;
 mod saved;
+mod session_config;
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use link::{Command, Fingerprint, Leg, LegPolicy, LegSpec, PeerIdentity, Record, SessionId};
+use link::{Command, Fingerprint, Leg, PeerIdentity, Record, SessionId};
 
 use self::fingerprint::read_fingerprint;
 pub use self::lost::REBIND;
-use self::outbound::{is_offer, sdp_of, set_sdp, source_of};
+use self::outbound::{is_offer, legs_of, sdp_of, set_sdp, source_of};
 pub use self::saved::SavedMedia;
+use self::session_config::SessionConfigs;
+pub use self::session_config::{BROWSER, HANDSET};
 use super::bridge::{BridgeId, Order};
 use super::ending::Why;
 use super::{Action, Gateway, Turn};
@@ -45,6 +48,7 @@ pub enum Media {
 #[derive(Debug)]
 pub struct Making {
     session: SessionId,
+    configs: SessionConfigs,
     offer: Offer,
     offered_by: Leg,
 }
@@ -53,6 +57,8 @@ pub struct Making {
 #[derive(Debug)]
 pub struct Made {
     session: SessionId,
+    /// What was asked for, of leg A and leg B.
+    configs: SessionConfigs,
     offer: Offer,
     offered_by: Leg,
     /// The relay's own end of leg A and leg B.
@@ -69,12 +75,8 @@ pub struct Made {
 
 impl Made {
     /// The other side's description as it goes out over `to`: of the offer, or of its answer.
-    fn described(
-        &mut self,
-        to: Leg,
-        carried_by: [link::Transport; 2],
-    ) -> Result<Option<Vec<u8>>, BadLeg> {
-        let carried_by = transport(carried_by[to.index()]);
+    fn described(&mut self, to: Leg) -> Result<Option<Vec<u8>>, BadLeg> {
+        let carried_by = self.configs.transport(to);
         let own = &self.own[to.index()];
         let origin = &mut self.origins[to.index()];
         if to != self.offered_by {
@@ -129,10 +131,6 @@ pub enum Anchored {
 }
 
 impl Gateway {
-    fn transports(&self) -> [link::Transport; 2] {
-        [0, 1].map(|leg| self.settings.legs[leg].transport)
-    }
-
     /// Puts the relay into the message's SDP.
     pub(super) fn anchor(
         &mut self,
@@ -148,7 +146,10 @@ impl Gateway {
             return Anchored::Ready;
         };
         let anchored = if is_offer(outbound) {
-            self.anchored_offer(id, &text, source_of(outbound), turn)
+            match self.session_configs(outbound) {
+                Some(configs) => self.anchored_offer(id, &text, source_of(outbound), configs, turn),
+                None => Err(Why::failed(503, "The session-config is not known")),
+            }
         } else {
             self.anchored_answer(id, &text, source_of(outbound), turn)
         };
@@ -171,22 +172,22 @@ impl Gateway {
         id: BridgeId,
         text: &[u8],
         from: Leg,
+        configs: SessionConfigs,
         turn: &mut Turn<'_>,
     ) -> Result<Option<Vec<u8>>, Why> {
-        let transports = self.transports();
         let Some(bridge) = self.bridges.get_mut(&id) else {
             return Ok(None);
         };
         match &mut bridge.media {
             Media::None => {
-                let offer = Offer::read(text, transport(transports[from.index()]))
+                let offer = Offer::read(text, configs.transport(from))
                     .map_err(|refusal| offer_refused(&refusal))?;
-                self.ask_relay(id, offer, from, turn)?;
+                self.ask_relay(id, offer, from, configs, turn)?;
                 Ok(None)
             }
             Media::Making(_) => Ok(None),
             Media::Made(made) if made.offered_by == from => made
-                .described(from.other(), transports)
+                .described(from.other())
                 .map_err(|_| Why::failed(503, "The relay's leg cannot be described")),
             Media::Made(_) => Err(Why::failed(488, "Updates are not supported")),
         }
@@ -197,6 +198,7 @@ impl Gateway {
         id: BridgeId,
         offer: Offer,
         offered_by: Leg,
+        configs: SessionConfigs,
         turn: &mut Turn<'_>,
     ) -> Result<(), Why> {
         let Some((shard, session)) = self.relay.add(id) else {
@@ -207,21 +209,12 @@ impl Gateway {
         if let Some(bridge) = self.bridges.get_mut(&id) {
             bridge.media = Media::Making(Box::new(Making {
                 session,
+                configs: configs.clone(),
                 offer,
                 offered_by,
             }));
         }
-        let bind_ms = self.settings.ring_ms as u32;
-        let configs = self.settings.legs.clone();
-        let legs = [&configs[0], &configs[1]].map(|config| LegSpec {
-            realm: &config.realm,
-            proof: config.proof,
-            policy: LegPolicy {
-                grace_ms: config.grace_ms,
-                ..LegPolicy::PLAIN
-            },
-            ..LegSpec::new(config.transport, bind_ms)
-        });
+        let legs = configs.specs(self.settings.ring_ms as u32);
         self.command(shard, Command::Create { session, legs }, turn);
         self.timers.set(id, Some(turn.now + RELAY_ANSWER_MS));
         Ok(())
@@ -235,12 +228,13 @@ impl Gateway {
         from: Leg,
         turn: &mut Turn<'_>,
     ) -> Result<Option<Vec<u8>>, Why> {
-        let transports = self.transports();
-        let (to, carried_by) = (from.other(), |leg: Leg| transport(transports[leg.index()]));
+        let to = from.other();
         let Some(Media::Made(made)) = self.bridges.get_mut(&id).map(|bridge| &mut bridge.media)
         else {
             return Err(Why::failed(488, "There is no offer to answer"));
         };
+        let configs = made.configs.clone();
+        let carried_by = |leg: Leg| configs.transport(leg);
         let answer = Answer::read(text, &made.offer, carried_by(from))
             .map_err(|_| Why::failed(488, "The answer does not fit the offer"))?;
         // Toward the answerer: as offered and answered. Toward the offerer: as our answer will say.
@@ -251,7 +245,7 @@ impl Gateway {
             media.as_ref().map(MessageMedia::path_text) != known.map(MessageMedia::path_text);
         made.answer = Some(answer);
         let anchored = made
-            .described(to, transports)
+            .described(to)
             .map_err(|_| Why::failed(503, "The relay's leg cannot be described"))?;
         let Some(media) = media else {
             self.give_media_back(id, turn);
@@ -264,8 +258,15 @@ impl Gateway {
         let from_role = role_after_answer(carried_by(from), made.offered_setup, media.setup)
             .map_err(|_| Why::failed(488, "The answer leaves nobody to connect"))?;
         let offered = made.offer.media().clone();
-        self.set_peer(id, session, from, &media, from_role, turn)?;
-        self.set_peer(id, session, to, &offered, to_role, turn)?;
+        self.set_peer(
+            id,
+            (session, from),
+            carried_by(from),
+            &media,
+            from_role,
+            turn,
+        )?;
+        self.set_peer(id, (session, to), carried_by(to), &offered, to_role, turn)?;
         let deadline_ms = self.settings.leg_ms as u32;
         for leg in Leg::ALL {
             self.command_to(
@@ -285,15 +286,15 @@ impl Gateway {
     fn set_peer(
         &mut self,
         id: BridgeId,
-        session: SessionId,
-        leg: Leg,
+        (session, leg): (SessionId, Leg),
+        carried_by: Transport,
         media: &MessageMedia,
         role: Role,
         turn: &mut Turn<'_>,
     ) -> Result<(), Why> {
         let path = media.path_text();
         let fingerprint = match &media.fingerprint {
-            Some(text) if self.settings.legs[leg.index()].transport == link::Transport::Tls => {
+            Some(text) if carried_by == Transport::Tls => {
                 let read = read_fingerprint(text);
                 Some(read.ok_or(Why::failed(488, "The fingerprint is of an unknown kind"))?)
             }
@@ -450,15 +451,6 @@ fn local_leg(own: &OwnEnd, transport: Transport, setup: Setup) -> LocalLeg<'_> {
             Transport::Tls => own.fingerprint.as_deref(),
             Transport::Ws | Transport::Wss | Transport::Tcp => None,
         },
-    }
-}
-
-fn transport(transport: link::Transport) -> Transport {
-    match transport {
-        link::Transport::Ws => Transport::Ws,
-        link::Transport::Wss => Transport::Wss,
-        link::Transport::Tcp => Transport::Tcp,
-        link::Transport::Tls => Transport::Tls,
     }
 }
 

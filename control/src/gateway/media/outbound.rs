@@ -20,6 +20,17 @@ pub(super) fn is_offer(outbound: &Outbound) -> bool {
     }
 }
 
+/// The names of the session-configs that an offer's message was given: of the leg toward who has offered, and
+/// of the one on which it goes out.
+pub(super) fn legs_of(outbound: &Outbound) -> (Option<&str>, Option<&str>) {
+    let legs = match outbound {
+        Outbound::Web(web) => &web.legs,
+        Outbound::SipRequest(request) => &request.legs,
+        Outbound::SipResponse(_) => return (None, None),
+    };
+    (legs.from.as_deref(), legs.to.as_deref())
+}
+
 pub(super) fn sdp_of(outbound: &Outbound) -> Option<Vec<u8>> {
     let content = match outbound {
         Outbound::Web(web) => {

@@ -4,7 +4,7 @@ use link::{Leg, SessionId};
 use serde::{Deserialize, Serialize};
 
 use super::super::Gateway;
-use super::{Made, Media, OwnEnd, transport};
+use super::{Made, Media, OwnEnd};
 use crate::sdp::{Answer, Offer, Origin, setup_to_offer};
 
 /// A session of the relay, as it is kept.
@@ -15,6 +15,8 @@ pub struct SavedMedia {
     answer: Option<String>,
     offered_by_browser: bool,
     own: [OwnEnd; 2],
+    /// The names of the session-configs of leg A and leg B.
+    legs: [String; 2],
     origins: [(u64, u64); 2],
 }
 
@@ -36,6 +38,7 @@ impl Media {
             answer: made.answer.as_ref().map(|answer| text(answer.text())),
             offered_by_browser: made.offered_by == Leg::A,
             own: made.own.clone(),
+            legs: made.configs.names(),
             origins: [0, 1].map(|leg: usize| made.origins[leg].parts()),
         })
     }
@@ -44,7 +47,9 @@ impl Media {
 impl Gateway {
     /// As it was; `None`: what was kept does not fit the legs as they are configured now.
     pub(in crate::gateway) fn restored_media(&self, saved: &SavedMedia) -> Option<Made> {
-        let carried_by = |leg: Leg| transport(self.transports()[leg.index()]);
+        let [a, b] = &saved.legs;
+        let configs = self.session_configs_named([a, b])?;
+        let carried_by = |leg: Leg| configs.transport(leg);
         let offered_by = if saved.offered_by_browser {
             Leg::A
         } else {
@@ -56,6 +61,7 @@ impl Gateway {
             Some(text) => Some(Answer::read(text.as_bytes(), &offer, carried_by(to)).ok()?),
             None => None,
         };
+        let offered_setup = setup_to_offer(carried_by(to), true);
         Some(Made {
             session: saved.session(),
             offer,
@@ -64,9 +70,10 @@ impl Gateway {
             origins: saved
                 .origins
                 .map(|(id, version)| Origin::restored(id, version)),
-            offered_setup: setup_to_offer(carried_by(to), true),
+            offered_setup,
             answer,
             rebinding: false,
+            configs,
         })
     }
 }

@@ -1,15 +1,18 @@
 //! Everything around the gateway, in memory: browsers, the SIP side, the relay, the clock.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use link::Transport;
-use link::{Cause, Command, CreatedLeg, Event, Leg, PeerProof, SessionCounts, SessionId};
+use link::{
+    Cause, Command, CreatedLeg, Event, Leg, LegPolicy, LegSpec, PeerProof, SessionCounts, SessionId,
+};
 use serde_json::{Value, json};
 
 use super::super::{
-    Action, Application, Gateway, Image, LegConfig, Net, Settings, Turn, load_scripts, sources,
+    Action, Application, BROWSER, Gateway, HANDSET, Image, LegConfig, Net, Settings, Turn,
+    load_scripts, sources,
 };
 use crate::jsonrtc::{Frame, Kind, Limits, Login, Members, SocketId};
 use crate::limits::Millis;
@@ -19,6 +22,20 @@ use crate::sip::{
     self, ClientId, DialogId, Message, Method, OutRequest, OutResponse, Refused, Sent, ServerId,
     StartLine,
 };
+
+/// The session-configs that scripts may choose; the first two are meant where none is chosen.
+const SESSION_CONFIGS: [(&str, Transport); 4] = [
+    (BROWSER, Transport::Ws),
+    (HANDSET, Transport::Tcp),
+    ("page-wss", Transport::Wss),
+    ("rcs-tls", Transport::Tls),
+];
+
+/// What carries the legs of a session-config.
+pub fn transport_of(name: &str) -> Transport {
+    let found = SESSION_CONFIGS.iter().find(|(known, _)| *known == name);
+    found.expect("one of those there are").1
+}
 
 /// What a browser offers.
 pub const BROWSER_SDP: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n\
@@ -126,6 +143,10 @@ pub struct World {
     pub told: VecDeque<Told>,
     pub closes: Vec<(SocketId, u16)>,
     pub resolves: Vec<super::super::Resolve>,
+    /// The session-configs of the last session that the relay was asked for.
+    pub asked: [&'static str; 2],
+    /// Where the relay is, as it stands in a URI.
+    pub relay_host: &'static str,
     frames: HashMap<SocketId, VecDeque<Frame>>,
     sequences: HashMap<SocketId, u32>,
     /// What each socket's session is called, and the last number it got.
@@ -158,6 +179,8 @@ impl World {
             told: VecDeque::new(),
             closes: Vec::new(),
             resolves: Vec::new(),
+            asked: [""; 2],
+            relay_host: "192.0.2.20",
             frames: HashMap::new(),
             sequences: HashMap::new(),
             received: HashMap::new(),
@@ -208,8 +231,11 @@ impl World {
                 }
                 Action::Close { socket, code, .. } => self.closes.push((socket, code)),
                 Action::Relay { record, .. } => {
-                    self.told
-                        .push_back(told(&Command::decode(&record).unwrap()));
+                    let command = Command::decode(&record).unwrap();
+                    if let Command::Create { legs, .. } = &command {
+                        self.asked = legs.map(|spec| session_config_of(&spec));
+                    }
+                    self.told.push_back(told(&command));
                 }
                 Action::Resolve(resolve) => self.resolves.push(resolve),
             }
@@ -335,18 +361,24 @@ impl World {
         let Some(Told::Create(session)) = self.told.pop_front() else {
             panic!("the relay was not asked")
         };
-        let legs = [
-            CreatedLeg {
-                path: b"msrp://192.0.2.20:20001/l3gA;ws",
-                resource: b"/s3cr3t",
-                fingerprint: None,
-            },
-            CreatedLeg {
-                path: b"msrp://192.0.2.20:20002/l3gB;tcp",
-                resource: b"",
-                fingerprint: None,
-            },
-        ];
+        let host = self.relay_host;
+        let paths = ["20001/l3gA", "20002/l3gB"].into_iter().zip(self.asked);
+        let paths: Vec<(String, &str)> = paths
+            .map(|(rest, config)| {
+                let (scheme, kind, resource) = match transport_of(config) {
+                    Transport::Ws => ("msrp", "ws", "/s3cr3t"),
+                    Transport::Wss => ("msrps", "ws", "/s3cr3t"),
+                    Transport::Tcp => ("msrp", "tcp", ""),
+                    Transport::Tls => ("msrps", "tcp", ""),
+                };
+                (format!("{scheme}://{host}:{rest};{kind}"), resource)
+            })
+            .collect();
+        let legs = [0, 1].map(|leg: usize| CreatedLeg {
+            path: paths[leg].0.as_bytes(),
+            resource: paths[leg].1.as_bytes(),
+            fingerprint: (transport_of(self.asked[leg]) == Transport::Tls).then_some([7; 32]),
+        });
         self.relay(Event::Created { session, legs });
         session
     }
@@ -451,7 +483,12 @@ impl World {
 }
 
 fn gateway(files: &[(String, String)], seed: u64) -> Gateway {
-    let scripts = load_scripts(&sources(files).unwrap(), Members::new(), Box::new(|| 0)).unwrap();
+    let known = SESSION_CONFIGS.map(|(name, transport)| {
+        let is_browsers = matches!(transport, Transport::Ws | Transport::Wss);
+        (name.to_owned(), is_browsers)
+    });
+    let sources = sources(files).unwrap();
+    let scripts = load_scripts(&sources, Members::new(), known.into(), Box::new(|| 0)).unwrap();
     let settings = Settings {
         domain: "localhost".into(),
         applications: HashMap::from([("demo".into(), Application::default())]),
@@ -466,12 +503,19 @@ fn gateway(files: &[(String, String)], seed: u64) -> Gateway {
             sessions_per_user: 5,
             texts_per_s: 50,
         },
-        legs: [Transport::Ws, Transport::Tcp].map(|transport| LegConfig {
-            transport,
-            realm: "abroad".into(),
-            grace_ms: 5_000,
-            proof: PeerProof::WhenTold,
-        }),
+        legs: BTreeMap::from(SESSION_CONFIGS.map(|(name, transport)| {
+            let config = LegConfig {
+                transport,
+                realm: format!("realm-of-{name}"),
+                user_timeout_ms: 0,
+                policy: LegPolicy {
+                    grace_ms: 5_000,
+                    ..LegPolicy::PLAIN
+                },
+                proof: PeerProof::WhenTold,
+            };
+            (name.to_owned(), config)
+        })),
     };
     Gateway::new(settings, Arc::new(scripts), Random::counting(seed))
 }
@@ -511,13 +555,20 @@ fn message(
     }
 }
 
+/// Which session-config this is of.
+fn session_config_of(spec: &LegSpec<'_>) -> &'static str {
+    let is_it = |(name, transport): &(&str, Transport)| {
+        spec.transport == *transport && spec.realm == format!("realm-of-{name}")
+    };
+    let found = SESSION_CONFIGS.into_iter().find(is_it);
+    found.expect("one of those there are").0
+}
+
 fn told(command: &Command<'_>) -> Told {
     match *command {
         Command::Create { session, legs } => {
-            assert!(legs.iter().all(|spec| spec.realm == "abroad"));
             assert!(legs.iter().all(|spec| spec.policy.grace_ms == 5_000));
-            let made = legs.map(|spec| (spec.transport, spec.bind_ms));
-            assert_eq!(made, [(Transport::Ws, 180_000), (Transport::Tcp, 180_000)]);
+            assert!(legs.iter().all(|spec| spec.bind_ms == 180_000));
             Told::Create(session)
         }
         Command::SetPeer {

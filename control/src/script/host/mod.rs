@@ -8,6 +8,7 @@ mod sip;
 mod stores;
 mod web;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{Dynamic, Engine, EvalAltResult, Map, NativeCallContext};
@@ -25,6 +26,7 @@ type Checked<T> = Result<T, Box<EvalAltResult>>;
 pub(super) struct Shared {
     run: Run,
     constants: Arc<Map>,
+    session_configs: Arc<BTreeMap<String, bool>>,
     state: Mutex<State>,
 }
 
@@ -36,7 +38,11 @@ struct State {
 }
 
 impl Shared {
-    pub(super) fn new(run: &Run, constants: Arc<Map>) -> Arc<Shared> {
+    pub(super) fn new(
+        run: &Run,
+        constants: Arc<Map>,
+        session_configs: Arc<BTreeMap<String, bool>>,
+    ) -> Arc<Shared> {
         Arc::new(Shared {
             state: Mutex::new(State {
                 outbound: Vec::new(),
@@ -45,7 +51,27 @@ impl Shared {
             }),
             run: run.clone(),
             constants,
+            session_configs,
         })
+    }
+
+    /// The name of a session-config, for a leg toward a browser or toward the network.
+    fn session_config(&self, name: &str, toward_browser: bool) -> Checked<Option<String>> {
+        let known = || {
+            let names: Vec<&str> = self.session_configs.keys().map(String::as_str).collect();
+            names.join(", ")
+        };
+        match self.session_configs.get(name) {
+            None => {
+                let name = name.escape_debug();
+                Err(format!("there is no session-config {name}; there are {}", known()).into())
+            }
+            Some(false) if toward_browser => Err(format!(
+                "the session-config {name} is not for browsers: theirs are ws or wss"
+            )
+            .into()),
+            Some(_) => Ok(Some(name.to_string())),
+        }
     }
 
     /// What the run has done; leaves nothing behind.

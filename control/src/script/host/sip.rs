@@ -6,7 +6,9 @@ use rhai::{Array, Blob, Dynamic, Engine, INT, Map};
 
 use super::{Checked, Shared, check};
 use crate::script::limits::{CONTENT_BYTES_MAX, HEADERS_MAX};
-use crate::script::{Content, Inbound, OutSipRequest, OutSipResponse, Outbound, SipView};
+use crate::script::{
+    Content, Inbound, OutSipRequest, OutSipResponse, Outbound, SessionLegs, SipView,
+};
 
 /// `context.sipFactory`
 #[derive(Clone)]
@@ -26,6 +28,7 @@ struct Fields {
     contact_params: Vec<(String, Option<String>)>,
     contact_user: Option<String>,
     anchor: bool,
+    legs: SessionLegs,
     sent: bool,
 }
 
@@ -130,6 +133,22 @@ impl SipMessage {
         Ok(())
     }
 
+    /// Anchors the request's offer with a session-config of this name, on the leg that `place` finds.
+    fn choose_leg(
+        &self,
+        name: &str,
+        toward_browser: bool,
+        place: fn(&mut SessionLegs) -> &mut Option<String>,
+    ) -> Checked<()> {
+        let mut fields = self.change()?;
+        let Some(shared) = self.shared.as_ref().filter(|_| fields.view.is_request) else {
+            return Err("a session-config is chosen by the request that carries the offer".into());
+        };
+        *place(&mut fields.legs) = shared.session_config(name, toward_browser)?;
+        fields.anchor = true;
+        Ok(())
+    }
+
     fn send(&self) -> Checked<()> {
         let mut fields = self.change()?;
         let Some(shared) = &self.shared else {
@@ -155,6 +174,7 @@ impl SipMessage {
                 contact_user,
                 content,
                 anchor,
+                legs: fields.legs.clone(),
             })
         } else {
             Outbound::SipResponse(OutSipResponse {
@@ -385,6 +405,19 @@ fn register_writing(engine: &mut Engine) {
             |message: &mut SipMessage, anchor: bool| -> Checked<()> {
                 message.change()?.anchor = anchor;
                 Ok(())
+            },
+        )
+        // What goes to the network came from the browser.
+        .register_set(
+            "inMsrpSessionLeg",
+            |message: &mut SipMessage, name: &str| {
+                message.choose_leg(name, true, |legs| &mut legs.from)
+            },
+        )
+        .register_set(
+            "outMsrpSessionLeg",
+            |message: &mut SipMessage, name: &str| {
+                message.choose_leg(name, false, |legs| &mut legs.to)
             },
         )
         .register_fn(

@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, INT, Map};
 use super::{Checked, Shared, check};
 use crate::script::json::{map_from_script, map_to_script, written_bytes};
 use crate::script::limits::{FRAME_BYTES_MAX, NAME_BYTES_MAX};
-use crate::script::{MessageState, OutWeb, Outbound, WebKind, WebView};
+use crate::script::{MessageState, OutWeb, Outbound, SessionLegs, WebKind, WebView};
 
 /// `context.webFactory`
 #[derive(Clone)]
@@ -26,6 +26,7 @@ struct Frame {
     header: Map,
     payload: Map,
     anchor: bool,
+    legs: SessionLegs,
 }
 
 /// What may be done with a frame.
@@ -49,6 +50,7 @@ impl WebMessage {
                 header: map_to_script(&view.header),
                 payload: map_to_script(&view.payload),
                 anchor: false,
+                legs: SessionLegs::default(),
             })),
         }
     }
@@ -74,6 +76,27 @@ impl WebMessage {
         if let Standing::Draft { state, .. } = &mut self.frame().standing {
             *state = Some(wanted);
         }
+        Ok(())
+    }
+
+    /// Anchors the frame's offer with a session-config of this name, on the leg that `place` finds.
+    fn choose_leg(
+        &self,
+        name: &str,
+        toward_browser: bool,
+        place: fn(&mut SessionLegs) -> &mut Option<String>,
+    ) -> Checked<()> {
+        let chosen = self.shared.session_config(name, toward_browser)?;
+        let mut frame = self.frame();
+        let Standing::Draft {
+            kind: WebKind::Request,
+            ..
+        } = frame.standing
+        else {
+            return Err("a session-config is chosen by the request that carries the offer".into());
+        };
+        frame.anchor = true;
+        *place(&mut frame.legs) = chosen;
         Ok(())
     }
 
@@ -112,6 +135,7 @@ impl WebMessage {
             header,
             payload,
             anchor: frame.anchor,
+            legs: frame.legs.clone(),
         }))?;
         frame.standing = Standing::Sent;
         Ok(())
@@ -148,6 +172,7 @@ impl WebFactory {
                 header,
                 payload: Map::new(),
                 anchor: false,
+                legs: SessionLegs::default(),
             })),
         })
     }
@@ -230,6 +255,19 @@ pub(super) fn register(engine: &mut Engine) {
         .register_set("anchor", |message: &mut WebMessage, anchor: bool| {
             message.frame().anchor = anchor;
         })
+        // What goes to the browser came from the network.
+        .register_set(
+            "inMsrpSessionLeg",
+            |message: &mut WebMessage, name: &str| {
+                message.choose_leg(name, false, |legs| &mut legs.from)
+            },
+        )
+        .register_set(
+            "outMsrpSessionLeg",
+            |message: &mut WebMessage, name: &str| {
+                message.choose_leg(name, true, |legs| &mut legs.to)
+            },
+        )
         .register_set("messageState", |message: &mut WebMessage, word: &str| {
             message.set_state(word)
         })

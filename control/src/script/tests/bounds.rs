@@ -96,6 +96,7 @@ fn a_run_that_takes_too_long_is_cut_off() {
     static NOW_MS: AtomicU64 = AtomicU64::new(0);
     let slow = Environment {
         constants: JsonMap::new(),
+        session_configs: BTreeMap::new(),
         clock: Box::new(|| NOW_MS.fetch_add(20, Ordering::Relaxed)),
     };
     let text = "fn from_app_start_request(context) { for x in 0..1000 { print(x); } }";
