@@ -204,6 +204,22 @@ fn k11_the_loss_of_a_shared_connection_is_the_end_of_all_its_sessions() {
 }
 
 #[test]
+fn k11_who_waits_in_line_for_a_connection_that_is_lost_hears_so() {
+    let mut trunk = Trunk::of(3, Tcp);
+    trunk.bed.says(trunk.pages[0], &hello().begun_by(A));
+    for number in 1..3 {
+        trunk.bed.says(trunk.pages[number], &hello().by(A));
+    }
+    trunk.bed.breaks(trunk.trunk);
+    let signal = hello().answer("481 Session Does Not Exist");
+    for number in 1..3 {
+        assert_eq!(trunk.bed.hears(trunk.pages[number]), signal.to(A));
+    }
+    trunk.bed.waits(11_000);
+    assert_eq!(trunk.bed.counter(Counter::Timers), 0);
+}
+
+#[test]
 fn k11_a_leg_that_fails_takes_its_own_session_along_and_no_other() {
     let mut trunk = Trunk::of(2, Tcp);
     trunk

@@ -109,6 +109,8 @@ impl<R: Ring> Shard<R> {
 
     /// The descriptor is given back: the slot is free.
     pub(super) fn closed(&mut self, slot: u32) {
+        debug_assert!(!self.timers.is_set(slot), "who is closing has no deadline");
+        self.timers.clear(slot);
         self.connections.remove(slot);
         self.metrics.add(Counter::Closes, 1);
         self.relieved = true;

@@ -212,7 +212,7 @@ impl<R: Ring> Shard<R> {
                 if let Some(out) = out.filter(|out| self.connections[*out].legs > 1) {
                     let connection = &mut self.connections[out];
                     self.sharing.leave_line(&mut connection.line, to);
-                    if !connection.line.is_empty() {
+                    if !connection.line.is_empty() && connection.is_written() {
                         self.wait_from_now(out);
                     }
                     if !matches!(verdict, Verdict::Forward { .. }) {
