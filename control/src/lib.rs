@@ -8,9 +8,10 @@
 //!
 //! `edge` owns every socket, file and clock. Everything below it is pure: bytes and time go in,
 //! actions come out. `jsonrtc`, `sip`, `sdp`, `script`, `packages` and `state` do not know each other;
-//! `gateway` is where they meet.
+//! `gateway` is where they meet. `bodies` reads and writes what scripts put into messages.
 
 pub mod admin;
+pub mod bodies;
 pub mod config;
 pub mod edge;
 pub mod gateway;

@@ -90,11 +90,13 @@ const CONTROL: Table = Table {
         ("sip", &["limits", "random", "timers"]),
         // Of wire only how an MSRP URI is read.
         ("sdp", &["wire", "limits"]),
-        ("script", &["limits"]),
+        // A script may call what reads and writes bodies.
+        ("script", &["bodies", "limits"]),
         ("packages", &["limits"]),
         ("state", &["limits", "random", "timers"]),
         ("admin", &["state", "metrics", "limits"]),
         ("config", &["limits"]),
+        ("bodies", &[]),
         ("metrics", &[]),
         ("random", &[]),
         ("timers", &["limits"]),

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 
+mod bodies;
 mod bounds;
 
 fn environment() -> Environment {

@@ -3,6 +3,7 @@
 //! The objects are handles on one run's state, so that a script may hand them to its own functions. What was
 //! received can be read, not changed. A member that is not there reads as `()`.
 
+mod bodies;
 mod check;
 mod sip;
 mod stores;
@@ -136,6 +137,7 @@ pub(super) fn register(engine: &mut Engine) {
     web::register(engine);
     sip::register(engine);
     stores::register(engine);
+    bodies::register(engine);
 }
 
 fn register_context(engine: &mut Engine) {

@@ -107,7 +107,7 @@ impl SipMessage {
         Ok(())
     }
 
-    fn set_contact_parameter(&self, name: &str, value: Option<&str>) -> Checked<()> {
+    pub(super) fn set_contact_parameter(&self, name: &str, value: Option<&str>) -> Checked<()> {
         check::name("contact parameter", name)?;
         if let Some(value) = value {
             check::parameter_value(name, value)?;
