@@ -25,6 +25,7 @@ mod run;
 mod schedule;
 mod session;
 mod settings;
+mod strangers;
 mod stub;
 mod subject;
 mod tally;

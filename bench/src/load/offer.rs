@@ -43,6 +43,9 @@ pub struct Load {
     /// Sessions whose receivers do not read as they should. What they get is checked, not timed.
     #[serde(default)]
     pub stalled: Stalled,
+    /// Those who begin a TLS handshake beside it, a second.
+    #[serde(default)]
+    pub strangers: u32,
 }
 
 /// Sessions whose senders send all they can and whose receivers do not keep up.
@@ -69,6 +72,7 @@ impl Load {
             responses: false,
             reports: false,
             stalled: Stalled::default(),
+            strangers: 0,
         }
     }
 

@@ -25,10 +25,10 @@ const ENDING: Duration = Duration::from_secs(2);
 const SESSIONS_FREE: u32 = 6000;
 
 /// The pools of a relay that its defaults are too small for. All peers come from one address and at
-/// once, so it must not limit their handshakes.
+/// once, so it must not limit their handshakes, unless that is the question.
 fn pools(load: &Load) -> Option<String> {
     let mut pools = String::new();
-    if load.legs.has_tls() {
+    if load.legs.has_tls() && load.strangers == 0 {
         pools += "half_open = 8192\nhandshakes_per_second = 100000\n";
     }
     if load.sessions > SESSIONS_FREE {
@@ -73,7 +73,7 @@ impl Relaying {
             written.map_err(|error| format!("{}: {error}", settings.display()))?;
             command.arg("--config").arg(&settings);
         }
-        if load.legs.has_tls() {
+        if load.legs.has_tls() || load.strangers > 0 {
             write_certificate(&folder)?;
             command.arg("--certificates").arg(&folder);
         }

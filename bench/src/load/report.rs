@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checker::Faults;
 use super::offer::{Load, Pace};
+use super::strangers::Met;
 
 /// The latest a message may be sent, as a part of the 99th percentile of latency, before the
 /// generator's own lateness says too much about the result.
@@ -155,6 +156,9 @@ pub struct Report {
     /// What the relay counted, if it has a link to ask by.
     #[serde(flatten)]
     pub counted: Option<Counted>,
+    /// What became of those who came by TLS beside the load.
+    #[serde(default)]
+    pub strangers: Option<Met>,
     /// How it went, second by second.
     pub timeline: Vec<Moment>,
     /// Messages sent in the whole run.
@@ -263,6 +267,9 @@ impl fmt::Display for Report {
         if let Some(lateness) = &self.lateness_us {
             writeln!(f, "            late by {lateness}")?;
         }
+        if let Some(met) = &self.strangers {
+            writeln!(f, "strangers   {met}")?;
+        }
         let (sent, arrived) = (self.sent, self.arrived);
         let (responses, reports) = (self.responses, self.reports);
         writeln!(
@@ -324,6 +331,7 @@ pub mod tests {
             generator_work: 0.2,
             cores_load: Vec::new(),
             counted: None,
+            strangers: None,
             timeline: Vec::new(),
             sent: 1000,
             arrived: 1000,

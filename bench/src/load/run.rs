@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use link::Counter;
+use link::{Counter, Transport};
 
 use super::checker::Faults;
 use super::crew::Route;
@@ -16,6 +16,7 @@ use super::phase::{Limits, Phase, Shared};
 use super::place::Relay;
 use super::process::{self, CoreTime, Forwarder, Process};
 use super::report::{Counted, Moment, Report, Verdict};
+use super::strangers::{Met, Strangers};
 use super::stub::{Closed, Stub};
 use super::subject::{SHARD_THREADS, Subject};
 use super::tally::Tally;
@@ -48,6 +49,15 @@ struct Reading {
     sends: u64,
     allocations: u64,
     cores: Vec<CoreTime>,
+}
+
+/// What a run has brought.
+struct Measured {
+    before: Reading,
+    after: Reading,
+    strangers: Option<Met>,
+    /// How the sessions of a link ended.
+    closed: Option<Vec<Closed>>,
 }
 
 /// What knows of the sessions beside the generator.
@@ -269,9 +279,7 @@ impl<'a> Run<'a> {
         let tallies = self.join(threads);
         self.progress_done();
         match measured {
-            Ok((before, after, closed)) => {
-                self.report(&before, &after, closed.as_deref(), tallies?)
-            }
+            Ok(measured) => self.report(measured, tallies?),
             // What a thread says is nearer to the cause.
             Err(why) => {
                 let own = tallies.ok().into_iter().flatten().find_map(own_reason);
@@ -293,9 +301,10 @@ impl<'a> Run<'a> {
     }
 
     /// Moves the threads from phase to phase.
-    fn measure(&mut self) -> Result<(Reading, Reading, Option<Vec<Closed>>), String> {
+    fn measure(&mut self) -> Result<Measured, String> {
         let shared = self.shared.clone();
         self.bind()?;
+        let strangers = self.invite()?;
         shared.set_phase(Phase::WarmUp);
         self.flow(self.offer.warm_up, "warming up")?;
         self.timeline.clear();
@@ -304,7 +313,22 @@ impl<'a> Run<'a> {
         shared.set_phase(Phase::Measure);
         self.flow(self.offer.duration, "measuring")?;
         let after = self.reading()?;
-        Ok((before, after, self.close()?))
+        Ok(Measured {
+            before,
+            after,
+            strangers: strangers.map(Strangers::stop).transpose()?,
+            closed: self.close()?,
+        })
+    }
+
+    /// Makes the session at whose leg strangers come, if any are to, and has them come.
+    fn invite(&mut self) -> Result<Option<Strangers>, String> {
+        let (Sessions::Linked(subject), 1..) = (&mut self.sessions, self.offer.load.strangers)
+        else {
+            return Ok(None);
+        };
+        let (_, leg) = subject.stub.begin_waiting(Transport::Tls)?;
+        Strangers::start(leg.address, self.offer.load.strangers).map(Some)
     }
 
     /// Waits until all sessions are bound.
@@ -440,17 +464,16 @@ impl<'a> Run<'a> {
 
     fn report(
         &mut self,
-        before: &Reading,
-        after: &Reading,
-        closed: Option<&[Closed]>,
+        measured: Measured,
         tallies: Vec<Result<Tally, String>>,
     ) -> Result<Report, String> {
+        let Measured { before, after, .. } = &measured;
         let is_open = self.offer.load.pace.is_open();
         let mut whole = Tally::new(0, is_open);
         for tally in tallies {
             whole.add(tally?)?;
         }
-        let counted = closed.map(|closed| {
+        let counted = measured.closed.as_deref().map(|closed| {
             compare_counts(closed, &self.offer.load, whole.arrived, &mut whole.faults);
             std::thread::sleep(PUBLISHING);
             self.counted(before, after)
@@ -481,6 +504,7 @@ impl<'a> Run<'a> {
                 .map(CoreTime::load)
                 .collect(),
             counted,
+            strangers: measured.strangers,
             timeline: std::mem::take(&mut self.timeline),
             sent: whole.sent,
             arrived: whole.arrived,

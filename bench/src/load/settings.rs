@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::offer::{Arrivals, Direction, Legs, Load, Offer, Pace, Sizes, Stalled};
 use super::place::{Place, Whereabouts};
 use super::report::{Counted, Latency, Report};
+use super::strangers::{Met, RATE_MAX};
 
 /// Offer the relay a load: so many messages in flight in each session, or so many a second.
 ///
@@ -51,6 +52,10 @@ pub struct Arguments {
     /// Ask for a REPORT when a message has arrived, or for none.
     #[arg(long, value_enum, default_value = "off")]
     reports: Switch,
+    /// Strangers a second who begin a TLS handshake beside it, and leave when they are answered. The
+    /// relay that is started bounds handshakes by its defaults then.
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=i64::from(RATE_MAX)))]
+    strangers: u32,
     /// Seconds that are measured.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     duration: f64,
@@ -134,6 +139,7 @@ impl Arguments {
             responses: self.responses == Switch::On,
             reports: self.reports == Switch::On,
             stalled: Stalled::default(),
+            strangers: self.strangers,
         }
     }
 
@@ -143,6 +149,7 @@ impl Arguments {
             offered: self.load(),
             lateness_us: self.rate.map(|_| Latency::default()),
             counted: Some(Counted::default()),
+            strangers: (self.strangers > 0).then(Met::default),
             ..Report::default()
         }
     }

@@ -13,6 +13,8 @@ use super::plan::{LegPlan, Plan};
 
 /// How long the relay may take to answer all of a kind.
 const ANSWERS: Duration = Duration::from_secs(30);
+/// How long it may take to make one session.
+const MAKING: Duration = Duration::from_secs(5);
 /// The deadline for binding a leg.
 const BINDING_MS: u32 = 300_000;
 
@@ -89,6 +91,22 @@ impl Stub {
         self.sessions.push(Session::default());
         self.ask(index, transports)?;
         Ok(index)
+    }
+
+    /// Makes one more session whose legs nobody binds, both of this kind, so that a listener is there
+    /// all the time. Its index and its leg A.
+    pub fn begin_waiting(&mut self, transport: Transport) -> Result<(u32, LegPlan), String> {
+        let transports = [transport; 2];
+        let index = self.begin(transports)?;
+        let until = Instant::now() + MAKING;
+        while Instant::now() < until {
+            self.look(Duration::from_millis(10))?;
+            if let Some(plan) = self.take_plan(index, transports)? {
+                let [leg, _] = plan.legs;
+                return Ok((index, leg));
+            }
+        }
+        Err("the relay made no session".to_owned())
     }
 
     fn ask(&mut self, index: u32, transports: [Transport; 2]) -> Result<(), String> {

@@ -51,6 +51,15 @@ impl Client {
 pub struct Tls(ClientConnection);
 
 impl Tls {
+    /// What is said before anything is heard.
+    pub fn first_octets(&mut self) -> io::Result<Vec<u8>> {
+        let mut octets = Vec::new();
+        while self.0.wants_write() {
+            self.0.write_tls(&mut octets)?;
+        }
+        Ok(octets)
+    }
+
     /// Whether the handshake is under way.
     pub fn is_handshaking(&self) -> bool {
         self.0.is_handshaking()

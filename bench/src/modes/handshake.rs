@@ -20,8 +20,6 @@ use crate::load::{
 
 /// How long one handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long the relay may take to make a session.
-const MAKING: Duration = Duration::from_secs(5);
 /// How long a turn that brought nothing sleeps.
 const IDLE: Duration = Duration::from_micros(20);
 
@@ -89,21 +87,8 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
     let load = Load::closed(300, arguments.sessions, 1, legs);
     let mut subject = Subject::open(&place.relay, &load)?;
     let mut kind = |resumes| {
-        // A leg of its own, which nobody binds, so that its listener is there all the time.
-        let transports = [Transport::Tls, Transport::Tls];
-        let index = subject.stub.begin(transports)?;
-        let until = Instant::now() + MAKING;
-        let plan = loop {
-            subject.stub.look(Duration::from_millis(10))?;
-            match subject.stub.take_plan(index, transports)? {
-                Some(plan) => break plan,
-                None if Instant::now() > until => {
-                    return Err("the relay made no session".to_owned());
-                }
-                None => {}
-            }
-        };
-        let target = plan.legs[0].target();
+        let (index, leg) = subject.stub.begin_waiting(Transport::Tls)?;
+        let target = leg.target();
         let kind = Shaking::new(arguments.sessions as usize, target, resumes)?;
         let kind = kind.shake(&mut subject, duration, resumes);
         subject.stub.delete_one(index)?;

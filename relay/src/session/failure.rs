@@ -123,9 +123,21 @@ pub fn code_of(cause: Cause) -> Option<u16> {
 }
 
 impl Sessions {
-    /// A chunk of a SEND is being forwarded: it may be one of several of its message.
-    pub(super) fn open_message(&mut self, index: u32, leg: Leg, head: &Head, octets: &[u8]) {
+    /// A chunk of a SEND is being forwarded: it may be one of several of its message. If it is the
+    /// last one and all of it is there, as mostly, nothing has to be remembered.
+    pub(super) fn open_message(
+        &mut self,
+        index: u32,
+        leg: Leg,
+        head: &Head,
+        end: Option<Continuation>,
+        octets: &[u8],
+    ) {
         if head.kind != Kind::Request(Method::Send) {
+            return;
+        }
+        if matches!(end, Some(Continuation::Last | Continuation::Aborted)) {
+            self[index].legs[leg.index()].open_message = None;
             return;
         }
         let Some(account) = Account::of(head, octets) else {

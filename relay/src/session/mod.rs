@@ -18,7 +18,7 @@ mod table;
 mod texts;
 
 use link::{Cause, Leg, Switches};
-use wire::msrp::{FailureReport, Head, Kind, Method, Part, status, uri, writer};
+use wire::msrp::{Continuation, FailureReport, Head, Kind, Method, Part, status, uri, writer};
 
 pub use failure::{OpenMessage, code_of};
 pub use paths::{LocalPath, slot_of_token};
@@ -109,6 +109,7 @@ pub enum Way {
 
 impl Sessions {
     /// Decides about a message from the peer of `leg`, given its head and the head's octets.
+    /// `end` is how the chunk ends, if it does with the octets that are there.
     /// [`Verdict::Wait`], `Busy` and `Elsewhere` change nothing; every other verdict sets the leg's
     /// [`Flow`].
     pub fn route(
@@ -116,12 +117,18 @@ impl Sessions {
         (session, leg): (u32, Leg),
         way: Way,
         head: &Head,
+        end: Option<Continuation>,
         octets: &[u8],
         scratch: &mut Scratch,
     ) -> Verdict {
         let verdict = match head.kind {
             Kind::Request(method) => {
-                self.route_request((session, leg), way, method, head, octets, scratch)
+                let verdict =
+                    self.route_request((session, leg), way, method, head, octets, scratch);
+                if matches!(verdict, Verdict::Forward { .. }) {
+                    self.open_message(session, leg, head, end, octets);
+                }
+                verdict
             }
             Kind::Response(_) => self.route_response((session, leg), way, head, octets, scratch),
         };
@@ -261,7 +268,6 @@ impl Sessions {
             (Way::Shared(letters), Some(number)) => Some(self.pending.rename(number, &letters)),
             _ => None,
         };
-        self.open_message(index, leg, head, octets);
         let theirs = &self[index].legs[leg.other().index()];
         let start = writer::Start::AsReceived(head.subject.of(octets));
         let (to, from) = (self.texts.get(destination), theirs.local.uri(&self.texts));

@@ -6,7 +6,7 @@
 //! slot), else apart, in the arena, and the send gathers both.
 
 use link::{Counter, Leg};
-use wire::msrp::{Head, Part, Reader, status, writer};
+use wire::msrp::{Continuation, Head, Part, Reader, status, writer};
 
 use super::Shard;
 use super::connections::{Region, Stage};
@@ -70,7 +70,7 @@ impl<R: Ring> Shard<R> {
         {
             return self.turn_away(slot, head, octets, code);
         }
-        match self.decide(slot, head, octets) {
+        match self.decide(slot, head, part.end, octets) {
             Verdict::Forward { prefix, .. } => Opened::Forward(prefix),
             Verdict::Answer { response } => {
                 let is_refusal = !session::is_bodiless_send(head) || head.fault.is_some();
@@ -91,7 +91,13 @@ impl<R: Ring> Shard<R> {
     }
 
     /// What is to be done about a message, by the leg that it is for.
-    fn decide(&mut self, slot: u32, head: &Head, octets: Span) -> Verdict {
+    fn decide(
+        &mut self,
+        slot: u32,
+        head: &Head,
+        end: Option<Continuation>,
+        octets: Span,
+    ) -> Verdict {
         loop {
             let Some((session, leg)) = self.connections[slot].owner else {
                 return Verdict::Elsewhere;
@@ -101,7 +107,7 @@ impl<R: Ring> Shard<R> {
             let scratch = &mut self.scratch;
             let verdict = self
                 .sessions
-                .route((session, leg), way, head, text, scratch);
+                .route((session, leg), way, head, end, text, scratch);
             if verdict == Verdict::Elsewhere {
                 if let Err(code) = self.dispatch(slot, head, octets) {
                     let code = head.fault.map_or(code, |_| status::BAD_REQUEST);
