@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use tests::process::{PATIENCE, fresh_folder, program};
+use tests::tls::Pem;
 
 /// Where this suite's files are.
 fn files() -> PathBuf {
@@ -51,19 +52,39 @@ pub struct Kamailio {
     folder: PathBuf,
     /// UDP and TCP on the loopback address.
     pub port: u16,
+    /// TLS, if it was asked for.
+    pub secure_port: u16,
 }
 
 impl Kamailio {
     pub fn start() -> Kamailio {
+        Kamailio::run(&[])
+    }
+
+    /// One that speaks TLS too: it shows a certificate for its number, and wants one of the gateway.
+    pub fn secure() -> Kamailio {
+        Kamailio::run(&["-A", "WITH_TLS"])
+    }
+
+    fn run(more: &[&str]) -> Kamailio {
         let folder = fresh_folder("kamailio");
-        let port = free_port();
+        let (port, secure_port) = (free_port(), free_port());
+        for name in ["core", "gateway"] {
+            let pem = Pem::of(&["127.0.0.1"]);
+            fs::write(folder.join(format!("{name}.crt")), pem.chain).expect("a file");
+            fs::write(folder.join(format!("{name}.key")), pem.key).expect("a file");
+        }
         let text = fs::read_to_string(files().join("kamailio.cfg")).expect("the configuration");
+        let text = text.replace("PORT", &port.to_string());
+        let text = text.replace("SECURE", &secure_port.to_string());
+        let text = text.replace("FOLDER", &folder.display().to_string());
         let path = folder.join("kamailio.cfg");
-        fs::write(&path, text.replace("PORT", &port.to_string())).expect("a file");
+        fs::write(&path, text).expect("a file");
         let log = File::create(folder.join("log")).expect("a file");
         let child = Command::new("kamailio")
             .args(["-DD", "-E", "-m", "16", "-M", "4", "-Y"])
             .arg(&folder)
+            .args(more)
             .args([
                 "-w".as_ref(),
                 folder.as_os_str(),
@@ -78,9 +99,21 @@ impl Kamailio {
             _process: Running(child),
             folder,
             port,
+            secure_port,
         };
         kamailio.wait();
         kamailio
+    }
+
+    /// The gateway's settings of TLS with this one.
+    pub fn tls(&self) -> String {
+        let file = |name: &str| self.folder.join(name).display().to_string();
+        let (certificate, key) = (file("gateway.crt"), file("gateway.key"));
+        let authorities = file("core.crt");
+        format!(
+            "[sip.tls]\nlisten = \"127.0.0.1:0\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n\
+             authorities = \"{authorities}\"\nclients = \"required\"\n"
+        )
     }
 
     /// Asks until it answers.

@@ -18,9 +18,13 @@ const KNOWN: &str = "[sip.users]\nalice = { password = \"secret\" }\n";
 
 /// Control whose users belong to Kamailio.
 fn member(kamailio: &Kamailio, more: &str) -> Causeway {
-    let port = kamailio.port;
+    member_by(&format!("sip:127.0.0.1:{}", kamailio.port), more)
+}
+
+/// The same, by way of this proxy.
+fn member_by(proxy: &str, more: &str) -> Causeway {
     Causeway::start(&format!(
-        "[sip]\nlisten = \"127.0.0.1:0\"\nproxies = [\"sip:127.0.0.1:{port}\"]\n\
+        "[sip]\nlisten = \"127.0.0.1:0\"\nproxies = [\"{proxy}\"]\n\
          [sip.register]\nexpires_s = 600\nfeatures = [\"+g.oma.sip-im\"]\n{more}"
     ))
 }
@@ -134,12 +138,38 @@ fn a_chat_is_called_and_ended(loss: u32) {
     let kamailio = Kamailio::start();
     let causeway = member(&kamailio, KNOWN);
     let mut page = alice(&causeway);
-    let handset = bob(&kamailio, "callee", loss);
+    alice_calls(&mut page, &kamailio, loss);
+    causeway.stop();
+}
+
+fn alice_calls(page: &mut Page, kamailio: &Kamailio, loss: u32) {
+    let handset = bob(kamailio, "callee", loss);
     let chat = page.call("bob@ims.test");
     assert_eq!(page.outcome(), 200);
     page.tell(&chat, "complete");
     page.tell(&chat, "shutdown");
     handset.finish();
+}
+
+/// bob calls alice, and hangs up.
+fn bob_calls(page: &mut Page, kamailio: &Kamailio) {
+    let handset = Sipp::start("caller", Part::of("bob"), kamailio.port);
+    let chat = page.called();
+    page.answer(&chat, 180);
+    page.answer(&chat, 200);
+    page.hear_of("complete");
+    page.hear_of("shutdown");
+    handset.finish();
+}
+
+#[test]
+fn registrations_and_calls_go_by_tls_where_both_sides_show_certificates() {
+    let kamailio = Kamailio::secure();
+    let proxy = format!("sips:127.0.0.1:{}", kamailio.secure_port);
+    let causeway = member_by(&proxy, &format!("{KNOWN}{}", kamailio.tls()));
+    let mut page = alice(&causeway);
+    alice_calls(&mut page, &kamailio, 0);
+    bob_calls(&mut page, &kamailio);
     causeway.stop();
 }
 
@@ -158,13 +188,7 @@ fn a_handset_calls_a_page_and_hangs_up() {
     let kamailio = Kamailio::start();
     let causeway = member(&kamailio, KNOWN);
     let mut page = alice(&causeway);
-    let handset = Sipp::start("caller", Part::of("bob"), kamailio.port);
-    let chat = page.called();
-    page.answer(&chat, 180);
-    page.answer(&chat, 200);
-    page.hear_of("complete");
-    page.hear_of("shutdown");
-    handset.finish();
+    bob_calls(&mut page, &kamailio);
     causeway.stop();
 }
 
