@@ -23,6 +23,8 @@ pub struct Sip {
     /// `sip.proxies`: what leaves our domain goes to the first of them that answers. Default none: it goes
     /// where its URI says.
     pub proxies: Vec<Proxy>,
+    /// `sip.name_servers`: who is asked for the records of proxies' names. Default: whom this machine asks.
+    pub name_servers: Vec<SocketAddr>,
     /// `sip.probe_s`: each proxy is asked by OPTIONS every so many seconds. Default 30; 0: never.
     pub probe_s: u32,
     /// `sip.register`: our users belong to a registrar, and are registered there while they are here.
@@ -44,6 +46,7 @@ impl Default for Sip {
             advertise: None,
             tls: None,
             proxies: Vec::new(),
+            name_servers: Vec::new(),
             probe_s: 30,
             register: None,
             realms: BTreeMap::new(),
@@ -213,6 +216,7 @@ pub(super) struct Written {
     advertise: Option<Spanned<String>>,
     tls: Option<WrittenTls>,
     proxies: Vec<Spanned<String>>,
+    name_servers: Vec<Spanned<String>>,
     probe_s: Option<u32>,
     register: Option<Spanned<Register>>,
     realms: BTreeMap<String, Spanned<Secret>>,
@@ -229,6 +233,15 @@ impl Written {
             .iter()
             .map(|written| {
                 proxy(written.get_ref()).map_err(|what| mistake(text, written.span(), what))
+            })
+            .collect();
+        let name_servers: Result<Vec<SocketAddr>, Mistake> = self
+            .name_servers
+            .iter()
+            .map(|written| {
+                let what = "sip.name_servers: write each as \"10.0.0.53:53\"".to_owned();
+                let read = written.get_ref().parse();
+                read.map_err(|_| mistake(text, written.span(), what))
             })
             .collect();
         let register = match self.register {
@@ -260,6 +273,7 @@ impl Written {
             listen: listen.unwrap_or(defaults.listen),
             advertise: address(text, "sip.advertise", self.advertise)?,
             proxies: proxies?,
+            name_servers: name_servers?,
             probe_s: self.probe_s.unwrap_or(defaults.probe_s),
             register,
             realms: realms?,
@@ -465,6 +479,10 @@ mod tests {
             (
                 "[sip]\nproxies = [\"sips:a\"]\n",
                 "4:12: sip.proxies: a proxy that",
+            ),
+            (
+                "[sip]\nname_servers = [\"10.0.0.53\"]\n",
+                "4:17: sip.name_servers: write",
             ),
             ("[sip]\nproxy = 1\n", "unknown field `proxy`"),
         ] {

@@ -17,7 +17,7 @@ use crate::limits::Millis;
 use crate::metrics::{Counters, Gauge, Gauges};
 use crate::script::Scripts;
 use crate::sip::{
-    AttemptId, ClientId, Credentials, DialogId, Held, OutRequest, OutResponse, Refused, Sent,
+    AttemptId, ClientId, Credentials, DialogId, Held, Hop, OutRequest, OutResponse, Refused, Sent,
     ServerId,
 };
 
@@ -85,6 +85,8 @@ pub enum Input {
         /// What was found.
         address: Option<SocketAddr>,
     },
+    /// Where the proxies are now.
+    Hops(Vec<Hop>),
     /// New scripts; `None`: those that were read are not sound.
     Scripts(Option<Arc<Scripts>>),
     /// Somebody wants to see what scripts do.
@@ -326,6 +328,7 @@ impl Core {
             Input::Resolved { resolve, address } => {
                 self.turn(|gateway, turn| gateway.resolved(&resolve, address, turn));
             }
+            Input::Hops(hops) => self.peers.set_hops(hops),
             Input::Scripts(Some(scripts)) => self.gateway.set_scripts(scripts),
             Input::Scripts(None) => self.gateway.scripts_refused(),
             Input::Trace(tracer) => {

@@ -16,6 +16,7 @@ pub mod dev;
 mod files;
 mod http;
 mod listener;
+mod locate;
 mod login;
 mod packages;
 mod relay_link;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 pub use self::ask::ask;
 use self::core::{Core, Input};
@@ -49,6 +51,8 @@ use crate::jsonrtc;
 use crate::limits::{GATEWAY_QUEUE_MAX, HTTP_CONNECTION_MS};
 use crate::random::Random;
 
+/// How long the start waits for the names of proxies.
+const LOCATE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long peers have to hear that we end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -95,13 +99,8 @@ pub enum StartError {
     State(io::Error),
     /// A certificate of the SIP side can't be used; says which file.
     SipTls(io::Error),
-    /// A proxy's address isn't known.
-    ProxyUnknown {
-        /// Its name.
-        host: String,
-        /// What the resolver said.
-        error: io::Error,
-    },
+    /// Names of proxies can't be looked up; says why.
+    Resolver(String),
     /// The packages can't be read, or are not sound.
     Packages(Unsound),
 }
@@ -135,9 +134,10 @@ impl fmt::Display for StartError {
             StartError::Login(name, error) => write!(f, "applications.{name}.{error}"),
             StartError::State(error) => write!(f, "state.folder: {error}"),
             StartError::SipTls(error) => write!(f, "sip.tls: {error}"),
-            StartError::ProxyUnknown { host, error } => write!(
+            StartError::Resolver(error) => write!(
                 f,
-                "sip.proxies: the address of {host} is not found ({error}): check the name, or write a number"
+                "sip.proxies: names can't be looked up ({error}): mend /etc/resolv.conf, write \
+                 sip.name_servers, or write numbers"
             ),
             StartError::Packages(error) => error.fmt(f),
         }
@@ -203,7 +203,14 @@ impl Server {
             None => None,
         };
         let mut random = Random::new(fill);
-        let peers = upstream::peers_settings(config).await?;
+        let locator = upstream::locator(config)?;
+        let found = timeout(LOCATE_TIMEOUT, locator.find()).await;
+        let found = found.unwrap_or_default();
+        if found.hops.is_empty() && !config.sip.proxies.is_empty() {
+            tracing::error!("sip.proxies: no address is found yet");
+        }
+        let mut peers = upstream::peers_settings(config)?;
+        peers.hops.clone_from(&found.hops);
         let identity = peers.tls.as_ref().map(|tls| tls.identity.clone());
         let peers = SipPeers::bind(peers, random.seed()).await?;
         let (http_address, sip_address) = (address_of(&http, config.http), peers.address());
@@ -216,6 +223,7 @@ impl Server {
             core.restore(store::Store::open(folder).map_err(StartError::State)?);
         }
         tasks.spawn(core.run(input));
+        tasks.spawn(locator.watch(found, inputs.clone()));
         if let Some(identity) = identity {
             tasks.spawn(identity.keep_fresh());
         }
@@ -282,11 +290,11 @@ impl Server {
                 let _ = stopped.await;
             }
         };
-        let _ = tokio::time::timeout(STOP_TIMEOUT, told).await;
+        let _ = timeout(STOP_TIMEOUT, told).await;
         // Nobody listens any more if all servers have ended.
         let _ = self.stop.send(true);
         // The gateway has let go of its browsers: each ends when it was sent what was queued.
-        let _ = tokio::time::timeout(STOP_TIMEOUT, self.browsers_gone.recv()).await;
+        let _ = timeout(STOP_TIMEOUT, self.browsers_gone.recv()).await;
         self.tasks.shutdown().await;
     }
 }

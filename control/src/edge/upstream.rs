@@ -1,18 +1,18 @@
-//! What the SIP side is told of the network beyond: its proxies' addresses, its registrar, our secrets.
+//! What the SIP side is told of the network beyond: who finds its proxies, its registrar, our secrets.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use super::StartError;
+use super::locate::{Locator, Speaks};
 use super::sip_peers::{Identity, PeersSettings, SecureSettings};
-use crate::config::{self, Config, Proxy, Transport};
-use crate::sip::{Credentials, Flow, Hop, Secret, Secrets, SipTransport, Upstream};
+use crate::config::{self, Config};
+use crate::sip::{Credentials, Secret, Secrets, Upstream};
 
 /// The settings of the SIP side.
 ///
 /// # Errors
-/// A proxy whose address is not found, or a certificate that can't be used.
-pub async fn peers_settings(config: &Config) -> Result<PeersSettings, StartError> {
+/// A certificate that can't be used.
+pub fn peers_settings(config: &Config) -> Result<PeersSettings, StartError> {
     let mut settings = PeersSettings::new(config.sip.listen, &config.domain);
     settings.advertised = config.sip.advertise;
     settings.upstream = upstream(&config.sip);
@@ -26,10 +26,20 @@ pub async fn peers_settings(config: &Config) -> Result<PeersSettings, StartError
         None => None,
     };
     settings.handsets = credentials(&config.sip.handsets);
-    for proxy in &config.sip.proxies {
-        settings.hops.extend(hops(proxy).await?);
-    }
     Ok(settings)
+}
+
+/// Who finds the proxies.
+///
+/// # Errors
+/// Names can't be looked up.
+pub fn locator(config: &Config) -> Result<Locator, StartError> {
+    let speaks = Speaks {
+        tls: config.sip.tls.is_some(),
+        ipv4: config.sip.listen.is_ipv4(),
+    };
+    let (proxies, servers) = (&config.sip.proxies, &config.sip.name_servers);
+    Locator::new(proxies, servers, speaks).map_err(StartError::Resolver)
 }
 
 fn upstream(sip: &config::Sip) -> Option<Upstream> {
@@ -71,32 +81,4 @@ fn credentials(secrets: &BTreeMap<String, config::Secret>) -> BTreeMap<String, C
         (name.clone(), credentials)
     };
     secrets.iter().map(read).collect()
-}
-
-/// The addresses of a proxy, in the order they were found in.
-async fn hops(proxy: &Proxy) -> Result<Vec<Hop>, StartError> {
-    let usual = match proxy.transport {
-        Some(Transport::Tls) => 5061,
-        Some(Transport::Udp | Transport::Tcp) | None => 5060,
-    };
-    let place = (proxy.host.as_str(), proxy.port.unwrap_or(usual));
-    let unknown = |error: std::io::Error| StartError::ProxyUnknown {
-        host: proxy.host.clone(),
-        error,
-    };
-    let found = tokio::net::lookup_host(place).await.map_err(unknown)?;
-    let transport = match proxy.transport {
-        Some(Transport::Tcp) => SipTransport::Tcp,
-        Some(Transport::Tls) => SipTransport::Tls,
-        Some(Transport::Udp) | None => SipTransport::Udp,
-    };
-    let hop = |peer: SocketAddr| Hop {
-        flow: Flow {
-            transport,
-            peer,
-            connection: None,
-        },
-        name: proxy.host.clone(),
-    };
-    Ok(found.map(hop).collect())
 }

@@ -27,6 +27,10 @@ pub struct Hop {
     pub flow: Flow,
     /// The name that it was found by, which its certificate must cover; shown in logs.
     pub name: String,
+    /// Those of the lowest rank are asked first; the others, when none of these answers.
+    pub rank: u32,
+    /// Among those of a rank, how much it is to be asked in relation to the others. RFC 2782.
+    pub weight: u16,
 }
 
 impl Hop {
@@ -58,15 +62,15 @@ struct Watched {
 }
 
 impl Hops {
-    /// The best one that is not among `tried`.
-    fn best(&self, tried: &[Flow], now: Millis) -> Option<&Hop> {
+    /// The best one that is not among `tried`; `chance` decides where several are equally good.
+    fn best(&self, tried: &[Flow], chance: u64, now: Millis) -> Option<&Hop> {
         let fresh = |watched: &&Watched| !tried.contains(&watched.hop.flow);
         let down = |watched: &Watched| watched.down_until.filter(|until| *until > now);
-        let up = self
-            .list
-            .iter()
-            .filter(fresh)
-            .find(|watched| down(watched).is_none());
+        let up = |watched: &&Watched| fresh(watched) && down(watched).is_none();
+        let rank = self.list.iter().filter(up).map(|watched| watched.hop.rank);
+        let rank = rank.min();
+        let best = |watched: &&Watched| up(watched) && Some(watched.hop.rank) == rank;
+        let up = by_weight(self.list.iter().filter(best).collect(), chance);
         // All have failed: the one whose time is nearest, rather than nothing.
         let may = |watched: &&Watched| fresh(watched) && !watched.asked_for_quiet;
         let soonest = || {
@@ -76,6 +80,16 @@ impl Hops {
                 .min_by_key(|watched| down(watched))
         };
         up.or_else(soonest).map(|watched| &watched.hop)
+    }
+
+    /// Whether requests may go there now.
+    fn is_up(&self, flow: Flow, now: Millis) -> bool {
+        let same = |watched: &&Watched| {
+            let known = watched.hop.flow;
+            (known.transport, known.peer) == (flow.transport, flow.peer)
+        };
+        let found = self.list.iter().find(same);
+        found.is_some_and(|watched| watched.down_until.is_none_or(|until| until <= now))
     }
 
     fn of_mut(&mut self, flow: Flow) -> Option<&mut Watched> {
@@ -104,23 +118,43 @@ impl Hops {
     }
 }
 
+/// One of these, the heavier the more often; those without weight have a small chance. RFC 2782.
+fn by_weight(mut hops: Vec<&Watched>, chance: u64) -> Option<&Watched> {
+    hops.sort_by_key(|watched| watched.hop.weight);
+    let weight = |watched: &Watched| u64::from(watched.hop.weight);
+    let total: u64 = hops.iter().map(|watched| weight(watched)).sum();
+    if total == 0 {
+        let at = usize::try_from(chance).unwrap_or(0) % hops.len().max(1);
+        return hops.get(at).copied();
+    }
+    let (chosen, mut sum) = (chance % (total + 1), 0);
+    hops.into_iter().find(|watched| {
+        sum += weight(watched);
+        sum >= chosen
+    })
+}
+
 impl Sip {
-    /// The next hops from now on, best first. What is known of those that stay is kept.
+    /// The next hops from now on. What is known of those that stay is kept.
     pub fn set_hops(&mut self, hops: Vec<Hop>, now: Millis, out: &mut Vec<Action>) {
         let former = std::mem::take(&mut self.hops.list);
-        let known = |hop: &Hop| former.iter().find(|watched| watched.hop == *hop).cloned();
-        self.hops.list = hops
-            .into_iter()
-            .map(|hop| {
-                known(&hop).unwrap_or(Watched {
-                    hop,
-                    down_until: None,
-                    asked_for_quiet: false,
-                    asked: None,
-                    is_up: None,
-                })
-            })
-            .collect();
+        let same = |hop: &Hop, watched: &&Watched| {
+            watched.hop.flow == hop.flow && watched.hop.name == hop.name
+        };
+        let watched = |hop: Hop| match former.iter().find(|watched| same(&hop, watched)) {
+            Some(watched) => Watched {
+                hop,
+                ..watched.clone()
+            },
+            None => Watched {
+                hop,
+                down_until: None,
+                asked_for_quiet: false,
+                asked: None,
+                is_up: None,
+            },
+        };
+        self.hops.list = hops.into_iter().map(watched).collect();
         self.probe_hops(now, out);
         self.registrations_wanted(now, out);
     }
@@ -132,10 +166,18 @@ impl Sip {
 
     /// The way to the best hop.
     pub(super) fn hop_target(&self, now: Millis) -> Option<Target> {
-        self.hops.best(&[], now).map(|hop| Target {
-            flow: hop.flow,
-            fixed: hop.flow.transport.is_stream(),
-        })
+        let best = self.hops.best(&[], self.hop_chance(), now);
+        best.map(|hop| way(hop.flow))
+    }
+
+    /// The way to this hop, if it is one and not known to be out of order.
+    pub(super) fn hop_target_of(&self, flow: Flow, now: Millis) -> Option<Target> {
+        self.hops.is_up(flow, now).then(|| way(flow))
+    }
+
+    /// What decides between hops that are equally good; another with each request.
+    fn hop_chance(&self) -> u64 {
+        self.random.derived_number(&format!("hop {}", self.last_id))
     }
 
     /// The Route value of the hop at the end of this flow.
@@ -197,7 +239,7 @@ impl Sip {
         tried.push(asked);
         let next = self
             .hops
-            .best(&tried, now)
+            .best(&tried, self.hop_chance(), now)
             .map(|hop| (hop.flow, hop.route()));
         let Some((flow, route)) = next.filter(|_| may && !client.is_to_be_cancelled()) else {
             return false;
@@ -212,8 +254,7 @@ impl Sip {
         if let Some(client) = self.clients.of_mut(id) {
             client.tries.hops = tried;
         }
-        let fixed = flow.transport.is_stream();
-        self.send_again(id, request, Target { flow, fixed }, now, out);
+        self.send_again(id, request, way(flow), now, out);
         if let Some(client) = self.clients.of_mut(id) {
             client.hop = Some(flow);
         }
@@ -246,6 +287,13 @@ impl Sip {
         }
         let next = (!self.hops.is_empty()).then_some(now + interval_ms);
         self.timers.set(TimerOf::Probe, next);
+    }
+}
+
+fn way(flow: Flow) -> Target {
+    Target {
+        flow,
+        fixed: flow.transport.is_stream(),
     }
 }
 

@@ -30,6 +30,12 @@ impl Random {
         u64::from(words[0]) << 32 | u64::from(words[1])
     }
 
+    /// A number that is always the same for the same `text`, and only here.
+    pub fn derived_number(&self, text: &str) -> u64 {
+        let digits = self.derived(&[text]);
+        u64::from_str_radix(&digits[..16], 16).unwrap_or(0)
+    }
+
     /// 24 hexadecimal digits that are always the same for the same `texts`, and only here: the To tag of
     /// answers for which we keep no state. RFC 3261, 8.2.7.
     pub fn derived(&self, texts: &[&str]) -> String {

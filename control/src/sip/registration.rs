@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
-use super::api::{Action, AttemptId, ClientId, Event, Flow, Millis, Refused};
+use super::api::{Action, AttemptId, ClientId, Event, Flow, Millis, Refused, SipTransport};
 use super::compose::{companion_headers, contact, own_uri, sip_uri_of, wants_secure};
 use super::digest::{Challenge, Credentials, Secret};
 use super::machine::{Sip, bare_request};
@@ -515,12 +515,14 @@ impl Sip {
         let granted = user
             .and_then(|user| self.registrations.get(user))
             .and_then(|registration| registration.granted.as_ref());
-        let by_flow = granted
-            .filter(|granted| granted.flow.transport.is_stream())
-            .map(|granted| Target {
+        // To where it was granted: over that very connection, or while that proxy answers.
+        let by_flow = granted.and_then(|granted| match granted.flow.transport {
+            SipTransport::Udp => self.hop_target_of(granted.flow, now),
+            SipTransport::Tcp | SipTransport::Tls => Some(Target {
                 flow: granted.flow,
                 fixed: true,
-            });
+            }),
+        });
         let target = by_flow.or_else(|| self.hop_target(now))?;
         let routes = granted
             .map(|granted| granted.routes.clone())

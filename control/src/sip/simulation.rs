@@ -352,6 +352,8 @@ fn membership(seed: u64, transport: SipTransport) -> usize {
             connection: None,
         },
         name: "registrar".to_owned(),
+        rank: 0,
+        weight: 0,
     };
     let (mut out, now) = (Vec::new(), world.now);
     let sip = &mut world.parties[BOB].sip;

@@ -1,6 +1,7 @@
 //! The machine against peers written out by hand: what the simulation does not meet.
 
 mod changes;
+mod hops;
 mod proxy;
 mod registrations;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const PROXY: &str = "10.0.0.9:5060";
+pub const PROXY: &str = "10.0.0.9:5060";
 
 fn secret(username: &str, password: &str) -> Credentials {
     Credentials {
@@ -11,15 +11,17 @@ fn secret(username: &str, password: &str) -> Credentials {
     }
 }
 
-fn hop(peer: &str) -> Hop {
+pub fn hop(peer: &str) -> Hop {
     Hop {
         flow: udp(peer),
         name: peer.to_owned(),
+        rank: 0,
+        weight: 0,
     }
 }
 
 /// The machine at 10.0.0.1 whose users belong to the registrar of `localhost`, behind these proxies.
-fn member(proxies: &[&str]) -> Sip {
+pub fn member(proxies: &[&str]) -> Sip {
     let mut settings = Settings::new("localhost", "10.0.0.1:5060".parse().unwrap());
     settings.upstream = Some(Upstream {
         registrar: Some("sip:localhost".to_owned()),
@@ -28,12 +30,15 @@ fn member(proxies: &[&str]) -> Sip {
         probe_ms: 0,
     });
     let mut sip = Sip::new(settings, [5; 32]);
-    let hops = proxies.iter().map(|peer| hop(peer)).collect();
+    let hops = (0..)
+        .zip(proxies)
+        .map(|(rank, peer)| Hop { rank, ..hop(peer) });
+    let hops = hops.collect();
     sip.set_hops(hops, NOW, &mut Vec::new());
     sip
 }
 
-fn register(sip: &mut Sip, user: &str, credentials: Option<Credentials>) -> (AttemptId, Out) {
+pub fn register(sip: &mut Sip, user: &str, credentials: Option<Credentials>) -> (AttemptId, Out) {
     let mut actions = Vec::new();
     let attempt = sip.register(user, credentials, NOW, &mut actions).unwrap();
     (attempt, Out::of(actions))
@@ -45,14 +50,14 @@ fn leave(sip: &mut Sip, user: &str) -> Out {
     Out::of(actions)
 }
 
-fn timeout(sip: &mut Sip, now: Millis) -> Out {
+pub fn timeout(sip: &mut Sip, now: Millis) -> Out {
     let mut actions = Vec::new();
     sip.timeout(now, &mut actions);
     Out::of(actions)
 }
 
 const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"localhost\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256\r\n";
-const GRANTED: &str = "Contact: <sip:zed@10.9.9.9>;expires=9, <sip:alice@10.0.0.1:5060>;expires=600\r\n\
+pub const GRANTED: &str = "Contact: <sip:zed@10.9.9.9>;expires=9, <sip:alice@10.0.0.1:5060>;expires=600\r\n\
      Service-Route: <sip:10.0.0.7;lr>, <sip:10.0.0.8;lr>\r\n\
      P-Associated-URI: <sip:+4912@localhost>, <tel:+4912>\r\n";
 
@@ -374,86 +379,6 @@ fn rfc3261_22_3_an_invite_meets_a_proxys_challenge_and_its_ack_repeats_the_proof
     assert_eq!(out.sent[0].1.header("CSeq"), Some("4 BYE"));
     receive(&mut sip, udp(BOB), &answer(&out.sent[0].1, 200, "b", ""));
     assert_eq!(sip.held().dialogs, 0);
-}
-
-#[test]
-fn rfc3263_4_3_what_one_proxy_fails_goes_to_the_next() {
-    let second = "10.0.0.10:5060";
-    let mut sip = member(&[PROXY, second]);
-    let (_, out) = register(&mut sip, "alice", None);
-    let busy = answer(&out.sent[0].1, 503, "r", "Retry-After: 60\r\n");
-    let out = receive(&mut sip, udp(PROXY), &busy);
-    assert_eq!(
-        (out.sent[0].0.peer, out.lines()),
-        (second.parse().unwrap(), vec!["REGISTER".to_owned()])
-    );
-    assert_eq!(
-        out.events,
-        [Event::Hop {
-            name: PROXY.to_owned(),
-            is_up: false
-        }]
-    );
-    receive(
-        &mut sip,
-        udp(second),
-        &answer(&out.sent[0].1, 200, "r", GRANTED),
-    );
-    // The next request goes where the last one was answered.
-    let (_, out) = ask(
-        &mut sip,
-        None,
-        OutRequest::new(Method::Message, ALICE, "sip:bob@localhost"),
-    );
-    assert_eq!(out.sent[0].0.peer, second.parse().unwrap());
-    assert_eq!(sip.hops_up(NOW), 1);
-    let out = receive(
-        &mut sip,
-        udp(second),
-        &answer(&out.sent[0].1, 503, "b", "Retry-After: 60\r\n"),
-    );
-    // Both want to be left alone: nothing is sent, and who asked is told.
-    assert!(out.sent.is_empty() && out.events.len() == 2, "{out:?}");
-    let refused = sip.request(
-        None,
-        OutRequest::new(Method::Message, ALICE, "sip:bob@localhost"),
-        NOW,
-        &mut Vec::new(),
-    );
-    assert_eq!(refused, Err(Refused::NoHop));
-    assert_eq!(sip.hops_up(NOW + 60_000), 2);
-}
-
-#[test]
-fn a_proxy_that_says_nothing_is_passed_over_and_found_again_by_options() {
-    let mut sip = member(&[PROXY]);
-    if let Some(upstream) = &mut sip.settings.upstream {
-        upstream.probe_ms = 10_000;
-    }
-    let mut actions = Vec::new();
-    sip.set_hops(vec![hop(PROXY)], NOW, &mut actions);
-    let probe = Out::of(actions).sent.remove(0).1;
-    assert_eq!(probe.method(), Method::Options);
-    let out = timeout(&mut sip, NOW + 32_000);
-    assert_eq!(
-        out.events,
-        [Event::Hop {
-            name: PROXY.to_owned(),
-            is_up: false
-        }]
-    );
-    let again = out.sent.last().unwrap().1.clone();
-    assert!(again.method() == Method::Options && again.header("Via") != probe.header("Via"));
-    let mut actions = Vec::new();
-    let text = answer(&again, 200, "p", "");
-    sip.receive(udp(PROXY), text.as_bytes(), NOW + 32_001, &mut actions);
-    assert_eq!(
-        Out::of(actions).events,
-        [Event::Hop {
-            name: PROXY.to_owned(),
-            is_up: true
-        }]
-    );
 }
 
 #[test]

@@ -122,6 +122,8 @@ async fn rfc5922_a_certificate_for_another_name_is_not_taken() {
             connection: None,
         },
         name: name.to_owned(),
+        rank: 0,
+        weight: 0,
     };
     let hops = [hop("gateway.invalid")];
     handset.set_hops(hops.to_vec());
