@@ -53,6 +53,9 @@ pub const PIECES_RESERVE: u32 = 6;
 /// A piece up to this length is packed with others when too much memory is held for a slow leg.
 pub const PACKED_PIECE_BYTES_MAX: u32 = BUFFER_BYTES as u32 / 4;
 
+/// The same of a piece that has a block to itself.
+pub const PACKED_PIECE_BYTES_MAX_OF_BLOCK: u32 = BLOCK_BYTES as u32 / 4;
+
 /// Pieces that may wait for one leg. Past it its source is not read, however small they are.
 pub const PIECES_PER_LEG_MAX: u32 = 256;
 

@@ -45,3 +45,69 @@ fn k1_who_comes_when_the_connections_are_used_up_is_closed_at_once_and_counted()
     bed.says(a, &Message::send("t4Kz81Qm", "hello").by(A));
     assert_ne!(bed.hears(b), "");
 }
+
+/// So many small messages from leg A, for which no answer is wanted.
+fn small_messages(messages: usize, bytes: usize) -> Vec<Message> {
+    let one = |number| {
+        let id = format!("small{number:06}").leak();
+        Message::send(id, &"x".repeat(bytes)).with("Failure-Report: no")
+    };
+    (0..messages).map(one).collect()
+}
+
+#[test]
+fn i8_what_waits_for_a_slow_leg_is_counted_in_whole_blocks() {
+    let mut bed = Bed::new();
+    let (slow, busy) = (bed.session(Tcp, Tcp), bed.session(Tcp, Ws));
+    let (a, b) = bed.both_come(slow);
+    let (c, d) = bed.both_come(busy);
+    bed.stalls(b, true);
+    // New heads of these lie apart, and fill a block between one message for the slow leg and the next.
+    let between: String = small_messages(200, 1)
+        .iter()
+        .map(|message| message.by(A))
+        .collect();
+    let trickle = small_messages(200, 300);
+    for message in &trickle {
+        bed.says(a, &message.by(A));
+        bed.says(c, &between);
+        bed.hears(d);
+    }
+    let held = bed.counter(Counter::HeldBytes);
+    assert!(held < 3 * (256 << 10), "{held} octets for one slow leg");
+    bed.stalls(b, false);
+    let expected: String = trickle.iter().map(|message| message.to(B)).collect();
+    assert!(bed.hears(b) == expected);
+    assert_eq!(bed.counter(Counter::HeldBytes), 0);
+}
+
+#[test]
+fn i8_pieces_of_one_buffer_with_heads_apart_between_them_are_one_buffer() {
+    let (mut bed, a, b) = talk(Tcp, Ws);
+    bed.stalls(b, true);
+    let messages = small_messages(20, 2000);
+    let said: String = messages.iter().map(|message| message.by(A)).collect();
+    bed.says(a, &said);
+    assert_eq!(bed.counter(Counter::Copies), 0, "one buffer is not much");
+    assert_eq!(bed.counter(Counter::Paused), 0);
+    bed.stalls(b, false);
+    let expected: String = messages.iter().map(|message| message.to(B)).collect();
+    assert!(bed.hears(b) == expected);
+}
+
+#[test]
+fn i3_what_waits_for_the_end_of_a_chunk_does_not_keep_the_chunk_from_ending() {
+    let (mut bed, a, b) = talk(Tcp, Tcp);
+    let message = Message::send("t4Kz81Qm", &"x".repeat(1000));
+    let said = bed.with_uris(a, &message.by(A));
+    let (begun, rest) = said.split_at(said.len() - 500);
+    bed.says(a, begun);
+    let alive = Message::bodiless("alive123", "SEND", &["Message-ID: keep"]);
+    bed.says(b, &alive.by(B).repeat(2000));
+    for piece in rest.as_bytes().chunks(100) {
+        bed.says_octets(a, piece);
+    }
+    let answers = alive.answer("200 OK").to(B).repeat(2000);
+    assert!(bed.hears(b) == message.to(B) + &answers);
+    assert_eq!(bed.counter(Counter::Paused), 0);
+}

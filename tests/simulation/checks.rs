@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use link::Counter;
 use tests::endpoint::Chunk;
 
-use crate::world::{BUFFERS, Talk, World, is_browser};
+use crate::world::{Talk, World, is_browser};
 
 impl World {
     /// Everything said by one peer was heard by the other.
@@ -15,7 +15,7 @@ impl World {
         for talk in self.sessions.iter().skip(self.plan.deaf as usize) {
             for side in 0..2 {
                 let (said, heard) = (&talk.peers[side].said, &talk.peers[1 - side].heard);
-                assert!(talk.peers[side].to_say.is_empty());
+                assert!(talk.peers[side].to_say.is_empty(), "all is said: {state}");
                 assert_eq!(
                     said.len(),
                     heard.len(),
@@ -156,11 +156,7 @@ impl World {
             "operations under way: {state}"
         );
         let buffers = self.shard.ring().buffers();
-        assert_eq!(
-            buffers,
-            usize::from(BUFFERS),
-            "buffers in the ring: {state}"
-        );
+        assert_eq!(buffers, self.buffers, "buffers in the ring: {state}");
         let metrics = self.shard.metrics();
         assert_eq!(Counter::left_over(|gauge| metrics.get(gauge)), []);
     }

@@ -129,6 +129,25 @@ fn peers_that_do_not_read_stop_nobody_else() {
 }
 
 #[test]
+fn where_every_pool_is_as_small_as_it_may_be_nobody_starves() {
+    let plan = |_| Plan {
+        scarce: true,
+        ..Plan::QUIET
+    };
+    for_each_world("scarce", plan, all_is_heard);
+}
+
+#[test]
+fn peers_that_do_not_read_stop_nobody_else_where_pools_are_small() {
+    let plan = |_| Plan {
+        scarce: true,
+        deaf: 4,
+        ..Plan::QUIET
+    };
+    for_each_world("scarce and deaf", plan, all_is_heard);
+}
+
+#[test]
 fn a_browser_that_falls_silent_is_noticed_and_its_session_ends() {
     let plan = |_| Plan::QUIET;
     for_each_world("silent", plan, |world| {

@@ -27,7 +27,7 @@ impl World {
             let stalled = self.chance.percent(50);
             self.shard.ring().peer_stalls(link, stalled);
         }
-        if peer.deaf {
+        if peer.deaf && (!self.plan.scarce || self.all_are_there()) {
             self.shard.ring().peer_stalls(link, true);
         }
         self.peer_hears(index, side, link);
@@ -84,10 +84,10 @@ impl World {
     }
 
     fn peer_connects(&mut self, index: usize, side: usize) {
-        let peer = &mut self.sessions[index].peers[side];
-        if self.chance.percent(70) {
+        if self.chance.percent(70) || self.plan.scarce && self.is_one_on_its_way() {
             return;
         }
+        let peer = &mut self.sessions[index].peers[side];
         if let Some(address) = peer.listens_at {
             peer.link = self.shard.ring().connected_to(address).pop();
             if is_secure(peer.transport) {
@@ -267,7 +267,8 @@ impl World {
 
     fn peer_says(&mut self, index: usize, side: usize) {
         let peer = &mut self.sessions[index].peers[side];
-        let waits = peer.on_trunk && !self.plan.leaves && !self.is_trunk_complete();
+        let waits = peer.on_trunk && !self.plan.leaves && !self.is_trunk_complete()
+            || self.plan.scarce && !self.all_are_there();
         let peer = &mut self.sessions[index].peers[side];
         if waits || peer.to_say.is_empty() || self.chance.percent(60) {
             return;

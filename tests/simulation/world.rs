@@ -22,6 +22,8 @@ pub struct Plan {
     pub deaf: u64,
     /// Handsets that connect to the relay do so by one connection for all.
     pub trunk: bool,
+    /// Pools are as small as they may be, so that they run dry, once everybody is there.
+    pub scarce: bool,
 }
 
 impl Plan {
@@ -32,16 +34,23 @@ impl Plan {
         secure: false,
         deaf: 0,
         trunk: false,
+        scarce: false,
     };
 }
 
-pub const BUFFERS: u16 = 32;
+const BUFFERS: u16 = 32;
+
+/// As few as a shard may have.
+const BUFFERS_MIN: u16 = 16;
+const BLOCKS_MIN: u32 = 8;
 
 /// A run.
 pub struct World {
     pub shard: Shard<FakeRing>,
     pub(super) chance: Chance,
     pub plan: Plan,
+    /// Receive buffers there are.
+    pub buffers: usize,
     pub(super) now: u64,
     pub sessions: Vec<Talk>,
     pub trunk: Trunk,
@@ -96,6 +105,15 @@ pub struct Peer {
 impl World {
     pub fn new(seed: u64, plan: Plan) -> World {
         let mut chance = Chance::new(seed);
+        let (buffers, blocks) = match plan {
+            // Each that does not read may keep some for itself.
+            Plan {
+                scarce: true, deaf, ..
+            } => (BUFFERS_MIN, BLOCKS_MIN * (1 + deaf as u32)),
+            // Where peers may fail anyway there are too few now and then: strangers are turned away.
+            Plan { leaves: true, .. } => (BUFFERS, 12),
+            _ => (BUFFERS, 64),
+        };
         let settings = Settings {
             realms: vec![Realm {
                 host: "relay.invalid".into(),
@@ -104,12 +122,11 @@ impl World {
                 ..Realm::of("default", IpAddr::from([127, 0, 0, 1]))
             }],
             ports: (20000..20040).collect(),
-            buffers: BUFFERS,
-            // Where peers may fail anyway there are too few now and then: strangers are turned away.
-            blocks: if plan.leaves { 12 } else { 64 } + chance.below(8) as u32,
+            buffers,
+            blocks: blocks + chance.below(8) as u32,
             connections: 64,
             sessions: 16,
-            pending: 4 + chance.below(60) as u32,
+            pending: if plan.scarce { 1 } else { 4 } + chance.below(60) as u32,
             flow_bytes: 64 << 10,
             message_bytes_max: 64 << 20,
             reload: None,
@@ -120,7 +137,8 @@ impl World {
             identity: plan.secure.then(tls::identity),
         };
         let memory = settings.memory().expect("memory");
-        let ring = FakeRing::new(chance.number(), memory.clone(), BUFFERS);
+        let mut ring = FakeRing::new(chance.number(), memory.clone(), buffers);
+        ring.kind = plan.scarce;
         let mut for_shard = Chance::new(chance.number());
         let random = Box::new(move |octets: &mut [u8]| for_shard.fill(octets));
         let shard = Shard::new(settings, ring, memory, random);
@@ -128,6 +146,7 @@ impl World {
             shard,
             chance,
             plan,
+            buffers: buffers.into(),
             now: 1000,
             sessions: Vec::new(),
             trunk: Trunk::default(),
@@ -418,6 +437,9 @@ impl World {
     /// One turn of the shard and of all peers; whether anything happened.
     fn step(&mut self) -> bool {
         let before = self.progress();
+        if self.plan.scarce && self.all_are_there() {
+            self.shard.ring().kind = false;
+        }
         self.shard.work(self.now);
         self.events();
         self.shard.enter(None).expect("a fake ring enters always");
@@ -433,6 +455,19 @@ impl World {
             }
         }
         self.progress() != before
+    }
+
+    /// Whether both legs of every session are up.
+    pub(super) fn all_are_there(&mut self) -> bool {
+        let legs_up = self.shard.metrics().get(Counter::LegsUp);
+        legs_up == 2 * self.sessions.len() as u64
+    }
+
+    /// Whether a peer has connected whose leg is not up.
+    pub(super) fn is_one_on_its_way(&mut self) -> bool {
+        let peers = self.sessions.iter().flat_map(|talk| &talk.peers);
+        let connected = peers.filter(|peer| peer.link.is_some()).count();
+        self.shard.metrics().get(Counter::LegsUp) < connected as u64
     }
 
     fn progress(&mut self) -> (u64, u64, usize) {
@@ -478,7 +513,7 @@ impl World {
 
     /// Sessions are deleted, peers leave, deadlines pass.
     pub fn end_everything(&mut self) {
-        self.plan.leaves = false;
+        (self.plan.leaves, self.plan.scarce) = (false, false);
         self.shard.ring().kind = true;
         for index in 0..self.sessions.len() {
             if !self.sessions[index].deleted {

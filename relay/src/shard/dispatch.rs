@@ -360,7 +360,7 @@ impl<R: Ring> Shard<R> {
         let Some((session, leg)) = self.connections[slot].owner else {
             return;
         };
-        if self.connections[slot].paused && self.is_over(slot, 2) {
+        if self.connections[slot].paused && self.is_over_with_own(slot, 2) {
             // It is this peer who does not take what it is answered.
             self.connections[slot].held_up_since = Some(self.now);
             return;

@@ -5,15 +5,18 @@
 //! small pieces is packed together, which is the one copy of bodies that the relay makes.
 //!
 //! The bound of a leg is `flow_bytes`, but never more than a quarter of what is free: the fewer
-//! buffers are left, the less each slow leg may hold, and so however many are slow, some are
-//! always left for the others.
+//! buffers or blocks are left, the less each slow leg may hold, and so however many are slow, some
+//! are always left for the others.
 
 use link::Counter;
 
 use super::Shard;
 use super::connections::Receiving;
 use crate::buffers::{Queue, Span};
-use crate::limits::{BUFFER_BYTES, PACKED_PIECE_BYTES_MAX, PIECES_PER_LEG_MAX};
+use crate::limits::{
+    BLOCK_BYTES, BUFFER_BYTES, PACKED_PIECE_BYTES_MAX, PACKED_PIECE_BYTES_MAX_OF_BLOCK,
+    PIECES_PER_LEG_MAX,
+};
 use crate::ring::{Op, Ring};
 
 impl<R: Ring> Shard<R> {
@@ -28,46 +31,64 @@ impl<R: Ring> Shard<R> {
         span.slot < u32::from(self.settings.buffers)
     }
 
-    /// Memory held by spans: each receive buffer once, as far as its spans follow each other;
-    /// blocks are packed, so what they hold is counted by the octet.
-    fn held_by(&self, queue: &Queue) -> u64 {
-        let mut held = 0;
-        let mut last = u32::MAX;
-        for span in self.pieces.iter(queue) {
-            if !self.is_buffer(&span) {
-                held += u64::from(span.bytes);
-            } else if span.slot != last {
-                held += BUFFER_BYTES as u64;
-            }
-            last = span.slot;
+    /// Memory held by these queues, and how many blocks are in it: each slot once, as far as its spans
+    /// follow each other, whatever lies in other slots between them.
+    fn held_by(&self, queues: &[Queue]) -> (u64, u32) {
+        let (mut buffers, mut blocks) = (0, 0);
+        let (mut last_buffer, mut last_block) = (u32::MAX, u32::MAX);
+        for span in queues.iter().flat_map(|queue| self.pieces.iter(queue)) {
+            let (last, number) = match self.is_buffer(&span) {
+                true => (&mut last_buffer, &mut buffers),
+                false => (&mut last_block, &mut blocks),
+            };
+            *number += u32::from(span.slot != *last);
+            *last = span.slot;
         }
-        held
+        let in_blocks = u64::from(blocks) * BLOCK_BYTES as u64;
+        (u64::from(buffers) * BUFFER_BYTES as u64 + in_blocks, blocks)
     }
 
-    /// Whether more waits for a connection's peer than may; what we say ourselves counts too.
+    /// Whether more of what others have sent waits for a connection's peer than may, or than a `share`
+    /// of it. What we say ourselves does not count: it may wait for the end of a chunk, which would then
+    /// not be read.
     pub(super) fn is_over(&self, slot: u32, share: u64) -> bool {
+        self.are_over(slot, Queue::EMPTY, share)
+    }
+
+    /// The same with what we say ourselves, which is what the peer itself has asked for.
+    pub(super) fn is_over_with_own(&self, slot: u32, share: u64) -> bool {
+        self.are_over(slot, self.connections[slot].own, share)
+    }
+
+    fn are_over(&self, slot: u32, own: Queue, share: u64) -> bool {
         let connection = &self.connections[slot];
         let sealed = (connection.secured.as_ref()).map_or(Queue::EMPTY, |secured| secured.sealed);
-        let pieces = connection.out.pieces() + connection.own.pieces() + sealed.pieces();
+        let pieces = connection.out.pieces() + own.pieces() + sealed.pieces();
+        if pieces > PIECES_PER_LEG_MAX / share as u32 {
+            return true;
+        }
         let limit = self.flow_limit() / share;
+        let blocks_limit = self.pool.blocks_free() / (4 * share as u32);
         // The cheap test first: a span is at most a slot, and mostly there are few.
-        pieces > PIECES_PER_LEG_MAX / share as u32
-            || u64::from(pieces) * BUFFER_BYTES as u64 > limit
-                && [connection.out, connection.own, sealed]
-                    .iter()
-                    .map(|queue| self.held_by(queue))
-                    .sum::<u64>()
-                    > limit
+        if u64::from(pieces) * BUFFER_BYTES as u64 <= limit && pieces <= blocks_limit {
+            return false;
+        }
+        let (bytes, blocks) = self.held_by(&[connection.out, own, sealed]);
+        bytes > limit || blocks > blocks_limit
     }
 
     /// Stops receiving from `source`, and reading what it has sent, if too much waits for `out` to
     /// take it. They are the same where it is we who answer.
     pub(super) fn press_back(&mut self, source: u32, out: u32) {
-        if self.connections[source].paused || !self.is_over(out, 1) {
+        let is_over = match source == out {
+            true => Self::is_over_with_own,
+            false => Self::is_over,
+        };
+        if self.connections[source].paused || !is_over(self, out, 1) {
             return;
         }
         self.pack(out);
-        if self.is_over(out, 1) {
+        if is_over(self, out, 1) {
             self.connections[source].paused = true;
             self.metrics.add(Counter::Pauses, 1);
             self.metrics.add(Counter::Paused, 1);
@@ -117,7 +138,7 @@ impl<R: Ring> Shard<R> {
 
     /// Whether a connection is paused and need not be any more.
     pub(super) fn may_go_on(&mut self, slot: u32) -> bool {
-        if !self.connections[slot].paused || self.is_over(slot, 2) {
+        if !self.connections[slot].paused || self.is_over_with_own(slot, 2) {
             return false;
         }
         if let Some((session, leg)) = self.connections[slot].owner
@@ -149,8 +170,8 @@ impl<R: Ring> Shard<R> {
         }
     }
 
-    /// Moves small pieces that wait for `slot`'s peer out of the receive buffers that they hold,
-    /// as long as a quarter of the blocks stays free for heads.
+    /// Moves small pieces that wait for `slot`'s peer out of the receive buffers that they hold, and out
+    /// of blocks that they alone hold, as long as a quarter of the blocks stays free for heads.
     fn pack(&mut self, slot: u32) {
         let connection = &mut self.connections[slot];
         let sending = connection.out_fixed();
@@ -160,7 +181,13 @@ impl<R: Ring> Shard<R> {
             let Some(span) = self.pieces.pop(&mut before) else {
                 break;
             };
-            let is_small = span.bytes <= PACKED_PIECE_BYTES_MAX && self.is_buffer(&span);
+            let is_small = match self.is_buffer(&span) {
+                true => span.bytes <= PACKED_PIECE_BYTES_MAX,
+                false => {
+                    span.bytes <= PACKED_PIECE_BYTES_MAX_OF_BLOCK
+                        && self.pool.holders(span.slot) == 1
+                }
+            };
             let has_blocks = self.pool.blocks_free() > self.settings.blocks / 4;
             // What is being sent must stay where it is.
             let packed = if place >= sending && is_small && has_blocks {
