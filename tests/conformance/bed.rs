@@ -346,9 +346,7 @@ impl Bed {
         let mut quiet = 0;
         for _ in 0..100_000 {
             let before = self.counter(Counter::Completions);
-            self.shard.work(self.now);
-            self.take_events();
-            self.shard.enter(None).expect("a fake ring always enters");
+            self.turn();
             let moved = self.counter(Counter::Completions) != before;
             quiet = if moved { 0 } else { quiet + 1 };
             if quiet > 2 {
@@ -356,6 +354,13 @@ impl Bed {
             }
         }
         panic!("the shard does not come to rest");
+    }
+
+    /// One turn of the shard.
+    pub fn turn(&mut self) {
+        self.shard.work(self.now);
+        self.take_events();
+        self.shard.enter(None).expect("a fake ring always enters");
     }
 
     fn take_events(&mut self) {

@@ -1,6 +1,6 @@
 //! What happens when a pool is used up: a definite answer, and nothing that stays behind.
 
-use link::Counter;
+use link::{Counter, Refusal};
 
 use crate::bed::*;
 
@@ -110,4 +110,124 @@ fn i3_what_waits_for_the_end_of_a_chunk_does_not_keep_the_chunk_from_ending() {
     let answers = alive.answer("200 OK").to(B).repeat(2000);
     assert!(bed.hears(b) == message.to(B) + &answers);
     assert_eq!(bed.counter(Counter::Paused), 0);
+}
+
+/// Says octets one by one, each in a segment of its own.
+fn says_in_octets(bed: &mut Bed, peer: Peer, message: &str) {
+    let octets = bed.with_uris(peer, message).into_bytes();
+    for octet in octets.chunks(1) {
+        bed.sends_raw(peer, octet);
+        bed.turn();
+    }
+    bed.settle();
+}
+
+#[test]
+fn i8_octets_that_come_one_by_one_cost_no_more_than_many_at_once() {
+    for (a_is, b_is) in [(Tcp, Tcp), (Tcp, Ws)] {
+        let (mut bed, a, b) = talk(a_is, b_is);
+        bed.stalls(b, true);
+        let messages = small_messages(40, 300);
+        let said: String = messages.iter().map(|message| message.by(A)).collect();
+        says_in_octets(&mut bed, a, &said);
+        let held = bed.counter(Counter::HeldBytes);
+        assert!(held <= 2 * (256 << 10) + (256 << 10), "{held} are held");
+        bed.stalls(b, false);
+        let expected: String = messages.iter().map(|message| message.to(B)).collect();
+        assert!(bed.hears(b) == expected);
+        assert_eq!(bed.counter(Counter::HeldBytes), 0);
+        assert_eq!(bed.counter(Counter::Paused), 0);
+    }
+}
+
+#[test]
+fn i8_single_small_messages_to_many_slow_legs_leave_room_for_the_others() {
+    let mut bed = Bed::new();
+    let slow: Vec<_> = (0..20)
+        .map(|number| {
+            let session = bed.session(Tcp, if number % 2 == 0 { Tcp } else { Ws });
+            let (a, b) = bed.both_come(session);
+            bed.stalls(b, true);
+            (a, b)
+        })
+        .collect();
+    let others = bed.session(Tcp, Ws);
+    let (c, d) = bed.both_come(others);
+    let trickle = small_messages(60, 300);
+    for message in &trickle {
+        for (a, _) in &slow {
+            bed.says(*a, &message.by(A));
+        }
+        bed.says(c, &message.by(A));
+        assert_eq!(bed.hears(d), message.to(B), "who reads is served");
+    }
+    for (_, b) in slow {
+        bed.stalls(b, false);
+        let expected: String = trickle.iter().map(|message| message.to(B)).collect();
+        assert!(bed.hears(b) == expected, "and who reads late hears all");
+    }
+    assert_eq!(bed.counter(Counter::HeldBytes), 0);
+}
+
+#[test]
+fn p10_where_sessions_or_ports_are_used_up_one_more_is_refused_until_one_ends() {
+    let of_sessions = Bed::with(|settings| settings.sessions = 3);
+    let of_ports = Bed::with(|settings| {
+        settings.realms[0].ports_exclusive = true;
+        settings.ports = (20000..20006).collect();
+    });
+    for (mut bed, reason) in [
+        (of_sessions, Refusal::NoSessions),
+        (of_ports, Refusal::NoPorts),
+    ] {
+        let all: Vec<_> = (0..3).map(|_| bed.session(Tcp, Tcp)).collect();
+        for _ in 0..3 {
+            let refused = bed.create(Tcp, Tcp, LEG_MS);
+            assert_eq!(bed.told(refused), [Told::Refused(reason)]);
+        }
+        bed.delete(all[1]);
+        // A port that was one leg's alone rests for a minute.
+        bed.waits(60_000);
+        let next = bed.session(Tcp, Tcp);
+        bed.both_come(next);
+        for session in [all[0], all[2], next] {
+            bed.delete(session);
+        }
+        bed.waits(2_000);
+        for gauge in [Counter::Sessions, Counter::PortsUsed, Counter::PathCells] {
+            assert_eq!(bed.counter(gauge), 0, "{}", gauge.name());
+        }
+    }
+}
+
+#[test]
+fn f2_where_memory_is_scarce_survivors_are_told_all_the_same() {
+    let mut bed = Bed::with(|settings| {
+        settings.buffers = 16;
+        settings.blocks = 16;
+    });
+    let pairs: Vec<_> = (0..8)
+        .map(|_| {
+            let session = bed.session(Tcp, Tcp);
+            bed.both_come(session)
+        })
+        .collect();
+    let long = Message::send("long1234", &"x".repeat(300_000));
+    let next = Message::send("next1234", "hello");
+    for (a, b) in &pairs {
+        bed.stalls(*b, true);
+        bed.says(*a, &(long.by(A) + &next.by(A)));
+    }
+    for (a, b) in &pairs {
+        bed.breaks(*b);
+        let heard = bed.hears(*a);
+        let signal = long.answer("481 Session Does Not Exist").to(A);
+        assert!(heard.starts_with(&signal), "{heard}");
+    }
+    for (a, _) in &pairs {
+        bed.leaves(*a);
+    }
+    bed.waits(2_000);
+    let left = [Counter::HeldBytes, Counter::Connections, Counter::Pending];
+    assert_eq!(left.map(|gauge| bed.counter(gauge)), [0; 3]);
 }

@@ -48,6 +48,49 @@ fn records_in_halves_leave_room_to_seal_what_came_of_them() {
 }
 
 #[test]
+fn halves_of_strangers_leave_half_of_the_blocks_and_those_of_peers_a_quarter() {
+    let mut bed = Bed::with(|settings| {
+        settings.identity = Some(tls::identity());
+        settings.blocks = 16;
+    });
+    let peers: Vec<_> = (0..6)
+        .map(|_| {
+            let session = bed.session(Tls, Tcp);
+            bed.both_come(session)
+        })
+        .collect();
+    let waiting = bed.session(Tls, Tcp);
+    let config = tls::client_config(&TLS13, None);
+    let strangers = (0..10).map(|_| {
+        let stranger = bed.dials(waiting, A).expect("the leg waits");
+        let hello = TlsPeer::client(&config, "relay.invalid").takes_out();
+        bed.sends_raw(stranger, &hello[..hello.len() / 2]);
+        bed.settle();
+        stranger
+    });
+    let strangers: Vec<_> = strangers.collect();
+    let refused = strangers.iter().filter(|stranger| bed.is_ended(**stranger));
+    assert_eq!(refused.count(), 2, "half of sixteen are not for them");
+    let message = Message::send("d93kswow", "hello").with("Failure-Report: no");
+    let mut rests = Vec::new();
+    for (sender, _) in &peers {
+        let record = bed.sealed(*sender, &message.by(A));
+        let (begun, rest) = record.split_at(20);
+        bed.sends_raw(*sender, begun);
+        bed.settle();
+        rests.push(rest.to_vec());
+    }
+    assert_eq!(bed.counter(Counter::BlocksHeld), 12, "a quarter is for all");
+    for ((sender, _), rest) in peers.iter().zip(&rests) {
+        bed.sends_raw(*sender, rest);
+        bed.settle();
+    }
+    for (_, receiver) in &peers {
+        assert_eq!(bed.hears(*receiver), message.to(B), "nobody is lost");
+    }
+}
+
+#[test]
 fn half_a_record_is_given_its_time_from_when_it_began() {
     let mut bed = secure_bed();
     let session = bed.session(Wss, Tcp);

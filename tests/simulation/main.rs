@@ -1,7 +1,8 @@
 //! One shard under seeds: everything above the kernel is the code that ships, the ring is fake and
 //! unkind, the peers are written from the RFCs.
 //!
-//! `SEED=17 cargo test -p tests --test simulation` replays one seed, `SEEDS=100000` runs so many.
+//! `SEED=17 cargo test -p tests --test simulation` replays one seed, `SEEDS=100000` runs so many, from
+//! `FIRST` on.
 
 mod checks;
 mod peers;
@@ -21,10 +22,10 @@ fn seeds() -> std::ops::Range<u64> {
             .ok()
             .map(|text| text.parse::<u64>().expect("a number"))
     };
-    match (read("SEED"), read("SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(seeds)) => 0..seeds,
-        (None, None) => 0..SEEDS,
+    let first = read("FIRST").unwrap_or(0);
+    match read("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => first..first + read("SEEDS").unwrap_or(SEEDS),
     }
 }
 
