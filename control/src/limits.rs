@@ -37,6 +37,9 @@ pub const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Requests of one subsession that wait for their answer, per side.
 pub const PENDING_REQUESTS_MAX: usize = 8;
 
+/// Users for whom scripts keep something: each a store of 64 KiB at most, and mostly a line.
+pub const USER_STORES_MAX: usize = 50_000;
+
 /// Longest time a hibernating session is kept, in seconds.
 pub const HIBERNATE_S_MAX: u32 = 86_400;
 

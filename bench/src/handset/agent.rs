@@ -1,6 +1,6 @@
 //! The handset itself: one task that owns the SIP side and gives each chat a task of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -12,9 +12,10 @@ use super::chat::{News, Wish};
 use super::console::{ChatNumber, Command, Event};
 use super::endpoint::Endpoint;
 use super::registration::{self, Registration};
+use super::services::Pending;
 use super::settings::Settings;
 use super::sip::transport::{Arrival, reachable};
-use super::sip::{Flow, Message, Output, Sockets, Transactions, Uri, token};
+use super::sip::{ClientKey, Flow, Message, Output, Sockets, Transactions, Uri, token};
 
 /// How long the answers to the last requests are waited for.
 const LEAVING: Duration = Duration::from_secs(3);
@@ -39,6 +40,7 @@ pub struct Agent {
     pub(super) outputs: Vec<Output>,
     pub(super) registration: Registration,
     pub(super) calls: BTreeMap<ChatNumber, Call>,
+    pub(super) pending: HashMap<ClientKey, Pending>,
     pub(super) current: Option<ChatNumber>,
     pub(super) next_chat: ChatNumber,
     pub(super) news: mpsc::UnboundedSender<(ChatNumber, News)>,
@@ -103,6 +105,7 @@ impl Agent {
             transactions: Transactions::default(),
             outputs: Vec::new(),
             calls: BTreeMap::new(),
+            pending: HashMap::new(),
             current: None,
             next_chat: 1,
             news,
@@ -227,12 +230,16 @@ impl Agent {
                     Output::Request(key, request) => self.request(&key, &request, now),
                     Output::Ack(ack) => self.acknowledged(&ack),
                     Output::Response(key, response) => {
-                        if !self.registration_answer(&key, Some(&response), now) {
+                        if !self.service_answer(&key, Some(&response))
+                            && !self.registration_answer(&key, Some(&response), now)
+                        {
                             self.call_answer(&key, &response, now);
                         }
                     }
                     Output::TimedOut(key) => {
-                        if !self.registration_answer(&key, None, now) {
+                        if !self.service_answer(&key, None)
+                            && !self.registration_answer(&key, None, now)
+                        {
                             self.call_unanswered(&key);
                         }
                     }
@@ -248,6 +255,15 @@ impl Agent {
                 Some(uri) => self.call(&uri, now),
                 None => self.problem(format!("{text}: write the address as sip:alice@localhost")),
             },
+            Command::Options(text) => match Uri::parse(&text) {
+                Some(uri) => self.ask(&uri, now),
+                None => self.problem(format!("{text}: write the address as sip:alice@localhost")),
+            },
+            Command::Text(to, text) => match Uri::parse(&to) {
+                Some(uri) => self.send_text(&uri, &text, now),
+                None => self.problem(format!("{to}: write the address as sip:alice@localhost")),
+            },
+            Command::Typing(active) => self.wish(Wish::Typing(active)),
             Command::Say(text) => self.wish(Wish::Say(text)),
             Command::File(path) => self.wish(Wish::File(path)),
             Command::Bye => match self.current {
@@ -312,6 +328,8 @@ impl Agent {
                 bytes,
                 sha256,
             },
+            News::Typing { active } => Event::Typing { chat, active },
+            News::Notified { id, status } => Event::Notified { from, id, status },
             News::Sent { id } => Event::Sent { chat, id },
             News::Delivered { id } => Event::Delivered { chat, id },
             News::Failed { id, status } => Event::Failed { chat, id, status },

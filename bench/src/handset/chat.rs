@@ -41,6 +41,10 @@ pub struct Manners {
     pub chunk_bytes: Option<u64>,
     /// Larger messages are refused with 413.
     pub message_bytes_max: u64,
+    /// Wants texts in envelopes, and sends them so.
+    pub wraps: bool,
+    /// Tells senders who ask for it what became of their messages.
+    pub notifies: bool,
 }
 
 /// How the connection comes about.
@@ -71,6 +75,8 @@ pub enum Wish {
     Say(String),
     /// Send a file.
     File(PathBuf),
+    /// Say that the user types, or does not any more.
+    Typing(bool),
 }
 
 /// What the chat tells.
@@ -87,6 +93,10 @@ pub enum News {
         bytes: u64,
         sha256: String,
     },
+    /// The other side types, or does not any more.
+    Typing { active: bool },
+    /// What became of a message, as its receiver says.
+    Notified { id: String, status: String },
     /// The peer has taken every chunk of a message.
     Sent { id: String },
     /// The peer has the whole message.
@@ -264,6 +274,10 @@ impl Sender<'_> {
     async fn carry_out(&self, wish: Wish) -> io::Result<()> {
         match wish {
             Wish::Say(text) => order(&self.orders, text_message(self.parties, &text)).await,
+            Wish::Typing(active) => {
+                let (content_type, content) = cpim::composing(active);
+                order(&self.orders, in_memory(&content_type, content)).await
+            }
             Wish::File(path) => match file_message(&path) {
                 Ok(message) => order(&self.orders, message).await,
                 Err(error) => {
@@ -282,12 +296,20 @@ async fn order(orders: &mpsc::Sender<Order>, message: Outgoing) -> io::Result<()
 }
 
 fn text_message(parties: &Parties, text: &str) -> Outgoing {
-    let (content_type, content) = if parties.takes_plain {
-        ("text/plain", text.as_bytes().to_vec())
-    } else {
-        let (own, peer) = &parties.names;
-        ("message/cpim", cpim::wrap(own, peer, text))
-    };
+    if parties.takes_plain {
+        return in_memory("text/plain", text.as_bytes().to_vec());
+    }
+    let (own, peer) = &parties.names;
+    let id = token(12);
+    let content = cpim::wrap(own, peer, &id, text);
+    // What becomes of it is told under the same name, by MSRP and by its receiver.
+    Outgoing {
+        id,
+        ..in_memory("message/cpim", content)
+    }
+}
+
+fn in_memory(content_type: &str, content: Vec<u8>) -> Outgoing {
     Outgoing {
         id: token(12),
         content_type: content_type.to_owned(),
@@ -480,9 +502,15 @@ impl Incoming<'_> {
             Content::Memory(bytes) => bytes.as_slice(),
             Content::Spooled(_) => &[],
         };
-        if cpim::is_composing(kind, in_memory) {
+        if let Some(active) = cpim::composing_of(kind, in_memory) {
+            self.news.send(News::Typing { active });
             return Ok(());
         }
+        if let Some((id, status)) = cpim::notification_of(kind, in_memory) {
+            self.news.send(News::Notified { id, status });
+            return Ok(());
+        }
+        let envelope = cpim::Envelope::of(kind, in_memory).unwrap_or_default();
         let text = cpim::text_of(kind, in_memory).filter(|_| message.bytes <= SHOWN_BYTES_MAX);
         self.news.send(match &text {
             Some(text) => News::Text {
@@ -496,6 +524,7 @@ impl Incoming<'_> {
                 sha256: message.sha256.clone(),
             },
         });
+        self.notify(&envelope).await?;
         if let Some(text) = &text {
             self.reply().await?;
             if self.manners.echo {
@@ -515,6 +544,18 @@ impl Incoming<'_> {
                 bytes,
             };
             order(&self.orders, back).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the sender of a message what became of it, as far as it has asked. RFC 5438, 7.2.1.
+    async fn notify(&self, envelope: &cpim::Envelope) -> io::Result<()> {
+        for (wanted, status) in [("positive-delivery", "delivered"), ("display", "displayed")] {
+            if self.manners.notifies && envelope.wants(wanted) {
+                let (own, peer) = &self.parties.names;
+                let content = cpim::notification(own, peer, envelope, status);
+                order(&self.orders, in_memory("message/cpim", content)).await?;
+            }
         }
         Ok(())
     }

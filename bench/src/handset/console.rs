@@ -47,6 +47,30 @@ pub enum Event {
         bytes: u64,
         sha256: String,
     },
+    /// The other side types, or does not any more.
+    Typing { chat: ChatNumber, active: bool },
+    /// A single message came.
+    Text {
+        from: String,
+        id: String,
+        text: String,
+    },
+    /// A single message of ours was answered.
+    TextAnswered { id: String, status: u16 },
+    /// What became of a message of ours, as its receiver says.
+    Notified {
+        from: String,
+        id: String,
+        status: String,
+    },
+    /// Somebody wanted to know what this handset can do, and said what they can.
+    Asked { from: String, tags: String },
+    /// What somebody can do.
+    Capabilities {
+        of: String,
+        status: u16,
+        tags: String,
+    },
     /// The peer has answered every chunk of a message.
     Sent { chat: ChatNumber, id: String },
     /// The peer reports that it has the message.
@@ -102,6 +126,15 @@ impl fmt::Display for Event {
                     "received from {from}: {content_type}, {bytes} octets, sha256 {sha256}"
                 )
             }
+            Event::Typing { active: true, .. } => write!(f, "typing"),
+            Event::Typing { active: false, .. } => write!(f, "not typing"),
+            Event::Text { from, text, .. } => write!(f, "text from {from}: {text}"),
+            Event::TextAnswered { id, status } => write!(f, "text {id} answered: {status}"),
+            Event::Notified { id, status, .. } => write!(f, "notified {id}: {status}"),
+            Event::Asked { from, tags } => write!(f, "asked by {from}: {tags}"),
+            Event::Capabilities { of, status, tags } => {
+                write!(f, "capabilities of {of}: {status} {tags}")
+            }
             Event::Sent { id, .. } => write!(f, "sent {id}"),
             Event::Delivered { id, .. } => write!(f, "delivered {id}"),
             Event::Failed { id, status, .. } => write!(f, "failed {id}: {status}"),
@@ -150,6 +183,12 @@ pub enum Command {
     File(PathBuf),
     /// Call somebody.
     Call(String),
+    /// Ask what somebody can do.
+    Options(String),
+    /// Send a text without a call.
+    Text(String, String),
+    /// Say in the current chat that the user types, or does not any more.
+    Typing(bool),
     /// End the current chat, or the call that would become one.
     Bye,
     /// Tell which chats there are.
@@ -168,6 +207,13 @@ impl Command {
         match (word.trim(), rest) {
             ("say", text) if !text.is_empty() => Ok(Command::Say(text.to_owned())),
             ("file", path) if !path.is_empty() => Ok(Command::File(path.trim().into())),
+            ("options", uri) if !uri.is_empty() => Ok(Command::Options(uri.trim().to_owned())),
+            ("text", rest) if rest.trim().contains(' ') => {
+                let (uri, text) = rest.trim().split_once(' ').unwrap_or((rest, ""));
+                Ok(Command::Text(uri.to_owned(), text.to_owned()))
+            }
+            ("typing", "on") => Ok(Command::Typing(true)),
+            ("typing", "off") => Ok(Command::Typing(false)),
             ("call", uri) if !uri.is_empty() => Ok(Command::Call(uri.trim().to_owned())),
             ("use", number) if number.trim().parse::<u32>().is_ok() => {
                 Ok(Command::Use(number.trim().parse().unwrap_or(0)))
@@ -176,8 +222,8 @@ impl Command {
             ("chats", "") => Ok(Command::Chats),
             ("quit", "") => Ok(Command::Quit),
             _ => Err(format!(
-                "\"{word}\" is no command: write say TEXT, file PATH, call URI, bye, chats, use N \
-                 or quit"
+                "\"{word}\" is no command: write say TEXT, typing on or off, file PATH, call URI, \
+                 text URI TEXT, options URI, bye, chats, use N or quit"
             )),
         }
     }

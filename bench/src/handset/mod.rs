@@ -17,6 +17,7 @@ mod incoming;
 mod outgoing;
 mod registration;
 mod sdp;
+mod services;
 mod settings;
 mod sip;
 #[cfg(test)]

@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 /// What the handset takes; `*` lets files through.
 const ACCEPT_TYPES: &str = "text/plain message/cpim *";
+/// What it takes when it wants everything in an envelope, as RCS handsets do.
+const WRAPPED_TYPES: &str = "message/cpim application/im-iscomposing+xml\r\n\
+     a=accept-wrapped-types:text/plain message/imdn+xml";
 
 /// Who connects. RFC 6135, 4.2; RFC 4145, 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +155,8 @@ pub struct Local {
     pub uri: String,
     /// Number of the description, for `o=`.
     pub version: u64,
+    /// Whether it wants texts in envelopes.
+    pub wraps: bool,
 }
 
 impl Local {
@@ -188,8 +193,13 @@ impl Local {
     }
 
     fn media(&self, line: &str, setup: Setup) -> String {
+        let types = if self.wraps {
+            WRAPPED_TYPES
+        } else {
+            ACCEPT_TYPES
+        };
         format!(
-            "{line}\r\na=path:{}\r\na=setup:{}\r\na=accept-types:{ACCEPT_TYPES}\r\na=sendrecv\r\n",
+            "{line}\r\na=path:{}\r\na=setup:{}\r\na=accept-types:{types}\r\na=sendrecv\r\n",
             self.uri,
             setup.word()
         )
@@ -234,6 +244,7 @@ mod tests {
             port: 7,
             uri,
             version: 1,
+            wraps: false,
         };
         let answer = local.answer(&media, Setup::Active);
         let text = String::from_utf8(answer.clone()).unwrap();

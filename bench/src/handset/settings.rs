@@ -4,12 +4,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::chat::Manners;
+use super::services::Services;
 use super::sip::{Transport, Uri};
 
 /// A simulated handset: registers, takes and makes calls, chats over MSRP.
 ///
-/// Commands come line by line from standard input: `say TEXT`, `file PATH`, `call URI`, `bye`,
-/// `chats`, `use N`, `quit`.
+/// Commands come line by line from standard input: `say TEXT`, `typing on`, `typing off`, `file PATH`,
+/// `call URI`, `text URI TEXT`, `options URI`, `bye`, `chats`, `use N`, `quit`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
     /// The handset's own address, such as sip:bob@localhost.
@@ -57,10 +58,29 @@ pub struct Arguments {
     /// Refuse larger messages with 413.
     #[arg(long, value_name = "OCTETS", default_value_t = 1 << 30)]
     max_size: u64,
+    /// What this handset can do, as parameters of a Contact.
+    #[arg(long, value_name = "TAGS", default_value = TAGS)]
+    capabilities: String,
+    /// Answer questions for that with this status, such as 480 or 404.
+    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(300..700))]
+    absent: Option<u16>,
+    /// Refuse single messages with this status.
+    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(300..700))]
+    refuse_texts: Option<u16>,
+    /// Take and send texts in envelopes only, as RCS handsets do.
+    #[arg(long)]
+    wrap: bool,
+    /// Do not tell what became of messages, whoever asks.
+    #[arg(long)]
+    silent: bool,
     /// Print events as JSON, one object a line.
     #[arg(long)]
     json: bool,
 }
+
+/// A handset of joyn: chat and files.
+const TAGS: &str = ";+g.oma.sip-im;+g.3gpp.iari-ref=\"urn%3Aurn-7%3A3gpp-application.ims.iari.rcse.im,\
+     urn%3Aurn-7%3A3gpp-application.ims.iari.rcse.ft\"";
 
 /// What the command line means.
 #[derive(Debug, Clone)]
@@ -85,6 +105,8 @@ pub struct Settings {
     pub passive: bool,
     /// How to behave in a chat.
     pub manners: Manners,
+    /// What it can do without a call.
+    pub services: Services,
     /// Print JSON.
     pub json: bool,
 }
@@ -163,6 +185,18 @@ impl Arguments {
                 replies: self.reply,
                 chunk_bytes: (!self.one_chunk).then_some(self.chunk),
                 message_bytes_max: self.max_size,
+                wraps: self.wrap,
+                notifies: !self.silent,
+            },
+            services: Services {
+                tags: match self.capabilities.trim() {
+                    "" => String::new(),
+                    tags if tags.starts_with(';') => tags.to_owned(),
+                    tags => format!(";{tags}"),
+                },
+                absent: self.absent,
+                refuses: self.refuse_texts,
+                notifies: !self.silent,
             },
             json: self.json,
         })

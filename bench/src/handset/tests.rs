@@ -413,7 +413,8 @@ async fn requests_out_of_place_get_their_status() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     for (method, to, status) in [
         ("OPTIONS", "<sip:bob@localhost>", 200),
-        ("MESSAGE", "<sip:bob@localhost>", 405),
+        ("MESSAGE", "<sip:bob@localhost>", 415),
+        ("PUBLISH", "<sip:bob@localhost>", 405),
         ("BYE", "<sip:bob@localhost>;tag=none", 481),
         ("CANCEL", "<sip:bob@localhost>", 481),
         ("INVITE", "<sip:bob@localhost>", 488),
@@ -431,5 +432,59 @@ async fn requests_out_of_place_get_their_status() {
         let bytes = socket.recv(&mut buffer).await.unwrap();
         let response = Message::parse(&buffer[..bytes]).unwrap();
         assert_eq!(response.status(), Some(status), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_without_a_call_is_answered_and_what_became_of_it_is_told() {
+    let mut bob = Handset::start("bob", &[]).await;
+    let mut alice = Handset::start("alice", &[]).await;
+    let bob_at = format!("sip:bob@{}", bob.sip);
+    alice
+        .command(&format!("text {bob_at} See you at noon"))
+        .await;
+    let text = |event: &Event| match event {
+        Event::Text { text, .. } => Some(text.clone()),
+        _ => None,
+    };
+    assert_eq!(bob.until("the text", text).await, "See you at noon");
+    let answered = |event: &Event| matches!(event, Event::TextAnswered { status: 200, .. });
+    alice.happens("its answer", answered).await;
+    alice.command(&format!("options {bob_at}")).await;
+    let tags = |event: &Event| match event {
+        Event::Capabilities {
+            status: 200, tags, ..
+        } => Some(tags.clone()),
+        _ => None,
+    };
+    assert!(
+        alice
+            .until("the tags", tags)
+            .await
+            .starts_with("+g.oma.sip-im;")
+    );
+    bob.happens("the question", |event| matches!(event, Event::Asked { .. }))
+        .await;
+}
+
+#[tokio::test]
+async fn in_envelopes_texts_are_confirmed_and_typing_is_told() {
+    let mut bob = Handset::start("bob", &["--wrap"]).await;
+    let call = format!("sip:bob@{}", bob.sip);
+    let mut alice = Handset::start("alice", &["--call", &call, "--wrap"]).await;
+    alice
+        .happens("the chat", |event| matches!(event, Event::Open { .. }))
+        .await;
+    alice.command("typing on").await;
+    bob.happens("typing", |event| {
+        matches!(event, Event::Typing { active: true, .. })
+    })
+    .await;
+    alice.command("say Hello").await;
+    assert_eq!(bob.text().await, "Hello");
+    for wanted in ["delivered", "displayed"] {
+        let told =
+            |event: &Event| matches!(event, Event::Notified { status, .. } if status == wanted);
+        alice.happens(wanted, told).await;
     }
 }

@@ -1,6 +1,7 @@
 //! What one end of a chat takes, and the messages in it.
 
 import { CPIM_TYPE } from "./cpim.js";
+import { IMDN_TYPE } from "./imdn.js";
 import { admits } from "./media-types.js";
 import { TYPING_TYPE } from "./typing.js";
 
@@ -60,7 +61,7 @@ export function readConfig(given) {
 /**
  * The lists for the session description. To what the application takes the library adds what it
  * deals with itself: the envelope, of which only the content reaches the application, and the
- * notes about typing.
+ * notes about typing and about what became of messages.
  * @param {ChatConfig} config
  * @returns {{ acceptTypes: string[], acceptWrappedTypes: string[] }}
  */
@@ -70,7 +71,7 @@ export function offeredTypes(config) {
   for (const type of [CPIM_TYPE, TYPING_TYPE]) {
     if (!admits(acceptTypes, type)) acceptTypes.push(type);
   }
-  for (const type of [...config.acceptTypes, TYPING_TYPE]) {
+  for (const type of [...config.acceptTypes, TYPING_TYPE, IMDN_TYPE]) {
     if (type !== CPIM_TYPE && !admits(acceptWrappedTypes, type)) acceptWrappedTypes.push(type);
   }
   return { acceptTypes, acceptWrappedTypes };

@@ -18,6 +18,8 @@ export class ChatPackage {
     this.#session = session;
     /** Type of the package. */
     this.packageType = packageType;
+    /** What users of the package can do. */
+    this.services = ["IM/CHAT"];
     /**
      * Somebody asks to chat: accept or decline it, now or later.
      * @type {((chat: Chat, extHeaders: Record<string, any>) => void) | undefined}

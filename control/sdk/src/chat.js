@@ -1,39 +1,22 @@
-//! A chat between two users: its signalling (`start`, `complete`, `shutdown`).
-//! Not here: messages (`chat-media.js`), finding the chat of a frame (`chat-package.js`).
+//! A chat between two users. Not here: its signalling (`invitation.js`), messages (`chat-media.js`), finding
+//! the chat of a frame (`chat-package.js`).
 
-import { CallState, isFinal, nextCallState } from "./call-state.js";
 import { readConfig } from "./chat-config.js";
 import { ChatMedia } from "./chat-media.js";
-import { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE, SESSIONSTATE } from "./constants.js";
-import { ERRORCODE, ErrorInfo } from "./errors.js";
+import { ErrorInfo } from "./errors.js";
 import { fire } from "./events.js";
-import { log } from "./log.js";
-import { Message } from "./message.js";
-import { readSdp } from "./sdp.js";
+import { Invitation } from "./invitation.js";
 
 /** @typedef {import("./chat-config.js").ChatConfig} ChatConfig */
 /** @typedef {import("./chat-config.js").ChatMessage} ChatMessage */
-/** @typedef {Record<string, any> | null} Headers */
 
 /** Messages whose outcome is remembered. */
 const OUTCOMES_MAX = 256;
 
 /** A chat. Made by `ChatPackage.createChat`, or handed to `onIncomingChat`. */
-export class Chat {
-  #session;
-  #initiator;
-  #target;
-  /** @type {boolean | null} */
-  #secure = null;
-  #state = new CallState(CALLSTATE.NONE);
+export class Chat extends Invitation {
   /** @type {ChatConfig | null} */
   #config = null;
-  /** @type {ChatMedia | null} */
-  #media = null;
-  /** The request that opened the chat, ours or theirs. @type {Message | null} */
-  #opening = null;
-  #incoming = false;
-  #connectionState = "NONE";
   /** Outcomes of messages, and who waits for one.
    * @type {Map<string, { error?: ErrorInfo | null, settle?: (error: ErrorInfo | null) => void }>} */
   #outcomes = new Map();
@@ -43,14 +26,7 @@ export class Chat {
    * @param {string} callee who is asked to chat
    */
   constructor(session, callee) {
-    this.#session = session;
-    this.#initiator = session.getUserName();
-    this.#target = callee;
-    /** Id of the subsession. */
-    this.subSessionId = session.generateSubSessionId();
-    /** Type of the package it belongs to. */
-    this.packageType = "chat";
-
+    super(session, callee, "chat");
     /** A message came. @type {((chatMessage: ChatMessage) => void) | undefined} */
     this.onChatMessage = this.onChatMessage;
     /** A message is there. @type {((msgId: string) => void) | undefined} */
@@ -58,86 +34,13 @@ export class Chat {
     /** A message failed.
      * @type {((msgId: string, status: number, reason: string) => void) | undefined} */
     this.onMessageSendFailure = this.onMessageSendFailure;
-    /** The signalling changed. @type {((callState: CallState) => void) | undefined} */
-    this.onStateChange = this.onStateChange;
-    /** The MSRP connection changed.
-     * @type {((connectionState: { state: string }) => void) | undefined} */
-    this.onConnectionStateChange = this.onConnectionStateChange;
+    /** What became of a message later, where the other side tells: `delivered`, `displayed`, `failed`.
+     * @type {((msgId: string, status: string) => void) | undefined} */
+    this.onMessageStatus = this.onMessageStatus;
     /** The other side types. @type {(() => void) | undefined} */
     this.onMessageTyping = this.onMessageTyping;
     /** The other side stopped typing. @type {(() => void) | undefined} */
     this.onMessageTypingStop = this.onMessageTypingStop;
-  }
-
-  /**
-   * Asks the callee to chat.
-   * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number } | null}
-   *   [chatConfig] what this end takes
-   * @param {Headers} [extHeaders] for the other side
-   */
-  start(chatConfig, extHeaders) {
-    if (this.#state.state !== CALLSTATE.NONE) throw new Error("wsc: the chat was started already");
-    if (!this.#target) throw new Error("wsc: a chat needs somebody to chat with");
-    const media = this.#prepare(chatConfig, this.#secure ?? this.#sessionIsSecure());
-    this.#initiator = this.#session.getUserName();
-    const request = new Message({
-      control: {
-        type: MESSAGETYPE.REQUEST,
-        package_type: this.packageType,
-        subsession_id: this.subSessionId,
-        message_state: MESSAGESTATE.INITIAL,
-      },
-      header: { action: ACTION.START, initiator: this.#initiator, target: this.#target },
-      payload: { sdp: media.sdp() },
-    });
-    request.addExtHeaders(extHeaders);
-    this.#session.sendMessage(request);
-    this.#opening = request;
-    this.#session.putSubSession(this.packageType, this.subSessionId, this);
-    this.#move("started");
-  }
-
-  /**
-   * Accepts an incoming chat.
-   * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number } | null}
-   *   [chatConfig] what this end takes
-   * @param {Headers} [extHeaders] for the other side
-   */
-  accept(chatConfig, extHeaders) {
-    const request = this.#unanswered();
-    const remote = this.#media?.remote();
-    if (!remote) throw new Error("wsc: the chat has no description to answer");
-    const media = this.#prepare(chatConfig, remote.secure);
-    media.setRemote(remote);
-    this.#respond(request, MESSAGESTATE.FINAL, 200, { sdp: media.sdp() }, extHeaders);
-    this.#move("responded", 200, "OK");
-  }
-
-  /**
-   * Refuses an incoming chat.
-   * @param {number} [code] 603 (declined), 486 (busy) or 600 (busy everywhere)
-   * @param {string} [reason]
-   * @param {Headers} [extHeaders] for the other side
-   */
-  decline(code = ERRORCODE.DECLINED, reason = "Decline", extHeaders) {
-    const request = this.#unanswered();
-    this.#session.sendError(request, code, reason, extHeaders);
-    this.#finish("refused", code, reason);
-  }
-
-  /**
-   * Ends the chat, or takes back the asking.
-   * @param {Headers} [extHeaders] for the other side
-   */
-  end(extHeaders) {
-    const opening = this.#opening;
-    if (!opening || isFinal(this.#state.state)) return;
-    if (this.#incoming && this.#state.status.code === 180) {
-      this.decline(ERRORCODE.DECLINED, "Decline", extHeaders);
-      return;
-    }
-    if (!this.#session.withdraw(opening)) this.#shutdown(opening, extHeaders);
-    this.#finish("ended", undefined, "ended by this side");
   }
 
   /**
@@ -146,14 +49,15 @@ export class Chat {
    * @returns {string} its id, which comes back in onMessageSendSuccess or onMessageSendFailure
    */
   send(message) {
-    if (!this.#media) throw new Error("wsc: the chat was not started");
+    const media = this.#media();
+    if (!media) throw new Error("wsc: the chat was not started");
     const { contentType = "text/plain", content } =
       typeof message === "string" ? { content: message } : message;
     if (typeof content !== "string" && !(content instanceof Uint8Array)) {
       throw new TypeError("wsc: a message's content is a string or a Uint8Array");
     }
     if (/[^\t -~]/.test(contentType)) throw new TypeError("wsc: not a content type");
-    const messageId = this.#media.send({ contentType, content });
+    const messageId = media.send({ contentType, content });
     this.#outcomes.set(messageId, {});
     return messageId;
   }
@@ -188,23 +92,15 @@ export class Chat {
    * @param {boolean} [isTyping]
    */
   indicateTyping(isTyping = true) {
-    this.#media?.indicateTyping(isTyping);
+    this.#media()?.indicateTyping(isTyping);
   }
 
-  /** @param {boolean} isSecure whether media go over `wss`; as the session's socket at first */
-  setSecure(isSecure) {
-    if (this.#media) throw new Error("wsc: the chat was started already");
-    this.#secure = isSecure;
-  }
-
-  /** @returns {string} who asked */
-  getInitiator() {
-    return this.#initiator;
-  }
-
-  /** @returns {string} who was asked */
-  getTarget() {
-    return this.#target;
+  /**
+   * The user has seen a message: tells its sender, who may have asked for that.
+   * @param {ChatMessage} message what onChatMessage got
+   */
+  displayed(message) {
+    this.#media()?.displayed(message);
   }
 
   /** @returns {ChatConfig | null} */
@@ -212,239 +108,17 @@ export class Chat {
     return this.#config;
   }
 
-  /** @returns {CallState} */
-  getState() {
-    return this.#state;
-  }
-
-  /** @returns {{ state: string }} state of the MSRP connection, of ConnectionStateEnum */
-  getConnectionState() {
-    return { state: this.#connectionState };
-  }
-
   // For package developers.
 
   /**
-   * Takes a frame of this chat.
-   * @param {Message} message
-   */
-  onMessage(message) {
-    const { action } = message.header;
-    if (message.isRequest()) {
-      if (action !== ACTION.START) this.#session.sendError(message, 405, "unknown action");
-      else if (!this.#opening) this.#arrive(message);
-      else this.#renew(message);
-    } else if (action === ACTION.START && message.isResponse()) {
-      if (this.#isOurs(message)) this.#answered(message);
-    } else if (action === ACTION.START && message.isError()) {
-      if (this.#isOurs(message)) this.#refused(message);
-    } else if (action === ACTION.COMPLETE && message.isMessage()) {
-      this.#completed();
-    } else if (action === ACTION.REBIND && message.isMessage()) {
-      this.#rebound(message);
-    } else if (action === ACTION.SHUTDOWN && message.isMessage()) {
-      const reason = this.#state.state === CALLSTATE.ESTABLISHED ? "shutdown" : "cancelled";
-      const finish = () => this.#finish("ended", undefined, message.header.reason ?? reason);
-      if (this.#media) this.#media.drain(finish);
-      else finish();
-    }
-  }
-
-  /** Frees everything without a word to the server. */
-  clear() {
-    this.#finish("ended", ERRORCODE.WEBSOCKET_ERROR, "the session is over");
-  }
-
-  /** @returns {object} what is worth knowing, without secrets */
-  toJSON() {
-    const { subSessionId } = this;
-    const { state } = this.#state;
-    return { subSessionId, initiator: this.#initiator, target: this.#target, state };
-  }
-
-  // Outgoing chats.
-
-  /** @param {Message} message */
-  #answered(message) {
-    const { response_code: code, reason } = message.header;
-    const final = message.control.message_state === MESSAGESTATE.FINAL;
-    const described = message.payload?.sdp ? readSdp(message.payload.sdp) : null;
-    if (described && typeof described !== "string") this.#media?.setRemote(described);
-    if (!final) {
-      this.#move("responded", code ?? (described ? 183 : 180), reason);
-      return;
-    }
-    if (this.#state.state === CALLSTATE.ESTABLISHED || isFinal(this.#state.state)) return;
-    this.#move("responded", code ?? 200, reason);
-    if (isFinal(this.#state.state)) return;
-    message.complete(this.#session);
-    if (!this.#media?.remote() || typeof described === "string") {
-      const why = typeof described === "string" ? described : "no session description";
-      this.#shutdown(this.#opening, null);
-      this.#finish("refused", 488, `the answer is unusable: ${why}`);
-      return;
-    }
-    this.#move("completed");
-    this.#media?.connect();
-  }
-
-  /** @param {Message} message */
-  #refused(message) {
-    const { error_code: code = 0, reason = "" } = message.header;
-    const cancelled = code === ERRORCODE.REQUEST_TERMINATED;
-    this.#finish(cancelled ? "ended" : "refused", code, reason);
-  }
-
-  /** @param {Message} message */
-  #isOurs(message) {
-    const ours = this.#opening?.control.correlation_id;
-    const theirs = message.control.correlation_id;
-    return !this.#incoming && (theirs === undefined || theirs === ours);
-  }
-
-  // Incoming chats.
-
-  /** @param {Message} request */
-  #arrive(request) {
-    this.#incoming = true;
-    this.#opening = request;
-    this.#initiator = request.header.initiator ?? "";
-    this.#target = request.header.target ?? this.#session.getUserName();
-    this.subSessionId = request.control.subsession_id ?? this.subSessionId;
-    const remote = readSdp(request.payload?.sdp);
-    if (typeof remote === "string") {
-      this.#session.sendError(request, 488, remote);
-      this.#finish("ended", 488, remote);
-      return;
-    }
-    this.#session.putSubSession(this.packageType, this.subSessionId, this);
-    this.#prepare(null, remote.secure).setRemote(remote);
-    this.#move("started");
-    this.#respond(request, MESSAGESTATE.SUBSEQUENT, 180, undefined, null);
-    this.#move("responded", 180, "Ringing");
-  }
-
-  /**
-   * A later `start` in the chat: a refresh gets the same answer, a change is refused.
-   * @param {Message} request
-   */
-  #renew(request) {
-    const remote = readSdp(request.payload?.sdp);
-    const known = this.#media?.remote();
-    const same = typeof remote !== "string" && known && remote.path.join(" ") === known.path.join(" ");
-    if (this.#state.state === CALLSTATE.ESTABLISHED && same) {
-      this.#respond(request, MESSAGESTATE.FINAL, 200, { sdp: this.#media?.sdp() }, null);
-    } else {
-      this.#session.sendError(request, 488, "media of a chat cannot be changed");
-    }
-  }
-
-  #completed() {
-    const answered = this.#incoming && this.#state.status.code === 200;
-    if (!answered || this.#state.state !== CALLSTATE.RESPONDED) return;
-    this.#move("completed");
-    this.#media?.connect();
-  }
-
-  /** @returns {Message} the incoming request that still waits for the application */
-  #unanswered() {
-    const waits = this.#incoming && this.#state.state === CALLSTATE.RESPONDED
-      && this.#state.status.code === 180;
-    if (!waits || !this.#opening) throw new Error("wsc: the chat has nothing to answer");
-    return this.#opening;
-  }
-
-  /**
-   * @param {Message} request
-   * @param {string} messageState
-   * @param {number} code
-   * @param {any} payload
-   * @param {Headers} [extHeaders]
-   */
-  #respond(request, messageState, code, payload, extHeaders) {
-    const { package_type, subsession_id, correlation_id } = request.control;
-    const { action, initiator, target } = request.header;
-    const response = new Message({
-      control: {
-        type: MESSAGETYPE.RESPONSE,
-        package_type,
-        subsession_id,
-        correlation_id,
-        message_state: messageState,
-      },
-      header: { action, initiator, target, response_code: code },
-      payload,
-    });
-    response.addExtHeaders(extHeaders);
-    this.#session.sendMessage(response);
-  }
-
-  // Both.
-
-  /**
-   * @param {Message | null} opening
-   * @param {Headers} [extHeaders]
-   */
-  #shutdown(opening, extHeaders) {
-    const established = this.#state.state === CALLSTATE.ESTABLISHED;
-    const message = this.#message(ACTION.SHUTDOWN, established
-      ? this.#session.genNewCorrelationId() : opening?.control.correlation_id);
-    message.addExtHeaders(extHeaders);
-    this.#session.sendMessage(message);
-  }
-
-  /**
-   * @param {string} action
-   * @param {string | undefined} correlation
-   * @returns {Message} one that nothing answers
-   */
-  #message(action, correlation) {
-    const own = this.#incoming ? this.#target : this.#initiator;
-    const other = this.#incoming ? this.#initiator : this.#target;
-    return new Message({
-      control: {
-        type: MESSAGETYPE.MESSAGE,
-        package_type: this.packageType,
-        subsession_id: this.subSessionId,
-        correlation_id: correlation,
-      },
-      header: { action, initiator: own, target: other },
-    });
-  }
-
-  /**
-   * The server has a new way in for the media connection.
-   * @param {Message} message
-   */
-  #rebound(message) {
-    const remote = readSdp(message.payload?.sdp);
-    if (typeof remote === "string") log("warn", `a new way in is unusable: ${remote}`);
-    else this.#media?.rebind(remote);
-  }
-
-  /** Asks for a new way in, unless the server can't hear it now: it will tell by itself then. */
-  #askForWayIn() {
-    if (this.#session.getSessionState() !== SESSIONSTATE.CONNECTED) return;
-    this.#session.sendMessage(this.#message(ACTION.REBIND, this.#session.genNewCorrelationId()));
-  }
-
-  /** @returns {boolean} */
-  #sessionIsSecure() {
-    return /^wss:/i.test(this.#session.webSocketUri);
-  }
-
-  /**
-   * @param {any} chatConfig
+   * @override
+   * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number } | null} config
    * @param {boolean} secure
-   * @returns {ChatMedia}
    */
-  #prepare(chatConfig, secure) {
-    this.#config = readConfig(chatConfig);
-    this.#media = new ChatMedia(this.#config, secure, {
-      state: (state) => {
-        this.#connectionState = state;
-        fire(this, "onConnectionStateChange", { state });
-      },
+  createMedia(config, secure) {
+    this.#config = readConfig(config);
+    return new ChatMedia(this.#config, secure, {
+      ...this.linkHooks(),
       message: (message) => fire(this, "onChatMessage", message),
       sent: (messageId) => {
         this.#settle(messageId, null);
@@ -454,10 +128,14 @@ export class Chat {
         this.#settle(messageId, new ErrorInfo(status, reason));
         fire(this, "onMessageSendFailure", messageId, status, reason);
       },
-      lost: () => this.#askForWayIn(),
+      status: (messageId, status) => fire(this, "onMessageStatus", messageId, status),
       typing: (typing) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop"),
     });
-    return this.#media;
+  }
+
+  /** @returns {ChatMedia | null} */
+  #media() {
+    return /** @type {ChatMedia | null} */ (this.media());
   }
 
   /**
@@ -473,30 +151,5 @@ export class Chat {
       if (this.#outcomes.size <= OUTCOMES_MAX || known === undefined) break;
       this.#outcomes.delete(oldest);
     }
-  }
-
-  /**
-   * @param {import("./call-state.js").CallEvent} event
-   * @param {number} [code]
-   * @param {string} [reason]
-   */
-  #move(event, code, reason) {
-    const next = nextCallState(this.#state.state, event);
-    if (next === null) return;
-    this.#state = new CallState(next, code, reason);
-    fire(this, "onStateChange", this.#state);
-  }
-
-  /**
-   * @param {"refused" | "ended"} event
-   * @param {number} [code]
-   * @param {string} [reason]
-   */
-  #finish(event, code, reason = "") {
-    if (isFinal(this.#state.state)) return;
-    this.#session.removeSubSession(this.subSessionId);
-    const media = this.#media;
-    this.#move(event, code, reason);
-    media?.end(ERRORCODE.REQUEST_TERMINATED, reason || "the chat is over");
   }
 }

@@ -5,6 +5,7 @@
 //! subsessions there are (`packages.js`), chats (`chat.js`).
 
 import { Challenges } from "./auth.js";
+import { answer } from "./capability.js";
 import { isOver, meaningOfClose, nextSessionState } from "./connection-state.js";
 import { Connection } from "./connection.js";
 import { ACTION, MESSAGETYPE, SESSIONSTATE } from "./constants.js";
@@ -248,6 +249,8 @@ export class Session extends PackageHost {
       message.control.wsc_id = this.#wscId;
       Object.assign(message.header, this.#sequence.marks());
     } else {
+      const services = this.services();
+      if (services !== "") message.header.enquiry_data = services;
       message.addExtHeaders(this.#extHeaders);
       message.payload = this.#extPayloads ?? undefined;
       this.#sequence.unconfirmed = [];
@@ -403,12 +406,28 @@ export class Session extends PackageHost {
     control.package_type ??= this.packageTypeOf(control.subsession_id ?? "");
     const packageType = control.package_type ?? "register";
     if (packageType === "register") return;
+    if (message.header.action === ACTION.ENQUIRY && packageType !== "capability") {
+      this.#enquiry(message);
+      return;
+    }
     const handler = this.getPackage(packageType);
     if (handler) {
       guarded(`package ${packageType}`, () => handler.onMessage(message));
     } else if (message.isRequest()) {
       this.sendError(message, 404, "package not available");
     }
+  }
+
+  /**
+   * An enquiry inside another package's subsession, or its answer.
+   * @param {Message} message
+   */
+  #enquiry(message) {
+    const exchange = this.exchangeOf(message.control.subsession_id ?? "");
+    const capability = /** @type {any} */ (this.getPackage("capability"));
+    if (exchange) exchange.onMessage(message);
+    else if (message.isRequest() && capability) capability.asked(message);
+    else if (message.isRequest()) answer(this, message, this.services());
   }
 
   /**

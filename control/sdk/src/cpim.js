@@ -4,6 +4,8 @@
 export const CPIM_TYPE = "message/cpim";
 /** Octets of headers in front of the content. */
 const HEAD_OCTETS_MAX = 16 * 1024;
+/** The namespace of what a sender wants to know (RFC 5438, 6). */
+const IMDN_NAMESPACE = "urn:ietf:params:imdn";
 /** In a chat between two, handsets name nobody in the envelope: the signalling does. */
 const NOBODY = "<sip:anonymous@anonymous.invalid>";
 
@@ -11,15 +13,23 @@ const NOBODY = "<sip:anonymous@anonymous.invalid>";
  * @param {string} contentType
  * @param {Uint8Array} content
  * @param {Date} date when it was written
+ * @param {{ messageId: string, wanted?: string[] } | null} [imdn] the message's name, and what its sender
+ *   wants to know; without wishes it is itself a notification
  * @returns {Uint8Array}
  */
-export function wrapCpim(contentType, content, date) {
+export function wrapCpim(contentType, content, date, imdn) {
+  const names = imdn ? [`NS: imdn <${IMDN_NAMESPACE}>`, `imdn.Message-ID: ${imdn.messageId}`] : [];
+  const wishes = imdn?.wanted ? [`imdn.Disposition-Notification: ${imdn.wanted.join(", ")}`] : [];
+  const disposition = imdn && !imdn.wanted ? ["Content-Disposition: notification"] : [];
   const head = new TextEncoder().encode([
     `From: ${NOBODY}`,
     `To: ${NOBODY}`,
+    ...names,
     `DateTime: ${date.toISOString()}`,
+    ...wishes,
     "",
     `Content-Type: ${contentType}`,
+    ...disposition,
     `Content-Length: ${content.length}`,
     "",
     "",
@@ -31,8 +41,18 @@ export function wrapCpim(contentType, content, date) {
 }
 
 /**
+ * What an envelope says and holds.
+ * @typedef {object} Unwrapped
+ * @property {string} contentType
+ * @property {Uint8Array} content
+ * @property {string} messageId empty if it has no name
+ * @property {string} dateTime when it was sent, as its sender wrote it
+ * @property {string[]} wanted what the sender wants to know, in lower case
+ */
+
+/**
  * @param {Uint8Array} octets
- * @returns {{ contentType: string, content: Uint8Array } | null} null if it is no such envelope
+ * @returns {Unwrapped | null} null if it is no such envelope
  */
 export function unwrapCpim(octets) {
   const messageHead = emptyLine(octets, 0);
@@ -45,11 +65,27 @@ export function unwrapCpim(octets) {
   const contentType = header("content-type") ?? "text/plain";
   const encoding = (header("content-transfer-encoding") ?? "8bit").toLowerCase();
   const content = octets.slice(contentHead.after);
+  const about = readEnvelope(octets.subarray(0, messageHead.before));
   if (encoding === "base64") {
     const plain = fromBase64(content);
-    return plain && { contentType, content: plain };
+    return plain && { contentType, content: plain, ...about };
   }
-  return ["7bit", "8bit", "binary"].includes(encoding) ? { contentType, content } : null;
+  return ["7bit", "8bit", "binary"].includes(encoding) ? { contentType, content, ...about } : null;
+}
+
+/**
+ * Names compare with case, and the prefix of a namespace is what `NS` says (RFC 3862, 2.2 and 3.4).
+ * @param {Uint8Array} octets
+ */
+function readEnvelope(octets) {
+  const lines = new TextDecoder().decode(octets).split(/\r?\n/);
+  const header = (/** @type {string} */ name) =>
+    lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2).trim() ?? "";
+  const bound = lines.map((line) => /^NS: *([\w-]*) *<([^>]*)>/.exec(line));
+  const prefix = bound.find((found) => found?.[2] === IMDN_NAMESPACE)?.[1] ?? "imdn";
+  const own = (/** @type {string} */ name) => header(prefix === "" ? name : `${prefix}.${name}`);
+  const wanted = own("Disposition-Notification").toLowerCase().split(",").map((word) => word.trim());
+  return { messageId: own("Message-ID"), dateTime: header("DateTime"), wanted };
 }
 
 /**

@@ -11,6 +11,7 @@ import { WscMap } from "./subsession-map.js";
  * @typedef {object} Package
  * @property {string} packageType
  * @property {(message: Message) => void} onMessage
+ * @property {string[]} [services] what a user of it can do
  * @property {() => void} [clear] frees everything without a word to the server
  * @property {() => void} [close] ends everything
  */
@@ -22,12 +23,19 @@ import { WscMap } from "./subsession-map.js";
  * @property {(message: Message) => void} onMessage
  */
 
+/**
+ * Who takes the enquiries of a subsession.
+ * @typedef {{ onMessage: (message: Message) => void, clear: () => void }} Exchange
+ */
+
 /** The part of a session that knows its packages and subsessions. */
 export class PackageHost {
   /** @type {Map<string, Package>} */
   #packages = new Map();
   /** @type {Map<string, { packageType: string, subSession: SubSession }>} */
   #subSessions = new Map();
+  /** @type {Map<string, Exchange>} */
+  #exchanges = new Map();
 
   /**
    * Adds a package; a second one of a type is an error.
@@ -38,6 +46,28 @@ export class PackageHost {
       throw new Error(`wsc: the session already has a package "${added.packageType}"`);
     }
     this.#packages.set(added.packageType, added);
+  }
+
+  /** @returns {string} what the page can do by the packages it has made: `IM/CHAT,File transfer` */
+  services() {
+    return Array.from(this.#packages.values(), ({ services }) => services ?? []).flat().join(",");
+  }
+
+  /**
+   * Enquiries inside a subsession go to this exchange from now on.
+   * @param {string} id of the subsession
+   * @param {Exchange} exchange
+   */
+  attachExchange(id, exchange) {
+    this.#exchanges.set(id, exchange);
+  }
+
+  /**
+   * @param {string} id of a subsession
+   * @returns {Exchange | undefined}
+   */
+  exchangeOf(id) {
+    return this.#exchanges.get(id);
   }
 
   /**
@@ -68,6 +98,7 @@ export class PackageHost {
   /** @param {string} id */
   removeSubSession(id) {
     this.#subSessions.delete(id);
+    this.#exchanges.delete(id);
   }
 
   /**
@@ -111,6 +142,8 @@ export class PackageHost {
     for (const owner of this.#packages.values()) {
       guarded(`package ${owner.packageType}`, () => owner.clear?.());
     }
+    for (const exchange of this.#exchanges.values()) exchange.clear();
     this.#subSessions.clear();
+    this.#exchanges.clear();
   }
 }

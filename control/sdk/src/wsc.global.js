@@ -371,6 +371,496 @@ function isFinal(state) {
 return { CallState, CALL_EDGES, nextCallState, isFinal };
 })();
 
+modules["message.js"] = (function () {
+const { ACTION, MESSAGETYPE } = modules["constants.js"];
+//! One frame of the protocol: a JSON object with `control`, `header`, `payload`.
+//! Strict in what is sent, lenient in what is read.
+
+
+/** The protocol's version, on every frame. */
+const PROTOCOL_VERSION = "1.0";
+
+/** Headers with a meaning of their own; all others are the application's. */
+const SYSTEM_HEADERS = new Set([
+  "action", "initiator", "target", "cslr", "cslw", "csuw", "sslr", "error_code", "response_code",
+  "reason", "authenticate", "authorization", "participants", "enquiry_data", "expiry", "ttl",
+  "reliable",
+]);
+
+/**
+ * @typedef {object} Control
+ * @property {string} [type]
+ * @property {string} [package_type]
+ * @property {string} [session_id]
+ * @property {string} [subsession_id]
+ * @property {number} [sequence]
+ * @property {number} [ack_sequence]
+ * @property {string} [correlation_id]
+ * @property {string} [message_state]
+ * @property {string} [version]
+ * @property {string} [wsc_id]
+ */
+
+/** @typedef {Record<string, any>} Header */
+
+/** One frame. */
+class Message {
+  /** @param {{ control?: Control, header?: Header, payload?: any } | string} [json] */
+  constructor(json = {}) {
+    const frame = typeof json === "string" ? JSON.parse(json) : json;
+    /** Mechanics of the protocol. @type {Control} */
+    this.control = frame.control ?? {};
+    /** What is meant, and between whom. @type {Header} */
+    this.header = frame.header ?? {};
+    /** The body, if any. @type {any} */
+    this.payload = frame.payload;
+  }
+
+  /** @returns {boolean} */
+  isRequest() {
+    return this.control.type === MESSAGETYPE.REQUEST;
+  }
+
+  /** @returns {boolean} */
+  isResponse() {
+    return this.control.type === MESSAGETYPE.RESPONSE;
+  }
+
+  /** @returns {boolean} */
+  isMessage() {
+    return this.control.type === MESSAGETYPE.MESSAGE;
+  }
+
+  /** @returns {boolean} */
+  isError() {
+    return this.control.type === MESSAGETYPE.ERROR;
+  }
+
+  /** @returns {boolean} */
+  isACK() {
+    return this.control.type === MESSAGETYPE.ACK;
+  }
+
+  /** @returns {boolean} whether it resumes a session: a connect that names one */
+  isReconnect() {
+    return this.control.package_type === "register" && this.isRequest()
+      && this.header.action === ACTION.CONNECT && this.control.session_id !== undefined;
+  }
+
+  /**
+   * Confirms this one frame.
+   * @param {{ sendMessage(message: Message): void }} session
+   */
+  ack(session) {
+    const { package_type, subsession_id, sequence } = this.control;
+    session.sendMessage(new Message({
+      control: { type: MESSAGETYPE.ACK, package_type, subsession_id, sequence },
+    }));
+  }
+
+  /**
+   * Sends `complete` for this response.
+   * @param {{ sendMessage(message: Message): void }} session
+   */
+  complete(session) {
+    const { package_type, subsession_id, correlation_id } = this.control;
+    const { initiator, target } = this.header;
+    session.sendMessage(new Message({
+      control: { type: MESSAGETYPE.MESSAGE, package_type, subsession_id, correlation_id },
+      header: { action: ACTION.COMPLETE, initiator, target },
+    }));
+  }
+
+  /**
+   * Adds headers of the application; those already there stay as they are.
+   * @param {Record<string, any> | null} [headers]
+   */
+  addExtHeaders(headers) {
+    for (const [name, value] of Object.entries(headers ?? {})) {
+      if (!Object.hasOwn(this.header, name)) this.header[name] = value;
+    }
+  }
+
+  /** @returns {Record<string, any>} the headers that are the application's */
+  getExtHeaders() {
+    return Object.fromEntries(
+      Object.entries(this.header).filter(([name]) => !SYSTEM_HEADERS.has(name)),
+    );
+  }
+}
+
+/**
+ * Reads a frame as it came.
+ * @param {string} text
+ * @returns {Message | null} null if it is no frame at all
+ */
+function readMessage(text) {
+  let json;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (!isObject(json) || !isObject(json.control)) return null;
+  const header = isObject(json.header) ? { ...json.header } : {};
+  const control = { ...json.control };
+  for (const name of ["sequence", "ack_sequence"]) control[name] = toCount(control[name]);
+  for (const name of ["session_id", "subsession_id", "correlation_id", "version"]) {
+    if (typeof control[name] === "number") control[name] = String(control[name]);
+  }
+  for (const name of ["sslr", "response_code", "error_code"]) {
+    if (header[name] !== undefined) header[name] = toCount(header[name]);
+  }
+  if (header.initiator === undefined && header.initator !== undefined) {
+    header.initiator = header.initator;
+    delete header.initator;
+  }
+  if (control.package_type === "fileTransfer") control.package_type = "file_transfer";
+  if (control.package_type === undefined && header.action === ACTION.CONNECT) {
+    control.package_type = "register";
+  }
+  return new Message({ control, header, payload: json.payload });
+}
+
+/** @param {any} value */
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * @param {any} value a number, or one written as a string
+ * @returns {number | undefined}
+ */
+function toCount(value) {
+  const count = typeof value === "string" && /^\d{1,10}$/.test(value) ? Number(value) : value;
+  return Number.isSafeInteger(count) && count >= 0 ? count : undefined;
+}
+return { PROTOCOL_VERSION, Message, readMessage };
+})();
+
+modules["capability.js"] = (function () {
+const { ACTION, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
+const { environment } = modules["environment.js"];
+const { fire, later, startTimer } = modules["events.js"];
+const { Message } = modules["message.js"];
+//! What users can do: asking, and answering who asks. In subsessions of their own, or inside a chat.
+
+
+/** Enquiries of {@link CapabilityExchange.enquiryAll} that are under way at once. */
+const AT_ONCE = 8;
+/** Milliseconds between two of them. */
+const PACE_MS = 125;
+/** Exchanges of a package that may be asked; the newest answers. */
+const EXCHANGES_MAX = 32;
+
+/** An enquiry and its answer. Lists of services are text: `IM/CHAT,VS`. */
+class Query {
+  /**
+   * @param {string} ssid
+   * @param {string} initiator
+   * @param {string} target
+   * @param {string} initiatorCapability
+   */
+  constructor(ssid, initiator, target, initiatorCapability) {
+    /** Id of the subsession. */
+    this.ssid = ssid;
+    /** Who asks. */
+    this.initiator = initiator;
+    /** Who is asked. */
+    this.target = target;
+    /** What the asker can do. */
+    this.initiatorCapability = initiatorCapability;
+    /** What the asked user can do. @type {string | undefined} */
+    this.targetCapability = undefined;
+    /** Whether a server has answered for a user who is not there. */
+    this.offline = false;
+  }
+}
+
+/**
+ * Why there is no answer.
+ * @typedef {{ action: string, errorCode: number, errorReason: string, query: Query }} EnquiryError
+ */
+
+/** The package of enquiries that belong to nothing else. */
+class CapabilityPackage {
+  #session;
+  /** @type {CapabilityExchange[]} */
+  #exchanges = [];
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} [packageType]
+   */
+  constructor(session, packageType = "capability") {
+    this.#session = session;
+    /** Type of the package. */
+    this.packageType = packageType;
+    session.registerPackage(this);
+  }
+
+  /** @returns {CapabilityExchange} enquiries of which each has a subsession of its own */
+  createCapabilityExchange() {
+    const exchange = new CapabilityExchange({ session: this.#session, packageType: this.packageType });
+    this.#exchanges = [exchange, ...this.#exchanges].slice(0, EXCHANGES_MAX);
+    return exchange;
+  }
+
+  /**
+   * Nothing of somebody comes through any more, and whoever it is learns nothing of the user; or it does
+   * again. The server keeps it.
+   * @param {string} target such as `bob@example.com`
+   * @param {boolean} [blocked]
+   * @returns {Promise<string[]>} all who are blocked
+   */
+  async block(target, blocked = true) {
+    const exchange = new CapabilityExchange({ session: this.#session, packageType: this.packageType });
+    return exchange.block(target, blocked);
+  }
+
+  /** The session is over. */
+  clear() {
+    for (const exchange of this.#exchanges) exchange.clear();
+  }
+
+  /**
+   * Takes a frame of the package.
+   * @param {Message} message
+   */
+  onMessage(message) {
+    const id = message.control.subsession_id ?? "";
+    const asked = /** @type {any} */ (this.#session.getSubSession(id));
+    if (asked && !message.isRequest()) asked.onMessage(message);
+    else if (message.isRequest()) this.asked(message);
+  }
+
+  /**
+   * Somebody asks: the newest exchange that wants to hear of it answers, or else the library does.
+   * @param {Message} request
+   */
+  asked(request) {
+    later(() => {
+      const willing = this.#exchanges.find(({ onQueryRequest }) => typeof onQueryRequest === "function");
+      if (willing) willing.onMessage(request);
+      else answer(this.#session, request, this.#session.services());
+    });
+  }
+}
+
+/** Enquiries, in both directions. */
+class CapabilityExchange {
+  #session;
+  #packageType;
+  /** The subsession inside which it asks, such as a chat. */
+  #inside;
+  /** Enquiries without an answer, by the frames that ask.
+   * @type {Map<Message, { query: Query, resolve: Function, reject: Function }>} */
+  #pending = new Map();
+  /** Frames of those who have asked. @type {WeakMap<Query, Message>} */
+  #asked = new WeakMap();
+
+  /**
+   * @param {any} subSession a chat or another subsession whose peer is asked
+   */
+  constructor(subSession) {
+    const { session, packageType } = subSession.capabilityContext?.() ?? subSession;
+    /** @type {import("./client.js").Session} */
+    this.#session = session;
+    this.#packageType = packageType;
+    this.#inside = subSession.capabilityContext ? subSession : null;
+    if (this.#inside) session.attachExchange(this.#inside.subSessionId, this);
+    /** Somebody asks: answer by {@link CapabilityExchange.respond}.
+     * @type {((query: Query) => void) | undefined} */
+    this.onQueryRequest = this.onQueryRequest;
+    /** The answer is there. @type {((query: Query) => void) | undefined} */
+    this.onQueryResponse = this.onQueryResponse;
+    /** There will be no answer. @type {((error: EnquiryError) => void) | undefined} */
+    this.onError = this.onError;
+  }
+
+  /**
+   * Asks what somebody can do.
+   * @param {string} [selfCapability] what the user can do; without it, what the page's packages do
+   * @param {string} [target] inside a subsession, its peer
+   * @returns {Promise<Query>} the answer, as onQueryResponse gets it; rejects as onError is told
+   */
+  enquiry(selfCapability = this.#session.services(), target) {
+    const inside = this.#inside;
+    const whom = (target ?? inside?.capabilityContext().peer ?? "").trim();
+    if (whom === "") throw new Error("wsc: an enquiry needs somebody to ask");
+    const request = this.#request(ACTION.ENQUIRY, whom);
+    request.header.enquiry_data = selfCapability;
+    const query = new Query(
+      /** @type {string} */ (request.control.subsession_id), this.#session.getUserName(), whom, selfCapability,
+    );
+    return this.#ask(request, query);
+  }
+
+  /**
+   * Asks about many, a few at a time.
+   * @param {string | undefined} selfCapability
+   * @param {string[]} targets
+   * @returns {Promise<(Query | EnquiryError)[]>} in the order of the targets; never rejects
+   */
+  async enquiryAll(selfCapability, targets) {
+    /** @type {(Query | EnquiryError)[]} */
+    const results = [];
+    let next = 0;
+    let startAt = environment.now();
+    const work = async () => {
+      while (next < targets.length) {
+        const at = next;
+        next += 1;
+        const wait = startAt - environment.now();
+        startAt = Math.max(startAt, environment.now()) + PACE_MS;
+        if (wait > 0) await new Promise((resolve) => { startTimer(() => resolve(null), wait); });
+        results[at] = await this.enquiry(selfCapability, targets[at]).catch((error) => error);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, targets.length) }, work));
+    return results;
+  }
+
+  /**
+   * Answers who has asked.
+   * @param {Query} query what onQueryRequest got
+   * @param {string} [selfCapability] what the user can do; may be empty, for somebody who need not know
+   */
+  respond(query, selfCapability = "") {
+    const request = this.#asked.get(query);
+    if (!request) throw new Error("wsc: this query was answered, or did not come in");
+    this.#asked.delete(query);
+    query.targetCapability = selfCapability;
+    answer(this.#session, request, selfCapability);
+  }
+
+  // For package developers.
+
+  /**
+   * @param {string} target
+   * @param {boolean} blocked
+   * @returns {Promise<string[]>}
+   */
+  async block(target, blocked) {
+    const request = this.#request("block", target);
+    request.header.blocked = blocked;
+    const query = new Query(/** @type {string} */ (request.control.subsession_id), "", target, "");
+    const answered = await this.#ask(request, query);
+    return /** @type {any} */ (answered).blocked ?? [];
+  }
+
+  /**
+   * Takes a frame of an enquiry.
+   * @param {Message} message
+   */
+  onMessage(message) {
+    const { control, header } = message;
+    if (message.isRequest()) {
+      const query = new Query(
+        control.subsession_id ?? "", header.initiator ?? "", header.target ?? "",
+        String(header.enquiry_data ?? ""),
+      );
+      this.#asked.set(query, message);
+      later(() => {
+        if (typeof this.onQueryRequest === "function") fire(this, "onQueryRequest", query);
+        else this.respond(query, this.#session.services());
+      });
+      return;
+    }
+    const asked = [...this.#pending].find(([request]) =>
+      request.control.correlation_id === control.correlation_id);
+    if (!asked) return;
+    const [request, { query, resolve, reject }] = asked;
+    if (message.isResponse()) {
+      this.#settle(request);
+      query.targetCapability = String(header.enquiry_data ?? "");
+      query.offline = header.offline === true;
+      /** @type {any} */ (query).blocked = message.payload?.blocked;
+      resolve(query);
+      if (request.header.action === ACTION.ENQUIRY) fire(this, "onQueryResponse", query);
+    } else if (message.isError()) {
+      this.#settle(request);
+      const { action = "", error_code: errorCode = 0, reason: errorReason = "" } = header;
+      const error = { action, errorCode, errorReason, query };
+      reject(error);
+      fire(this, "onError", error);
+    }
+  }
+
+  /** The session is over. */
+  clear() {
+    for (const [request, { query, reject }] of this.#pending) {
+      this.#settle(request);
+      reject({ action: request.header.action, errorCode: 487, errorReason: "the session is over", query });
+    }
+  }
+
+  /**
+   * @param {string} action
+   * @param {string} target
+   * @returns {Message}
+   */
+  #request(action, target) {
+    return new Message({
+      control: {
+        type: MESSAGETYPE.REQUEST,
+        package_type: this.#packageType,
+        subsession_id: this.#inside?.subSessionId ?? this.#session.generateSubSessionId(),
+        message_state: this.#inside ? MESSAGESTATE.SUBSEQUENT : MESSAGESTATE.INITIAL,
+      },
+      header: { action, initiator: this.#session.getUserName(), target },
+    });
+  }
+
+  /**
+   * @param {Message} request
+   * @param {Query} query
+   * @returns {Promise<Query>}
+   */
+  #ask(request, query) {
+    const answered = new Promise((resolve, reject) => {
+      this.#pending.set(request, { query, resolve, reject });
+    });
+    // Whoever only listens to onError has dealt with it.
+    answered.catch(() => {});
+    if (!this.#inside) this.#session.putSubSession(this.#packageType, query.ssid, this);
+    this.#session.sendMessage(request);
+    return answered;
+  }
+
+  /** @param {Message} request */
+  #settle(request) {
+    this.#pending.delete(request);
+    if (!this.#inside) this.#session.removeSubSession(request.control.subsession_id ?? "");
+  }
+
+  /** Id under which the session keeps it. */
+  get subSessionId() {
+    return this.#inside?.subSessionId ?? "";
+  }
+}
+
+/**
+ * @param {import("./client.js").Session} session
+ * @param {Message} request
+ * @param {string} services
+ */
+function answer(session, request, services) {
+  const { package_type, subsession_id, correlation_id } = request.control;
+  const { initiator, target } = request.header;
+  session.sendMessage(new Message({
+    control: {
+      type: MESSAGETYPE.RESPONSE, package_type, subsession_id, correlation_id,
+      message_state: MESSAGESTATE.FINAL,
+    },
+    header: {
+      action: ACTION.ENQUIRY, initiator, target, response_code: 200, enquiry_data: services,
+    },
+  }));
+}
+return { Query, CapabilityPackage, CapabilityExchange, answer };
+})();
+
 modules["cpim.js"] = (function () {
 //! The envelope `message/cpim` (RFC 3862), which handsets put around their texts. Pure.
 
@@ -378,6 +868,8 @@ modules["cpim.js"] = (function () {
 const CPIM_TYPE = "message/cpim";
 /** Octets of headers in front of the content. */
 const HEAD_OCTETS_MAX = 16 * 1024;
+/** The namespace of what a sender wants to know (RFC 5438, 6). */
+const IMDN_NAMESPACE = "urn:ietf:params:imdn";
 /** In a chat between two, handsets name nobody in the envelope: the signalling does. */
 const NOBODY = "<sip:anonymous@anonymous.invalid>";
 
@@ -385,15 +877,23 @@ const NOBODY = "<sip:anonymous@anonymous.invalid>";
  * @param {string} contentType
  * @param {Uint8Array} content
  * @param {Date} date when it was written
+ * @param {{ messageId: string, wanted?: string[] } | null} [imdn] the message's name, and what its sender
+ *   wants to know; without wishes it is itself a notification
  * @returns {Uint8Array}
  */
-function wrapCpim(contentType, content, date) {
+function wrapCpim(contentType, content, date, imdn) {
+  const names = imdn ? [`NS: imdn <${IMDN_NAMESPACE}>`, `imdn.Message-ID: ${imdn.messageId}`] : [];
+  const wishes = imdn?.wanted ? [`imdn.Disposition-Notification: ${imdn.wanted.join(", ")}`] : [];
+  const disposition = imdn && !imdn.wanted ? ["Content-Disposition: notification"] : [];
   const head = new TextEncoder().encode([
     `From: ${NOBODY}`,
     `To: ${NOBODY}`,
+    ...names,
     `DateTime: ${date.toISOString()}`,
+    ...wishes,
     "",
     `Content-Type: ${contentType}`,
+    ...disposition,
     `Content-Length: ${content.length}`,
     "",
     "",
@@ -405,8 +905,18 @@ function wrapCpim(contentType, content, date) {
 }
 
 /**
+ * What an envelope says and holds.
+ * @typedef {object} Unwrapped
+ * @property {string} contentType
+ * @property {Uint8Array} content
+ * @property {string} messageId empty if it has no name
+ * @property {string} dateTime when it was sent, as its sender wrote it
+ * @property {string[]} wanted what the sender wants to know, in lower case
+ */
+
+/**
  * @param {Uint8Array} octets
- * @returns {{ contentType: string, content: Uint8Array } | null} null if it is no such envelope
+ * @returns {Unwrapped | null} null if it is no such envelope
  */
 function unwrapCpim(octets) {
   const messageHead = emptyLine(octets, 0);
@@ -419,11 +929,27 @@ function unwrapCpim(octets) {
   const contentType = header("content-type") ?? "text/plain";
   const encoding = (header("content-transfer-encoding") ?? "8bit").toLowerCase();
   const content = octets.slice(contentHead.after);
+  const about = readEnvelope(octets.subarray(0, messageHead.before));
   if (encoding === "base64") {
     const plain = fromBase64(content);
-    return plain && { contentType, content: plain };
+    return plain && { contentType, content: plain, ...about };
   }
-  return ["7bit", "8bit", "binary"].includes(encoding) ? { contentType, content } : null;
+  return ["7bit", "8bit", "binary"].includes(encoding) ? { contentType, content, ...about } : null;
+}
+
+/**
+ * Names compare with case, and the prefix of a namespace is what `NS` says (RFC 3862, 2.2 and 3.4).
+ * @param {Uint8Array} octets
+ */
+function readEnvelope(octets) {
+  const lines = new TextDecoder().decode(octets).split(/\r?\n/);
+  const header = (/** @type {string} */ name) =>
+    lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2).trim() ?? "";
+  const bound = lines.map((line) => /^NS: *([\w-]*) *<([^>]*)>/.exec(line));
+  const prefix = bound.find((found) => found?.[2] === IMDN_NAMESPACE)?.[1] ?? "imdn";
+  const own = (/** @type {string} */ name) => header(prefix === "" ? name : `${prefix}.${name}`);
+  const wanted = own("Disposition-Notification").toLowerCase().split(",").map((word) => word.trim());
+  return { messageId: own("Message-ID"), dateTime: header("DateTime"), wanted };
 }
 
 /**
@@ -455,6 +981,51 @@ function fromBase64(octets) {
   }
 }
 return { CPIM_TYPE, wrapCpim, unwrapCpim };
+})();
+
+modules["imdn.js"] = (function () {
+//! What became of a message: notes of the type `message/imdn+xml` (RFC 5438). Pure.
+
+/** The type of the notes. */
+const IMDN_TYPE = "message/imdn+xml";
+/** Longest note that is read, in characters. */
+const NOTE_CHARACTERS_MAX = 8192;
+
+/**
+ * @param {string} messageId of the message it is about
+ * @param {string} dateTime when that was sent
+ * @param {"delivered" | "displayed"} status
+ * @returns {string}
+ */
+function writeImdn(messageId, dateTime, status) {
+  const kind = status === "displayed" ? "display" : "delivery";
+  return '<?xml version="1.0" encoding="UTF-8"?>\r\n<imdn xmlns="urn:ietf:params:xml:ns:imdn">\r\n'
+    + `<message-id>${escaped(messageId)}</message-id>\r\n<datetime>${escaped(dateTime)}</datetime>\r\n`
+    + `<${kind}-notification><status><${status}/></status></${kind}-notification>\r\n</imdn>\r\n`;
+}
+
+/**
+ * @param {string} text
+ * @returns {{ messageId: string, status: string } | null} null if it is no such note
+ */
+function readImdn(text) {
+  const note = text.slice(0, NOTE_CHARACTERS_MAX);
+  const messageId = /<(?:[\w-]+:)?message-id(?:\s[^>]*)?>\s*([^<]+?)\s*</.exec(note)?.[1];
+  const status = /<(?:[\w-]+:)?status(?:\s[^>]*)?>\s*<(?:[\w-]+:)?([\w-]+)/.exec(note)?.[1];
+  return messageId && status ? { messageId: plain(messageId), status } : null;
+}
+
+/** @param {string} text */
+function escaped(text) {
+  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}
+
+/** @param {string} text */
+function plain(text) {
+  return text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&quot;/g, '"')
+    .replace(/&apos;/g, "'").replace(/&amp;/g, "&");
+}
+return { IMDN_TYPE, writeImdn, readImdn };
 })();
 
 modules["media-types.js"] = (function () {
@@ -620,6 +1191,7 @@ return { TYPING_TYPE, TypingSender, TypingReceiver };
 
 modules["chat-config.js"] = (function () {
 const { CPIM_TYPE } = modules["cpim.js"];
+const { IMDN_TYPE } = modules["imdn.js"];
 const { admits } = modules["media-types.js"];
 const { TYPING_TYPE } = modules["typing.js"];
 //! What one end of a chat takes, and the messages in it.
@@ -681,7 +1253,7 @@ function readConfig(given) {
 /**
  * The lists for the session description. To what the application takes the library adds what it
  * deals with itself: the envelope, of which only the content reaches the application, and the
- * notes about typing.
+ * notes about typing and about what became of messages.
  * @param {ChatConfig} config
  * @returns {{ acceptTypes: string[], acceptWrappedTypes: string[] }}
  */
@@ -691,7 +1263,7 @@ function offeredTypes(config) {
   for (const type of [CPIM_TYPE, TYPING_TYPE]) {
     if (!admits(acceptTypes, type)) acceptTypes.push(type);
   }
-  for (const type of [...config.acceptTypes, TYPING_TYPE]) {
+  for (const type of [...config.acceptTypes, TYPING_TYPE, IMDN_TYPE]) {
     if (type !== CPIM_TYPE && !admits(acceptWrappedTypes, type)) acceptWrappedTypes.push(type);
   }
   return { acceptTypes, acceptWrappedTypes };
@@ -1942,6 +2514,272 @@ class MsrpConnection {
 return { MsrpConnection };
 })();
 
+modules["media-link.js"] = (function () {
+const { ConnectionStateEnum } = modules["constants.js"];
+const { environment } = modules["environment.js"];
+const { later, startTimer, stopTimer } = modules["events.js"];
+const { randomWord } = modules["identifiers.js"];
+const { log } = modules["log.js"];
+const { MsrpConnection } = modules["msrp/connection.js"];
+//! The way of media: where they go, the connection, losing it and finding another.
+//! Not here: what travels on it (`chat-media.js`, `file-media.js`), chunks (`msrp/endpoint.js`).
+
+
+/** A new way in is asked for after so long without one, spread by chance over as long again. */
+const ASK_MS = 500;
+/** Milliseconds between askings, after the first. */
+const ASK_AGAIN_MS = 2000;
+/** What is under way has so many milliseconds once the other side has ended it. */
+const DRAIN_MS = 1000;
+/** A lost connection that has not come back within this time has failed. */
+const LOST_MS_MAX = 60_000;
+
+/**
+ * @typedef {object} LinkHooks
+ * @property {(state: string) => void} state one of ConnectionStateEnum
+ * @property {() => void} lost the connection went: ask for a new way in, if one can
+ */
+
+/** @typedef {import("./sdp.js").RemoteMedia} RemoteMedia */
+/** @typedef {import("./msrp/endpoint.js").EndpointSettings} EndpointSettings */
+/** @typedef {import("./msrp/connection.js").MsrpHooks} MsrpHooks */
+
+/** One side's media: what a chat and a file have in common. */
+class MediaLink {
+  #hooks;
+  #localUri;
+  /** @type {RemoteMedia | null} */
+  #remote = null;
+  /** @type {MsrpConnection | null} */
+  #connection = null;
+  /** @type {string} */
+  #state = ConnectionStateEnum.NONE;
+  #over = false;
+  /** @type {any} */
+  #askTimer;
+  /** @type {any} */
+  #lostTimer;
+  /** What to do once the connection is gone. @type {(() => void) | null} */
+  #drained = null;
+
+  /**
+   * @param {boolean} secure
+   * @param {LinkHooks} hooks
+   */
+  constructor(secure, hooks) {
+    this.#hooks = hooks;
+    const scheme = secure ? "msrps" : "msrp";
+    this.#localUri = `${scheme}://${randomWord(12)}.invalid:2855/${randomWord(26)};ws`;
+    /** What every description of this side says. */
+    this.ownSide = {
+      secure, path: this.#localUri, origin: String(Math.trunc(Date.now() / 1000)),
+    };
+  }
+
+  // What a kind of media adds.
+
+  /** @returns {string} our session description; the same each time */
+  sdp() {
+    throw new Error("wsc: media must describe themselves");
+  }
+
+  /** @returns {[Omit<EndpointSettings, "localUri" | "remotePath">, Pick<MsrpHooks, "message" | "sent" | "failed">
+   *   & Partial<MsrpHooks>]} */
+  endpoint() {
+    throw new Error("wsc: media must say what travels");
+  }
+
+  /** The connection was begun: what waited may be sent. */
+  begun() {}
+
+  /** The connection is up, for the first time or again. */
+  opened() {}
+
+  /** The connection is lost, for now. */
+  interrupted() {}
+
+  /**
+   * It is over; called once.
+   * @param {number} _status
+   * @param {string} _reason
+   */
+  finished(_status, _reason) {}
+
+  // What all have.
+
+  /** @param {RemoteMedia} remote what the other side said */
+  setRemote(remote) {
+    this.#remote = remote;
+  }
+
+  /** @returns {RemoteMedia | null} */
+  remote() {
+    return this.#remote;
+  }
+
+  /** @returns {MsrpConnection | null} */
+  connection() {
+    return this.#connection;
+  }
+
+  /** @returns {boolean} */
+  isOver() {
+    return this.#over;
+  }
+
+  /** @returns {boolean} */
+  isOpen() {
+    return this.#state === ConnectionStateEnum.OPEN;
+  }
+
+  /** Both sides agree: opens the MSRP connection. */
+  connect() {
+    const remote = this.#remote;
+    if (!remote || this.#connection || this.#over) return;
+    const [settings, hooks] = this.endpoint();
+    this.#connection = new MsrpConnection(
+      { ...settings, localUri: this.#localUri, remotePath: remote.path },
+      {
+        ...hooks,
+        open: () => this.#opened(),
+        closed: (orderly, status, reason) => this.#closed(orderly, status, reason),
+        lost: (reason) => this.#lost(reason),
+      },
+    );
+    this.#move(ConnectionStateEnum.CONNECTING);
+    const connection = this.#connection;
+    if (this.#attempt(() => connection.open(remote.url))) this.begun();
+  }
+
+  /**
+   * There is a new way in: the connection goes on there.
+   * @param {RemoteMedia} remote
+   */
+  rebind(remote) {
+    const connection = this.#connection;
+    if (!connection || this.#over) return;
+    this.#remote = remote;
+    this.#lost("a new way in was given", ASK_AGAIN_MS);
+    this.#attempt(() => connection.move(remote.url, remote.path));
+  }
+
+  /**
+   * The other side has ended it: what is under way still comes in, until the relay closes the
+   * connection or its time is over.
+   * @param {() => void} done
+   */
+  drain(done) {
+    if (this.#state !== ConnectionStateEnum.OPEN || this.#drained) {
+      done();
+      return;
+    }
+    this.#drained = done;
+    startTimer(done, DRAIN_MS);
+  }
+
+  /**
+   * It is over: closes the connection; what is open has failed.
+   * @param {number} status
+   * @param {string} reason
+   */
+  end(status, reason) {
+    if (this.#over) return;
+    this.#finish(status, reason);
+    this.#connection?.close(status, reason);
+    const silent = [ConnectionStateEnum.NONE, ConnectionStateEnum.ERROR, ConnectionStateEnum.CLOSED];
+    if (!silent.includes(/** @type {any} */ (this.#state))) this.#move(ConnectionStateEnum.CLOSED);
+  }
+
+  /**
+   * @param {number} status
+   * @param {string} reason
+   */
+  #finish(status, reason) {
+    this.#over = true;
+    this.#stopLooking();
+    this.finished(status, reason);
+  }
+
+  /**
+   * @param {boolean} orderly
+   * @param {number} status
+   * @param {string} reason
+   */
+  #closed(orderly, status, reason) {
+    if (this.#over) return;
+    if (this.#drained) {
+      this.#drained();
+      return;
+    }
+    this.#finish(status, reason);
+    this.#move(orderly ? ConnectionStateEnum.CLOSED : ConnectionStateEnum.ERROR);
+  }
+
+  /**
+   * @param {() => void} opens
+   * @returns {boolean}
+   */
+  #attempt(opens) {
+    try {
+      opens();
+      return true;
+    } catch (error) {
+      log("error", "the media address is unusable", error);
+      later(() => this.#closed(false, 481, "the media address is unusable"));
+      return false;
+    }
+  }
+
+  #opened() {
+    this.#stopLooking();
+    this.#move(ConnectionStateEnum.OPEN);
+    this.opened();
+  }
+
+  /**
+   * The connection is gone, and may come back by another way.
+   * @param {string} reason
+   * @param {number} [askIn] milliseconds until a way is asked for
+   */
+  #lost(reason, askIn = ASK_MS * (1 + environment.chance())) {
+    if (this.#over) return;
+    if (this.#drained) {
+      this.#drained();
+      return;
+    }
+    this.interrupted();
+    this.#lostTimer ??= startTimer(() => {
+      this.#connection?.close(481, reason);
+      this.#closed(false, 481, reason);
+    }, LOST_MS_MAX);
+    this.#askIn(askIn);
+    if (this.#state !== ConnectionStateEnum.CONNECTING) this.#move(ConnectionStateEnum.CONNECTING);
+  }
+
+  /** @param {number} ms */
+  #askIn(ms) {
+    stopTimer(this.#askTimer);
+    this.#askTimer = startTimer(() => {
+      this.#hooks.lost();
+      this.#askIn(ASK_AGAIN_MS * (1 + environment.chance()));
+    }, ms);
+  }
+
+  #stopLooking() {
+    stopTimer(this.#askTimer);
+    stopTimer(this.#lostTimer);
+    this.#lostTimer = undefined;
+  }
+
+  /** @param {string} state */
+  #move(state) {
+    this.#state = state;
+    this.#hooks.state(state);
+  }
+}
+return { MediaLink };
+})();
+
 modules["sdp.js"] = (function () {
 const { readUri } = modules["msrp/uri.js"];
 //! The session description of a chat: made for our side, read from the other. Pure.
@@ -2050,75 +2888,52 @@ return { writeSdp, readSdp };
 
 modules["chat-media.js"] = (function () {
 const { ChatMessage, offeredTypes } = modules["chat-config.js"];
-const { ConnectionStateEnum } = modules["constants.js"];
 const { CPIM_TYPE, unwrapCpim, wrapCpim } = modules["cpim.js"];
 const { environment } = modules["environment.js"];
 const { later, startTimer, stopTimer } = modules["events.js"];
 const { randomWord } = modules["identifiers.js"];
-const { log } = modules["log.js"];
+const { IMDN_TYPE, readImdn, writeImdn } = modules["imdn.js"];
+const { MediaLink } = modules["media-link.js"];
 const { admits, bareType, decodeText } = modules["media-types.js"];
-const { MsrpConnection } = modules["msrp/connection.js"];
 const { writeSdp } = modules["sdp.js"];
 const { TYPING_TYPE, TypingReceiver, TypingSender } = modules["typing.js"];
 //! The messages of a chat: texts to and from MSRP, envelopes, typing, what became of each.
-//! Not here: signalling (`chat.js`), chunks (`msrp/endpoint.js`).
+//! Not here: signalling (`invitation.js`), the connection (`media-link.js`), chunks (`msrp/endpoint.js`).
 
 
 /** Messages that may wait for the chat to be up. */
 const EARLY_MAX = 1000;
-/** A new way in is asked for after so long without one, spread by chance over as long again. */
-const ASK_MS = 500;
-/** Milliseconds between askings, after the first. */
-const ASK_AGAIN_MS = 2000;
-/** What is under way has so many milliseconds once the other side has ended the chat. */
-const DRAIN_MS = 1000;
-/** A lost connection that has not come back within this time has failed. */
-const LOST_MS_MAX = 60_000;
 const encoder = new TextEncoder();
 
 /**
- * @typedef {object} MediaHooks
- * @property {(state: string) => void} state one of ConnectionStateEnum
+ * @typedef {object} ChatHooks
  * @property {(message: ChatMessage) => void} message
  * @property {(messageId: string) => void} sent
  * @property {(messageId: string, status: number, reason: string) => void} failed
  * @property {(typing: boolean) => void} typing
- * @property {() => void} lost the connection went: ask for a new way in, if one can
+ * @property {(messageId: string, status: string) => void} status what became of a message later
  */
 
+/** @typedef {ChatHooks & import("./media-link.js").LinkHooks} MediaHooks */
 /** @typedef {import("./sdp.js").RemoteMedia} RemoteMedia */
 
 /** Both directions of a chat's messages. */
-class ChatMedia {
+class ChatMedia extends MediaLink {
   #config;
-  #secure;
   #hooks;
-  #localUri;
-  #origin = String(Math.trunc(Date.now() / 1000));
   #offered;
-  /** @type {RemoteMedia | null} */
-  #remote = null;
-  /** @type {MsrpConnection | null} */
-  #connection = null;
-  /** @type {string} */
-  #state = ConnectionStateEnum.NONE;
-  #over = false;
   /** @type {{ messageId: string, message: ChatMessage }[]} */
   #early = [];
   #typingSender = new TypingSender();
   #typingReceiver = new TypingReceiver();
   /** Whether the other side takes notes about typing. */
   #typingWanted = true;
-  /** Ids of notes about typing, of which the application knows nothing. @type {Set<string>} */
+  /** What the senders of messages want to know. @type {WeakMap<ChatMessage, import("./cpim.js").Unwrapped>} */
+  #wishes = new WeakMap();
+  /** Ids of notes, of which the application knows nothing. @type {Set<string>} */
   #notes = new Set();
   /** @type {any} */
   #typingTimer;
-  /** @type {any} */
-  #askTimer;
-  /** @type {any} */
-  #lostTimer;
-  /** What to do once the connection is gone. @type {(() => void) | null} */
-  #drained = null;
 
   /**
    * @param {import("./chat-config.js").ChatConfig} config
@@ -2126,69 +2941,59 @@ class ChatMedia {
    * @param {MediaHooks} hooks
    */
   constructor(config, secure, hooks) {
+    super(secure, hooks);
     this.#config = config;
-    this.#secure = secure;
     this.#hooks = hooks;
     this.#offered = offeredTypes(config);
-    const scheme = secure ? "msrps" : "msrp";
-    this.#localUri = `${scheme}://${randomWord(12)}.invalid:2855/${randomWord(26)};ws`;
   }
 
-  /** @returns {string} our session description; the same each time */
+  /** @override */
   sdp() {
-    return writeSdp({
-      secure: this.#secure,
-      path: this.#localUri,
-      origin: this.#origin,
-      maxSize: this.#config.selfMaxSize,
-      ...this.#offered,
-    });
-  }
-
-  /** @param {RemoteMedia} remote what the other side said */
-  setRemote(remote) {
-    this.#remote = remote;
-    this.#config.targetMaxSize = remote.maxSize;
-  }
-
-  /** @returns {RemoteMedia | null} */
-  remote() {
-    return this.#remote;
-  }
-
-  /** Both sides agree: opens the MSRP connection. */
-  connect() {
-    const remote = this.#remote;
-    if (!remote || this.#connection || this.#over) return;
-    this.#connection = new MsrpConnection({
-      localUri: this.#localUri,
-      remotePath: remote.path,
-      acceptTypes: this.#offered.acceptTypes,
-      octetsMax: this.#config.selfMaxSize,
-    }, {
-      open: () => this.#opened(),
-      closed: (orderly, status, reason) => this.#closed(orderly, status, reason),
-      lost: (reason) => this.#lost(reason),
-      message: (incoming) => this.#receive(incoming.contentType, incoming.body),
-      sent: (messageId) => this.#settled(messageId, 0, ""),
-      failed: (messageId, status, reason) => this.#settled(messageId, status, reason),
-    });
-    this.#move(ConnectionStateEnum.CONNECTING);
-    const connection = this.#connection;
-    if (!this.#attempt(() => connection.open(remote.url))) return;
-    for (const { messageId, message } of this.#early.splice(0)) this.#submit(messageId, message);
+    return writeSdp({ ...this.ownSide, maxSize: this.#config.selfMaxSize, ...this.#offered });
   }
 
   /**
-   * There is a new way in: the connection goes on there.
+   * @override
    * @param {RemoteMedia} remote
    */
-  rebind(remote) {
-    const connection = this.#connection;
-    if (!connection || this.#over) return;
-    this.#remote = remote;
-    this.#lost("a new way in was given", ASK_AGAIN_MS);
-    this.#attempt(() => connection.move(remote.url, remote.path));
+  setRemote(remote) {
+    super.setRemote(remote);
+    this.#config.targetMaxSize = remote.maxSize;
+  }
+
+  /** @override @returns {ReturnType<MediaLink["endpoint"]>} */
+  endpoint() {
+    return [{
+      acceptTypes: this.#offered.acceptTypes,
+      octetsMax: this.#config.selfMaxSize,
+    }, {
+      message: (incoming) => this.#receive(incoming.contentType, incoming.body),
+      sent: (messageId) => this.#settled(messageId, 0, ""),
+      failed: (messageId, status, reason) => this.#settled(messageId, status, reason),
+    }];
+  }
+
+  /** @override */
+  begun() {
+    for (const { messageId, message } of this.#early.splice(0)) this.#submit(messageId, message);
+  }
+
+  /** @override */
+  interrupted() {
+    if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
+  }
+
+  /**
+   * @override
+   * @param {number} status
+   * @param {string} reason
+   */
+  finished(status, reason) {
+    stopTimer(this.#typingTimer);
+    this.interrupted();
+    for (const { messageId } of this.#early.splice(0)) {
+      this.#hooks.failed(messageId, status, reason);
+    }
   }
 
   /**
@@ -2199,9 +3004,9 @@ class ChatMedia {
     const messageId = randomWord(24);
     this.#typingSender.messageSent();
     this.#scheduleTyping();
-    if (this.#over) {
+    if (this.isOver()) {
       later(() => this.#hooks.failed(messageId, 481, "the chat is over"));
-    } else if (this.#connection) {
+    } else if (this.connection()) {
       this.#submit(messageId, message);
     } else if (this.#early.length < EARLY_MAX) {
       this.#early.push({ messageId, message });
@@ -2213,127 +3018,20 @@ class ChatMedia {
 
   /** @param {boolean} isTyping */
   indicateTyping(isTyping) {
-    if (this.#state !== ConnectionStateEnum.OPEN) return;
+    if (!this.isOpen()) return;
     const now = environment.now();
     this.#sendNote(isTyping ? this.#typingSender.typed(now) : this.#typingSender.stopped());
     this.#scheduleTyping();
   }
 
   /**
-   * The other side has ended the chat: what is under way still comes in, until the relay closes the
-   * connection or its time is over.
-   * @param {() => void} done
+   * The user has seen a message: its sender is told, if that was asked for.
+   * @param {ChatMessage} message
    */
-  drain(done) {
-    if (this.#state !== ConnectionStateEnum.OPEN || this.#drained) {
-      done();
-      return;
-    }
-    this.#drained = done;
-    startTimer(done, DRAIN_MS);
-  }
-
-  /**
-   * The chat is over: closes the connection; what is open has failed.
-   * @param {number} status
-   * @param {string} reason
-   */
-  end(status, reason) {
-    if (this.#over) return;
-    this.#finish(status, reason);
-    this.#connection?.close(status, reason);
-    const silent = [ConnectionStateEnum.NONE, ConnectionStateEnum.ERROR, ConnectionStateEnum.CLOSED];
-    if (!silent.includes(/** @type {any} */ (this.#state))) this.#move(ConnectionStateEnum.CLOSED);
-  }
-
-  /**
-   * @param {number} status
-   * @param {string} reason
-   */
-  #finish(status, reason) {
-    this.#over = true;
-    this.#stopLooking();
-    stopTimer(this.#typingTimer);
-    if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
-    for (const { messageId } of this.#early.splice(0)) {
-      this.#hooks.failed(messageId, status, reason);
-    }
-  }
-
-  /**
-   * @param {boolean} orderly
-   * @param {number} status
-   * @param {string} reason
-   */
-  #closed(orderly, status, reason) {
-    if (this.#over) return;
-    if (this.#drained) {
-      this.#drained();
-      return;
-    }
-    this.#finish(status, reason);
-    this.#move(orderly ? ConnectionStateEnum.CLOSED : ConnectionStateEnum.ERROR);
-  }
-
-  /**
-   * @param {() => void} opens
-   * @returns {boolean}
-   */
-  #attempt(opens) {
-    try {
-      opens();
-      return true;
-    } catch (error) {
-      log("error", "the chat's media address is unusable", error);
-      later(() => this.#closed(false, 481, "the media address is unusable"));
-      return false;
-    }
-  }
-
-  #opened() {
-    this.#stopLooking();
-    this.#move(ConnectionStateEnum.OPEN);
-  }
-
-  /**
-   * The connection is gone, and may come back by another way.
-   * @param {string} reason
-   * @param {number} [askIn] milliseconds until a way is asked for
-   */
-  #lost(reason, askIn = ASK_MS * (1 + environment.chance())) {
-    if (this.#over) return;
-    if (this.#drained) {
-      this.#drained();
-      return;
-    }
-    if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
-    this.#lostTimer ??= startTimer(() => {
-      this.#connection?.close(481, reason);
-      this.#closed(false, 481, reason);
-    }, LOST_MS_MAX);
-    this.#askIn(askIn);
-    if (this.#state !== ConnectionStateEnum.CONNECTING) this.#move(ConnectionStateEnum.CONNECTING);
-  }
-
-  /** @param {number} ms */
-  #askIn(ms) {
-    stopTimer(this.#askTimer);
-    this.#askTimer = startTimer(() => {
-      this.#hooks.lost();
-      this.#askIn(ASK_AGAIN_MS * (1 + environment.chance()));
-    }, ms);
-  }
-
-  #stopLooking() {
-    stopTimer(this.#askTimer);
-    stopTimer(this.#lostTimer);
-    this.#lostTimer = undefined;
-  }
-
-  /** @param {string} state */
-  #move(state) {
-    this.#state = state;
-    this.#hooks.state(state);
+  displayed(message) {
+    const envelope = this.#wishes.get(message);
+    this.#wishes.delete(message);
+    if (envelope?.wanted.includes("display")) this.#notify(envelope, "displayed");
   }
 
   // Out.
@@ -2343,17 +3041,17 @@ class ChatMedia {
    * @param {ChatMessage} message
    */
   #submit(messageId, message) {
-    const remote = /** @type {RemoteMedia} */ (this.#remote);
+    const remote = /** @type {RemoteMedia} */ (this.remote());
     const { content } = message;
     const octets = typeof content === "string" ? encoder.encode(content) : content;
-    const outgoing = this.#dressed(message.contentType, octets);
+    const outgoing = this.#dressed(message.contentType, octets, messageId);
     /** @type {[number, string] | null} */
     let refusal = null;
     if (!outgoing) {
       refusal = [415, `the other side does not take ${message.contentType}`];
     } else if (outgoing.body.length > remote.maxSize) {
       refusal = [413, `the other side takes ${remote.maxSize} octets at most`];
-    } else if (!this.#connection?.send({ messageId, ...outgoing })) {
+    } else if (!this.connection()?.send({ messageId, ...outgoing })) {
       refusal = [481, "nothing more is taken"];
     }
     if (!refusal) return;
@@ -2365,10 +3063,11 @@ class ChatMedia {
    * Puts the envelope around what the other side takes only in it, or wants in it.
    * @param {string} contentType
    * @param {Uint8Array} octets
+   * @param {string} [messageId] of a message whose fate is to be told, as far as it is in an envelope
    * @returns {{ contentType: string, body: Uint8Array } | null} null: it takes it neither way
    */
-  #dressed(contentType, octets) {
-    const { acceptTypes, acceptWrappedTypes } = /** @type {RemoteMedia} */ (this.#remote);
+  #dressed(contentType, octets, messageId) {
+    const { acceptTypes, acceptWrappedTypes } = /** @type {RemoteMedia} */ (this.remote());
     const type = bareType(contentType);
     const bare = acceptTypes.length === 0 || admits(acceptTypes, type);
     const wrapped = acceptTypes.includes(CPIM_TYPE)
@@ -2377,7 +3076,9 @@ class ChatMedia {
     if (type !== CPIM_TYPE && wrapped && (preferred || !bare)) {
       const labelled = type === "text/plain" && !contentType.includes(";")
         ? "text/plain;charset=UTF-8" : contentType;
-      return { contentType: CPIM_TYPE, body: wrapCpim(labelled, octets, new Date()) };
+      const imdn = messageId !== undefined && admits(acceptWrappedTypes, IMDN_TYPE)
+        ? { messageId, wanted: ["positive-delivery", "display"] } : null;
+      return { contentType: CPIM_TYPE, body: wrapCpim(labelled, octets, new Date(), imdn) };
     }
     return bare ? { contentType, body: octets } : null;
   }
@@ -2391,7 +3092,20 @@ class ChatMedia {
       return;
     }
     const messageId = randomWord(24);
-    if (this.#connection?.send({ messageId, ...outgoing })) this.#notes.add(messageId);
+    if (this.connection()?.send({ messageId, ...outgoing })) this.#notes.add(messageId);
+  }
+
+  /**
+   * @param {import("./cpim.js").Unwrapped} envelope of the message
+   * @param {"delivered" | "displayed"} status
+   */
+  #notify({ messageId: about, dateTime }, status) {
+    const { acceptTypes = [] } = this.remote() ?? {};
+    if (about === "" || !admits(acceptTypes, CPIM_TYPE)) return;
+    const messageId = randomWord(24);
+    const note = encoder.encode(writeImdn(about, dateTime, status));
+    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId });
+    if (this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) this.#notes.add(messageId);
   }
 
   /**
@@ -2420,17 +3134,26 @@ class ChatMedia {
     if (bareType(contentType) === CPIM_TYPE && !admits(this.#config.acceptTypes, CPIM_TYPE)) {
       const inner = unwrapCpim(octets);
       if (!inner) return 400;
-      if (!admits(this.#offered.acceptWrappedTypes, bareType(inner.contentType))) return 415;
-      return this.#deliver(inner.contentType, inner.content);
+      const type = bareType(inner.contentType);
+      if (!admits(this.#offered.acceptWrappedTypes, type)) return 415;
+      if (type === IMDN_TYPE) {
+        const note = readImdn(decodeText(inner.content, ""));
+        if (note) this.#hooks.status(note.messageId, note.status);
+        return undefined;
+      }
+      this.#deliver(inner.contentType, inner.content, inner);
+      return undefined;
     }
-    return this.#deliver(contentType, octets);
+    this.#deliver(contentType, octets);
+    return undefined;
   }
 
   /**
    * @param {string} contentType
    * @param {Uint8Array} octets
+   * @param {import("./cpim.js").Unwrapped} [envelope] it came in
    */
-  #deliver(contentType, octets) {
+  #deliver(contentType, octets, envelope) {
     const type = bareType(contentType);
     if (type === TYPING_TYPE) {
       const change = this.#typingReceiver.receive(decodeText(octets, ""), environment.now());
@@ -2439,7 +3162,12 @@ class ChatMedia {
       if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
       const isText = /^(text|message)\/|[/+](xml|json)$/.test(type);
       const content = isText ? decodeText(octets, contentType) : octets;
-      this.#hooks.message(new ChatMessage(type, content));
+      const message = new ChatMessage(type, content);
+      if (envelope) {
+        this.#wishes.set(message, envelope);
+        if (envelope.wanted.includes("positive-delivery")) this.#notify(envelope, "delivered");
+      }
+      this.#hooks.message(message);
     }
     this.#scheduleTyping();
   }
@@ -2447,7 +3175,7 @@ class ChatMedia {
   #scheduleTyping() {
     stopTimer(this.#typingTimer);
     const deadline = Math.min(this.#typingSender.deadline(), this.#typingReceiver.deadline());
-    if (deadline === Infinity || this.#over) return;
+    if (deadline === Infinity || this.isOver()) return;
     this.#typingTimer = startTimer(() => {
       const now = environment.now();
       if (this.#typingReceiver.tick(now)) this.#hooks.typing(false);
@@ -2497,255 +3225,65 @@ class ErrorInfo {
 return { ERRORCODE, ErrorInfo };
 })();
 
-modules["message.js"] = (function () {
-const { ACTION, MESSAGETYPE } = modules["constants.js"];
-//! One frame of the protocol: a JSON object with `control`, `header`, `payload`.
-//! Strict in what is sent, lenient in what is read.
-
-
-/** The protocol's version, on every frame. */
-const PROTOCOL_VERSION = "1.0";
-
-/** Headers with a meaning of their own; all others are the application's. */
-const SYSTEM_HEADERS = new Set([
-  "action", "initiator", "target", "cslr", "cslw", "csuw", "sslr", "error_code", "response_code",
-  "reason", "authenticate", "authorization", "participants", "enquiry_data", "expiry", "ttl",
-  "reliable",
-]);
-
-/**
- * @typedef {object} Control
- * @property {string} [type]
- * @property {string} [package_type]
- * @property {string} [session_id]
- * @property {string} [subsession_id]
- * @property {number} [sequence]
- * @property {number} [ack_sequence]
- * @property {string} [correlation_id]
- * @property {string} [message_state]
- * @property {string} [version]
- * @property {string} [wsc_id]
- */
-
-/** @typedef {Record<string, any>} Header */
-
-/** One frame. */
-class Message {
-  /** @param {{ control?: Control, header?: Header, payload?: any } | string} [json] */
-  constructor(json = {}) {
-    const frame = typeof json === "string" ? JSON.parse(json) : json;
-    /** Mechanics of the protocol. @type {Control} */
-    this.control = frame.control ?? {};
-    /** What is meant, and between whom. @type {Header} */
-    this.header = frame.header ?? {};
-    /** The body, if any. @type {any} */
-    this.payload = frame.payload;
-  }
-
-  /** @returns {boolean} */
-  isRequest() {
-    return this.control.type === MESSAGETYPE.REQUEST;
-  }
-
-  /** @returns {boolean} */
-  isResponse() {
-    return this.control.type === MESSAGETYPE.RESPONSE;
-  }
-
-  /** @returns {boolean} */
-  isMessage() {
-    return this.control.type === MESSAGETYPE.MESSAGE;
-  }
-
-  /** @returns {boolean} */
-  isError() {
-    return this.control.type === MESSAGETYPE.ERROR;
-  }
-
-  /** @returns {boolean} */
-  isACK() {
-    return this.control.type === MESSAGETYPE.ACK;
-  }
-
-  /** @returns {boolean} whether it resumes a session: a connect that names one */
-  isReconnect() {
-    return this.control.package_type === "register" && this.isRequest()
-      && this.header.action === ACTION.CONNECT && this.control.session_id !== undefined;
-  }
-
-  /**
-   * Confirms this one frame.
-   * @param {{ sendMessage(message: Message): void }} session
-   */
-  ack(session) {
-    const { package_type, subsession_id, sequence } = this.control;
-    session.sendMessage(new Message({
-      control: { type: MESSAGETYPE.ACK, package_type, subsession_id, sequence },
-    }));
-  }
-
-  /**
-   * Sends `complete` for this response.
-   * @param {{ sendMessage(message: Message): void }} session
-   */
-  complete(session) {
-    const { package_type, subsession_id, correlation_id } = this.control;
-    const { initiator, target } = this.header;
-    session.sendMessage(new Message({
-      control: { type: MESSAGETYPE.MESSAGE, package_type, subsession_id, correlation_id },
-      header: { action: ACTION.COMPLETE, initiator, target },
-    }));
-  }
-
-  /**
-   * Adds headers of the application; those already there stay as they are.
-   * @param {Record<string, any> | null} [headers]
-   */
-  addExtHeaders(headers) {
-    for (const [name, value] of Object.entries(headers ?? {})) {
-      if (!Object.hasOwn(this.header, name)) this.header[name] = value;
-    }
-  }
-
-  /** @returns {Record<string, any>} the headers that are the application's */
-  getExtHeaders() {
-    return Object.fromEntries(
-      Object.entries(this.header).filter(([name]) => !SYSTEM_HEADERS.has(name)),
-    );
-  }
-}
-
-/**
- * Reads a frame as it came.
- * @param {string} text
- * @returns {Message | null} null if it is no frame at all
- */
-function readMessage(text) {
-  let json;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (!isObject(json) || !isObject(json.control)) return null;
-  const header = isObject(json.header) ? { ...json.header } : {};
-  const control = { ...json.control };
-  for (const name of ["sequence", "ack_sequence"]) control[name] = toCount(control[name]);
-  for (const name of ["session_id", "subsession_id", "correlation_id", "version"]) {
-    if (typeof control[name] === "number") control[name] = String(control[name]);
-  }
-  for (const name of ["sslr", "response_code", "error_code"]) {
-    if (header[name] !== undefined) header[name] = toCount(header[name]);
-  }
-  if (header.initiator === undefined && header.initator !== undefined) {
-    header.initiator = header.initator;
-    delete header.initator;
-  }
-  if (control.package_type === "fileTransfer") control.package_type = "file_transfer";
-  if (control.package_type === undefined && header.action === ACTION.CONNECT) {
-    control.package_type = "register";
-  }
-  return new Message({ control, header, payload: json.payload });
-}
-
-/** @param {any} value */
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/**
- * @param {any} value a number, or one written as a string
- * @returns {number | undefined}
- */
-function toCount(value) {
-  const count = typeof value === "string" && /^\d{1,10}$/.test(value) ? Number(value) : value;
-  return Number.isSafeInteger(count) && count >= 0 ? count : undefined;
-}
-return { PROTOCOL_VERSION, Message, readMessage };
-})();
-
-modules["chat.js"] = (function () {
+modules["invitation.js"] = (function () {
 const { CallState, isFinal, nextCallState } = modules["call-state.js"];
-const { readConfig } = modules["chat-config.js"];
-const { ChatMedia } = modules["chat-media.js"];
 const { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE, SESSIONSTATE } = modules["constants.js"];
-const { ERRORCODE, ErrorInfo } = modules["errors.js"];
+const { ERRORCODE } = modules["errors.js"];
 const { fire } = modules["events.js"];
 const { log } = modules["log.js"];
 const { Message } = modules["message.js"];
 const { readSdp } = modules["sdp.js"];
-//! A chat between two users: its signalling (`start`, `complete`, `shutdown`).
-//! Not here: messages (`chat-media.js`), finding the chat of a frame (`chat-package.js`).
+//! What invites somebody and has media: the signalling of a chat or a file (`start`, `complete`, `shutdown`).
+//! Not here: messages and files (`chat-media.js`, `file-media.js`), finding what a frame belongs to (the packages).
 
 
-/** @typedef {import("./chat-config.js").ChatConfig} ChatConfig */
-/** @typedef {import("./chat-config.js").ChatMessage} ChatMessage */
 /** @typedef {Record<string, any> | null} Headers */
+/** @typedef {import("./media-link.js").MediaLink} MediaLink */
 
-/** Messages whose outcome is remembered. */
-const OUTCOMES_MAX = 256;
-
-/** A chat. Made by `ChatPackage.createChat`, or handed to `onIncomingChat`. */
-class Chat {
+/** What a chat and a file transfer have in common. */
+class Invitation {
   #session;
   #initiator;
   #target;
   /** @type {boolean | null} */
   #secure = null;
   #state = new CallState(CALLSTATE.NONE);
-  /** @type {ChatConfig | null} */
-  #config = null;
-  /** @type {ChatMedia | null} */
+  /** @type {MediaLink | null} */
   #media = null;
-  /** The request that opened the chat, ours or theirs. @type {Message | null} */
+  /** The request that opened it, ours or theirs. @type {Message | null} */
   #opening = null;
   #incoming = false;
   #connectionState = "NONE";
-  /** Outcomes of messages, and who waits for one.
-   * @type {Map<string, { error?: ErrorInfo | null, settle?: (error: ErrorInfo | null) => void }>} */
-  #outcomes = new Map();
 
   /**
    * @param {import("./client.js").Session} session
-   * @param {string} callee who is asked to chat
+   * @param {string} callee who is asked
+   * @param {string} packageType
    */
-  constructor(session, callee) {
+  constructor(session, callee, packageType) {
     this.#session = session;
     this.#initiator = session.getUserName();
     this.#target = callee;
     /** Id of the subsession. */
     this.subSessionId = session.generateSubSessionId();
     /** Type of the package it belongs to. */
-    this.packageType = "chat";
-
-    /** A message came. @type {((chatMessage: ChatMessage) => void) | undefined} */
-    this.onChatMessage = this.onChatMessage;
-    /** A message is there. @type {((msgId: string) => void) | undefined} */
-    this.onMessageSendSuccess = this.onMessageSendSuccess;
-    /** A message failed.
-     * @type {((msgId: string, status: number, reason: string) => void) | undefined} */
-    this.onMessageSendFailure = this.onMessageSendFailure;
+    this.packageType = packageType;
     /** The signalling changed. @type {((callState: CallState) => void) | undefined} */
     this.onStateChange = this.onStateChange;
     /** The MSRP connection changed.
-     * @type {((connectionState: { state: string }) => void) | undefined} */
+     * @type {((connectionState: { state: string, fileTransferId?: string }) => void) | undefined} */
     this.onConnectionStateChange = this.onConnectionStateChange;
-    /** The other side types. @type {(() => void) | undefined} */
-    this.onMessageTyping = this.onMessageTyping;
-    /** The other side stopped typing. @type {(() => void) | undefined} */
-    this.onMessageTypingStop = this.onMessageTypingStop;
   }
 
   /**
-   * Asks the callee to chat.
-   * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number } | null}
-   *   [chatConfig] what this end takes
+   * Asks the callee.
+   * @param {any} [config] what this end takes or gives
    * @param {Headers} [extHeaders] for the other side
    */
-  start(chatConfig, extHeaders) {
-    if (this.#state.state !== CALLSTATE.NONE) throw new Error("wsc: the chat was started already");
-    if (!this.#target) throw new Error("wsc: a chat needs somebody to chat with");
-    const media = this.#prepare(chatConfig, this.#secure ?? this.#sessionIsSecure());
+  start(config, extHeaders) {
+    if (this.#state.state !== CALLSTATE.NONE) throw new Error("wsc: it was started already");
+    if (!this.#target) throw new Error("wsc: there must be somebody to ask");
+    const media = this.#prepare(config, this.#secure ?? this.#sessionIsSecure());
     this.#initiator = this.#session.getUserName();
     const request = new Message({
       control: {
@@ -2765,23 +3303,22 @@ class Chat {
   }
 
   /**
-   * Accepts an incoming chat.
-   * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number } | null}
-   *   [chatConfig] what this end takes
+   * Accepts what came in.
+   * @param {any} [config] what this end takes
    * @param {Headers} [extHeaders] for the other side
    */
-  accept(chatConfig, extHeaders) {
+  accept(config, extHeaders) {
     const request = this.#unanswered();
     const remote = this.#media?.remote();
-    if (!remote) throw new Error("wsc: the chat has no description to answer");
-    const media = this.#prepare(chatConfig, remote.secure);
+    if (!remote) throw new Error("wsc: there is no description to answer");
+    const media = this.#prepare(config, remote.secure);
     media.setRemote(remote);
     this.#respond(request, MESSAGESTATE.FINAL, 200, { sdp: media.sdp() }, extHeaders);
     this.#move("responded", 200, "OK");
   }
 
   /**
-   * Refuses an incoming chat.
+   * Refuses what came in.
    * @param {number} [code] 603 (declined), 486 (busy) or 600 (busy everywhere)
    * @param {string} [reason]
    * @param {Headers} [extHeaders] for the other side
@@ -2793,7 +3330,7 @@ class Chat {
   }
 
   /**
-   * Ends the chat, or takes back the asking.
+   * Ends it, or takes back the asking.
    * @param {Headers} [extHeaders] for the other side
    */
   end(extHeaders) {
@@ -2807,60 +3344,9 @@ class Chat {
     this.#finish("ended", undefined, "ended by this side");
   }
 
-  /**
-   * Sends a message; before the chat is up it waits.
-   * @param {{ contentType?: string, content: string | Uint8Array } | string} message
-   * @returns {string} its id, which comes back in onMessageSendSuccess or onMessageSendFailure
-   */
-  send(message) {
-    if (!this.#media) throw new Error("wsc: the chat was not started");
-    const { contentType = "text/plain", content } =
-      typeof message === "string" ? { content: message } : message;
-    if (typeof content !== "string" && !(content instanceof Uint8Array)) {
-      throw new TypeError("wsc: a message's content is a string or a Uint8Array");
-    }
-    if (/[^\t -~]/.test(contentType)) throw new TypeError("wsc: not a content type");
-    const messageId = this.#media.send({ contentType, content });
-    this.#outcomes.set(messageId, {});
-    return messageId;
-  }
-
-  /**
-   * @param {string} msgId what `send` gave
-   * @returns {Promise<void>} settles when the message's fate is known; rejects with an ErrorInfo
-   */
-  sent(msgId) {
-    const outcome = this.#outcomes.get(msgId);
-    if (!outcome) return Promise.reject(new ErrorInfo(404, "no such message"));
-    return new Promise((resolve, reject) => {
-      const settle = (/** @type {ErrorInfo | null} */ error) => {
-        if (error) reject(error);
-        else resolve();
-      };
-      if (outcome.error !== undefined) {
-        settle(outcome.error);
-        return;
-      }
-      const earlier = outcome.settle;
-      outcome.settle = (error) => {
-        earlier?.(error);
-        settle(error);
-      };
-    });
-  }
-
-  /**
-   * Tells the other side that the user types, or does not any more. Call it for every key; the
-   * library sees to it that little is sent.
-   * @param {boolean} [isTyping]
-   */
-  indicateTyping(isTyping = true) {
-    this.#media?.indicateTyping(isTyping);
-  }
-
   /** @param {boolean} isSecure whether media go over `wss`; as the session's socket at first */
   setSecure(isSecure) {
-    if (this.#media) throw new Error("wsc: the chat was started already");
+    if (this.#media) throw new Error("wsc: it was started already");
     this.#secure = isSecure;
   }
 
@@ -2872,11 +3358,6 @@ class Chat {
   /** @returns {string} who was asked */
   getTarget() {
     return this.#target;
-  }
-
-  /** @returns {ChatConfig | null} */
-  getChatConfig() {
-    return this.#config;
   }
 
   /** @returns {CallState} */
@@ -2891,8 +3372,15 @@ class Chat {
 
   // For package developers.
 
+  /** What a CapabilityExchange inside it needs to know. */
+  capabilityContext() {
+    const own = this.#session.getUserName();
+    const peer = this.#initiator === own ? this.#target : this.#initiator;
+    return { session: this.#session, packageType: this.packageType, peer };
+  }
+
   /**
-   * Takes a frame of this chat.
+   * Takes a frame of this subsession.
    * @param {Message} message
    */
   onMessage(message) {
@@ -2929,7 +3417,7 @@ class Chat {
     return { subSessionId, initiator: this.#initiator, target: this.#target, state };
   }
 
-  // Outgoing chats.
+  // Going out.
 
   /** @param {Message} message */
   #answered(message) {
@@ -2969,7 +3457,7 @@ class Chat {
     return !this.#incoming && (theirs === undefined || theirs === ours);
   }
 
-  // Incoming chats.
+  // Coming in.
 
   /** @param {Message} request */
   #arrive(request) {
@@ -2992,7 +3480,7 @@ class Chat {
   }
 
   /**
-   * A later `start` in the chat: a refresh gets the same answer, a change is refused.
+   * A later `start` in it: a refresh gets the same answer, a change is refused.
    * @param {Message} request
    */
   #renew(request) {
@@ -3002,7 +3490,7 @@ class Chat {
     if (this.#state.state === CALLSTATE.ESTABLISHED && same) {
       this.#respond(request, MESSAGESTATE.FINAL, 200, { sdp: this.#media?.sdp() }, null);
     } else {
-      this.#session.sendError(request, 488, "media of a chat cannot be changed");
+      this.#session.sendError(request, 488, "media cannot be changed");
     }
   }
 
@@ -3017,7 +3505,7 @@ class Chat {
   #unanswered() {
     const waits = this.#incoming && this.#state.state === CALLSTATE.RESPONDED
       && this.#state.status.code === 180;
-    if (!waits || !this.#opening) throw new Error("wsc: the chat has nothing to answer");
+    if (!waits || !this.#opening) throw new Error("wsc: there is nothing to answer");
     return this.#opening;
   }
 
@@ -3101,45 +3589,43 @@ class Chat {
   }
 
   /**
-   * @param {any} chatConfig
+   * @param {any} config
    * @param {boolean} secure
-   * @returns {ChatMedia}
+   * @returns {MediaLink}
    */
-  #prepare(chatConfig, secure) {
-    this.#config = readConfig(chatConfig);
-    this.#media = new ChatMedia(this.#config, secure, {
-      state: (state) => {
-        this.#connectionState = state;
-        fire(this, "onConnectionStateChange", { state });
-      },
-      message: (message) => fire(this, "onChatMessage", message),
-      sent: (messageId) => {
-        this.#settle(messageId, null);
-        fire(this, "onMessageSendSuccess", messageId);
-      },
-      failed: (messageId, status, reason) => {
-        this.#settle(messageId, new ErrorInfo(status, reason));
-        fire(this, "onMessageSendFailure", messageId, status, reason);
-      },
-      lost: () => this.#askForWayIn(),
-      typing: (typing) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop"),
-    });
+  #prepare(config, secure) {
+    this.#media = this.createMedia(config, secure);
     return this.#media;
   }
 
   /**
-   * @param {string} messageId
-   * @param {ErrorInfo | null} error
+   * Makes the media of one side; a chat and a file transfer have their own.
+   * @param {any} config what the application gave, or nothing
+   * @param {boolean} secure
+   * @returns {MediaLink}
    */
-  #settle(messageId, error) {
-    const outcome = this.#outcomes.get(messageId);
-    this.#outcomes.delete(messageId);
-    this.#outcomes.set(messageId, { error });
-    outcome?.settle?.(error);
-    for (const [oldest, { error: known }] of this.#outcomes) {
-      if (this.#outcomes.size <= OUTCOMES_MAX || known === undefined) break;
-      this.#outcomes.delete(oldest);
-    }
+  createMedia(config, secure) {
+    throw new Error(`wsc: nothing has ${secure ? "secure " : ""}media of ${config}`);
+  }
+
+  /**
+   * What every kind of media tells.
+   * @param {Record<string, string>} [about] goes along with the state
+   * @returns {import("./media-link.js").LinkHooks}
+   */
+  linkHooks(about = {}) {
+    return {
+      state: (state) => {
+        this.#connectionState = state;
+        fire(this, "onConnectionStateChange", { state, ...about });
+      },
+      lost: () => this.#askForWayIn(),
+    };
+  }
+
+  /** @returns {MediaLink | null} */
+  media() {
+    return this.#media;
   }
 
   /**
@@ -3164,7 +3650,166 @@ class Chat {
     this.#session.removeSubSession(this.subSessionId);
     const media = this.#media;
     this.#move(event, code, reason);
-    media?.end(ERRORCODE.REQUEST_TERMINATED, reason || "the chat is over");
+    media?.end(ERRORCODE.REQUEST_TERMINATED, reason || "it is over");
+  }
+}
+return { Invitation };
+})();
+
+modules["chat.js"] = (function () {
+const { readConfig } = modules["chat-config.js"];
+const { ChatMedia } = modules["chat-media.js"];
+const { ErrorInfo } = modules["errors.js"];
+const { fire } = modules["events.js"];
+const { Invitation } = modules["invitation.js"];
+//! A chat between two users. Not here: its signalling (`invitation.js`), messages (`chat-media.js`), finding
+//! the chat of a frame (`chat-package.js`).
+
+
+/** @typedef {import("./chat-config.js").ChatConfig} ChatConfig */
+/** @typedef {import("./chat-config.js").ChatMessage} ChatMessage */
+
+/** Messages whose outcome is remembered. */
+const OUTCOMES_MAX = 256;
+
+/** A chat. Made by `ChatPackage.createChat`, or handed to `onIncomingChat`. */
+class Chat extends Invitation {
+  /** @type {ChatConfig | null} */
+  #config = null;
+  /** Outcomes of messages, and who waits for one.
+   * @type {Map<string, { error?: ErrorInfo | null, settle?: (error: ErrorInfo | null) => void }>} */
+  #outcomes = new Map();
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} callee who is asked to chat
+   */
+  constructor(session, callee) {
+    super(session, callee, "chat");
+    /** A message came. @type {((chatMessage: ChatMessage) => void) | undefined} */
+    this.onChatMessage = this.onChatMessage;
+    /** A message is there. @type {((msgId: string) => void) | undefined} */
+    this.onMessageSendSuccess = this.onMessageSendSuccess;
+    /** A message failed.
+     * @type {((msgId: string, status: number, reason: string) => void) | undefined} */
+    this.onMessageSendFailure = this.onMessageSendFailure;
+    /** What became of a message later, where the other side tells: `delivered`, `displayed`, `failed`.
+     * @type {((msgId: string, status: string) => void) | undefined} */
+    this.onMessageStatus = this.onMessageStatus;
+    /** The other side types. @type {(() => void) | undefined} */
+    this.onMessageTyping = this.onMessageTyping;
+    /** The other side stopped typing. @type {(() => void) | undefined} */
+    this.onMessageTypingStop = this.onMessageTypingStop;
+  }
+
+  /**
+   * Sends a message; before the chat is up it waits.
+   * @param {{ contentType?: string, content: string | Uint8Array } | string} message
+   * @returns {string} its id, which comes back in onMessageSendSuccess or onMessageSendFailure
+   */
+  send(message) {
+    const media = this.#media();
+    if (!media) throw new Error("wsc: the chat was not started");
+    const { contentType = "text/plain", content } =
+      typeof message === "string" ? { content: message } : message;
+    if (typeof content !== "string" && !(content instanceof Uint8Array)) {
+      throw new TypeError("wsc: a message's content is a string or a Uint8Array");
+    }
+    if (/[^\t -~]/.test(contentType)) throw new TypeError("wsc: not a content type");
+    const messageId = media.send({ contentType, content });
+    this.#outcomes.set(messageId, {});
+    return messageId;
+  }
+
+  /**
+   * @param {string} msgId what `send` gave
+   * @returns {Promise<void>} settles when the message's fate is known; rejects with an ErrorInfo
+   */
+  sent(msgId) {
+    const outcome = this.#outcomes.get(msgId);
+    if (!outcome) return Promise.reject(new ErrorInfo(404, "no such message"));
+    return new Promise((resolve, reject) => {
+      const settle = (/** @type {ErrorInfo | null} */ error) => {
+        if (error) reject(error);
+        else resolve();
+      };
+      if (outcome.error !== undefined) {
+        settle(outcome.error);
+        return;
+      }
+      const earlier = outcome.settle;
+      outcome.settle = (error) => {
+        earlier?.(error);
+        settle(error);
+      };
+    });
+  }
+
+  /**
+   * Tells the other side that the user types, or does not any more. Call it for every key; the
+   * library sees to it that little is sent.
+   * @param {boolean} [isTyping]
+   */
+  indicateTyping(isTyping = true) {
+    this.#media()?.indicateTyping(isTyping);
+  }
+
+  /**
+   * The user has seen a message: tells its sender, who may have asked for that.
+   * @param {ChatMessage} message what onChatMessage got
+   */
+  displayed(message) {
+    this.#media()?.displayed(message);
+  }
+
+  /** @returns {ChatConfig | null} */
+  getChatConfig() {
+    return this.#config;
+  }
+
+  // For package developers.
+
+  /**
+   * @override
+   * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number } | null} config
+   * @param {boolean} secure
+   */
+  createMedia(config, secure) {
+    this.#config = readConfig(config);
+    return new ChatMedia(this.#config, secure, {
+      ...this.linkHooks(),
+      message: (message) => fire(this, "onChatMessage", message),
+      sent: (messageId) => {
+        this.#settle(messageId, null);
+        fire(this, "onMessageSendSuccess", messageId);
+      },
+      failed: (messageId, status, reason) => {
+        this.#settle(messageId, new ErrorInfo(status, reason));
+        fire(this, "onMessageSendFailure", messageId, status, reason);
+      },
+      status: (messageId, status) => fire(this, "onMessageStatus", messageId, status),
+      typing: (typing) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop"),
+    });
+  }
+
+  /** @returns {ChatMedia | null} */
+  #media() {
+    return /** @type {ChatMedia | null} */ (this.media());
+  }
+
+  /**
+   * @param {string} messageId
+   * @param {ErrorInfo | null} error
+   */
+  #settle(messageId, error) {
+    const outcome = this.#outcomes.get(messageId);
+    this.#outcomes.delete(messageId);
+    this.#outcomes.set(messageId, { error });
+    outcome?.settle?.(error);
+    for (const [oldest, { error: known }] of this.#outcomes) {
+      if (this.#outcomes.size <= OUTCOMES_MAX || known === undefined) break;
+      this.#outcomes.delete(oldest);
+    }
   }
 }
 return { Chat };
@@ -3191,6 +3836,8 @@ class ChatPackage {
     this.#session = session;
     /** Type of the package. */
     this.packageType = packageType;
+    /** What users of the package can do. */
+    this.services = ["IM/CHAT"];
     /**
      * Somebody asks to chat: accept or decline it, now or later.
      * @type {((chat: Chat, extHeaders: Record<string, any>) => void) | undefined}
@@ -3568,6 +4215,7 @@ const { WscMap } = modules["subsession-map.js"];
  * @typedef {object} Package
  * @property {string} packageType
  * @property {(message: Message) => void} onMessage
+ * @property {string[]} [services] what a user of it can do
  * @property {() => void} [clear] frees everything without a word to the server
  * @property {() => void} [close] ends everything
  */
@@ -3579,12 +4227,19 @@ const { WscMap } = modules["subsession-map.js"];
  * @property {(message: Message) => void} onMessage
  */
 
+/**
+ * Who takes the enquiries of a subsession.
+ * @typedef {{ onMessage: (message: Message) => void, clear: () => void }} Exchange
+ */
+
 /** The part of a session that knows its packages and subsessions. */
 class PackageHost {
   /** @type {Map<string, Package>} */
   #packages = new Map();
   /** @type {Map<string, { packageType: string, subSession: SubSession }>} */
   #subSessions = new Map();
+  /** @type {Map<string, Exchange>} */
+  #exchanges = new Map();
 
   /**
    * Adds a package; a second one of a type is an error.
@@ -3595,6 +4250,28 @@ class PackageHost {
       throw new Error(`wsc: the session already has a package "${added.packageType}"`);
     }
     this.#packages.set(added.packageType, added);
+  }
+
+  /** @returns {string} what the page can do by the packages it has made: `IM/CHAT,File transfer` */
+  services() {
+    return Array.from(this.#packages.values(), ({ services }) => services ?? []).flat().join(",");
+  }
+
+  /**
+   * Enquiries inside a subsession go to this exchange from now on.
+   * @param {string} id of the subsession
+   * @param {Exchange} exchange
+   */
+  attachExchange(id, exchange) {
+    this.#exchanges.set(id, exchange);
+  }
+
+  /**
+   * @param {string} id of a subsession
+   * @returns {Exchange | undefined}
+   */
+  exchangeOf(id) {
+    return this.#exchanges.get(id);
   }
 
   /**
@@ -3625,6 +4302,7 @@ class PackageHost {
   /** @param {string} id */
   removeSubSession(id) {
     this.#subSessions.delete(id);
+    this.#exchanges.delete(id);
   }
 
   /**
@@ -3668,7 +4346,9 @@ class PackageHost {
     for (const owner of this.#packages.values()) {
       guarded(`package ${owner.packageType}`, () => owner.clear?.());
     }
+    for (const exchange of this.#exchanges.values()) exchange.clear();
     this.#subSessions.clear();
+    this.#exchanges.clear();
   }
 }
 return { PackageHost };
@@ -3754,6 +4434,7 @@ return { UNCONFIRMED_MAX, Sequence };
 
 modules["client.js"] = (function () {
 const { Challenges } = modules["auth.js"];
+const { answer } = modules["capability.js"];
 const { isOver, meaningOfClose, nextSessionState } = modules["connection-state.js"];
 const { Connection } = modules["connection.js"];
 const { ACTION, MESSAGETYPE, SESSIONSTATE } = modules["constants.js"];
@@ -4003,6 +4684,8 @@ class Session extends PackageHost {
       message.control.wsc_id = this.#wscId;
       Object.assign(message.header, this.#sequence.marks());
     } else {
+      const services = this.services();
+      if (services !== "") message.header.enquiry_data = services;
       message.addExtHeaders(this.#extHeaders);
       message.payload = this.#extPayloads ?? undefined;
       this.#sequence.unconfirmed = [];
@@ -4158,12 +4841,28 @@ class Session extends PackageHost {
     control.package_type ??= this.packageTypeOf(control.subsession_id ?? "");
     const packageType = control.package_type ?? "register";
     if (packageType === "register") return;
+    if (message.header.action === ACTION.ENQUIRY && packageType !== "capability") {
+      this.#enquiry(message);
+      return;
+    }
     const handler = this.getPackage(packageType);
     if (handler) {
       guarded(`package ${packageType}`, () => handler.onMessage(message));
     } else if (message.isRequest()) {
       this.sendError(message, 404, "package not available");
     }
+  }
+
+  /**
+   * An enquiry inside another package's subsession, or its answer.
+   * @param {Message} message
+   */
+  #enquiry(message) {
+    const exchange = this.exchangeOf(message.control.subsession_id ?? "");
+    const capability = /** @type {any} */ (this.getPackage("capability"));
+    if (exchange) exchange.onMessage(message);
+    else if (message.isRequest() && capability) capability.asked(message);
+    else if (message.isRequest()) answer(this, message, this.services());
   }
 
   /**
@@ -4266,9 +4965,369 @@ class Session extends PackageHost {
 return { Session };
 })();
 
+modules["messaging.js"] = (function () {
+const { ACTION, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
+const { ERRORCODE, ErrorInfo } = modules["errors.js"];
+const { fire, later } = modules["events.js"];
+const { log } = modules["log.js"];
+const { Message } = modules["message.js"];
+//! Standalone messages: one text, one answer. Each has a subsession of its own.
+
+
+/** What became of a message, told later. */
+const REPORT = "report";
+/** Messages that wait for the application's verdict, or for their answer. */
+const WAITING_MAX = 256;
+/** Controllers of a package that may hear of a message; the newest does. */
+const CONTROLLERS_MAX = 32;
+
+/** @typedef {Record<string, any> | null} Headers */
+
+/** A standalone message. */
+class MessagingMessage {
+  /**
+   * @param {string} msgId
+   * @param {string} initiator
+   * @param {string} target
+   * @param {string} content
+   */
+  constructor(msgId, initiator, target, content) {
+    /** Its id. */
+    this.msgId = msgId;
+    /** Who sends it. */
+    this.initiator = initiator;
+    /** Who gets it. */
+    this.target = target;
+    /** The text. */
+    this.content = content;
+    /** Its type. */
+    this.contentType = "text/plain";
+    /** When it was written, where that is known. @type {string | undefined} */
+    this.dateTime = undefined;
+  }
+}
+
+/** The package of standalone messages. */
+class MessagingPackage {
+  /** The one made last. @type {MessagingPackage | null} */
+  static #latest = null;
+  #session;
+  /** @type {Messaging[]} */
+  #controllers = [];
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} [packageType]
+   */
+  constructor(session, packageType = "messaging") {
+    this.#session = session;
+    /** Type of the package. */
+    this.packageType = packageType;
+    /** What users of the package can do. */
+    this.services = ["Standalone message"];
+    session.registerPackage(this);
+    MessagingPackage.#latest = this;
+  }
+
+  /** @returns {Messaging} */
+  createMessaging() {
+    const messaging = new Messaging(this.#session, this.packageType);
+    this.#controllers = [messaging, ...this.#controllers].slice(0, CONTROLLERS_MAX);
+    return messaging;
+  }
+
+  /**
+   * The same of the package that was made last: the patent's example calls it on the class.
+   * @returns {Messaging}
+   */
+  static createMessaging() {
+    if (!MessagingPackage.#latest) throw new Error("wsc: make a MessagingPackage first");
+    return MessagingPackage.#latest.createMessaging();
+  }
+
+  /**
+   * Takes a frame of the package.
+   * @param {Message} message
+   */
+  onMessage(message) {
+    const id = message.control.subsession_id ?? "";
+    const known = /** @type {any} */ (this.#session.getSubSession(id));
+    const { action } = message.header;
+    if (known && !message.isRequest()) {
+      known.onMessage(message);
+    } else if (action === ACTION.SEND || action === REPORT) {
+      const name = action === ACTION.SEND ? "onNewMessage" : "onMessageStatus";
+      later(() => {
+        const hears = (/** @type {any} */ one) => typeof one[name] === "function";
+        const willing = this.#controllers.find(hears) ?? this.#controllers[0];
+        if (willing) willing.onMessage(message);
+        else this.#nobody(message);
+      });
+    } else if (message.isRequest()) {
+      this.#session.sendError(message, 405, "unknown action");
+    }
+  }
+
+  /** @param {Message} message */
+  #nobody(message) {
+    if (!message.isRequest()) return;
+    log("warn", "a message came in and nobody has set onNewMessage");
+    this.#session.sendError(message, ERRORCODE.TEMPORARILY_UNAVAILABLE, "Temporarily Unavailable");
+  }
+
+  /** Frees everything without a word to the server. */
+  clear() {
+    for (const controller of this.#controllers) controller.clear();
+  }
+}
+
+/** Sends and gets standalone messages. */
+class Messaging {
+  #session;
+  #packageType;
+  /** Sent messages without an answer, by their ids.
+   * @type {Map<string, { message: MessagingMessage, resolve: Function, reject: Function, sent: Promise<void> }>} */
+  #pending = new Map();
+  /** Frames that wait for the application's verdict. @type {Map<MessagingMessage, Message>} */
+  #unanswered = new Map();
+  /** What senders want to know. @type {WeakMap<MessagingMessage, any>} */
+  #wishes = new WeakMap();
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} packageType
+   */
+  constructor(session, packageType) {
+    this.#session = session;
+    this.#packageType = packageType;
+    /** A message came: accept or reject it.
+     * @type {((message: MessagingMessage, extHeaders: Record<string, any>) => void) | undefined} */
+    this.onNewMessage = this.onNewMessage;
+    /** A message was taken.
+     * @type {((message: MessagingMessage, extHeaders: Record<string, any>) => void) | undefined} */
+    this.onSuccessResponse = this.onSuccessResponse;
+    /** A message failed.
+     * @type {((message: MessagingMessage, code: number, reason: string, extHeaders: Record<string, any>) => void)
+     *   | undefined} */
+    this.onErrorResponse = this.onErrorResponse;
+    /** What became of a message: `delivered`, `displayed`, `failed`, `forbidden`, `error`.
+     * @type {((msgId: string, status: string, by: string) => void) | undefined} */
+    this.onMessageStatus = this.onMessageStatus;
+  }
+
+  /**
+   * Sends a text.
+   * @param {string} textMsg
+   * @param {string} target
+   * @param {Headers} [extHeaders]
+   * @returns {string} the message's id
+   */
+  send(textMsg, target, extHeaders) {
+    if (typeof textMsg !== "string" || textMsg === "") throw new TypeError("wsc: a message is a text");
+    if (typeof target !== "string" || target.trim() === "") throw new Error("wsc: a message needs somebody to go to");
+    if (this.#pending.size >= WAITING_MAX) throw new Error("wsc: too many messages wait for their answers");
+    const msgId = this.#session.generateSubSessionId();
+    const message = new MessagingMessage(msgId, this.#session.getUserName(), target.trim(), textMsg);
+    const request = this.#frame(MESSAGETYPE.REQUEST, ACTION.SEND, msgId, message.target);
+    request.control.message_state = MESSAGESTATE.INITIAL;
+    request.payload = { content: textMsg };
+    request.addExtHeaders(extHeaders);
+    let settle = { resolve: () => {}, reject: () => {} };
+    const sent = /** @type {Promise<void>} */ (new Promise((resolve, reject) => {
+      settle = { resolve: /** @type {any} */ (resolve), reject };
+    }));
+    sent.catch(() => {});
+    this.#session.sendMessage(request);
+    this.#pending.set(msgId, { message, ...settle, sent });
+    this.#session.putSubSession(this.#packageType, msgId, /** @type {any} */ (this));
+    return msgId;
+  }
+
+  /**
+   * @param {string} msgId what `send` gave
+   * @returns {Promise<void>} settles when the message was taken; rejects with an ErrorInfo
+   */
+  sent(msgId) {
+    return this.#pending.get(msgId)?.sent ?? Promise.reject(new ErrorInfo(404, "no such message"));
+  }
+
+  /**
+   * @param {string} msgId
+   * @returns {MessagingMessage | undefined} a sent message until it has its answer
+   */
+  getMessage(msgId) {
+    return this.#pending.get(msgId)?.message;
+  }
+
+  /**
+   * Takes a message.
+   * @param {MessagingMessage} message
+   * @param {Headers} [extHeaders]
+   */
+  accept(message, extHeaders) {
+    const request = this.#verdict(message);
+    if (!request) return;
+    const { package_type, subsession_id, correlation_id } = request.control;
+    const { initiator, target } = request.header;
+    const response = new Message({
+      control: {
+        type: MESSAGETYPE.RESPONSE, package_type, subsession_id, correlation_id,
+        message_state: MESSAGESTATE.FINAL,
+      },
+      header: { action: ACTION.SEND, initiator, target, response_code: 200 },
+    });
+    response.addExtHeaders(extHeaders);
+    this.#session.sendMessage(response);
+  }
+
+  /**
+   * Does not take a message.
+   * @param {MessagingMessage} message
+   * @param {number} [code]
+   * @param {string} [reason]
+   * @param {Headers} [extHeaders]
+   */
+  reject(message, code = ERRORCODE.DECLINED, reason = "Decline", extHeaders) {
+    const request = this.#verdict(message);
+    if (request) this.#session.sendError(request, code, reason, extHeaders);
+  }
+
+  /**
+   * The user has seen a message: tells its sender, who may have asked for that.
+   * @param {MessagingMessage} message
+   */
+  displayed(message) {
+    const wishes = this.#wishes.get(message);
+    this.#wishes.delete(message);
+    if (!wishes?.notify?.includes("display")) return;
+    const id = this.#session.generateSubSessionId();
+    const report = this.#frame(MESSAGETYPE.MESSAGE, REPORT, id, message.initiator);
+    const { message_id, date_time } = wishes;
+    report.payload = { message_id, date_time, kind: "display", status: "displayed" };
+    this.#session.sendMessage(report);
+  }
+
+  // For package developers.
+
+  /**
+   * Takes a frame of a message.
+   * @param {Message} frame
+   */
+  onMessage(frame) {
+    const { control, header, payload } = frame;
+    const id = control.subsession_id ?? "";
+    if (header.action === REPORT) {
+      fire(this, "onMessageStatus", String(payload?.message_id ?? ""), String(payload?.status ?? "error"),
+        header.initiator ?? "");
+    } else if (header.action === ACTION.SEND && (frame.isRequest() || frame.isMessage())) {
+      this.#arrive(id, frame);
+    } else if (header.action === ACTION.SEND) {
+      this.#answered(id, frame);
+    } else if (header.action === ACTION.SHUTDOWN) {
+      this.#forget(id);
+    }
+  }
+
+  /** The session is over. */
+  clear() {
+    this.#unanswered.clear();
+    for (const [msgId, { message, reject }] of this.#pending) {
+      this.#pending.delete(msgId);
+      const error = new ErrorInfo(ERRORCODE.WEBSOCKET_ERROR, "the session is over");
+      reject(error);
+      fire(this, "onErrorResponse", message, error.code, error.reason, {});
+    }
+  }
+
+  /** Messages have ids of their own. */
+  get subSessionId() {
+    return "";
+  }
+
+  /**
+   * @param {string} id
+   * @param {Message} frame
+   */
+  #arrive(id, frame) {
+    const { header, payload } = frame;
+    const content = String(payload?.content ?? "");
+    const message = new MessagingMessage(id, header.initiator ?? "", header.target ?? "", content);
+    if (payload?.content_type) message.contentType = String(payload.content_type);
+    if (payload?.date_time) message.dateTime = String(payload.date_time);
+    this.#wishes.set(message, payload ?? {});
+    if (frame.isRequest()) {
+      if (this.#unanswered.size >= WAITING_MAX) {
+        this.#session.sendError(frame, ERRORCODE.BUSY_HERE, "too many messages wait");
+        return;
+      }
+      this.#unanswered.set(message, frame);
+      this.#session.putSubSession(this.#packageType, id, /** @type {any} */ (this));
+    }
+    fire(this, "onNewMessage", message, frame.getExtHeaders());
+  }
+
+  /**
+   * @param {string} id
+   * @param {Message} frame
+   */
+  #answered(id, frame) {
+    const pending = this.#pending.get(id);
+    if (!pending || (frame.isResponse() && frame.control.message_state === MESSAGESTATE.SUBSEQUENT)) return;
+    this.#pending.delete(id);
+    this.#session.removeSubSession(id);
+    const { message, resolve, reject } = pending;
+    const extHeaders = frame.getExtHeaders();
+    if (frame.isError()) {
+      const { error_code: code = 0, reason = "" } = frame.header;
+      reject(new ErrorInfo(code, reason));
+      fire(this, "onErrorResponse", message, code, reason, extHeaders);
+    } else {
+      resolve();
+      fire(this, "onSuccessResponse", message, extHeaders);
+    }
+  }
+
+  /**
+   * Nobody waits for a verdict any more.
+   * @param {string} id
+   */
+  #forget(id) {
+    this.#session.removeSubSession(id);
+    for (const [message] of this.#unanswered) {
+      if (message.msgId === id) this.#unanswered.delete(message);
+    }
+  }
+
+  /**
+   * @param {MessagingMessage} message
+   * @returns {Message | undefined} what is to be answered; nothing if it was, or too late
+   */
+  #verdict(message) {
+    const request = this.#unanswered.get(message);
+    this.#forget(message.msgId);
+    return request;
+  }
+
+  /**
+   * @param {string} type
+   * @param {string} action
+   * @param {string} id
+   * @param {string} target
+   */
+  #frame(type, action, id, target) {
+    return new Message({
+      control: { type, package_type: this.#packageType, subsession_id: id },
+      header: { action, initiator: this.#session.getUserName(), target },
+    });
+  }
+}
+return { MessagingMessage, MessagingPackage, Messaging };
+})();
+
 modules["wsc.js"] = (function () {
 const { AuthHandler } = modules["auth.js"];
 const { CallState } = modules["call-state.js"];
+const { CapabilityExchange, CapabilityPackage, Query } = modules["capability.js"];
 const { ChatConfig, ChatMessage } = modules["chat-config.js"];
 const { ChatPackage } = modules["chat-package.js"];
 const { Chat } = modules["chat.js"];
@@ -4279,6 +5338,7 @@ const {
 const { ERRORCODE, ErrorInfo } = modules["errors.js"];
 const { LOGLEVEL, getLogger, setLogLevel, setLogger } = modules["log.js"];
 const { Message } = modules["message.js"];
+const { Messaging, MessagingMessage, MessagingPackage } = modules["messaging.js"];
 const { WscMap } = modules["subsession-map.js"];
 //! The library's door: every public name, one by one and together in the namespace `wsc`.
 
@@ -4291,6 +5351,8 @@ const wsc = {
   AuthHandler,
   CALLSTATE,
   CallState,
+  CapabilityExchange,
+  CapabilityPackage,
   Chat,
   ChatConfig,
   ChatMessage,
@@ -4304,6 +5366,10 @@ const wsc = {
   MSSAGETYPE: MESSAGETYPE,
   Map: WscMap,
   Message,
+  Messaging,
+  MessagingMessage,
+  MessagingPackage,
+  Query,
   SESSIONSTATE,
   Session,
   getLogger,

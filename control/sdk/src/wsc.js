@@ -2,6 +2,7 @@
 
 import { AuthHandler } from "./auth.js";
 import { CallState } from "./call-state.js";
+import { CapabilityExchange, CapabilityPackage, Query } from "./capability.js";
 import { ChatConfig, ChatMessage } from "./chat-config.js";
 import { ChatPackage } from "./chat-package.js";
 import { Chat } from "./chat.js";
@@ -12,12 +13,14 @@ import {
 import { ERRORCODE, ErrorInfo } from "./errors.js";
 import { LOGLEVEL, getLogger, setLogLevel, setLogger } from "./log.js";
 import { Message } from "./message.js";
+import { Messaging, MessagingMessage, MessagingPackage } from "./messaging.js";
 import { WscMap } from "./subsession-map.js";
 
 export {
-  ACTION, AUTHTYPE, AuthHandler, CALLSTATE, CallState, Chat, ChatConfig, ChatMessage, ChatPackage,
-  ConnectionStateEnum, ERRORCODE, ErrorInfo, LOGLEVEL, MESSAGETYPE, MESSAGETYPE as MSSAGETYPE,
-  Message, SESSIONSTATE, Session, Session as ExtensibleSession, WscMap as Map, getLogger,
+  ACTION, AUTHTYPE, AuthHandler, CALLSTATE, CallState, CapabilityExchange, CapabilityPackage, Chat,
+  ChatConfig, ChatMessage, ChatPackage, ConnectionStateEnum, ERRORCODE, ErrorInfo, LOGLEVEL,
+  MESSAGETYPE, MESSAGETYPE as MSSAGETYPE, Message, Messaging, MessagingMessage, MessagingPackage,
+  Query, SESSIONSTATE, Session, Session as ExtensibleSession, WscMap as Map, getLogger,
   setLogLevel, setLogger,
 };
 
@@ -28,6 +31,8 @@ export const wsc = {
   AuthHandler,
   CALLSTATE,
   CallState,
+  CapabilityExchange,
+  CapabilityPackage,
   Chat,
   ChatConfig,
   ChatMessage,
@@ -41,6 +46,10 @@ export const wsc = {
   MSSAGETYPE: MESSAGETYPE,
   Map: WscMap,
   Message,
+  Messaging,
+  MessagingMessage,
+  MessagingPackage,
+  Query,
   SESSIONSTATE,
   Session,
   getLogger,

@@ -646,3 +646,55 @@ test("every edge of the chat's table leads to a known state; final states stay",
   assert.equal(nextCallState("FAILED", "ended"), null);
   assert.equal(nextCallState("ENDED", "started"), null);
 });
+
+const CPIM_SDP = SERVER_SDP
+  .replace("a=accept-types:text/plain message/cpim", "a=accept-types:message/cpim")
+  .replace("a=accept-wrapped-types:text/plain", "a=accept-wrapped-types:text/plain message/imdn+xml");
+const bodyOf = ({ body }) => decoder.decode(body);
+
+/** An IMDN of the other side's, in its envelope. */
+function notification(id, status) {
+  return `From: <sip:a@b>\r\nTo: <sip:a@b>\r\n\r\nContent-Type: message/imdn+xml\r\n\r\n`
+    + `<x:imdn xmlns:x="urn:ietf:params:xml:ns:imdn"><x:message-id>${id}</x:message-id>`
+    + `<x:delivery-notification><x:status><x:${status}/></x:status></x:delivery-notification></x:imdn>`;
+}
+
+test("a message in an envelope asks what becomes of it, and is told in band (RFC 5438)", () => {
+  const { chat, take, respond, receive } = open(CPIM_SDP);
+  const statuses = [];
+  chat.onMessageStatus = (id, status) => statuses.push([id, status]);
+  const id = chat.send("Hello");
+  const [sent] = take();
+  assert.ok(bodyOf(sent).includes(`imdn.Message-ID: ${id}\r\n`));
+  assert.match(bodyOf(sent), /imdn\.Disposition-Notification: positive-delivery, display\r\n/);
+  respond(sent);
+  for (const status of ["delivered", "displayed"]) receive(notification(id, status), "message/cpim");
+  world.tick();
+  assert.deepEqual(statuses, [[id, "delivered"], [id, "displayed"]]);
+});
+
+test("who asks is told at once that a message is there, and once that it was seen", () => {
+  const { chat, told, take, receive } = open(CPIM_SDP);
+  const seen = [];
+  chat.onChatMessage = (message) => seen.push(message);
+  const envelope = (wanted, id) => `From: <sip:a@b>\r\nTo: <sip:a@b>\r\nNS: odd <urn:ietf:params:imdn>\r\n`
+    + `odd.Message-ID: ${id}\r\nDateTime: 2024-05-01T10:00:00Z\r\n${wanted}\r\n`
+    + "Content-type: text/plain; charset=utf-8\r\n\r\nHi";
+  receive(envelope("odd.Disposition-Notification: Positive-Delivery ,display\r\n", "m&1"), "Message/CPIM");
+  world.tick();
+  assert.deepEqual(seen.map(({ content }) => content), ["Hi"]);
+  const bodies = () => take().filter(({ body }) => body).map(bodyOf).filter((body) => body.includes("imdn+xml"));
+  const [note] = bodies();
+  assert.match(note, /<message-id>m&amp;1<\/message-id>[^]*<delivery-notification><status><delivered\/>/);
+  assert.match(note, /Content-Disposition: notification/);
+  // Never a notification for a notification: RFC 5438, 7.2.1.
+  assert.doesNotMatch(note, /Disposition-Notification/);
+  for (let time = 0; time < 2; time += 1) chat.displayed(seen[0]);
+  const notes = bodies();
+  assert.deepEqual([notes.length, /<display-notification><status><displayed\/>/.test(notes[0])], [1, true]);
+  // Who has not asked is told nothing.
+  receive(envelope("", "m2"), "message/cpim");
+  world.tick();
+  chat.displayed(seen[1]);
+  assert.deepEqual([bodies(), told.filter(([what]) => what === "sent")], [[], []]);
+});

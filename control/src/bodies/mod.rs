@@ -11,6 +11,7 @@
 pub mod composing;
 pub mod conference;
 pub mod cpim;
+pub mod date;
 pub mod features;
 pub mod imdn;
 pub mod multipart;

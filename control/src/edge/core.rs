@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use link::Record;
 use tokio::sync::{mpsc, oneshot};
@@ -362,6 +362,9 @@ impl Core {
     fn turn(&mut self, call: impl FnOnce(&mut Gateway, &mut Turn<'_>)) {
         let mut out = Vec::new();
         let now = self.now();
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        self.gateway
+            .set_wall_clock(wall.map_or(0, |wall| wall.as_millis() as u64));
         call(
             &mut self.gateway,
             &mut Turn {

@@ -162,6 +162,17 @@ pub struct Bridge {
     pub waiting: VecDeque<Order>,
     /// What scripts put away for the subsession.
     pub store: Members,
+    /// The script's timer. It does not outlive the process.
+    pub alarm: Option<Alarm>,
+}
+
+/// A script's timer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// The name of its function.
+    pub name: String,
+    /// Milliseconds to go from now on, where it was just set; 0: it is taken back.
+    pub fresh: Option<u64>,
 }
 
 impl Bridge {
@@ -181,6 +192,7 @@ impl Bridge {
             media: Media::None,
             waiting: VecDeque::new(),
             store: Members::new(),
+            alarm: None,
         }
     }
 

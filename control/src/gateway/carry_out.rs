@@ -41,11 +41,11 @@ impl Gateway {
             Kind::Request => self.ask_browsers(id, &web, turn),
             Kind::Response | Kind::Error => self.answer_browser(id, web, turn),
             Kind::Message => {
-                let branches = self
-                    .bridges
-                    .get(&id)
-                    .map_or(0, |bridge| bridge.branches.len());
-                for at in 0..branches {
+                if web.action != "shutdown" {
+                    self.open_branches(id);
+                }
+                let bridge = self.bridges.get(&id);
+                for at in 0..bridge.map_or(0, |bridge| bridge.branches.len()) {
                     self.tell_browser(id, at, &web, turn);
                 }
             }
@@ -55,28 +55,7 @@ impl Gateway {
 
     /// A request to the browser; the first one of an incoming bridge goes to every session of the user.
     fn ask_browsers(&mut self, id: BridgeId, web: &OutWeb, turn: &mut Turn<'_>) {
-        let Some(bridge) = self.bridges.get(&id) else {
-            return;
-        };
-        let opens = bridge.branches.is_empty();
-        if opens {
-            let package = bridge.package.clone();
-            let sessions = self.sessions_for(&bridge.user, &package);
-            for session in sessions {
-                let subsession = self.random.uuid();
-                let Some(seat) = self.seats.get_mut(&session) else {
-                    continue;
-                };
-                seat.subsessions.insert(subsession.clone(), id);
-                self.counters.add(Counter::SubsessionsStarted);
-                let opening = self.browsers.next_correlation(session).unwrap_or_default();
-                if let Some(bridge) = self.bridges.get_mut(&id) {
-                    bridge
-                        .branches
-                        .push(Branch::new(session, subsession, opening));
-                }
-            }
-        }
+        let opens = self.open_branches(id);
         let Some(bridge) = self.bridges.get(&id) else {
             return;
         };
@@ -91,6 +70,32 @@ impl Gateway {
         for at in 0..bridge.branches.len() {
             self.ask_browser(id, at, opens, web, turn);
         }
+    }
+
+    /// What the peer began is told to every session of the user, which have it as a subsession from
+    /// now on. Whether that was done: not if there is one already.
+    fn open_branches(&mut self, id: BridgeId) -> bool {
+        let Some(bridge) = self.bridges.get(&id) else {
+            return false;
+        };
+        if !bridge.branches.is_empty() {
+            return false;
+        }
+        for session in self.sessions_for(&bridge.user, &bridge.package) {
+            let subsession = self.random.uuid();
+            let Some(seat) = self.seats.get_mut(&session) else {
+                continue;
+            };
+            seat.subsessions.insert(subsession.clone(), id);
+            self.counters.add(Counter::SubsessionsStarted);
+            let opening = self.browsers.next_correlation(session).unwrap_or_default();
+            if let Some(bridge) = self.bridges.get_mut(&id) {
+                bridge
+                    .branches
+                    .push(Branch::new(session, subsession, opening));
+            }
+        }
+        true
     }
 
     fn ask_browser(
@@ -292,6 +297,11 @@ impl Gateway {
     fn request(&mut self, id: BridgeId, request: OutSipRequest, turn: &mut Turn<'_>) {
         let method = request.method.clone();
         let request = self.addressed(id, request);
+        let outside = request.outside;
+        // The same question asked at the same time is asked once.
+        let question = (outside && method == "OPTIONS")
+            .then(|| serde_json::to_string(&request).ok())
+            .flatten();
         let Some(bridge) = self.bridges.get_mut(&id) else {
             return;
         };
@@ -299,20 +309,36 @@ impl Gateway {
             tracing::warn!(bridge = id.0, method, "too many requests wait for the peer");
             return;
         }
-        let dialog = bridge.line.dialog();
+        let idle = bridge.line == Line::Idle;
+        let joined = question
+            .as_deref()
+            .and_then(|text| self.questions.join(text, id));
+        if let Some(client) = joined {
+            bridge.clients.push((client, method));
+            if idle {
+                self.timers.set(id, Some(turn.now + REQUEST_MS));
+            }
+            return;
+        }
+        let dialog = bridge.line.dialog().filter(|_| !outside);
         match turn.net.request(dialog, views::out_request(request)) {
             Ok(sent) => {
                 self.counters.add(Counter::SipRequestsSent);
                 bridge.clients.push((sent.client, method));
                 self.clients.insert(sent.client, id);
-                if dialog.is_none() {
+                if let Some(text) = question {
+                    self.questions.asked(text, sent.client);
+                }
+                if idle {
                     self.timers.set(id, Some(turn.now + REQUEST_MS));
                 }
             }
             Err(refused) => {
                 tracing::debug!(bridge = id.0, method, ?refused, "a request was not sent");
-                if dialog.is_none() {
+                if idle {
                     self.end(id, &not_sent(refused), turn);
+                } else if outside {
+                    self.not_answered(id, &method, &not_sent(refused), turn);
                 }
             }
         }

@@ -97,7 +97,8 @@ impl Gateway {
             return;
         };
         self.timers.set(id, None);
-        self.end_line(&bridge, why, turn);
+        self.alarms.set(id, None);
+        self.end_line(id, &bridge, why, turn);
         self.release_media(&bridge.media, turn);
         for branch in &bridge.branches {
             self.leave_seat(branch);
@@ -157,9 +158,15 @@ impl Gateway {
     }
 
     /// Whatever the peer waits for is answered, its dialog ended.
-    fn end_line(&mut self, bridge: &Bridge, why: &Why, turn: &mut Turn<'_>) {
+    fn end_line(&mut self, id: BridgeId, bridge: &Bridge, why: &Why, turn: &mut Turn<'_>) {
         for (client, _) in &bridge.clients {
-            self.clients.remove(client);
+            if self.clients.get(client) != Some(&id) {
+                self.questions.left(*client, id);
+            } else if let Some(heir) = self.questions.heir(*client) {
+                self.clients.insert(*client, heir);
+            } else {
+                self.clients.remove(client);
+            }
         }
         for (server, _) in &bridge.servers {
             self.servers.remove(server);

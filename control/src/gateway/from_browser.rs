@@ -276,7 +276,8 @@ impl Gateway {
         let Some(bridge) = self.bridges.get_mut(&id) else {
             return;
         };
-        let rings = matches!(bridge.line, Line::Invited { .. });
+        let waits = bridge.line == Line::Idle && !bridge.servers.is_empty();
+        let rings = waits || matches!(bridge.line, Line::Invited { .. });
         let others = bridge.branches.len() > 1;
         let Some(branch) = bridge.branches.get_mut(at) else {
             return;
@@ -364,8 +365,8 @@ fn opens(frame: &Frame) -> bool {
             frame.control.message_state != Some(MessageState::Subsequent)
                 && !CONTINUING.contains(&frame.action())
         }
-        // A text that wants no answer.
-        Kind::Message => frame.action() == "send",
+        // A text that wants no answer, and what became of one.
+        Kind::Message => matches!(frame.action(), "send" | "report"),
         Kind::Response | Kind::Error | Kind::Acknowledgement => false,
     }
 }

@@ -82,6 +82,11 @@ impl Gateway {
         };
         // SIP knows it for one of our users, also where it was called by our address.
         let (user, peer) = (user.at(&self.settings.domain).shown(), peer.shown());
+        if view.method == "OPTIONS"
+            && let Some(id) = self.subsession_with(&user, &peer)
+        {
+            return self.ask_inside(id, server, view, turn);
+        }
         let sessions = self.sessions_for(&user, &package);
         let application = sessions
             .first()
@@ -130,20 +135,42 @@ impl Gateway {
         turn: &mut Turn<'_>,
     ) {
         let id = dialog.and_then(|dialog| self.dialogs.get(&dialog)).copied();
-        let Some(bridge) = id.and_then(|id| self.bridges.get_mut(&id)) else {
+        let Some(id) = id.filter(|id| self.bridges.contains_key(id)) else {
             // Both sides hang up at the same time: the peer was first.
             let crossed = dialog.is_some_and(|dialog| self.farewell_timers.is_set(dialog))
                 && message.method() == crate::sip::Method::Bye;
             let forgotten = dialog.is_some_and(|dialog| crossed && self.forget_farewell(dialog));
             return self.answer(server, if forgotten { 200 } else { 481 }, turn);
         };
-        let Some(id) = id else { return };
         let view = views::sip_view(message);
         match view.method.as_str() {
-            "BYE" => return self.bye_received(id, server, view, turn),
-            "INVITE" | "UPDATE" => return self.change_asked(id, server, &view.content, turn),
-            _ => {}
+            "BYE" => self.bye_received(id, server, view, turn),
+            "INVITE" | "UPDATE" => self.change_asked(id, server, &view.content, turn),
+            _ => self.ask_inside(id, server, view, turn),
         }
+    }
+
+    /// The open subsession in which a peer's OPTIONS is answered, if there is one.
+    fn subsession_with(&self, user: &str, peer: &str) -> Option<BridgeId> {
+        let sessions = self.browsers.sessions_of(user).iter();
+        let seats = sessions.filter_map(|session| self.seats.get(session));
+        let mut subsessions = seats.flat_map(|seat| seat.subsessions.values());
+        let criterion = net_criterion("OPTIONS", None);
+        let fits = |bridge: &Bridge| {
+            bridge.is_open()
+                && bridge.peer == peer
+                && (self.scripts).handles(&bridge.package, &criterion, &bridge.application)
+        };
+        subsessions
+            .find(|id| self.bridges.get(id).is_some_and(fits))
+            .copied()
+    }
+
+    /// A request of the peer's for a subsession there is, in its dialog or not.
+    fn ask_inside(&mut self, id: BridgeId, server: ServerId, view: SipView, turn: &mut Turn<'_>) {
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         if !bridge.has_room() {
             return self.answer(server, 503, turn);
         }
@@ -206,6 +233,18 @@ impl Gateway {
         let Some(&id) = self.clients.get(&client) else {
             return;
         };
+        let others = match view.status {
+            200.. => self.questions.answered(client),
+            _ => Vec::new(),
+        };
+        self.answered(id, client, view.clone(), turn);
+        for other in others {
+            self.answered(other, client, view.clone(), turn);
+        }
+    }
+
+    /// The answer reaches one of those who wait for it.
+    fn answered(&mut self, id: BridgeId, client: ClientId, view: SipView, turn: &mut Turn<'_>) {
         let Some(bridge) = self.bridges.get_mut(&id) else {
             return;
         };
@@ -248,6 +287,24 @@ impl Gateway {
                 self.end(id, &Why::script_failed(), turn);
             }
             _ => {}
+        }
+    }
+
+    /// A request of its own that could not be sent, in a subsession that goes on.
+    pub(super) fn not_answered(
+        &mut self,
+        id: BridgeId,
+        method: &str,
+        why: &Why,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(bridge) = self.bridges.get(&id) else {
+            return;
+        };
+        let (from, to) = (self.uri(&bridge.user), self.uri(&bridge.peer));
+        let view = views::missing_response(method, why.web_code, &why.text, &from, &to);
+        if let Ran::Done(orders) = self.run_sip(id, view, None) {
+            self.carry_out_all(id, orders, turn);
         }
     }
 
@@ -357,6 +414,7 @@ impl Gateway {
         let Ran::Done(orders) = self.run_sip(id, view, None) else {
             return false;
         };
+        self.wind_alarm(id, turn);
         for order in orders {
             self.carry_out(id, order, turn);
         }
@@ -364,16 +422,8 @@ impl Gateway {
     }
 
     fn run_sip(&mut self, id: BridgeId, view: SipView, server: Option<ServerId>) -> Ran {
-        let criterion = Criterion {
-            direction: Direction::FromNet,
-            verb: view.method.clone(),
-            kind: if view.is_request {
-                Kind::Request
-            } else {
-                Kind::Response
-            },
-            status: (!view.is_request).then_some(view.status),
-        };
+        let status = (!view.is_request).then_some(view.status);
+        let criterion = net_criterion(&view.method, status);
         self.run(id, None, criterion, Inbound::Sip(view), server)
     }
 
@@ -383,6 +433,19 @@ impl Gateway {
             Ok(identity) => identity.uri(),
             Err(_) => shown.to_owned(),
         }
+    }
+}
+
+/// The key of a request, or of a response with this status.
+fn net_criterion(method: &str, status: Option<u16>) -> Criterion {
+    Criterion {
+        direction: Direction::FromNet,
+        verb: method.to_owned(),
+        kind: match status {
+            Some(_) => Kind::Response,
+            None => Kind::Request,
+        },
+        status,
     }
 }
 

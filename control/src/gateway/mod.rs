@@ -19,6 +19,7 @@ mod ending;
 mod from_browser;
 mod from_net;
 mod media;
+mod questions;
 mod registering;
 mod relay;
 mod run;
@@ -27,6 +28,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod tracked;
+mod user_stores;
 mod views;
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,7 +37,9 @@ use std::sync::Arc;
 
 use bridge::{Bridge, BridgeId};
 use link::Record;
+use questions::Questions;
 use tracked::Tracked;
+use user_stores::UserStores;
 
 use crate::jsonrtc::{self, Browsers, Login, Members, SessionKey, SocketId};
 use crate::limits::Millis;
@@ -203,6 +207,12 @@ pub struct Gateway {
     /// When a relay must have told which of the sessions that were taken back it has.
     relay_back_by: Option<Millis>,
     timers: Timers<BridgeId>,
+    /// When scripts want to be asked again.
+    alarms: Timers<BridgeId>,
+    questions: Questions,
+    users: UserStores,
+    /// Milliseconds since 1970, for scripts.
+    wall_ms: u64,
     counters: Counters,
     /// While somebody watches: whose message each run since the last [`Gateway::take_traces`] was for,
     /// and what it did.
@@ -232,9 +242,18 @@ impl Gateway {
             relay,
             relay_back_by: None,
             timers: Timers::default(),
+            alarms: Timers::default(),
+            questions: Questions::default(),
+            users: UserStores::default(),
+            wall_ms: 0,
             counters: Counters::default(),
             traces: None,
         }
+    }
+
+    /// What scripts are told the time is, in milliseconds since 1970. Tell it before each input.
+    pub fn set_wall_clock(&mut self, wall_ms: u64) {
+        self.wall_ms = wall_ms;
     }
 
     /// A browser opened a socket to `application`, which exists, and has proven who it is.
@@ -352,7 +371,11 @@ impl Gateway {
 
     /// When to call [`Gateway::timeout`], if ever.
     pub fn deadline(&self) -> Option<Millis> {
-        let own = [self.timers.next(), self.farewell_timers.next()];
+        let own = [
+            self.timers.next(),
+            self.alarms.next(),
+            self.farewell_timers.next(),
+        ];
         own.into_iter()
             .chain([self.browsers.deadline(), self.relay_back_by])
             .flatten()
@@ -370,6 +393,10 @@ impl Gateway {
         }
         while let Some(bridge) = self.timers.take_due(turn.now) {
             self.bridge_timeout(bridge, turn);
+            self.settle(turn);
+        }
+        while let Some(bridge) = self.alarms.take_due(turn.now) {
+            self.alarm(bridge, turn);
             self.settle(turn);
         }
     }
@@ -409,7 +436,10 @@ impl Gateway {
         gauges.set(Gauge::Farewells, self.farewells.len());
         gauges.set(
             Gauge::Timers,
-            self.timers.len() + self.farewell_timers.len() + self.browsers.timers_len(),
+            self.timers.len()
+                + self.alarms.len()
+                + self.farewell_timers.len()
+                + self.browsers.timers_len(),
         );
         gauges
     }
@@ -453,5 +483,6 @@ impl Gateway {
                 .flat_map(|seat| seat.subsessions.values())
                 .all(known)
             && self.seats.len() == self.browsers.sessions_len()
+            && self.questions.len() <= self.clients.len()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::bridge::{BridgeId, Order};
+use super::bridge::{Alarm, BridgeId, Order};
 use super::{Gateway, Turn, carry_out};
 use crate::jsonrtc::{Members, SessionKey};
 use crate::metrics::Counter;
@@ -125,7 +125,9 @@ impl Gateway {
             stores: Stores {
                 session: seat.map(|seat| seat.store.clone()).unwrap_or_default(),
                 subsession: bridge.store.clone(),
+                user: self.users.get(&bridge.user),
             },
+            now_ms: self.wall_ms,
         };
         let actions = match self.run_script(&run) {
             Ok(Some(actions)) => actions,
@@ -137,7 +139,14 @@ impl Gateway {
         }
         if let Some(bridge) = self.bridges.get_mut(&id) {
             bridge.store = actions.stores.subsession;
+            if let Some(timer) = actions.timer {
+                bridge.alarm = Some(Alarm {
+                    name: timer.name,
+                    fresh: Some(timer.ms),
+                });
+            }
         }
+        self.users.put(&run.user, actions.stores.user);
         let orders = actions
             .outbound
             .into_iter()
@@ -188,6 +197,7 @@ impl Gateway {
 
     /// Carries out what a run said; without effect on a bridge that has ended.
     pub(super) fn carry_out_all(&mut self, id: BridgeId, orders: Vec<Order>, turn: &mut Turn<'_>) {
+        self.wind_alarm(id, turn);
         // What ends the bridge comes last, so that everything else of the run is still sent.
         let (ending, rest): (Vec<Order>, Vec<Order>) = orders
             .into_iter()
@@ -196,5 +206,26 @@ impl Gateway {
             self.carry_out(id, order, turn);
         }
         self.end_if_done(id, turn);
+    }
+
+    /// Sets the timer that a script has just asked for.
+    pub(super) fn wind_alarm(&mut self, id: BridgeId, turn: &Turn<'_>) {
+        let alarm = self.bridges.get_mut(&id).and_then(|b| b.alarm.as_mut());
+        let Some(ms) = alarm.and_then(|alarm| alarm.fresh.take()) else {
+            return;
+        };
+        self.alarms.set(id, (ms > 0).then_some(turn.now + ms));
+    }
+
+    /// The time of a script's timer has come.
+    pub(super) fn alarm(&mut self, id: BridgeId, turn: &mut Turn<'_>) {
+        let alarm = self.bridges.get_mut(&id).and_then(|b| b.alarm.take());
+        let Some(alarm) = alarm else {
+            return;
+        };
+        let criterion = Criterion::timer(&alarm.name);
+        if let Ran::Done(orders) = self.run(id, None, criterion, Inbound::Timer, None) {
+            self.carry_out_all(id, orders, turn);
+        }
     }
 }

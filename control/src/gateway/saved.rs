@@ -24,6 +24,8 @@ pub enum Change {
     Web(jsonrtc::Saved),
     /// What scripts keep for a session, and who its user is for SIP.
     Seat(SessionKey, SavedSeat),
+    /// What scripts keep for a user; `None`: nothing any more.
+    User(String, Option<Members>),
     /// A bridge; `None`: it has ended.
     Bridge(u64, Option<Box<SavedBridge>>),
     /// A user's bindings; `None`: there are none.
@@ -67,6 +69,7 @@ struct Open {
 pub struct Image {
     sessions: BTreeMap<SessionKey, (SessionHead, BTreeMap<u32, String>)>,
     seats: BTreeMap<SessionKey, SavedSeat>,
+    users: BTreeMap<String, Members>,
     bridges: BTreeMap<u64, SavedBridge>,
     /// For the SIP side.
     pub bindings: BTreeMap<String, String>,
@@ -100,6 +103,12 @@ impl Image {
             Change::Seat(key, seat) => {
                 self.seats.insert(key, seat);
             }
+            Change::User(user, Some(store)) => {
+                self.users.insert(user, store);
+            }
+            Change::User(user, None) => {
+                self.users.remove(&user);
+            }
             Change::Bridge(id, Some(bridge)) => {
                 self.bridges.insert(id, *bridge);
             }
@@ -118,7 +127,8 @@ impl Image {
 
     /// Whether nothing was kept.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.bridges.is_empty() && self.bindings.is_empty()
+        let nobody = self.sessions.is_empty() && self.users.is_empty();
+        nobody && self.bridges.is_empty() && self.bindings.is_empty()
     }
 }
 
@@ -127,13 +137,17 @@ impl Gateway {
     pub fn forget_changes(&mut self) {
         self.bridges.take_touched();
         self.seats.take_touched();
+        self.users.take_touched();
         self.browsers.forget_changes();
     }
 
     /// What has changed since this was last asked.
     pub fn take_changes(&mut self, net: &dyn Net) -> Vec<Change> {
         let (bridges, seats) = (self.bridges.take_touched(), self.seats.take_touched());
-        self.changes(bridges, seats, net, false)
+        let mut changes = self.changes(bridges, seats, net, false);
+        let users = self.users.take_touched();
+        changes.extend(users.into_iter().map(|user| self.saved_user(user)));
+        changes
     }
 
     /// Everything there is.
@@ -142,7 +156,16 @@ impl Gateway {
         let seats = self.seats.keys().copied().collect();
         self.bridges.take_touched();
         self.seats.take_touched();
-        self.changes(bridges, seats, net, true)
+        self.users.take_touched();
+        let mut changes = self.changes(bridges, seats, net, true);
+        let users = self.users.users();
+        changes.extend(users.into_iter().map(|user| self.saved_user(user)));
+        changes
+    }
+
+    fn saved_user(&self, user: String) -> Change {
+        let store = Some(self.users.get(&user)).filter(|store| !store.is_empty());
+        Change::User(user, store)
     }
 
     fn changes(
@@ -175,6 +198,7 @@ impl Gateway {
     /// Takes back what an earlier process kept: before anything else happens.
     pub fn restore(&mut self, image: Image, turn: &mut Turn<'_>) {
         let mut seats = image.seats;
+        self.users.restore(image.users);
         let mut registered = std::collections::BTreeSet::new();
         for (key, (head, frames)) in image.sessions {
             let frames = frames.into_iter().collect();

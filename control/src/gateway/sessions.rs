@@ -47,7 +47,11 @@ impl Gateway {
             unique_id: self.random.uuid(),
             session: script::SessionView::default(),
             subsession: None,
-            stores: Stores::default(),
+            stores: Stores {
+                user: self.users.get(&user),
+                ..Stores::default()
+            },
+            now_ms: self.wall_ms,
         };
         let actions = match self.run_script(&run) {
             Ok(Some(actions)) => actions,
@@ -72,6 +76,7 @@ impl Gateway {
                     payload: Some(payload),
                 };
                 let store = actions.stores.session;
+                self.users.put(&welcome.user, actions.stores.user);
                 let granted = Granted {
                     socket,
                     welcome,
@@ -213,7 +218,9 @@ impl Gateway {
             stores: Stores {
                 session: store,
                 subsession: Members::new(),
+                user: self.users.get(&user),
             },
+            now_ms: self.wall_ms,
         };
         let actions = match self.run_script(&run) {
             Ok(Some(actions)) => actions,
@@ -225,6 +232,7 @@ impl Gateway {
         if let Some(seat) = self.seats.get_mut(&session) {
             seat.store = actions.stores.session;
         }
+        self.users.put(&user, actions.stores.user);
         for outbound in actions.outbound {
             let Outbound::Web(web) = outbound else {
                 tracing::warn!("the register package sends no SIP");

@@ -92,6 +92,16 @@ pub fn shipped() -> Vec<Package> {
             Some(include_str!("../../packages/register/test.json")),
         ),
         package(
+            "capability",
+            include_str!("../../packages/capability/capability.rhai"),
+            Some(include_str!("../../packages/capability/test.json")),
+        ),
+        package(
+            "messaging",
+            include_str!("../../packages/messaging/messaging.rhai"),
+            Some(include_str!("../../packages/messaging/test.json")),
+        ),
+        package(
             "chat",
             include_str!("../../packages/chat/chat.rhai"),
             Some(include_str!("../../packages/chat/test.json")),
@@ -235,10 +245,19 @@ mod tests {
         let own = from_files(&files(&["chat/chat.rhai", "greeting/greeting.rhai"])).unwrap();
         let all = overlay(shipped(), own);
         let names: Vec<_> = all.iter().map(|package| package.name.as_str()).collect();
-        assert_eq!(names, [LIBRARY, "register", "chat", "greeting"]);
-        assert_eq!(all[2].text, "// chat/chat.rhai");
+        let expected = [
+            LIBRARY,
+            "register",
+            "capability",
+            "messaging",
+            "chat",
+            "greeting",
+        ];
+        assert_eq!(names, expected);
+        let chat = &all[4];
+        assert_eq!(chat.text, "// chat/chat.rhai");
         assert_eq!(
-            all[2].test, None,
+            chat.test, None,
             "the shipped test goes with the shipped script"
         );
     }

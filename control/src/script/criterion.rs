@@ -12,6 +12,8 @@ pub enum Direction {
     FromApp,
     /// From the SIP side.
     FromNet,
+    /// A script's own timer, whose time has come.
+    FromTimer,
 }
 
 /// What kind of message it is: the control type of a frame, or request or response for SIP.
@@ -45,6 +47,7 @@ impl Direction {
         match self {
             Direction::FromApp => "FROM_APP",
             Direction::FromNet => "FROM_NET",
+            Direction::FromTimer => "FROM_TIMER",
         }
     }
 }
@@ -67,8 +70,22 @@ impl Kind {
 }
 
 impl Criterion {
+    /// The key of a timer that a script has set: `FROM_TIMER/verdict`.
+    pub fn timer(name: &str) -> Criterion {
+        Criterion {
+            direction: Direction::FromTimer,
+            verb: name.to_string(),
+            kind: Kind::Message,
+            status: None,
+        }
+    }
+
     /// Reads `FROM_APP/start/request`, or with the last two parts changed round.
     pub fn parse(key: &str) -> Option<Criterion> {
+        if let Some(name) = key.strip_prefix("FROM_TIMER/") {
+            let is_name = !name.is_empty() && !name.contains('/');
+            return is_name.then(|| Criterion::timer(name));
+        }
         let mut parts = key.split('/');
         let (direction, second, third) = (parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() {
@@ -100,6 +117,10 @@ impl Criterion {
         let direction = identifier(self.direction.word());
         let verb = identifier(&self.verb);
         let application = identifier(application);
+        if self.direction == Direction::FromTimer {
+            let stem = format!("{direction}_{verb}");
+            return vec![format!("{stem}_at_{application}"), stem];
+        }
         let mut stems = vec![format!("{direction}_{verb}_{}", self.kind.word())];
         if verb == "send" {
             match self.kind {
@@ -132,13 +153,17 @@ impl Criterion {
 
     /// Whether a function of this name is meant to handle messages.
     pub(super) fn is_handler(function: &str) -> bool {
-        function.starts_with("from_app_") || function.starts_with("from_net_")
+        let prefixes = ["from_app_", "from_net_", "from_timer_"];
+        prefixes.iter().any(|prefix| function.starts_with(prefix))
     }
 }
 
 impl fmt::Display for Criterion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (direction, kind) = (self.direction.word(), self.kind.word());
+        if self.direction == Direction::FromTimer {
+            return write!(f, "{direction}/{}", self.verb);
+        }
         write!(f, "{direction}/{}/{kind}", self.verb)
     }
 }
@@ -165,6 +190,15 @@ mod tests {
             assert_eq!(criterion.to_string(), "FROM_APP/start/request");
             assert_eq!(criterion.functions("default")[1], "from_app_start_request");
         }
+    }
+
+    #[test]
+    fn a_timer_is_a_key_of_two_parts() {
+        let criterion = Criterion::parse("FROM_TIMER/verdict").unwrap();
+        assert_eq!(criterion.to_string(), "FROM_TIMER/verdict");
+        let names = criterion.functions("shop");
+        assert_eq!(names, ["from_timer_verdict_at_shop", "from_timer_verdict"]);
+        assert_eq!(Criterion::parse("FROM_TIMER/"), None);
     }
 
     #[test]

@@ -6,15 +6,15 @@
 //!   "when": { "criterion": "FROM_APP/start/request", "user": "alice@example.com", "web": { "header": {} } },
 //!   "then": [ { "sip_request": { "method": "INVITE" } } ] }
 //! ```
-//! All that is sent must be there as it is, in that order. `"stores"` beside `then` is compared if it is there;
+//! All that is sent must be there as it is, in that order. `"stores"` and `"timer"` beside `then` are compared if they are there;
 //! `"fails": "text"` instead of `then` wants an error that contains the text.
 
 use serde::Deserialize;
 
 use super::error::{Fault, ScriptError};
 use super::{
-    Criterion, Inbound, Outbound, Outcome, Run, Scripts, SessionView, SipView, Stores,
-    SubsessionView, WebView, limits,
+    Criterion, Direction, Inbound, JsonMap, Outbound, Outcome, Run, Scripts, SessionView, SipView,
+    Stores, SubsessionView, Timer, WebView, limits,
 };
 
 /// What is said of a message that the package has no function for.
@@ -22,6 +22,9 @@ pub(super) const UNHANDLED: &str = "no function handles this";
 
 /// `uniqueId` in a test.
 pub(super) const UNIQUE_ID: &str = "test-1";
+
+/// The time in a test that does not say one: the beginning of 2026.
+const NOW_MS: u64 = 1_767_225_600_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +35,8 @@ struct Case {
     then: Option<Vec<Outbound>>,
     #[serde(default)]
     stores: Option<Stores>,
+    #[serde(default)]
+    timer: Option<Timer>,
     #[serde(default)]
     fails: Option<String>,
 }
@@ -52,6 +57,10 @@ struct When {
     session: SessionView,
     #[serde(default)]
     subsession: Option<SubsessionView>,
+    #[serde(default)]
+    constants: JsonMap,
+    #[serde(default)]
+    now_ms: Option<u64>,
     #[serde(default)]
     stores: Stores,
 }
@@ -118,7 +127,7 @@ fn line_of(text: &str, name: &str) -> usize {
 
 fn check(scripts: &Scripts, package: &str, case: &Case) -> Result<(), String> {
     let run = case.when.run(package)?;
-    let outcome = scripts.run(&run);
+    let outcome = scripts.run_tested(&run, &case.when.constants);
     if let Some(expected) = &case.fails {
         return match outcome {
             Err(error) if error.to_string().contains(expected) => Ok(()),
@@ -144,6 +153,10 @@ fn check(scripts: &Scripts, package: &str, case: &Case) -> Result<(), String> {
             let (wanted, sent) = (shown(wanted), shown(sent));
             return Err(format!("message {number}: expected {wanted}, sent {sent}"));
         }
+    }
+    if case.timer.is_some() && case.timer != actions.timer {
+        let (wanted, set) = (shown(case.timer.as_ref()), shown(actions.timer.as_ref()));
+        return Err(format!("timer: expected {wanted}, set {set}"));
     }
     match &case.stores {
         Some(stores) if *stores != actions.stores => Err(format!(
@@ -177,6 +190,7 @@ impl When {
                 }
                 Inbound::Sip(message)
             }
+            (None, None) if criterion.direction == Direction::FromTimer => Inbound::Timer,
             _ => return Err("`when` needs either `web` or `sip`".to_string()),
         };
         Ok(Run {
@@ -188,6 +202,7 @@ impl When {
             unique_id: UNIQUE_ID.to_string(),
             session: self.session.clone(),
             subsession: self.subsession.clone(),
+            now_ms: self.now_ms.unwrap_or(NOW_MS),
             stores: self.stores.clone(),
         })
     }

@@ -48,6 +48,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const STORE_ENTRY_BYTES_MAX: usize = 16 * 1024;
 /// Octets of one store as JSON.
 pub const STORE_BYTES_MAX: usize = 64 * 1024;
+/// Milliseconds a script's timer may run: an hour.
+pub const TIMER_MS_MAX: u64 = 3_600_000;
 /// Lines one run may log; what is more is dropped.
 pub const LOG_LINES_MAX: usize = 32;
 /// Octets of one line; what is more is cut off.

@@ -29,6 +29,8 @@ pub struct Run {
     pub session: SessionView,
     /// The subsession the message belongs to, if there is one.
     pub subsession: Option<SubsessionView>,
+    /// Now, in milliseconds since 1970.
+    pub now_ms: u64,
     /// What former runs have put away.
     pub stores: Stores,
 }
@@ -64,6 +66,8 @@ pub enum Inbound {
     Web(WebView),
     /// A request or response from the SIP side (`FROM_NET`).
     Sip(SipView),
+    /// The time of a timer has come (`FROM_TIMER`).
+    Timer,
 }
 
 /// The three members of a JsonRTC frame.
@@ -115,6 +119,9 @@ pub struct Stores {
     pub session: JsonMap,
     /// Ends with the subsession. At most `limits::STORE_BYTES_MAX`.
     pub subsession: JsonMap,
+    /// The user's, whatever sessions there are. At most `limits::STORE_BYTES_MAX`.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub user: JsonMap,
 }
 
 /// What a run says: the messages to send, in order, and the stores as they are now.
@@ -136,6 +143,18 @@ pub struct Actions {
     pub stores: Stores,
     /// What the script logged.
     pub log: Vec<LogLine>,
+    /// The subsession's timer, if the script has set it.
+    pub timer: Option<Timer>,
+}
+
+/// A subsession's timer: it has one at most, and a new one takes the place of the former.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timer {
+    /// Which function is to be called: `from_timer_NAME`.
+    pub name: String,
+    /// In how many milliseconds; 0: not any more.
+    pub ms: u64,
 }
 
 /// One line a script logged.
@@ -292,6 +311,9 @@ pub struct OutSipRequest {
     /// The session-configs of the relay's legs.
     #[serde(default, skip_serializing_if = "SessionLegs::is_empty")]
     pub legs: SessionLegs,
+    /// It is a request of its own also where the subsession has a dialog.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub outside: bool,
 }
 
 /// A response to the SIP side.

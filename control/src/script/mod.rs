@@ -27,7 +27,7 @@ pub use error::{Fault, ScriptError};
 pub use message::{
     Actions, Content, Inbound, JsonMap, LogLevel, LogLine, MessageState, OutSipRequest,
     OutSipResponse, OutWeb, Outbound, Outcome, Run, SessionLegs, SessionView, SipView, Stores,
-    SubsessionView, WebKind, WebView,
+    SubsessionView, Timer, WebKind, WebView,
 };
 pub use trace::traced;
 
@@ -80,6 +80,8 @@ struct Compiled {
     /// Its functions of one parameter, with the line they are defined in.
     functions: HashMap<String, usize>,
     constants: Arc<Map>,
+    /// The same without what the configuration has put in their place: a test is about the script.
+    own_constants: Arc<Map>,
 }
 
 impl Scripts {
@@ -120,12 +122,14 @@ impl Scripts {
             engine.share(&ast, &source.file)?;
             shared = own;
             let constants = overlaid(&[&shared, &outside]);
-            scripts.library = Some(Compiled::new(ast, source, constants)?);
+            let own_constants = overlaid(&[&outside, &shared]);
+            scripts.library = Some(Compiled::new(ast, source, constants, own_constants)?);
         }
         for source in &packages {
             let (ast, own) = engine.compile(&source.file, &source.text)?;
             let constants = overlaid(&[&shared, &own, &outside]);
-            let compiled = Compiled::new(ast, source, constants)?;
+            let own_constants = overlaid(&[&outside, &shared, &own]);
+            let compiled = Compiled::new(ast, source, constants, own_constants)?;
             scripts.packages.insert(source.package.clone(), compiled);
         }
         scripts.engine = engine;
@@ -148,6 +152,20 @@ impl Scripts {
     /// # Errors
     /// The script failed or went over a limit; nothing it did counts.
     pub fn run(&self, run: &Run) -> Result<Outcome, ScriptError> {
+        self.run_with(run, |package| package.constants.clone())
+    }
+
+    /// The same in a test: with the scripts' own constants, but for those that the test has.
+    fn run_tested(&self, run: &Run, test: &JsonMap) -> Result<Outcome, ScriptError> {
+        let test = json::map_to_script(test);
+        self.run_with(run, |package| overlaid(&[&package.own_constants, &test]))
+    }
+
+    fn run_with(
+        &self,
+        run: &Run,
+        constants: impl Fn(&Compiled) -> Arc<Map>,
+    ) -> Result<Outcome, ScriptError> {
         let Some(package) = self.packages.get(&run.package) else {
             return Ok(Outcome::NoCriterion);
         };
@@ -159,7 +177,7 @@ impl Scripts {
         let Some((function, line)) = found else {
             return Ok(Outcome::NoCriterion);
         };
-        let shared = Shared::new(run, package.constants.clone(), self.session_configs.clone());
+        let shared = Shared::new(run, constants(package), self.session_configs.clone());
         let context = Dynamic::from(Context(shared.clone()));
         let called = self
             .engine
@@ -196,6 +214,7 @@ impl Scripts {
             unique_id: String::new(),
             session: SessionView::default(),
             subsession: None,
+            now_ms: 0,
             stores: Stores::default(),
         };
         let context = Context(Shared::new(
@@ -238,6 +257,17 @@ impl Scripts {
             .collect()
     }
 
+    /// Whether a package has a function for this criterion.
+    pub fn handles(&self, package: &str, criterion: &Criterion, application: &str) -> bool {
+        let names = criterion.functions(application);
+        let package = self.packages.get(package);
+        package.is_some_and(|package| {
+            names
+                .iter()
+                .any(|name| package.functions.contains_key(name))
+        })
+    }
+
     /// Whether there is a package of this name.
     pub fn has_package(&self, package: &str) -> bool {
         self.packages.contains_key(package)
@@ -245,7 +275,12 @@ impl Scripts {
 }
 
 impl Compiled {
-    fn new(ast: AST, source: &Source, constants: Arc<Map>) -> Result<Compiled, ScriptError> {
+    fn new(
+        ast: AST,
+        source: &Source,
+        constants: Arc<Map>,
+        own_constants: Arc<Map>,
+    ) -> Result<Compiled, ScriptError> {
         let mut functions = HashMap::new();
         for function in ast.iter_functions() {
             let line = line_of(&source.text, function.name);
@@ -268,6 +303,7 @@ impl Compiled {
             file: source.file.clone(),
             functions,
             constants,
+            own_constants,
         })
     }
 }

@@ -47,6 +47,7 @@ fn web_run(package: &str, key: &str, frame: serde_json::Value) -> Run {
         unique_id: "u1".to_string(),
         session: SessionView::default(),
         subsession: None,
+        now_ms: 1_767_225_600_000,
         stores: Stores::default(),
     }
 }
@@ -73,6 +74,16 @@ fn the_shipped_packages_pass_their_tests() {
                 Some(include_str!("../../packages/register/test.json")),
             ),
             shipped(
+                "capability",
+                include_str!("../../packages/capability/capability.rhai"),
+                Some(include_str!("../../packages/capability/test.json")),
+            ),
+            shipped(
+                "messaging",
+                include_str!("../../packages/messaging/messaging.rhai"),
+                Some(include_str!("../../packages/messaging/test.json")),
+            ),
+            shipped(
                 "chat",
                 include_str!("../../packages/chat/chat.rhai"),
                 Some(include_str!("../../packages/chat/test.json")),
@@ -82,9 +93,9 @@ fn the_shipped_packages_pass_their_tests() {
     )
     .unwrap_or_else(|error| panic!("{error}"));
     let criteria = scripts.criteria();
-    assert_eq!(criteria[0].0, "chat");
+    assert_eq!(criteria[1].0, "chat");
     assert!(
-        criteria[0]
+        criteria[1]
             .1
             .contains(&"from_net_invite_response_2xx".to_string())
     );

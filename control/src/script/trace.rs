@@ -16,11 +16,12 @@ pub fn traced(run: &Run, outcome: &Result<Outcome, ScriptError>) -> String {
         "session": run.session,
         "stores": run.stores,
     });
-    let message = match &run.message {
-        Inbound::Web(frame) => ("web", json!(frame)),
-        Inbound::Sip(message) => ("sip", json!(message)),
-    };
-    when[message.0] = message.1;
+    match &run.message {
+        Inbound::Web(frame) => when["web"] = json!(frame),
+        Inbound::Sip(message) => when["sip"] = json!(message),
+        Inbound::Timer => {}
+    }
+    when["now_ms"] = json!(run.now_ms);
     if let Some(subsession) = &run.subsession {
         when["subsession"] = json!(subsession);
     }
@@ -29,6 +30,9 @@ pub fn traced(run: &Run, outcome: &Result<Outcome, ScriptError>) -> String {
         Ok(Outcome::Ran(actions)) => {
             case["then"] = json!(actions.outbound);
             case["stores"] = json!(actions.stores);
+            if let Some(timer) = &actions.timer {
+                case["timer"] = json!(timer);
+            }
         }
         Ok(Outcome::NoCriterion) => case["fails"] = json!(UNHANDLED),
         Err(error) => case["fails"] = json!(error.to_string()),

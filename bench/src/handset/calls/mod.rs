@@ -19,7 +19,7 @@ const CALLS_MAX: usize = 64;
 /// What may be wished for before it is carried out.
 const WISHES: usize = 64;
 
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE";
 
 /// Where a call stands.
 pub enum State {
@@ -98,8 +98,8 @@ impl Agent {
                 self.answer(key, request, 404, now);
             }
             "INVITE" => self.invited(key, request, now),
-            "OPTIONS" => self.answer(key, request, 200, now),
             "BYE" => self.answer(key, request, 481, now),
+            _ if self.service_request(key, request, now) => {}
             _ => self.answer(key, request, 405, now),
         }
     }
@@ -123,7 +123,7 @@ impl Agent {
                 self.forget(chat, "the other side hung up");
             }
             "INVITE" => self.invited_again(key, request, chat, now),
-            "OPTIONS" => self.answer(key, request, 200, now),
+            "OPTIONS" => self.asked(key, request, now),
             _ => self.answer(key, request, 405, now),
         }
     }
@@ -146,6 +146,7 @@ impl Agent {
     /// Starts the task that connects and talks. The active side connects now: RFC 6135, 4.2.2.
     fn open_chat(&mut self, chat: ChatNumber, ours: Ours, theirs: &Media, role: Setup) {
         let own = self.settings.aor.to_string();
+        let takes_plain = theirs.takes_plain && !self.settings.manners.wraps;
         let Some(call) = self.calls.get_mut(&chat) else {
             return;
         };
@@ -158,7 +159,7 @@ impl Agent {
             place,
             peer_path: theirs.path.clone(),
             names: (own, format!("sip:{}", call.with)),
-            takes_plain: theirs.takes_plain,
+            takes_plain,
         };
         let (wishes, wish_queue) = mpsc::channel(WISHES);
         call.wishes = Some(wishes);
@@ -266,6 +267,7 @@ impl Agent {
             port,
             uri: place.uri.clone(),
             version,
+            wraps: self.settings.manners.wraps,
         }
     }
 
@@ -275,13 +277,10 @@ impl Agent {
     }
 
     /// Answers with a status and no body.
-    fn answer(&mut self, key: &ServerKey, request: &Message, status: u16, now: Instant) {
+    pub(super) fn answer(&mut self, key: &ServerKey, request: &Message, status: u16, now: Instant) {
         let mut response = Message::response(request, status, &token(6));
         if matches!(status, 200 | 405) {
             response.push("Allow", ALLOW);
-        }
-        if matches!(&request.start, Start::Request { method, .. } if method == "OPTIONS") {
-            response.push("Accept", "application/sdp");
         }
         self.transactions
             .respond(key, response, now, &mut self.outputs);

@@ -4,6 +4,7 @@ mod incoming;
 mod lost;
 mod outgoing;
 mod restart;
+mod services;
 mod session_configs;
 mod sessions;
 mod walk;

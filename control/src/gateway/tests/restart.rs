@@ -11,7 +11,7 @@ use crate::jsonrtc::{Kind, SocketId};
 use crate::limits::RELAY_BACK_MS;
 
 /// What a file would hold, read back.
-fn image(changes: &[String]) -> Image {
+pub fn image(changes: &[String]) -> Image {
     let mut image = Image::default();
     for turn in changes {
         let turn: Vec<Change> = serde_json::from_str(turn).unwrap();

@@ -172,8 +172,20 @@ impl World {
 
     /// The same, with an operator's files.
     pub fn with_files(files: &[(String, String)]) -> World {
+        World::with(files, Members::new())
+    }
+
+    /// What ships, with a profile of the configuration.
+    pub fn with_profile(profile: &str) -> World {
+        World::with(
+            &[],
+            Members::from_iter([("PROFILE".to_owned(), profile.into())]),
+        )
+    }
+
+    fn with(files: &[(String, String)], constants: Members) -> World {
         let mut world = World {
-            gateway: gateway(files, 1),
+            gateway: gateway(files, constants, 1),
             net: FakeNet::default(),
             now: 0,
             told: VecDeque::new(),
@@ -195,7 +207,7 @@ impl World {
     pub fn killed(self, image: impl FnOnce(&[String]) -> Image) -> World {
         let image = image(&self.kept);
         let mut world = World {
-            gateway: gateway(&[], 2),
+            gateway: gateway(&[], Members::new(), 2),
             net: FakeNet::default(),
             frames: HashMap::new(),
             told: VecDeque::new(),
@@ -318,22 +330,37 @@ impl World {
         correlation: Option<&str>,
         state: Option<&str>,
     ) {
+        let mut control = json!({"type": kind, "package_type": package});
+        for (name, value) in [("correlation_id", correlation), ("message_state", state)] {
+            if let Some(value) = value {
+                control[name] = value.into();
+            }
+        }
+        if !subsession.is_empty() {
+            control["subsession_id"] = subsession.into();
+        }
+        let payload = sdp.map(|sdp| json!({ "sdp": sdp }));
+        self.send_frame(socket, control, header, payload);
+    }
+
+    /// A browser sends a frame with these members, and its next number.
+    pub fn send_frame(
+        &mut self,
+        socket: SocketId,
+        mut control: Value,
+        header: Value,
+        payload: Option<Value>,
+    ) {
         let sequence = self.sequences.entry(socket).or_insert(0);
         *sequence += 1;
-        let own = format!("c{sequence}");
-        let mut frame = json!({
-            "control": {"type": kind, "package_type": package, "sequence": *sequence,
-                "correlation_id": correlation.unwrap_or(&own), "version": "1.0"},
-            "header": header,
-        });
-        if !subsession.is_empty() {
-            frame["control"]["subsession_id"] = subsession.into();
+        control["version"] = "1.0".into();
+        control["sequence"] = (*sequence).into();
+        if control.get("correlation_id").is_none() {
+            control["correlation_id"] = format!("c{sequence}").into();
         }
-        if let Some(state) = state {
-            frame["control"]["message_state"] = state.into();
-        }
-        if let Some(sdp) = sdp {
-            frame["payload"] = json!({ "sdp": sdp });
+        let mut frame = json!({ "control": control, "header": header });
+        if let Some(payload) = payload {
+            frame["payload"] = payload;
         }
         let text = frame.to_string();
         self.step(|gateway, turn| gateway.socket_text(socket, &text, turn));
@@ -445,11 +472,28 @@ impl World {
 
     /// The peer answers a request of ours.
     pub fn answer(&mut self, sent: Sent, code: u16, reason: &str, sdp: &str) {
+        self.answer_to("INVITE", sent, code, reason, sdp, &[]);
+    }
+
+    /// The peer answers a request of this method, with these header fields.
+    pub fn answer_to(
+        &mut self,
+        method: &str,
+        sent: Sent,
+        code: u16,
+        reason: &str,
+        sdp: &str,
+        headers: &[(&str, &str)],
+    ) {
         let start = StartLine::Response {
             code,
             reason: reason.into(),
         };
-        let message = message(start, "INVITE", "alice", "bob", true, sdp);
+        let mut message = message(start, method, "alice", "bob", true, sdp);
+        let owned = headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        message.headers.extend(owned);
         self.sip(sip::Event::Response {
             client: sent.client,
             dialog: sent.dialog,
@@ -482,13 +526,13 @@ impl World {
     }
 }
 
-fn gateway(files: &[(String, String)], seed: u64) -> Gateway {
+fn gateway(files: &[(String, String)], constants: Members, seed: u64) -> Gateway {
     let known = SESSION_CONFIGS.map(|(name, transport)| {
         let is_browsers = matches!(transport, Transport::Ws | Transport::Wss);
         (name.to_owned(), is_browsers)
     });
     let sources = sources(files).unwrap();
-    let scripts = load_scripts(&sources, Members::new(), known.into(), Box::new(|| 0)).unwrap();
+    let scripts = load_scripts(&sources, constants, known.into(), Box::new(|| 0)).unwrap();
     let settings = Settings {
         domain: "localhost".into(),
         applications: HashMap::from([("demo".into(), Application::default())]),

@@ -12,10 +12,11 @@ mod web;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rhai::{Dynamic, Engine, EvalAltResult, Map, NativeCallContext};
+use rhai::{Dynamic, Engine, EvalAltResult, INT, Map, NativeCallContext};
 
-use super::limits::{LOG_BYTES_MAX, LOG_LINES_MAX, OUTBOUND_MAX};
-use super::{Actions, Inbound, LogLevel, LogLine, Outbound, Run, SipView, Stores, json};
+use super::limits::{LOG_BYTES_MAX, LOG_LINES_MAX, OUTBOUND_MAX, TIMER_MS_MAX};
+use super::{Actions, Inbound, LogLevel, LogLine, Outbound, Run, SipView, Stores, Timer, json};
+use crate::bodies::date;
 pub(super) use sip::SipMessage;
 use stores::{Store, StoreKind};
 use web::WebMessage;
@@ -36,6 +37,7 @@ struct State {
     outbound: Vec<Outbound>,
     stores: Stores,
     log: Vec<LogLine>,
+    timer: Option<Timer>,
 }
 
 impl Shared {
@@ -49,6 +51,7 @@ impl Shared {
                 outbound: Vec::new(),
                 stores: run.stores.clone(),
                 log: Vec::new(),
+                timer: None,
             }),
             run: run.clone(),
             constants,
@@ -82,6 +85,7 @@ impl Shared {
             outbound: std::mem::take(&mut state.outbound),
             stores: std::mem::take(&mut state.stores),
             log: std::mem::take(&mut state.log),
+            timer: state.timer.take(),
         }
     }
 
@@ -147,7 +151,7 @@ fn register_context(engine: &mut Engine) {
         .register_get("webMessage", |context: &mut Context| {
             match &context.0.run.message {
                 Inbound::Web(frame) => Dynamic::from(WebMessage::received(&context.0, frame)),
-                Inbound::Sip(_) => Dynamic::UNIT,
+                Inbound::Sip(_) | Inbound::Timer => Dynamic::UNIT,
             }
         })
         .register_get("originatingSipMessage", |context: &mut Context| {
@@ -176,6 +180,18 @@ fn register_context(engine: &mut Engine) {
             context.0.run.unique_id.clone()
         })
         .register_get("user", |context: &mut Context| context.0.run.user.clone())
+        .register_get("now", |context: &mut Context| {
+            date::written(context.0.run.now_ms)
+        })
+        .register_get("nowMs", |context: &mut Context| {
+            INT::try_from(context.0.run.now_ms).unwrap_or(INT::MAX)
+        })
+        .register_fn("setTimer", |context: &mut Context, name: &str, ms: INT| {
+            context.set_timer(name, ms)
+        })
+        .register_fn("clearTimer", |context: &mut Context| {
+            context.set_timer("none", 0)
+        })
         .register_get("session", |context: &mut Context| {
             let session = &context.0.run.session;
             let mut map = Map::new();
@@ -206,6 +222,9 @@ fn register_context(engine: &mut Engine) {
         .register_get("sessionStore", |context: &mut Context| {
             Store(context.0.clone(), StoreKind::Session)
         })
+        .register_get("userStore", |context: &mut Context| {
+            Store(context.0.clone(), StoreKind::User)
+        })
         .register_get("store", |context: &mut Context| {
             Store(context.0.clone(), StoreKind::Session)
         })
@@ -213,12 +232,28 @@ fn register_context(engine: &mut Engine) {
 }
 
 impl Context {
+    fn set_timer(&self, name: &str, ms: INT) -> Checked<()> {
+        check::name("timer", name)?;
+        let ms = u64::try_from(ms).ok().filter(|ms| *ms <= TIMER_MS_MAX);
+        let Some(ms) = ms else {
+            return Err(format!("a timer runs at most {TIMER_MS_MAX} ms").into());
+        };
+        if self.0.run.subsession.is_none() {
+            return Err("there is no subsession whose timer it could be".into());
+        }
+        self.0.state().timer = Some(Timer {
+            name: name.to_string(),
+            ms,
+        });
+        Ok(())
+    }
+
     fn sip(&self, wanted: impl Fn(&SipView) -> bool) -> Dynamic {
         match &self.0.run.message {
             Inbound::Sip(message) if wanted(message) => {
                 Dynamic::from(SipMessage::received(message))
             }
-            Inbound::Sip(_) | Inbound::Web(_) => Dynamic::UNIT,
+            Inbound::Sip(_) | Inbound::Web(_) | Inbound::Timer => Dynamic::UNIT,
         }
     }
 }

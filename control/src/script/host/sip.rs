@@ -29,6 +29,7 @@ struct Fields {
     contact_user: Option<String>,
     anchor: bool,
     legs: SessionLegs,
+    outside: bool,
     sent: bool,
 }
 
@@ -162,7 +163,7 @@ impl SipMessage {
         let headers = view.headers.clone();
         let contact_params = fields.contact_params.clone();
         let contact_user = fields.contact_user.clone();
-        let anchor = fields.anchor;
+        let (anchor, outside) = (fields.anchor, fields.outside);
         shared.send(if view.is_request {
             Outbound::SipRequest(OutSipRequest {
                 method: view.method.clone(),
@@ -175,6 +176,7 @@ impl SipMessage {
                 content,
                 anchor,
                 legs: fields.legs.clone(),
+                outside,
             })
         } else {
             Outbound::SipResponse(OutSipResponse {
@@ -215,7 +217,7 @@ impl SipFactory {
                 .header
                 .get("target")
                 .and_then(|target| target.as_str()),
-            Inbound::Sip(_) => None,
+            Inbound::Sip(_) | Inbound::Timer => None,
         };
         let peer = match &run.subsession {
             Some(subsession) if subsession.initiator == run.user => subsession.target.as_str(),
@@ -235,7 +237,7 @@ impl SipFactory {
         check::line("reason", reason)?;
         let method = match &self.0.run.message {
             Inbound::Sip(message) => message.method.clone(),
-            Inbound::Web(_) => String::new(),
+            Inbound::Web(_) | Inbound::Timer => String::new(),
         };
         let view = SipView {
             status,
@@ -418,6 +420,13 @@ fn register_writing(engine: &mut Engine) {
             "outMsrpSessionLeg",
             |message: &mut SipMessage, name: &str| {
                 message.choose_leg(name, false, |legs| &mut legs.to)
+            },
+        )
+        .register_set(
+            "inDialog",
+            |message: &mut SipMessage, inside: bool| -> Checked<()> {
+                message.change()?.outside = !inside;
+                Ok(())
             },
         )
         .register_fn(

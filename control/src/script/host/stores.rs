@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine};
+use rhai::{Array, Dynamic, Engine};
 
 use super::{Checked, Shared, State, json_of};
 use crate::script::JsonMap;
@@ -14,9 +14,10 @@ use crate::script::limits::{STORE_BYTES_MAX, STORE_ENTRY_BYTES_MAX};
 pub(super) enum StoreKind {
     Session,
     SubSession,
+    User,
 }
 
-/// `context.sessionStore` or `context.subSessionStore`
+/// `context.sessionStore`, `context.subSessionStore` or `context.userStore`
 #[derive(Clone)]
 pub(super) struct Store(pub(super) Arc<Shared>, pub(super) StoreKind);
 
@@ -25,6 +26,7 @@ impl Store {
         match self.1 {
             StoreKind::Session => &mut state.stores.session,
             StoreKind::SubSession => &mut state.stores.subsession,
+            StoreKind::User => &mut state.stores.user,
         }
     }
 
@@ -56,6 +58,12 @@ impl Store {
         Ok(())
     }
 
+    fn keys(&self) -> Array {
+        let mut state = self.0.state();
+        let keys = self.map(&mut state).keys();
+        keys.map(|key| key.clone().into()).collect()
+    }
+
     fn remove(&self, key: &str) -> Dynamic {
         let mut state = self.0.state();
         let before = self.map(&mut state).remove(key);
@@ -70,6 +78,7 @@ pub(super) fn register(engine: &mut Engine) {
         .register_fn("put", |store: &mut Store, key: &str, value: Dynamic| {
             store.put(key, &value)
         })
+        .register_fn("keys", |store: &mut Store| store.keys())
         .register_fn("remove", |store: &mut Store, key: &str| store.remove(key))
         .register_indexer_get(|store: &mut Store, key: &str| store.read(key))
         .register_indexer_set(|store: &mut Store, key: &str, value: Dynamic| {
