@@ -190,6 +190,11 @@ impl FakeRing {
         self.waiting.len()
     }
 
+    /// Whether completions wait to be taken.
+    pub fn has_completions(&self) -> bool {
+        !self.completions.is_empty()
+    }
+
     /// Receive buffers that the ring has.
     pub fn buffers(&self) -> usize {
         self.buffers.len()

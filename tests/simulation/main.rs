@@ -5,6 +5,7 @@
 //! `FIRST` on.
 
 mod checks;
+mod control;
 mod peers;
 mod world;
 
@@ -146,6 +147,26 @@ fn peers_that_do_not_read_stop_nobody_else_where_pools_are_small() {
         ..Plan::QUIET
     };
     for_each_world("scarce and deaf", plan, all_is_heard);
+}
+
+#[test]
+fn control_may_be_slow_and_die_and_those_who_talk_do_not_notice() {
+    let plan = |seed: u64| Plan {
+        link_faults: true,
+        exclusive_ports: seed.is_multiple_of(2),
+        ..Plan::QUIET
+    };
+    for_each_world("link", plan, all_is_heard);
+}
+
+#[test]
+fn control_may_be_slow_and_die_while_peers_leave() {
+    let plan = |_| Plan {
+        link_faults: true,
+        leaves: true,
+        ..Plan::QUIET
+    };
+    for_each_world("link and leaving", plan, what_is_heard_is_what_was_said);
 }
 
 #[test]

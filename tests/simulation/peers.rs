@@ -187,7 +187,8 @@ impl World {
             let messages = peer.frames.read(&octets);
             if peer.frames.refused {
                 // The session ended while the peer was on its way.
-                assert!(closed, "the resource is known while the session lives");
+                let knows = closed || self.plan.link_faults;
+                assert!(knows, "the resource is known while the session lives");
                 peer.gone = true;
                 return;
             }

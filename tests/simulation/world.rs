@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use link::{Command, Counter, Event, Leg, LegSpec, PeerIdentity, Record, Refusal};
-use link::{SessionId, Transport};
+use link::{Command, Counter, Leg, LegSpec, SessionId, Transport};
 use relay::shard::{Realm, Settings, Shard};
 use tests::chance::Chance;
 use tests::endpoint::{Chunk, Frames};
 use tests::fake_ring::FakeRing;
 use tests::tls::{self, TlsPeer};
+
+use crate::control::Control;
 
 /// What may happen in a run.
 pub struct Plan {
@@ -24,6 +25,8 @@ pub struct Plan {
     pub trunk: bool,
     /// Pools are as small as they may be, so that they run dry, once everybody is there.
     pub scarce: bool,
+    /// Control is slow and dies, its queues are short, and some of what it says is nonsense.
+    pub link_faults: bool,
 }
 
 impl Plan {
@@ -35,6 +38,7 @@ impl Plan {
         deaf: 0,
         trunk: false,
         scarce: false,
+        link_faults: false,
     };
 }
 
@@ -54,6 +58,7 @@ pub struct World {
     pub(super) now: u64,
     pub sessions: Vec<Talk>,
     pub trunk: Trunk,
+    pub(super) control: Control,
 }
 
 /// The connection that several handsets share.
@@ -142,6 +147,7 @@ impl World {
         let mut for_shard = Chance::new(chance.number());
         let random = Box::new(move |octets: &mut [u8]| for_shard.fill(octets));
         let shard = Shard::new(settings, ring, memory, random);
+        let plan_slots = plan.slots();
         let mut world = World {
             shard,
             chance,
@@ -150,6 +156,7 @@ impl World {
             now: 1000,
             sessions: Vec::new(),
             trunk: Trunk::default(),
+            control: Control::new(plan_slots),
         };
         let deaf = world.plan.deaf;
         let few = if world.plan.trunk { 5 } else { 3 };
@@ -200,7 +207,6 @@ impl World {
             spec
         });
         self.command(&Command::Create { session: id, legs });
-        self.events();
     }
 
     fn make_peer(&mut self, number: u64, side: u64, transport: Transport) -> Peer {
@@ -244,107 +250,8 @@ impl World {
         }
     }
 
-    fn command(&mut self, command: &Command<'_>) {
-        // Through a record, as over the link.
-        let mut record = Record::new();
-        command
-            .encode(&mut record)
-            .expect("a command fits in a record");
-        let command = Command::decode(&record).expect("what was encoded");
-        self.shard.command(&command, self.now);
-    }
-
-    fn events(&mut self) {
-        let mut record = Record::new();
-        while let Some(told) = self.shard.next_event(&mut record) {
-            let event = Event::decode(&record).expect("an event");
-            match event {
-                Event::Created { session, legs } => {
-                    let legs = legs.map(|leg| {
-                        let text =
-                            |octets: &[u8]| String::from_utf8(octets.to_vec()).expect("text");
-                        (text(leg.path), text(leg.resource))
-                    });
-                    self.shard.told(told);
-                    self.created(session, legs);
-                    continue;
-                }
-                Event::Refused { session, reason } => {
-                    let talk = self.sessions.iter_mut().find(|talk| talk.id == session);
-                    let talk = talk.expect("a session of ours");
-                    let ended = talk.closed || talk.deleted;
-                    assert!(
-                        ended || self.plan.leaves,
-                        "{session:?} is refused: {reason:?}"
-                    );
-                    // That a leg cannot be bound again does not end its session.
-                    let is_made = !talk.peers[0].relay_path.is_empty();
-                    let of_rebind = matches!(reason, Refusal::NotDetached | Refusal::NoPorts);
-                    talk.closed |= !(is_made && of_rebind);
-                }
-                Event::LegDetached { session, leg, .. } => {
-                    self.shard.told(told);
-                    if self.chance.percent(60) {
-                        let bind_ms = self.chance.one_of(&[0, 7_000]);
-                        self.command(&Command::Rebind {
-                            session,
-                            leg,
-                            bind_ms,
-                        });
-                    }
-                    continue;
-                }
-                Event::Closed { session, .. } => {
-                    let talk = self.sessions.iter_mut().find(|talk| talk.id == session);
-                    let talk = talk.expect("a session of ours");
-                    assert!(!talk.closed, "{session:?} is closed twice");
-                    talk.closed = true;
-                }
-                Event::LegUp { .. } | Event::LegDown { .. } | Event::LegExpired { .. } => {}
-                Event::Rebound { .. } => {}
-                Event::Reloaded { .. } | Event::Listed { .. } | Event::ListEnd { .. } => {
-                    unreachable!("nobody asked")
-                }
-            }
-            self.shard.told(told);
-        }
-    }
-
-    /// The session is there: the peers learn the relay's paths, the relay theirs.
-    fn created(&mut self, session: SessionId, legs: [(String, String); 2]) {
-        let index = self
-            .sessions
-            .iter()
-            .position(|talk| talk.id == session)
-            .expect("ours");
-        for (leg, (path, resource)) in Leg::ALL.into_iter().zip(legs) {
-            let peer = &mut self.sessions[index].peers[leg.index()];
-            peer.relay_path = path;
-            peer.resource = resource;
-        }
-        for leg in Leg::ALL {
-            let messages = self.chance.below(6);
-            for message in 0..messages {
-                let chunks = self.make_message(index, leg, message);
-                self.sessions[index].peers[leg.index()]
-                    .to_say
-                    .extend(chunks);
-            }
-            let peer = &self.sessions[index].peers[leg.index()];
-            let (path, connect) = (peer.path.clone(), peer.listens_at);
-            let command = Command::SetPeer {
-                session,
-                leg,
-                path: path.as_bytes(),
-                connect,
-                identity: PeerIdentity::UNKNOWN,
-            };
-            self.command(&command);
-        }
-    }
-
     /// A message of one to three chunks, with bodies that look like ends.
-    fn make_message(&mut self, index: usize, leg: Leg, message: u64) -> Vec<Chunk> {
+    pub(super) fn make_message(&mut self, index: usize, leg: Leg, message: u64) -> Vec<Chunk> {
         let peer = &self.sessions[index].peers[leg.index()];
         let (to, from) = (peer.relay_path.clone(), peer.path.clone());
         let side = leg.index();
@@ -440,9 +347,7 @@ impl World {
         if self.plan.scarce && self.all_are_there() {
             self.shard.ring().kind = false;
         }
-        self.shard.work(self.now);
-        self.events();
-        self.shard.enter(None).expect("a fake ring enters always");
+        self.turn();
         for index in 0..self.sessions.len() {
             for side in 0..2 {
                 self.peer_step(index, side);
@@ -495,9 +400,7 @@ impl World {
         for _ in 0..24 {
             self.now += 5_000;
             for _ in 0..20 {
-                self.shard.work(self.now);
-                self.events();
-                self.shard.enter(None).expect("a fake ring enters always");
+                self.turn();
             }
         }
     }
@@ -514,6 +417,7 @@ impl World {
     /// Sessions are deleted, peers leave, deadlines pass.
     pub fn end_everything(&mut self) {
         (self.plan.leaves, self.plan.scarce) = (false, false);
+        self.plan.link_faults = false;
         self.shard.ring().kind = true;
         for index in 0..self.sessions.len() {
             if !self.sessions[index].deleted {

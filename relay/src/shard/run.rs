@@ -11,7 +11,7 @@ use link::{Command, Counter, Record, ShardEnd};
 use super::{Random, Settings, Shard};
 use crate::limits::COMMANDS_PER_TURN;
 use crate::ring::probe::Features;
-use crate::ring::{Uring, allocations_of_this_thread, pin_to_core};
+use crate::ring::{Ring, Uring, allocations_of_this_thread, pin_to_core};
 
 /// Where the main thread leaves the end of a new attachment for the shard to find.
 #[derive(Clone, Default)]
@@ -88,31 +88,18 @@ pub fn run(start: Start, ready: impl FnOnce()) -> io::Result<()> {
             shard.attached();
             end = Some(new);
         }
-        let mut commands_wait = false;
-        if let Some(end) = &mut end {
-            commands_wait = take_commands(&mut shard, end, &mut record, now);
-        }
+        let commands_wait = match &mut end {
+            Some(end) => shard.take_commands(end, &mut record, now),
+            None => false,
+        };
         shard.work(now);
         if let Some(end) = &mut end {
-            give_events(&mut shard, end, &mut record);
+            shard.give_events(end, &mut record);
             let (allocations, _) = allocations_of_this_thread();
             shard.count_allocations(allocations - allocations_at_start);
             end.counters.publish(shard.metrics().values());
         }
-        let mut wait = shard
-            .deadline()
-            .map(|due| Duration::from_millis(due.saturating_sub(now)));
-        if commands_wait {
-            wait = Some(Duration::ZERO);
-        }
-        // While no command may be taken, commands that wait are no reason to stay awake: control
-        // rings when it has read what it was told.
-        if let Some(end) = &mut end
-            && shard.takes_commands()
-            && !end.commands.sleep()
-        {
-            wait = Some(Duration::ZERO);
-        }
+        let wait = shard.may_sleep(end.as_mut(), commands_wait, now);
         shard.enter(wait)?;
         if let Some(end) = &mut end {
             end.commands.awake();
@@ -120,43 +107,64 @@ pub fn run(start: Start, ready: impl FnOnce()) -> io::Result<()> {
     }
 }
 
-/// Carries out commands; whether more may wait.
-fn take_commands(
-    shard: &mut Shard<Uring>,
-    end: &mut ShardEnd,
-    record: &mut Record,
-    now: u64,
-) -> bool {
-    for _ in 0..COMMANDS_PER_TURN {
-        if !shard.takes_commands() {
-            // Control must read what it was told first, and rings when it has.
-            return false;
+impl<R: Ring> Shard<R> {
+    /// Carries out commands of control's; whether more may wait.
+    pub fn take_commands(&mut self, end: &mut ShardEnd, record: &mut Record, now: u64) -> bool {
+        for _ in 0..COMMANDS_PER_TURN {
+            if !self.takes_commands() {
+                // Control must read what it was told first, and rings when it has.
+                return false;
+            }
+            match end.commands.pop(record) {
+                Ok(true) => {}
+                // Corrupt: control has lost its mind; its successor will attach anew.
+                Ok(false) | Err(_) => return false,
+            }
+            match Command::decode(record) {
+                Ok(command) => self.command(&command, now),
+                Err(_) => self.count(Counter::CommandsInvalid),
+            }
         }
-        match end.commands.pop(record) {
-            Ok(true) => {}
-            // Corrupt: control has lost its mind; its successor will attach anew.
-            Ok(false) | Err(_) => return false,
-        }
-        match Command::decode(record) {
-            Ok(command) => shard.command(&command, now),
-            Err(_) => shard.count(Counter::CommandsInvalid),
-        }
+        true
     }
-    true
-}
 
-fn give_events(shard: &mut Shard<Uring>, end: &mut ShardEnd, record: &mut Record) {
-    let mut any = false;
-    while let Some(told) = shard.next_event(record) {
-        if end.events.push_quiet(record).is_err() {
-            shard.count(Counter::EventsDeferred);
-            break;
+    /// Tells control what there is to tell, as far as there is room.
+    pub fn give_events(&mut self, end: &mut ShardEnd, record: &mut Record) {
+        let mut any = false;
+        while let Some(told) = self.next_event(record) {
+            if end.events.push_quiet(record).is_err() {
+                self.count(Counter::EventsDeferred);
+                break;
+            }
+            self.told(told);
+            self.count(Counter::Events);
+            any = true;
         }
-        shard.told(told);
-        shard.count(Counter::Events);
-        any = true;
+        if any {
+            end.events.wake_if_sleeping();
+        }
     }
-    if any {
-        end.events.wake_if_sleeping();
+
+    /// For how long the shard may sleep if nothing completes and its bell is not rung; `None`: until then.
+    /// Whoever wakes it says [`awake`](link::Receiver::awake).
+    pub fn may_sleep(
+        &mut self,
+        end: Option<&mut ShardEnd>,
+        commands_wait: bool,
+        now: u64,
+    ) -> Option<Duration> {
+        if commands_wait {
+            return Some(Duration::ZERO);
+        }
+        // While no command may be taken, commands that wait are no reason to stay awake: control
+        // rings when it has read what it was told.
+        if let Some(end) = end
+            && self.takes_commands()
+            && !end.commands.sleep()
+        {
+            return Some(Duration::ZERO);
+        }
+        let due = self.deadline()?;
+        Some(Duration::from_millis(due.saturating_sub(now)))
     }
 }
