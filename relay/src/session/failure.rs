@@ -24,6 +24,17 @@ pub struct OpenMessage {
     wants_failures: bool,
 }
 
+/// The open messages of all legs. Most legs have none, and those that are sent in one chunk are never
+/// in here.
+pub(super) struct OpenMessages {
+    places: Vec<OpenMessage>,
+    free: Vec<u32>,
+}
+
+/// Where a leg's open message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenPlace(u32);
+
 /// What a REPORT says of a chunk, or of what has come of a message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Account {
@@ -80,14 +91,45 @@ impl Account {
     }
 }
 
-impl OpenMessage {
-    /// Octets of it went by, and perhaps its end.
-    pub fn passed(open: &mut Option<OpenMessage>, octets: u64, end: Option<Continuation>) {
-        if let Some(message) = open {
-            message.account.octets += octets;
+impl OpenMessages {
+    /// Room for those of so many legs, whose memory is touched as it is needed.
+    pub fn new(legs: u32) -> OpenMessages {
+        OpenMessages {
+            places: Vec::with_capacity(legs as usize),
+            free: Vec::with_capacity(legs as usize),
         }
+    }
+
+    fn of(&self, place: Option<OpenPlace>) -> Option<&OpenMessage> {
+        place.map(|OpenPlace(place)| &self.places[place as usize])
+    }
+
+    fn put(&mut self, message: OpenMessage) -> OpenPlace {
+        match self.free.pop() {
+            Some(place) => {
+                self.places[place as usize] = message;
+                OpenPlace(place)
+            }
+            None => {
+                self.places.push(message);
+                OpenPlace(self.places.len() as u32 - 1)
+            }
+        }
+    }
+
+    /// The leg has none any more.
+    pub fn take(&mut self, leg: &mut Option<OpenPlace>) -> Option<OpenMessage> {
+        let OpenPlace(place) = leg.take()?;
+        self.free.push(place);
+        Some(self.places[place as usize])
+    }
+
+    /// Octets of it went by, and perhaps its end.
+    pub fn passed(&mut self, leg: &mut Option<OpenPlace>, octets: u64, end: Option<Continuation>) {
+        let Some(OpenPlace(place)) = *leg else { return };
+        self.places[place as usize].account.octets += octets;
         if matches!(end, Some(Continuation::Last | Continuation::Aborted)) {
-            *open = None;
+            self.take(leg);
         }
     }
 }
@@ -137,21 +179,31 @@ impl Sessions {
             return;
         }
         if matches!(end, Some(Continuation::Last | Continuation::Aborted)) {
-            self[index].legs[leg.index()].open_message = None;
+            self.take_open(index, leg);
             return;
         }
         let Some(account) = Account::of(head, octets) else {
             return;
         };
         let mark = self.marks.of(head.message_id.map(|field| field.of(octets)));
-        let open = &mut self[index].legs[leg.index()].open_message;
+        let open = self
+            .open_messages
+            .of(self[index].legs[leg.index()].open_message);
         if open.is_none_or(|open| open.mark != mark) {
-            *open = Some(OpenMessage {
+            self.take_open(index, leg);
+            let place = self.open_messages.put(OpenMessage {
                 account,
                 mark,
                 wants_failures: head.failure_report != FailureReport::No,
             });
+            self[index].legs[leg.index()].open_message = Some(place);
         }
+    }
+
+    /// The leg's message is not open any more.
+    pub(super) fn take_open(&mut self, index: u32, leg: Leg) -> Option<OpenMessage> {
+        let mut place = self[index].legs[leg.index()].open_message.take();
+        self.open_messages.take(&mut place)
     }
 
     /// The next signal that a session fails, written into the scratch, and the leg it is for.
@@ -177,16 +229,18 @@ impl Sessions {
                 && hears
             {
                 // One signal is enough for a message.
-                let open = &mut self[index].legs[leg.index()].open_message;
+                let open = self
+                    .open_messages
+                    .of(self[index].legs[leg.index()].open_message);
                 if open.is_some_and(|open| open.mark == request.message) {
-                    *open = None;
+                    self.take_open(index, leg);
                 }
                 return Some((leg, signal));
             }
         }
         self[index].pending = list;
         for leg in Leg::ALL {
-            if let Some(message) = self[index].legs[leg.index()].open_message.take()
+            if let Some(message) = self.take_open(index, leg)
                 && failed != Some(leg)
                 && message.wants_failures
                 && message.account.octets > 0
@@ -222,9 +276,9 @@ impl Sessions {
         code: u16,
         scratch: &mut Scratch,
     ) -> Option<usize> {
+        let failed = self.take_open(index, leg);
         let from = &mut self[index].legs[leg.index()];
         from.flow = Flow::Discarding;
-        let failed = from.open_message.take();
         from.failed_message = failed.map(|message| (message.mark, code));
         let number = from.open_request.take()?;
         let mut list = self[index].pending;
@@ -235,9 +289,9 @@ impl Sessions {
 
     /// The peer of `leg` is gone within a chunk: nobody is left to hear what becomes of it.
     pub fn forget_open_chunk(&mut self, index: u32, leg: Leg) {
+        self.take_open(index, leg);
         let from = &mut self[index].legs[leg.index()];
         from.flow = Flow::Between;
-        from.open_message = None;
         let Some(number) = from.open_request.take() else {
             return;
         };

@@ -20,7 +20,7 @@ mod texts;
 use link::{Cause, Leg, Switches};
 use wire::msrp::{Continuation, FailureReport, Head, Kind, Method, Part, status, uri, writer};
 
-pub use failure::{OpenMessage, code_of};
+pub use failure::{OpenPlace, code_of};
 pub use paths::{LocalPath, slot_of_token};
 pub use pending::{ALIAS_LETTERS, OfSession, Request, Transaction};
 pub use table::{LegSlot, LegStage, Proof, Session, Sessions, Settings};
@@ -448,9 +448,9 @@ impl Sessions {
 
     /// A part of the open chunk went by: counts it, and closes the flow if the chunk ends. The request,
     /// if it is to be acknowledged now: [`Sessions::acknowledge`].
-    pub fn passed(&mut self, session: u32, leg: Leg, part: &Part, now: u64) -> Option<u32> {
+    pub fn passed(&mut self, index: u32, leg: Leg, part: &Part, now: u64) -> Option<u32> {
         let mut due = None;
-        let from = &mut self[session].legs[leg.index()];
+        let from = &mut self[index].legs[leg.index()];
         let has_accounts = from.policy.switches != Switches::NONE;
         if let Some(number) = from.open_request {
             if has_accounts {
@@ -461,11 +461,11 @@ impl Sessions {
                 }
             }
             if part.end.is_some() {
-                self[session].legs[leg.index()].open_request = None;
+                self[index].legs[leg.index()].open_request = None;
                 self.pending.age(number, now);
             }
         }
-        let session = &mut self[session];
+        let session = &mut self[index];
         let counts = &mut session.counts;
         if let Flow::Forwarding { what } = session.legs[leg.index()].flow {
             session.active_at = now;
@@ -488,8 +488,11 @@ impl Sessions {
                 what: Forwarded::Send,
             })
         {
-            OpenMessage::passed(&mut from.open_message, part.body, part.end);
+            let mut open = from.open_message;
+            self.open_messages.passed(&mut open, part.body, part.end);
+            self[index].legs[leg.index()].open_message = open;
         }
+        let from = &mut self[index].legs[leg.index()];
         if part.end.is_some() {
             if from.unremembered > 0 && from.unremembered_until == u64::MAX {
                 // What is remembered waits as long for its response.

@@ -9,7 +9,7 @@ use link::{Fingerprint, PeerIdentity, PeerProof};
 use wire::msrp::uri;
 
 use super::Flow;
-use super::failure::{Marks, OpenMessage};
+use super::failure::{Marks, OpenMessages, OpenPlace};
 use super::paths::{self, LocalPath};
 use super::pending::{OfSession, Pending};
 use super::texts::{Text, Texts};
@@ -74,7 +74,7 @@ pub struct LegSlot {
     /// The remembered request whose last octet has not come yet.
     pub open_request: Option<u32>,
     /// The message that its peer is sending in several chunks.
-    pub open_message: Option<OpenMessage>,
+    pub open_message: Option<OpenPlace>,
     /// The message that has failed last, by its mark, and what its chunks are answered.
     pub failed_message: Option<(u64, u16)>,
     /// Requests of its peer that were passed on without being remembered, for want of room.
@@ -170,6 +170,7 @@ pub struct Sessions {
     pub(super) texts: Texts,
     pub(super) pending: Pending,
     pub(super) marks: Marks,
+    pub(super) open_messages: OpenMessages,
     /// The time as of this turn.
     pub(super) now: u64,
 }
@@ -187,6 +188,7 @@ impl Sessions {
             texts: Texts::new(5 * capacity, capacity / 4 + 16),
             pending: Pending::new(settings.pending),
             marks: Marks::default(),
+            open_messages: OpenMessages::new(2 * capacity),
             now: 0,
         }
     }
@@ -380,6 +382,7 @@ impl Sessions {
 
     pub(super) fn release_texts(&mut self, slot: u32) {
         for leg in Leg::ALL {
+            self.take_open(slot, leg);
             let leg = *self[slot].leg(leg);
             self.texts.free(leg.local.text);
             for text in [leg.remote, leg.proof.name].into_iter().flatten() {

@@ -1,21 +1,20 @@
-//! Where a session's paths are kept: a bounded pool of cells in two sizes, taken at start.
+//! Where a session's paths are kept: a bounded pool of cells in a few sizes, taken at start.
 //!
-//! Most paths are short (one URI, some sixty octets); a few are a kilobyte. So there are many small
+//! Most paths are short (one URI, some fifty octets); a few are a kilobyte. So there are many small
 //! cells and few large ones, and a text goes into the smallest cell that takes it.
 
 use crate::limits::PATH_BYTES_MAX;
 
-/// Octets of a small cell.
-const SMALL_BYTES: usize = 160;
-
-/// Octets of a large cell.
-const LARGE_BYTES: usize = PATH_BYTES_MAX;
+/// Octets of a cell, smallest first: a URI with an address in it; the same with the resource of a
+/// WebSocket behind it; one with long names; the longest path.
+const CELL_BYTES: [usize; 4] = [64, 96, 160, PATH_BYTES_MAX];
 
 /// Names a text in the pool. Whoever was given it by [`Texts::put`] gives it back with
 /// [`Texts::free`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text {
-    large: bool,
+    /// Which of [`CELL_BYTES`].
+    size: u8,
     cell: u32,
     bytes: u16,
 }
@@ -68,65 +67,49 @@ impl Cells {
 
 /// The pool.
 pub struct Texts {
-    small: Cells,
-    large: Cells,
+    cells: [Cells; CELL_BYTES.len()],
 }
 
 impl Texts {
-    /// A pool of so many small and large cells.
-    pub fn new(small: u32, large: u32) -> Texts {
+    /// A pool of so many cells of each size but the largest, of which there are fewer. Memory is touched
+    /// as cells are used.
+    pub fn new(each: u32, largest: u32) -> Texts {
         Texts {
-            small: Cells::new(SMALL_BYTES, small),
-            large: Cells::new(LARGE_BYTES, large),
+            cells: CELL_BYTES.map(|bytes| match bytes {
+                PATH_BYTES_MAX => Cells::new(bytes, largest),
+                _ => Cells::new(bytes, each),
+            }),
         }
     }
 
     /// Keeps a copy of `text`. `None`: longer than [`PATH_BYTES_MAX`], or no cell is free.
     pub fn put(&mut self, text: &[u8]) -> Option<Text> {
-        let bytes = text.len() as u16;
-        if text.len() <= SMALL_BYTES
-            && let Some(cell) = self.small.put(text)
-        {
-            return Some(Text {
-                large: false,
-                cell,
-                bytes,
-            });
-        }
-        if text.len() > LARGE_BYTES {
-            return None;
-        }
-        Some(Text {
-            large: true,
-            cell: self.large.put(text)?,
-            bytes,
+        let cells = self.cells.iter_mut().enumerate();
+        let mut fitting = cells.filter(|(_, cells)| text.len() <= cells.cell_bytes);
+        fitting.find_map(|(size, cells)| {
+            Some(Text {
+                size: size as u8,
+                cell: cells.put(text)?,
+                bytes: text.len() as u16,
+            })
         })
     }
 
     /// The octets of a text.
     pub fn get(&self, text: Text) -> &[u8] {
-        let cells = if text.large { &self.large } else { &self.small };
-        cells.get(text.cell, text.bytes)
+        self.cells[usize::from(text.size)].get(text.cell, text.bytes)
     }
 
     /// The octets of a text, to be changed.
     pub fn get_mut(&mut self, text: Text) -> &mut [u8] {
-        let cells = if text.large {
-            &mut self.large
-        } else {
-            &mut self.small
-        };
+        let cells = &mut self.cells[usize::from(text.size)];
         let start = text.cell as usize * cells.cell_bytes;
         &mut cells.octets[start..start + text.bytes as usize]
     }
 
     /// Gives a text's cell back.
     pub fn free(&mut self, text: Text) {
-        let cells = if text.large {
-            &mut self.large
-        } else {
-            &mut self.small
-        };
+        let cells = &mut self.cells[usize::from(text.size)];
         debug_assert!(
             !cells.free.contains(&text.cell),
             "a text is given back once"
@@ -134,15 +117,18 @@ impl Texts {
         cells.free.push(text.cell);
     }
 
-    /// Whether a quarter of the small cells is free, so that what can do without need not take one
-    /// from a session.
+    /// Whether a quarter of the cells of every size but the largest is free, so that what can do without
+    /// need not take one from a session.
     pub fn has_spare(&self) -> bool {
-        self.small.used() <= self.small.capacity / 4 * 3
+        let common = &self.cells[..CELL_BYTES.len() - 1];
+        common
+            .iter()
+            .all(|cells| cells.used() <= cells.capacity / 4 * 3)
     }
 
     /// Cells in use.
     pub fn used(&self) -> u32 {
-        self.small.used() + self.large.used()
+        self.cells.iter().map(Cells::used).sum()
     }
 }
 
@@ -163,14 +149,27 @@ mod tests {
     }
 
     #[test]
+    fn a_text_takes_the_smallest_cell_that_holds_it() {
+        let mut texts = Texts::new(4, 4);
+        for (size, bytes) in CELL_BYTES.into_iter().enumerate() {
+            for length in [CELL_BYTES[..size].last().map_or(0, |less| less + 1), bytes] {
+                let text = texts.put(&vec![b'x'; length]).unwrap();
+                assert_eq!(usize::from(text.size), size, "{length} octets");
+                assert_eq!(texts.get(text).len(), length);
+            }
+        }
+    }
+
+    #[test]
     fn a_dry_pool_and_a_text_over_the_limit_are_told_apart_from_success() {
         let mut texts = Texts::new(1, 1);
         assert_eq!(texts.put(&[b'x'; PATH_BYTES_MAX + 1]), None);
-        assert!(texts.put(b"a").is_some());
-        assert!(
-            texts.put(b"b").is_some(),
-            "a short text may use a large cell"
-        );
+        for _ in CELL_BYTES {
+            assert!(
+                texts.put(b"a").is_some(),
+                "a short text may use a larger cell"
+            );
+        }
         assert_eq!(texts.put(b"c"), None);
     }
 }
