@@ -150,6 +150,7 @@ impl World {
         }
         let state = self.state();
         assert_eq!(self.shard.texts_used(), 0, "paths");
+        assert_eq!(self.shard.readings(), 0, "readings");
         assert_eq!(
             self.shard.ring().operations(),
             0,

@@ -26,13 +26,15 @@ const SESSIONS_FREE: u32 = 6000;
 
 /// The pools of a relay that its defaults are too small for. All peers come from one address and at
 /// once, so it must not limit their handshakes, unless that is the question.
-fn pools(load: &Load) -> Option<String> {
+fn pools(load: &Load, shards: usize) -> Option<String> {
     let mut pools = String::new();
     if load.legs.has_tls() && load.strangers == 0 {
         pools += "half_open = 8192\nhandshakes_per_second = 100000\n";
     }
-    if load.sessions > SESSIONS_FREE {
-        let (sessions, connections) = (load.sessions + 64, 3 * load.sessions);
+    // Sessions are dealt out to the shards in turns.
+    let sessions = load.sessions.div_ceil(shards.max(1) as u32);
+    if sessions > SESSIONS_FREE {
+        let (sessions, connections) = (sessions + 64, 3 * sessions);
         pools += &format!("sessions = {sessions}\nconnections = {connections}\n");
     }
     (!pools.is_empty()).then(|| format!("[pools]\n{pools}"))
@@ -67,7 +69,7 @@ impl Relaying {
             true => Command::new(program),
             false => child::command(program, None)?,
         };
-        if let Some(pools) = pools(load) {
+        if let Some(pools) = pools(load, cores.len()) {
             let settings = folder.join("relay.toml");
             let written = fs::write(&settings, pools);
             written.map_err(|error| format!("{}: {error}", settings.display()))?;

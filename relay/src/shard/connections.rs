@@ -102,6 +102,28 @@ pub struct Region {
     pub floor: u32,
 }
 
+/// Where the reading of what a connection's peer says stands.
+pub struct Reading {
+    /// Finds heads, bodies and ends in what arrives.
+    pub reader: Reader,
+    /// Takes frames off, where there are frames.
+    pub websocket: WebSocket,
+}
+
+impl Reading {
+    fn new(message_bytes_max: u64) -> Reading {
+        Reading {
+            reader: Reader::new(),
+            websocket: WebSocket::new(message_bytes_max),
+        }
+    }
+
+    /// Nothing has begun that has not ended.
+    fn is_fresh(&self) -> bool {
+        self.reader.is_between_chunks() && self.websocket.is_between_messages()
+    }
+}
+
 /// One connection.
 pub struct Connection {
     /// Which use of the slot this is.
@@ -120,8 +142,8 @@ pub struct Connection {
     pub secured: Option<Box<Secured>>,
     /// What carries MSRP.
     pub transport: Transport,
-    /// Finds heads, bodies and ends in what arrives.
-    pub reader: Reader,
+    /// Where its [`Reading`] is, while something has begun that has not ended.
+    reading: Option<u32>,
     /// How far an upgrade request has been looked through.
     pub scanned: usize,
     /// An unfinished head.
@@ -202,7 +224,7 @@ impl Connection {
             peer: None,
             secured: None,
             transport: Transport::Plain,
-            reader: Reader::new(),
+            reading: None,
             scanned: 0,
             carry: None,
             inputs: Queue::EMPTY,
@@ -240,9 +262,9 @@ impl Connection {
     }
 
     /// The upgrade is done: what follows are frames.
-    pub fn become_websocket(&mut self, message_bytes_max: u64) {
+    pub fn become_websocket(&mut self) {
         self.stage = Stage::Open;
-        self.transport = Transport::WebSocket(WebSocket::new(message_bytes_max));
+        self.transport = Transport::WebSocket;
     }
 
     /// Whether what arrives is still wanted.
@@ -289,12 +311,19 @@ pub struct Connections {
     generations: Vec<u16>,
     free: Vec<u32>,
     capacity: u32,
+    /// Readings under way. An idle connection needs none, and mostly few are used.
+    readings: Vec<Reading>,
+    readings_free: Vec<u32>,
+    message_bytes_max: u64,
 }
 
 impl Connections {
-    /// Room for so many.
-    pub fn new(capacity: u32) -> Connections {
+    /// Room for so many, whose peers may send WebSocket messages of up to `message_bytes_max`.
+    pub fn new(capacity: u32, message_bytes_max: u64) -> Connections {
         Connections {
+            readings: Vec::with_capacity(capacity as usize),
+            readings_free: Vec::with_capacity(capacity as usize),
+            message_bytes_max,
             slots: Vec::with_capacity(capacity as usize),
             generations: Vec::with_capacity(capacity as usize),
             free: Vec::with_capacity(capacity as usize),
@@ -332,8 +361,50 @@ impl Connections {
     /// Frees a slot.
     pub fn remove(&mut self, slot: u32) {
         let connection = self.slots[slot as usize].take();
+        let reading = connection.as_ref().and_then(|it| it.reading);
         debug_assert!(connection.is_some_and(|connection| connection.operations == 0));
+        if let Some(place) = reading {
+            self.readings[place as usize] = Reading::new(self.message_bytes_max);
+            self.readings_free.push(place);
+        }
         self.free.push(slot);
+    }
+
+    /// Where the reading of a connection stands, to go on with. When that is over:
+    /// [`Connections::settle_reading`].
+    pub fn reading(&mut self, slot: u32) -> &mut Reading {
+        let Some(connection) = &mut self.slots[slot as usize] else {
+            panic!("no connection is in slot {slot}");
+        };
+        let place = connection.reading.get_or_insert_with(|| {
+            self.readings_free.pop().unwrap_or_else(|| {
+                self.readings.push(Reading::new(self.message_bytes_max));
+                self.readings.len() as u32 - 1
+            })
+        });
+        &mut self.readings[*place as usize]
+    }
+
+    /// What the reader of a connection is in the midst of. `None`: it is between chunks.
+    pub fn reader(&self, slot: u32) -> Option<&Reader> {
+        let place = self[slot].reading?;
+        Some(&self.readings[place as usize].reader)
+    }
+
+    /// Keeps of a connection's reading only what has begun and not ended.
+    pub fn settle_reading(&mut self, slot: u32) {
+        if let Some(Some(connection)) = self.slots.get_mut(slot as usize)
+            && let Some(place) = connection.reading
+            && self.readings[place as usize].is_fresh()
+        {
+            connection.reading = None;
+            self.readings_free.push(place);
+        }
+    }
+
+    /// Readings that are kept; without connections, none.
+    pub fn readings(&self) -> usize {
+        self.readings.len() - self.readings_free.len()
     }
 
     /// The connection in a slot.

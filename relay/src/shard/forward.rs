@@ -45,7 +45,7 @@ impl<R: Ring> Shard<R> {
                 Opened::Forward(prefix) => return self.pass_on(slot, region, part, prefix),
                 Opened::Discard => {}
                 Opened::NotYet => {
-                    self.connections[slot].reader = reader_before;
+                    self.connections.reading(slot).reader = reader_before;
                     return Delivery::Wait;
                 }
                 Opened::Gone => return Delivery::Gone,

@@ -328,7 +328,10 @@ impl<R: Ring> Shard<R> {
             self.connections[out].out_open = false;
             return;
         }
-        let reader = &self.connections[source].reader;
+        let Some(reader) = self.connections.reader(source) else {
+            debug_assert!(false, "a chunk is under way");
+            return;
+        };
         let held = reader.held_data();
         let bytes = held.len();
         self.scratch[..bytes].copy_from_slice(held);

@@ -76,7 +76,7 @@ impl<R: Ring> Shard<R> {
         }
         let is_read = connection.receiving == Receiving::On && !connection.waiting;
         let is_half_done = connection.carry.is_some()
-            || !connection.reader.is_between_chunks()
+            || !self.is_between_chunks(slot)
             || (connection.secured.as_ref()).is_some_and(|secured| secured.carry.is_some());
         if is_half_done && is_read {
             if self.now >= connection.went_on_at + half_done {

@@ -201,7 +201,7 @@ impl<R: Ring> Shard<R> {
             pool: Pool::new(settings.buffers, settings.blocks),
             pieces: Pieces::new(pieces),
             arena: None,
-            connections: Connections::new(connections),
+            connections: Connections::new(connections, settings.message_bytes_max),
             unattended: VecDeque::with_capacity(listeners.capacity() as usize),
             attend_at: 0,
             listeners,
@@ -340,6 +340,11 @@ impl<R: Ring> Shard<R> {
     /// Cells of paths in use; with all sessions gone, none.
     pub fn texts_used(&self) -> u32 {
         self.sessions.texts_used()
+    }
+
+    /// Readings of what peers say that have begun and not ended; with all connections gone, none.
+    pub fn readings(&self) -> usize {
+        self.connections.readings()
     }
 
     fn completed(&mut self, completion: Completion) {

@@ -5,7 +5,7 @@
 //! nothing more is received on its connection.
 
 use link::{Cause, Counter};
-use wire::msrp::{Part, Read, status};
+use wire::msrp::{Part, Read, Reader, status};
 use wire::ws::{CloseCode, frame};
 
 use super::Shard;
@@ -136,6 +136,17 @@ impl<R: Ring> Shard<R> {
 
     /// Reads the connection's inputs as far as possible.
     pub(super) fn read(&mut self, slot: u32) {
+        self.read_on(slot);
+        self.connections.settle_reading(slot);
+    }
+
+    /// Whether no chunk of a connection's peer is under way.
+    pub(super) fn is_between_chunks(&self, slot: u32) -> bool {
+        let reader = self.connections.reader(slot);
+        reader.is_none_or(Reader::is_between_chunks)
+    }
+
+    fn read_on(&mut self, slot: u32) {
         loop {
             let connection = &mut self.connections[slot];
             if !connection.is_read() || connection.paused {
@@ -262,7 +273,7 @@ impl<R: Ring> Shard<R> {
         connection.at += (bytes as u32).saturating_sub(before);
         connection.floor = connection.at;
         let carry = connection.carry.take();
-        connection.become_websocket(self.settings.message_bytes_max);
+        connection.become_websocket();
         if let Some(carry) = carry {
             self.release(carry.slot);
         }
@@ -293,8 +304,12 @@ impl<R: Ring> Shard<R> {
                 start: at,
                 bytes: input.end() - at,
             };
+            let transport = connection.transport;
             let octets = self.memory.octets_mut(rest);
-            match connection.transport.read(octets, 0) {
+            let websocket = &mut self.connections.reading(slot).websocket;
+            let inbound = transport.read(websocket, octets, 0);
+            let connection = &mut self.connections[slot];
+            match inbound {
                 Ok(Inbound::More) => return Progress::Used,
                 Ok(Inbound::Octets { span, ends_message }) => {
                     let (start, end) = (at + span.start as u32, at + span.end as u32);
@@ -378,13 +393,14 @@ impl<R: Ring> Shard<R> {
         };
         let mut rest = region;
         let delivery = self.read_region(slot, &mut rest, plain.ends_message);
-        let Some(connection) = self.connections.get_mut(slot) else {
+        if self.connections.get(slot).is_none() {
             return delivery;
-        };
-        connection.floor = rest.floor;
+        }
         // Octets that end a message are only done with when the reader has said that nothing is
         // open any more.
-        let is_over = !plain.ends_message || connection.reader.is_between_chunks();
+        let is_over = !plain.ends_message || self.is_between_chunks(slot);
+        let connection = &mut self.connections[slot];
+        connection.floor = rest.floor;
         if delivery == Delivery::Done && rest.start == rest.end && is_over {
             connection.plain = None;
             if plain.ends_message {
@@ -436,13 +452,12 @@ impl<R: Ring> Shard<R> {
             .is_some_and(|p| p.ends_message && p.start == p.end);
         let mut rest = joined;
         let delivery = self.read_region(slot, &mut rest, ends);
-        let Some(connection) = self.connections.get_mut(slot) else {
-            return delivery;
-        };
-        if !connection.is_read() {
+        let connection = self.connections.get(slot);
+        if !connection.is_some_and(|connection| connection.is_read()) {
             return delivery;
         }
-        let is_over = !ends || connection.reader.is_between_chunks();
+        let is_over = !ends || self.is_between_chunks(slot);
+        let connection = &mut self.connections[slot];
         if rest.start < rest.end || !is_over {
             connection.joined = Some(rest);
             return delivery;
@@ -469,10 +484,10 @@ impl<R: Ring> Shard<R> {
             start: region.start,
             bytes: region.end - region.start,
         };
-        let connection = &mut self.connections[slot];
-        connection.went_on_at = self.now;
-        let reader_before = connection.reader.clone();
-        match connection.reader.read(self.memory.octets(octets), 0) {
+        self.connections[slot].went_on_at = self.now;
+        let reader = &mut self.connections.reading(slot).reader;
+        let reader_before = reader.clone();
+        match reader.read(self.memory.octets(octets), 0) {
             Ok(Read::Part(part)) => self.deliver(slot, region, &part, reader_before),
             Ok(Read::More { keep }) => self.used_up(slot, region, keep as u32, ends_message),
             Err(_) => self.malformed(slot, CloseCode::Protocol),
@@ -486,12 +501,10 @@ impl<R: Ring> Shard<R> {
             start: region.end - keep,
             bytes: keep,
         };
-        let connection = &mut self.connections[slot];
         if ends {
-            let reader_before = connection.reader.clone();
-            let closing = connection
-                .reader
-                .end_of_message(self.memory.octets(kept), 0);
+            let reader = &mut self.connections.reading(slot).reader;
+            let reader_before = reader.clone();
+            let closing = reader.end_of_message(self.memory.octets(kept), 0);
             region.start = kept.start;
             return match closing {
                 Ok(None) => {
@@ -506,6 +519,7 @@ impl<R: Ring> Shard<R> {
         if keep == 0 {
             return Delivery::Done;
         }
+        let connection = &mut self.connections[slot];
         let is_whole_block = kept.start == HEADROOM_BYTES as u32
             && connection
                 .joined
@@ -556,7 +570,7 @@ impl<R: Ring> Shard<R> {
         slot: u32,
         region: &mut Region,
         part: &Part,
-        reader_before: wire::msrp::Reader,
+        reader_before: Reader,
     ) -> Delivery {
         let delivery = self.deliver(slot, region, part, reader_before);
         if delivery == Delivery::Done {

@@ -16,15 +16,12 @@ pub use websocket::{Upgrade, WebSocket};
 use crate::limits::FRAME_HEADER_BYTES_MAX;
 
 /// What carries MSRP on a connection.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "one per connection, and most are WebSockets"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// TCP: the octets are MSRP as they are.
     Plain,
     /// WebSocket: a chunk is one message (RFC 7977, 5.1).
-    WebSocket(WebSocket),
+    WebSocket,
 }
 
 /// What an input holds next.
@@ -71,24 +68,30 @@ impl Framing {
 }
 
 impl Transport {
-    /// Reads on in `input` from `at`. The error is the code to close with.
-    pub fn read(&mut self, input: &mut [u8], at: usize) -> Result<Inbound, CloseCode> {
+    /// Reads on in `input` from `at`; of a WebSocket, `websocket` is where its reading stands. The error
+    /// is the code to close with.
+    pub fn read(
+        self,
+        websocket: &mut WebSocket,
+        input: &mut [u8],
+        at: usize,
+    ) -> Result<Inbound, CloseCode> {
         match self {
             Transport::Plain if at == input.len() => Ok(Inbound::More),
             Transport::Plain => Ok(Inbound::Octets {
                 span: at..input.len(),
                 ends_message: false,
             }),
-            Transport::WebSocket(websocket) => websocket.read(input, at),
+            Transport::WebSocket => websocket.read(input, at),
         }
     }
 
     /// What goes before `bytes` octets of a chunk; `first` and `last` say whether the chunk starts
     /// and ends with them.
-    pub fn frame(&self, first: bool, last: bool, bytes: u64) -> Framing {
+    pub fn frame(self, first: bool, last: bool, bytes: u64) -> Framing {
         match self {
             Transport::Plain => Framing::NONE,
-            Transport::WebSocket(_) => {
+            Transport::WebSocket => {
                 let opcode = if first {
                     frame::Opcode::Binary
                 } else {
@@ -105,7 +108,7 @@ impl Transport {
     }
 
     /// Whether messages have boundaries of their own, at which a chunk must end.
-    pub fn is_websocket(&self) -> bool {
-        matches!(self, Transport::WebSocket(_))
+    pub fn is_websocket(self) -> bool {
+        self == Transport::WebSocket
     }
 }

@@ -20,6 +20,11 @@ impl WebSocket {
         }
     }
 
+    /// Whether it is as it was made: nothing of a message or of a frame has come.
+    pub fn is_between_messages(&self) -> bool {
+        self.frames.is_between_messages()
+    }
+
     /// Reads on in `input` from `at`; payloads are unmasked in place.
     pub fn read(&mut self, input: &mut [u8], at: usize) -> Result<Inbound, CloseCode> {
         Ok(match self.frames.read(input, at)? {

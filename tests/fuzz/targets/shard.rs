@@ -407,6 +407,7 @@ impl World<'_> {
             }
         }
         assert_eq!(self.shard.texts_used(), 0, "paths");
+        assert_eq!(self.shard.readings(), 0, "readings");
         assert_eq!(self.shard.ring().operations(), 0, "operations under way");
         assert_eq!(self.shard.ring().buffers(), usize::from(BUFFERS), "buffers");
         let metrics = self.shard.metrics();
