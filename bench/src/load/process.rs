@@ -410,11 +410,11 @@ mod tests {
     #[test]
     fn a_relay_gets_larger_pools_only_where_it_needs_them() {
         let mut load = Load::closed(300, 6000, 1, Legs::TCP_TCP);
-        assert_eq!(pools(&load), None);
+        assert_eq!(pools(&load, 1), None);
         load.sessions = 9000;
-        let text = pools(&load).unwrap();
+        let text = pools(&load, 1).unwrap();
         assert_eq!(text, "[pools]\nsessions = 9064\nconnections = 27000\n");
         load.legs = "wss-tcp".parse().unwrap();
-        assert!(pools(&load).unwrap().contains("handshakes_per_second"));
+        assert!(pools(&load, 1).unwrap().contains("handshakes_per_second"));
     }
 }
