@@ -479,6 +479,14 @@ mod tests {
         assert!(told("[realms.x]\naddresses = [\"::1\", \"::1\"]").contains("twice"));
         assert!(told("[realms.x]\naddresses = [\"::\", \"::1\"]").contains("exclude"));
         assert!(told("[realms.x]\naddresses = [\"::\"]").contains("advertise"));
+        for origin in [
+            "chat.example.com",
+            "https://a.example/chat",
+            "wss://a.example",
+        ] {
+            let text = format!("[realms.x]\naddresses = [\"::1\"]\norigins = [\"{origin}\"]");
+            assert!(told(&text).contains("is no origin"), "{origin}");
+        }
         let two = "[realms.x]\naddresses = [\"::1\"]\n[realms.y]\naddresses = [\"::1\"]\n";
         assert!(told(two).contains("`default`"));
     }

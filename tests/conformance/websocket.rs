@@ -394,3 +394,44 @@ fn l17_a_browsers_uri_is_a_name_and_not_a_place() {
         "{heard}"
     );
 }
+
+#[test]
+fn l14_a_page_of_another_origin_is_refused_and_the_leg_goes_on_waiting() {
+    let mut bed = Bed::with(|settings| {
+        settings.realms[0].origins = vec!["https://chat.example.com".into()];
+        settings.realms[0].ports_exclusive = false;
+    });
+    let (session, _other) = (bed.session(Ws, Tcp), bed.session(Ws, Tcp));
+    let resource = bed.resource(session, A).to_owned();
+    let from = |resource: &str, origin: &str| {
+        let request = upgrade_request(resource);
+        let line = format!("\r\nOrigin: {origin}\r\nUpgrade:");
+        request.replacen("\r\nUpgrade:", &line, 1)
+    };
+    for origin in [
+        "https://evil.example.com",
+        "http://chat.example.com",
+        "null",
+    ] {
+        let page = bed.dials(session, A).expect("the leg waits");
+        let answer = bed.asks(page, &from(&resource, origin));
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(bed.is_ended(page));
+        // Nobody learns of what is there by asking from elsewhere.
+        let page = bed.dials(session, A).expect("the leg waits");
+        let answer = bed.asks(page, &from(&resource.replace("/m/", "/n/"), origin));
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
+    let page = bed.dials(session, A).expect("the leg waits");
+    let answer = bed.asks(page, &from(&resource, "https://Chat.example.com"));
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+}
+
+#[test]
+fn l14_who_is_no_page_has_no_origin_and_comes_in() {
+    let mut bed = Bed::with(|settings| {
+        settings.realms[0].origins = vec!["https://chat.example.com".into()];
+    });
+    let session = bed.session(Ws, Tcp);
+    bed.comes(session, A);
+}

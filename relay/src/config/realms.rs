@@ -25,6 +25,8 @@ pub struct RealmFile {
     pub public_name: Option<String>,
     /// Give each leg a port of its own. Default: as `exclusive_ports` of the file.
     pub exclusive_ports: Option<bool>,
+    /// Origins of pages that may open WebSockets, such as `https://chat.example.com`. Default: any.
+    pub origins: Vec<String>,
     /// Addresses that connections of ours leave from, in turns. Default: that one of `addresses` which
     /// reaches the peer.
     pub sources: Vec<IpAddr>,
@@ -95,6 +97,11 @@ fn realm(name: &str, file: RealmFile, exclusive_ports: bool) -> Result<Realm, Mi
             "all addresses of a family, and one of them beside it, exclude each other".into(),
         );
     }
+    if let Some(origin) = file.origins.iter().find(|origin| !is_origin(origin)) {
+        return wrong(format!(
+            "`{origin}` is no origin: scheme, host and perhaps port, as in https://chat.example.com"
+        ));
+    }
     let host = host(name, file.advertise, first)?;
     let public_host = match file.public_name {
         Some(public) if !public.is_empty() => Some(self::host(name, Some(public), first)?),
@@ -107,8 +114,18 @@ fn realm(name: &str, file: RealmFile, exclusive_ports: bool) -> Result<Realm, Mi
         sources: file.sources,
         host,
         public_host,
+        origins: file.origins,
         ports_exclusive: file.exclusive_ports.unwrap_or(exclusive_ports),
     })
+}
+
+/// Whether a browser would write it so: nothing follows host and port. RFC 6454, 6.2.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://") else {
+        return false;
+    };
+    let is_good = |letter: char| letter.is_ascii_alphanumeric() || "-._[]:".contains(letter);
+    ["http", "https"].contains(&scheme) && !authority.is_empty() && authority.chars().all(is_good)
 }
 
 /// How a realm's address is told, given what the configuration calls it.

@@ -23,6 +23,9 @@ pub struct Realm {
     /// The same for peers that come by TLS: a name that a certificate covers. `None`: nobody comes by
     /// TLS.
     pub public_host: Option<String>,
+    /// Origins of the pages that may open WebSockets here, as browsers write them. Empty: any. Who names
+    /// none is no page.
+    pub origins: Vec<String>,
     /// Each leg gets a port of its own, rather than sharing one with its kind.
     pub ports_exclusive: bool,
 }
@@ -40,8 +43,20 @@ impl Realm {
             sources: Vec::new(),
             public_host: Some(host.clone()),
             host,
+            origins: Vec::new(),
             ports_exclusive: false,
         }
+    }
+}
+
+impl Realm {
+    /// Whether a page of this origin may open a WebSocket. RFC 6455, 10.2.
+    pub(super) fn allows(&self, origin: Option<&[u8]>) -> bool {
+        let is_listed = |origin: &[u8]| {
+            let mut origins = self.origins.iter();
+            origins.any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin))
+        };
+        self.origins.is_empty() || origin.is_none_or(is_listed)
     }
 }
 

@@ -248,14 +248,25 @@ impl<R: Ring> Shard<R> {
                 return Progress::Used;
             }
             Upgrade::Refuse(status) => (status, 0, None),
-            Upgrade::For { path, key, bytes } => match self.sessions.by_resource(path) {
+            Upgrade::For {
+                path,
+                origin,
+                key,
+                bytes,
+            } => match self.sessions.by_resource(path) {
                 Some((session, leg))
                     if self.sessions[session].leg(leg).is_waiting()
                         && self.sessions[session].leg(leg).is_secure()
                             == self.connections[slot].secured.is_some() =>
                 {
-                    let response = Upgrade::accept(&mut self.scratch[..], key).unwrap_or(0);
-                    (101, bytes, Some((session, leg, response)))
+                    let realm = self.sessions[session].leg(leg).realm;
+                    if self.settings.realms[realm as usize].allows(origin) {
+                        let response = Upgrade::accept(&mut self.scratch[..], key).unwrap_or(0);
+                        (101, bytes, Some((session, leg, response)))
+                    } else {
+                        // The leg goes on waiting for a page that may come.
+                        (403, 0, None)
+                    }
                 }
                 // Used, expired or never there: all the same to whoever asks.
                 _ => (404, 0, None),

@@ -48,6 +48,8 @@ pub enum Upgrade<'a> {
     For {
         /// The resource path. Secret.
         path: &'a [u8],
+        /// The origin of the page that asks, if a page does.
+        origin: Option<&'a [u8]>,
         /// Needed for the answer.
         key: &'a [u8],
         /// Octets of the request.
@@ -65,6 +67,7 @@ impl<'a> Upgrade<'a> {
             Ok(None) => Upgrade::More,
             Ok(Some((request, bytes))) => Upgrade::For {
                 path: request.path,
+                origin: request.origin,
                 key: request.key,
                 bytes,
             },
