@@ -263,6 +263,10 @@ impl Agent {
                 Some(uri) => self.send_text(&uri, &text, now),
                 None => self.problem(format!("{to}: write the address as sip:alice@localhost")),
             },
+            Command::Send(to, path) => match Uri::parse(&to) {
+                Some(uri) => self.offer_file(&uri, path, now),
+                None => self.problem(format!("{to}: write the address as sip:alice@localhost")),
+            },
             Command::Typing(active) => self.wish(Wish::Typing(active)),
             Command::Say(text) => self.wish(Wish::Say(text)),
             Command::File(path) => self.wish(Wish::File(path)),
@@ -330,7 +334,15 @@ impl Agent {
             },
             News::Typing { active } => Event::Typing { chat, active },
             News::Notified { id, status } => Event::Notified { from, id, status },
-            News::Sent { id } => Event::Sent { chat, id },
+            News::Sent { id } => {
+                let is_file = call.file.is_some();
+                self.tell(Event::Sent { chat, id });
+                // Who has sent a file ends its session: RFC 5547, 8.4.
+                if is_file {
+                    self.hang_up(chat, "the file is there", now);
+                }
+                return;
+            }
             News::Delivered { id } => Event::Delivered { chat, id },
             News::Failed { id, status } => Event::Failed { chat, id, status },
             News::Refused { why } => Event::Problem { why },

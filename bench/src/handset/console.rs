@@ -47,6 +47,13 @@ pub enum Event {
         bytes: u64,
         sha256: String,
     },
+    /// A file is offered.
+    Offered {
+        chat: ChatNumber,
+        from: String,
+        name: String,
+        bytes: Option<u64>,
+    },
     /// The other side types, or does not any more.
     Typing { chat: ChatNumber, active: bool },
     /// A single message came.
@@ -126,6 +133,12 @@ impl fmt::Display for Event {
                     "received from {from}: {content_type}, {bytes} octets, sha256 {sha256}"
                 )
             }
+            Event::Offered {
+                from, name, bytes, ..
+            } => {
+                let bytes = bytes.map_or("unknown".to_owned(), |bytes| bytes.to_string());
+                write!(f, "offered by {from}: {name}, {bytes} octets")
+            }
             Event::Typing { active: true, .. } => write!(f, "typing"),
             Event::Typing { active: false, .. } => write!(f, "not typing"),
             Event::Text { from, text, .. } => write!(f, "text from {from}: {text}"),
@@ -183,6 +196,8 @@ pub enum Command {
     File(PathBuf),
     /// Call somebody.
     Call(String),
+    /// Offer somebody a file.
+    Send(String, PathBuf),
     /// Ask what somebody can do.
     Options(String),
     /// Send a text without a call.
@@ -212,6 +227,10 @@ impl Command {
                 let (uri, text) = rest.trim().split_once(' ').unwrap_or((rest, ""));
                 Ok(Command::Text(uri.to_owned(), text.to_owned()))
             }
+            ("send", rest) if rest.trim().contains(' ') => {
+                let (uri, path) = rest.trim().split_once(' ').unwrap_or((rest, ""));
+                Ok(Command::Send(uri.to_owned(), path.into()))
+            }
             ("typing", "on") => Ok(Command::Typing(true)),
             ("typing", "off") => Ok(Command::Typing(false)),
             ("call", uri) if !uri.is_empty() => Ok(Command::Call(uri.trim().to_owned())),
@@ -223,7 +242,7 @@ impl Command {
             ("quit", "") => Ok(Command::Quit),
             _ => Err(format!(
                 "\"{word}\" is no command: write say TEXT, typing on or off, file PATH, call URI, \
-                 text URI TEXT, options URI, bye, chats, use N or quit"
+                 text URI TEXT, send URI PATH, options URI, bye, chats, use N or quit"
             )),
         }
     }

@@ -29,6 +29,46 @@ impl Setup {
     }
 }
 
+/// The file that a description is about. RFC 5547, 6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileOffer {
+    /// Its name, as it was encoded.
+    pub name: String,
+    /// Octets, if that is said.
+    pub bytes: Option<u64>,
+    /// `a=file-transfer-id`.
+    pub id: String,
+}
+
+impl FileOffer {
+    fn read(section: &[&str]) -> Option<FileOffer> {
+        let value = |name: &str| section.iter().find_map(|line| line.strip_prefix(name));
+        let selector = value("a=file-selector:")?;
+        let id = value("a=file-transfer-id:")?.to_owned();
+        let name = selector
+            .split_once("name:\"")
+            .and_then(|(_, rest)| rest.split_once('"'));
+        let size = selector
+            .split_once("size:")
+            .map(|(_, rest)| rest.split(' ').next());
+        Some(FileOffer {
+            name: name.map_or("", |(name, _)| name).to_owned(),
+            bytes: size.flatten().and_then(|digits| digits.parse().ok()),
+            id,
+        })
+    }
+
+    /// The lines of an offer (`sendonly`) or an answer.
+    fn lines(&self, direction: &str) -> String {
+        let FileOffer { name, bytes, id } = self;
+        let size = bytes.map_or(String::new(), |bytes| format!(" size:{bytes}"));
+        format!(
+            "a={direction}\r\na=file-selector:name:\"{name}\" type:application/octet-stream{size}\r\n\
+             a=file-transfer-id:{id}\r\n"
+        )
+    }
+}
+
 /// The MSRP session that a description offers or accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Media {
@@ -38,6 +78,8 @@ pub struct Media {
     pub setup: Option<Setup>,
     /// Whether bare text is taken, and not only text in a CPIM wrapper.
     pub takes_plain: bool,
+    /// The file it is for.
+    pub file: Option<FileOffer>,
     /// Which of the m-lines it is.
     index: usize,
     /// Protocol and port of every m-line, for an answer.
@@ -113,6 +155,7 @@ impl Media {
             path,
             setup,
             takes_plain,
+            file: FileOffer::read(&media[index]),
             index,
             lines,
         })
@@ -160,10 +203,11 @@ pub struct Local {
 }
 
 impl Local {
-    /// An offer: either side may connect.
-    pub fn offer(&self) -> Vec<u8> {
+    /// An offer, perhaps of a file: either side may connect.
+    pub fn offer(&self, file: Option<&FileOffer>) -> Vec<u8> {
         let line = format!("m=message {} TCP/MSRP *", self.port);
-        (self.session() + &self.media(&line, Setup::Actpass)).into_bytes()
+        let file = file.map(|file| file.lines("sendonly"));
+        (self.session() + &self.media(&line, Setup::Actpass, file)).into_bytes()
     }
 
     /// The answer to an offer. Its other m-lines are refused.
@@ -171,7 +215,8 @@ impl Local {
         let mut text = self.session();
         for (index, line) in offer.lines.iter().enumerate() {
             if index == offer.index {
-                text += &self.media(&format!("m=message {} TCP/MSRP *", self.port), role);
+                let file = offer.file.as_ref().map(|file| file.lines("recvonly"));
+                text += &self.media(&format!("m=message {} TCP/MSRP *", self.port), role, file);
             } else {
                 let mut words: Vec<&str> = line.split(' ').collect();
                 if let Some(port) = words.get_mut(1) {
@@ -192,14 +237,15 @@ impl Local {
         )
     }
 
-    fn media(&self, line: &str, setup: Setup) -> String {
-        let types = if self.wraps {
-            WRAPPED_TYPES
-        } else {
-            ACCEPT_TYPES
+    fn media(&self, line: &str, setup: Setup, file: Option<String>) -> String {
+        let types = match (&file, self.wraps) {
+            (Some(_), _) => "*",
+            (None, true) => WRAPPED_TYPES,
+            (None, false) => ACCEPT_TYPES,
         };
+        let rest = file.unwrap_or_else(|| "a=sendrecv\r\n".to_owned());
         format!(
-            "{line}\r\na=path:{}\r\na=setup:{}\r\na=accept-types:{types}\r\na=sendrecv\r\n",
+            "{line}\r\na=path:{}\r\na=setup:{}\r\na=accept-types:{types}\r\n{rest}",
             self.uri,
             setup.word()
         )
@@ -246,6 +292,18 @@ mod tests {
             version: 1,
             wraps: false,
         };
+        let file = FileOffer {
+            name: "a b%22.jpg".to_owned(),
+            bytes: Some(7),
+            id: "t1".to_owned(),
+        };
+        let offer = Media::read(&local.offer(Some(&file))).unwrap();
+        assert_eq!(offer.file.as_ref(), Some(&file));
+        let answer = String::from_utf8(local.answer(&offer, Setup::Active)).unwrap();
+        assert!(
+            answer.contains("a=recvonly\r\na=file-selector:name:\"a b%22.jpg\""),
+            "{answer}"
+        );
         let answer = local.answer(&media, Setup::Active);
         let text = String::from_utf8(answer.clone()).unwrap();
         assert!(

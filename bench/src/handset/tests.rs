@@ -488,3 +488,24 @@ async fn in_envelopes_texts_are_confirmed_and_typing_is_told() {
         alice.happens(wanted, told).await;
     }
 }
+
+#[tokio::test]
+async fn a_file_is_offered_comes_whole_and_is_refused_where_it_is_too_large() {
+    let mut bob = Handset::start("bob", &["--max-size", "200000"]).await;
+    let mut alice = Handset::start("alice", &[]).await;
+    let path = std::env::temp_dir().join(format!("causeway-handset-{}", std::process::id()));
+    let octets: Vec<u8> = (0..150_000_u32).map(|at| (at % 251) as u8).collect();
+    std::fs::write(&path, &octets).unwrap();
+    let send = format!("send sip:bob@{} {}", bob.sip, path.display());
+    alice.command(&send).await;
+    assert_eq!(
+        bob.content().await,
+        (150_000, hexadecimal(&Sha256::digest(&octets)))
+    );
+    bob.other_side_ended().await;
+    std::fs::write(&path, vec![0; 200_001]).unwrap();
+    alice.command(&send).await;
+    let refused = |event: &Event| matches!(event, Event::Declined { status: 403, .. });
+    alice.happens("the refusal", refused).await;
+    std::fs::remove_file(&path).unwrap();
+}

@@ -1,31 +1,27 @@
-//! The package of chats: makes them, finds the chat a frame belongs to.
+//! The package of chats.
 
-import { CALLSTATE, ACTION } from "./constants.js";
 import { Chat } from "./chat.js";
 import { ERRORCODE } from "./errors.js";
 import { fire } from "./events.js";
+import { InvitationPackage } from "./invitation-package.js";
 import { log } from "./log.js";
 
-/** All chats of a session. */
-export class ChatPackage {
-  #session;
-
+/**
+ * All chats of a session.
+ * @extends {InvitationPackage<Chat>}
+ */
+export class ChatPackage extends InvitationPackage {
   /**
    * @param {import("./client.js").Session} session
    * @param {string} [packageType]
    */
   constructor(session, packageType = "chat") {
-    this.#session = session;
-    /** Type of the package. */
-    this.packageType = packageType;
-    /** What users of the package can do. */
-    this.services = ["IM/CHAT"];
+    super(session, packageType, ["IM/CHAT"]);
     /**
      * Somebody asks to chat: accept or decline it, now or later.
      * @type {((chat: Chat, extHeaders: Record<string, any>) => void) | undefined}
      */
     this.onIncomingChat = this.onIncomingChat;
-    session.registerPackage(this);
   }
 
   /**
@@ -33,12 +29,7 @@ export class ChatPackage {
    * @returns {Chat} not started yet
    */
   createChat(target) {
-    if (typeof target !== "string" || target.trim() === "") {
-      throw new Error("wsc: a chat needs somebody to chat with");
-    }
-    const chat = this.prepareChat(this.#session, target.trim());
-    chat.packageType = this.packageType;
-    return chat;
+    return this.make(target);
   }
 
   /**
@@ -53,47 +44,29 @@ export class ChatPackage {
 
   /** @returns {Chat[]} the chats that are not over */
   getChats() {
-    const chats = this.#session.getSubSessionsByPackageType(this.packageType).values();
-    return /** @type {Chat[]} */ (chats);
-  }
-
-  /** Ends all chats. */
-  close() {
-    for (const chat of this.getChats()) chat.end();
-  }
-
-  /** Frees everything without a word to the server. */
-  clear() {
-    for (const chat of this.getChats()) chat.clear();
+    return this.all();
   }
 
   /**
-   * Takes a frame of the package.
-   * @param {import("./message.js").Message} message
+   * @override
+   * @param {import("./client.js").Session} session
+   * @param {string} callee
    */
-  onMessage(message) {
-    const id = message.control.subsession_id ?? "";
-    const known = /** @type {Chat | undefined} */ (this.#session.getSubSession(id));
-    if (known) {
-      known.onMessage(message);
-    } else if (message.isRequest() && message.header.action === ACTION.START && id !== "") {
-      this.#arrive(message);
-    } else if (message.isRequest()) {
-      this.#session.sendError(message, 481, "no such chat");
-    }
+  prepare(session, callee) {
+    return this.prepareChat(session, callee);
   }
 
-  /** @param {import("./message.js").Message} message */
-  #arrive(message) {
-    const chat = this.prepareChat(this.#session, message.header.target ?? "");
-    chat.packageType = this.packageType;
-    chat.onMessage(message);
-    if (chat.getState().state !== CALLSTATE.RESPONDED) return;
-    if (typeof this.onIncomingChat !== "function") {
-      log("warn", "a chat came in and nobody has set onIncomingChat");
-      chat.decline(ERRORCODE.TEMPORARILY_UNAVAILABLE, "Temporarily Unavailable");
+  /**
+   * @override
+   * @param {Chat} chat
+   * @param {Record<string, any>} extHeaders
+   */
+  arrived(chat, extHeaders) {
+    if (typeof this.onIncomingChat === "function") {
+      fire(this, "onIncomingChat", chat, extHeaders);
       return;
     }
-    fire(this, "onIncomingChat", chat, message.getExtHeaders());
+    log("warn", "a chat came in and nobody has set onIncomingChat");
+    chat.decline(ERRORCODE.TEMPORARILY_UNAVAILABLE, "Temporarily Unavailable");
   }
 }

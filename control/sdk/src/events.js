@@ -28,6 +28,20 @@ export function fire(target, name, ...args) {
 }
 
 /**
+ * Calls the first of these callbacks that is set: pages in use know some under several names.
+ * @param {object} target
+ * @param {string[]} names
+ * @param {...any} args
+ */
+export function fireFirst(target, names, ...args) {
+  later(() => {
+    const known = /** @type {any} */ (target);
+    const name = names.find((one) => typeof known[one] === "function");
+    if (name) guarded(name, () => known[name].apply(target, args));
+  });
+}
+
+/**
  * Runs `work` soon, in order with the events.
  * @param {() => void} work
  */

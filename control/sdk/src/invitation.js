@@ -4,10 +4,13 @@
 import { CallState, isFinal, nextCallState } from "./call-state.js";
 import { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE, SESSIONSTATE } from "./constants.js";
 import { ERRORCODE } from "./errors.js";
-import { fire } from "./events.js";
+import { fire, fireFirst } from "./events.js";
 import { log } from "./log.js";
 import { Message } from "./message.js";
 import { readSdp } from "./sdp.js";
+
+/** The names under which pages listen to the signalling: the API's, and those of the patent's examples. */
+const STATE_NAMES = ["onStateChange", "onSessionStateChange", "onCallStateChange"];
 
 /** @typedef {Record<string, any> | null} Headers */
 /** @typedef {import("./media-link.js").MediaLink} MediaLink */
@@ -409,7 +412,7 @@ export class Invitation {
     const next = nextCallState(this.#state.state, event);
     if (next === null) return;
     this.#state = new CallState(next, code, reason);
-    fire(this, "onStateChange", this.#state);
+    fireFirst(this, STATE_NAMES, this.#state);
   }
 
   /**

@@ -1,23 +1,27 @@
-//! The session description of a chat: made for our side, read from the other. Pure.
+//! The session description of a chat or a file: made for our side, read from the other. Pure.
 
+import { readFileLines } from "./file-sdp.js";
 import { readUri } from "./msrp/uri.js";
 
 /** Longest description that is read, in characters. */
 const SDP_CHARACTERS_MAX = 64 * 1024;
 
 /**
- * Our side of a chat.
+ * Our side.
  * @typedef {object} LocalMedia
  * @property {boolean} secure `wss` and TLS, or `ws`
  * @property {string} path our MSRP URI
  * @property {string} origin number of the description's origin line
  * @property {string[]} acceptTypes
  * @property {string[]} acceptWrappedTypes
- * @property {number} maxSize octets of the largest message we take
+ * @property {number} [maxSize] octets of the largest message we take
+ * @property {string} [direction] `sendrecv` if it is left out
+ * @property {string} [information] in words
+ * @property {string[]} [attributes] further lines
  */
 
 /**
- * The other side of a chat, as anchored by the server.
+ * The other side, as anchored by the server.
  * @typedef {object} RemoteMedia
  * @property {boolean} secure
  * @property {string[]} path left: the next hop, right: the far end
@@ -25,6 +29,8 @@ const SDP_CHARACTERS_MAX = 64 * 1024;
  * @property {string[]} acceptTypes lower case
  * @property {string[]} acceptWrappedTypes lower case
  * @property {number} maxSize octets; infinite if not stated
+ * @property {string} direction as the other side sees it: `sendonly` means that it sends
+ * @property {import("./file-sdp.js").FileDescription | null} file
  */
 
 /**
@@ -39,6 +45,7 @@ export function writeSdp(media) {
     "c=IN IP4 0.0.0.0",
     "t=0 0",
     `m=message 9 ${media.secure ? "TCP/TLS/MSRP" : "TCP/MSRP"} *`,
+    ...(media.information ? [`i=${media.information}`] : []),
     `a=path:${media.path}`,
     "a=setup:active",
     `a=accept-types:${media.acceptTypes.join(" ")}`,
@@ -46,7 +53,8 @@ export function writeSdp(media) {
   if (media.acceptWrappedTypes.length > 0) {
     lines.push(`a=accept-wrapped-types:${media.acceptWrappedTypes.join(" ")}`);
   }
-  lines.push(`a=max-size:${media.maxSize}`, "a=sendrecv");
+  if (media.maxSize !== undefined) lines.push(`a=max-size:${media.maxSize}`);
+  lines.push(`a=${media.direction ?? "sendrecv"}`, ...(media.attributes ?? []));
   return `${lines.join("\r\n")}\r\n`;
 }
 
@@ -82,6 +90,9 @@ export function readSdp(sdp) {
     url: `${secure ? "wss" : "ws"}://${next.host}:${next.port}${resource}`,
     acceptTypes: types(attribute(section, "accept-types")),
     acceptWrappedTypes: types(attribute(section, "accept-wrapped-types")),
+    direction: section.map((line) => /^a=(sendonly|recvonly|inactive)$/.exec(line)?.[1])
+      .find((word) => word) ?? "sendrecv",
+    file: readFileLines(section),
     maxSize: /^\d{1,15}$/.test(size) ? Number(size) : Infinity,
   };
 }

@@ -203,6 +203,20 @@ function fire(target, name, ...args) {
 }
 
 /**
+ * Calls the first of these callbacks that is set: pages in use know some under several names.
+ * @param {object} target
+ * @param {string[]} names
+ * @param {...any} args
+ */
+function fireFirst(target, names, ...args) {
+  later(() => {
+    const known = /** @type {any} */ (target);
+    const name = names.find((one) => typeof known[one] === "function");
+    if (name) guarded(name, () => known[name].apply(target, args));
+  });
+}
+
+/**
  * Runs `work` soon, in order with the events.
  * @param {() => void} work
  */
@@ -266,7 +280,7 @@ function schedule() {
     turn(() => {});
   }, 0);
 }
-return { fire, later, turn, startTimer, stopTimer, guarded };
+return { fire, fireFirst, later, turn, startTimer, stopTimer, guarded };
 })();
 
 modules["auth.js"] = (function () {
@@ -1463,6 +1477,65 @@ function writeResponse(request, status, comment, localUri) {
 return { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, readStartLine, frameOf, readByteRange, writeRequest, writeResponse };
 })();
 
+modules["msrp/inflow.js"] = (function () {
+const { readByteRange } = modules["msrp/frame.js"];
+//! Takes a large message as it comes, piece by piece, without keeping any of it (RFC 4975, 7.3.1). Pure.
+//!
+//! One message at a time, its chunks in their order, as senders of files send them. What comes a second
+//! time, because a connection was replaced, is passed over.
+
+
+/**
+ * What became of a chunk: new octets, nothing new, the end of an aborted message, or refused.
+ * @typedef {{ kind: "piece", from: number, octets: Uint8Array, total: number | null, last: boolean }
+ *   | { kind: "repeated" | "aborted" }
+ *   | { kind: "refused", status: number, comment: string }} Outcome
+ */
+
+/** The message that is coming in. */
+class Inflow {
+  #octetsMax;
+  #messageId = "";
+  /** Octets that have come. */
+  #received = 0;
+  #whole = false;
+
+  /** @param {number} octetsMax of the message */
+  constructor(octetsMax) {
+    this.#octetsMax = octetsMax;
+  }
+
+  /**
+   * @param {string} messageId
+   * @param {import("./frame.js").Frame} frame a SEND with a body
+   * @returns {Outcome}
+   */
+  take(messageId, frame) {
+    const range = readByteRange(frame.headers.get("byte-range"));
+    if (!range) return { kind: "refused", status: 400, comment: "Byte-Range" };
+    if (this.#messageId === "") this.#messageId = messageId;
+    if (this.#messageId !== messageId) return { kind: "refused", status: 413, comment: "One file at a time" };
+    if (this.#whole) return { kind: "repeated" };
+    if (frame.flag === "#") return { kind: "aborted" };
+    const body = /** @type {Uint8Array} */ (frame.body);
+    const from = range.start - 1;
+    const to = from + body.length;
+    if (to > this.#octetsMax || (range.total ?? 0) > this.#octetsMax) {
+      return { kind: "refused", status: 413, comment: "More than was announced" };
+    }
+    if (from > this.#received) return { kind: "refused", status: 400, comment: "A chunk is missing" };
+    const last = frame.flag === "$";
+    if (to <= this.#received && !(last && to === this.#received)) return { kind: "repeated" };
+    const octets = body.subarray(this.#received - from);
+    const start = this.#received;
+    this.#received = to;
+    this.#whole = last;
+    return { kind: "piece", from: start, octets, total: last ? to : range.total, last };
+  }
+}
+return { Inflow };
+})();
+
 modules["msrp/reader.js"] = (function () {
 const { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, frameOf, readStartLine } = modules["msrp/frame.js"];
 //! Finds frames in octets, however they are cut up (RFC 4975, 7.3.1). Pure.
@@ -1828,6 +1901,7 @@ modules["msrp/endpoint.js"] = (function () {
 const { randomWord } = modules["identifiers.js"];
 const { admits, bareType } = modules["media-types.js"];
 const { writeRequest, writeResponse } = modules["msrp/frame.js"];
+const { Inflow } = modules["msrp/inflow.js"];
 const { FramingLost, Reader } = modules["msrp/reader.js"];
 const { Reassembly } = modules["msrp/reassembly.js"];
 const { sameUri } = modules["msrp/uri.js"];
@@ -1841,6 +1915,8 @@ const { sameUri } = modules["msrp/uri.js"];
 const RESPONSE_MS_MAX = 30_000;
 /** Octets of a head and of an end-line that a frame may have beside its body. */
 const FRAME_OVERHEAD_OCTETS_MAX = 32 * 1024;
+/** Octets of a chunk of a message that is taken piece by piece. */
+const PIECE_OCTETS_MAX = 64 * 1024 * 1024;
 /** Messages waiting to be sent. */
 const QUEUE_MAX = 1000;
 /** Sent messages of which a report may still come. */
@@ -1859,11 +1935,16 @@ const FAULTS_MAX = 5;
  */
 
 /**
+ * Octets, all there or on their way: `null` says that those are not there yet, and {@link Endpoint.resume} that more are.
+ * @typedef {{ length: number, subarray: (start: number, end: number) => Uint8Array | null }} Octets
+ */
+
+/**
  * A whole message to be sent.
  * @typedef {object} Outgoing
  * @property {string} messageId
  * @property {string} contentType
- * @property {Uint8Array} body
+ * @property {Octets} body
  * @property {boolean} [successReport] ask the far end to report success
  */
 
@@ -1873,12 +1954,17 @@ const FAULTS_MAX = 5;
  * @property {() => void} bound our first SEND was answered: messages may flow
  * @property {(incoming: { messageId: string, contentType: string, body: Uint8Array }) =>
  *   number | void} message a whole message; a number refuses it with that status
+ * @property {(piece: { messageId: string, contentType: string, from: number, octets: Uint8Array,
+ *   total: number | null, last: boolean }) => number | void} [piece] the next piece of a large message. Whoever
+ *   has this takes one large message by it, and no whole ones
+ * @property {(messageId: string) => void} [aborted] the rest of that message will not come
+ * @property {(messageId: string, octets: number) => void} [progress] so many were answered
  * @property {(messageId: string) => void} sent the far end has the whole message
  * @property {(messageId: string, status: number, reason: string) => void} failed
  * @property {(status: number, reason: string) => void} broken the session can't go on
  */
 
-/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean }} Sending */
+/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean, answered: number }} Sending */
 
 /** One end of one session. */
 class Endpoint {
@@ -1886,6 +1972,7 @@ class Endpoint {
   #hooks;
   #reader;
   #reassembly;
+  #inflow;
   #chunkOctets;
   #window;
   /** @type {"new" | "binding" | "bound" | "lost" | "rebinding" | "over"} */
@@ -1896,7 +1983,8 @@ class Endpoint {
   #bindTid = "";
   /** Messages not yet sent as a whole; the first one is under way. @type {Sending[]} */
   #queue = [];
-  /** Requests without an answer, oldest first. @type {Map<string, { sending: Sending | null, at: number }>} */
+  /** Requests without an answer, oldest first.
+   * @type {Map<string, { sending: Sending | null, at: number, octets: number }>} */
   #pending = new Map();
   /** Sent as a whole, waiting for a success report. @type {Map<string, Sending>} */
   #reportable = new Map();
@@ -1914,6 +2002,7 @@ class Endpoint {
     this.#window = settings.window ?? 16;
     this.#reader = this.#newReader();
     this.#reassembly = new Reassembly(settings.octetsMax);
+    this.#inflow = hooks.piece ? new Inflow(settings.octetsMax) : null;
   }
 
   /**
@@ -1950,9 +2039,26 @@ class Endpoint {
    */
   send(outgoing, now) {
     if (this.#state === "over" || this.#queue.length >= QUEUE_MAX) return false;
-    this.#queue.push({ outgoing, next: 0, open: 0, whole: false });
+    this.#queue.push({ outgoing, next: 0, open: 0, whole: false, answered: 0 });
     this.#pump(now);
     return true;
+  }
+
+  /**
+   * More of a message's octets are there.
+   * @param {number} now milliseconds
+   */
+  resume(now) {
+    this.#pump(now);
+  }
+
+  /**
+   * A message is not sent to its end; the far end is told so.
+   * @param {string} messageId
+   */
+  abort(messageId) {
+    const sending = this.#find(messageId);
+    if (sending) this.#fail(sending, 487, "aborted");
   }
 
   /**
@@ -2023,7 +2129,8 @@ class Endpoint {
   }
 
   #newReader() {
-    return new Reader(this.#settings.octetsMax + FRAME_OVERHEAD_OCTETS_MAX);
+    const octets = this.#hooks.piece ? PIECE_OCTETS_MAX : this.#settings.octetsMax;
+    return new Reader(octets + FRAME_OVERHEAD_OCTETS_MAX);
   }
 
   // Sending.
@@ -2043,6 +2150,7 @@ class Endpoint {
       sending.next = 0;
       sending.open = 0;
       sending.whole = false;
+      sending.answered = 0;
     }
     this.#queue = [...again, ...this.#queue.filter((sending) => !again.has(sending))];
   }
@@ -2051,18 +2159,21 @@ class Endpoint {
   #pump(now) {
     while (this.#state === "bound" && this.#queue.length > 0
       && this.#pending.size < this.#window) {
-      this.#sendChunk(this.#queue[0], now);
+      if (!this.#sendChunk(this.#queue[0], now)) return;
     }
   }
 
   /**
    * @param {Sending} sending
    * @param {number} now
+   * @returns {boolean} false if its octets are not there yet
    */
   #sendChunk(sending, now) {
     const { messageId, contentType, body, successReport } = sending.outgoing;
     const start = sending.next;
-    const end = Math.min(start + this.#chunkOctets, body.length);
+    const octets = body.subarray(start, Math.min(start + this.#chunkOctets, body.length));
+    if (!octets) return false;
+    const end = start + octets.length;
     sending.next = end;
     sending.open += 1;
     sending.whole = end === body.length;
@@ -2076,8 +2187,9 @@ class Endpoint {
       ["Byte-Range", `${start + 1}-${end}/${body.length}`],
     ];
     if (successReport) headers.push(["Success-Report", "yes"]);
-    const chunk = { contentType, body: body.subarray(start, end), sending };
+    const chunk = { contentType, body: octets, sending };
     this.#request("SEND", headers, chunk, now, sending.whole ? "$" : "+");
+    return true;
   }
 
   /** @param {Sending} sending */
@@ -2101,7 +2213,8 @@ class Endpoint {
    */
   #request(method, headers, chunk, now, flag = "$", answered = true) {
     const tid = this.#newTid(chunk?.body);
-    if (answered) this.#pending.set(tid, { sending: chunk?.sending ?? null, at: now });
+    const octets = chunk?.body.length ?? 0;
+    if (answered) this.#pending.set(tid, { sending: chunk?.sending ?? null, at: now, octets });
     this.#hooks.transmit(writeRequest({
       tid,
       method,
@@ -2146,6 +2259,8 @@ class Endpoint {
       }
     } else {
       sending.open -= 1;
+      sending.answered += request.octets;
+      this.#hooks.progress?.(sending.outgoing.messageId, sending.answered);
       const done = sending.whole && sending.open === 0;
       if (done && !sending.outgoing.successReport) {
         this.#hooks.sent(sending.outgoing.messageId);
@@ -2251,6 +2366,10 @@ class Endpoint {
       answer(415, "Unknown content type");
       return;
     }
+    if (this.#inflow) {
+      this.#stream(this.#inflow, messageId, contentType, request, answer);
+      return;
+    }
     const outcome = this.#reassembly.take(messageId, request, now);
     if (outcome.kind === "refused") {
       answer(outcome.status, outcome.comment);
@@ -2267,6 +2386,36 @@ class Endpoint {
       answer(200, "OK");
       if ((request.headers.get("success-report") ?? "").toLowerCase() === "yes") {
         this.#reportSuccess(request, messageId, body.length);
+      }
+      return;
+    }
+    answer(200, "OK");
+  }
+
+  /**
+   * @param {Inflow} inflow
+   * @param {string} messageId
+   * @param {string} contentType
+   * @param {Frame} request
+   * @param {(status: number, comment: string) => void} answer
+   */
+  #stream(inflow, messageId, contentType, request, answer) {
+    const outcome = inflow.take(messageId, request);
+    if (outcome.kind === "refused") {
+      answer(outcome.status, outcome.comment);
+      return;
+    }
+    if (outcome.kind === "aborted") this.#hooks.aborted?.(messageId);
+    if (outcome.kind === "piece") {
+      const { from, octets, total, last } = outcome;
+      const refused = this.#hooks.piece?.({ messageId, contentType, from, octets, total, last });
+      if (typeof refused === "number") {
+        answer(refused, "Not taken");
+        return;
+      }
+      answer(200, "OK");
+      if (last && (request.headers.get("success-report") ?? "").toLowerCase() === "yes") {
+        this.#reportSuccess(request, messageId, total ?? 0);
       }
       return;
     }
@@ -2376,6 +2525,9 @@ const encoder = new TextEncoder();
  * @property {(orderly: boolean, status: number, reason: string) => void} closed
  * @property {(reason: string) => void} lost the socket went; {@link MsrpConnection.move} brings another
  * @property {import("./endpoint.js").EndpointHooks["message"]} message
+ * @property {import("./endpoint.js").EndpointHooks["piece"]} [piece]
+ * @property {import("./endpoint.js").EndpointHooks["aborted"]} [aborted]
+ * @property {import("./endpoint.js").EndpointHooks["progress"]} [progress]
  * @property {import("./endpoint.js").EndpointHooks["sent"]} sent
  * @property {import("./endpoint.js").EndpointHooks["failed"]} failed
  */
@@ -2403,6 +2555,9 @@ class MsrpConnection {
       },
       bound: () => hooks.open(),
       message: hooks.message,
+      piece: hooks.piece,
+      aborted: hooks.aborted,
+      progress: hooks.progress,
       sent: hooks.sent,
       failed: hooks.failed,
       broken: (status, reason) => this.#broken(status, reason),
@@ -2465,6 +2620,17 @@ class MsrpConnection {
     const taken = this.#endpoint.send(outgoing, environment.now());
     this.#schedule();
     return taken;
+  }
+
+  /** More of what is being sent is there. */
+  resume() {
+    this.#endpoint.resume(environment.now());
+    this.#schedule();
+  }
+
+  /** @param {string} messageId of a message that is not to be sent to its end */
+  abort(messageId) {
+    this.#endpoint.abort(messageId);
   }
 
   /**
@@ -2780,27 +2946,123 @@ class MediaLink {
 return { MediaLink };
 })();
 
+modules["file-sdp.js"] = (function () {
+//! Files in session descriptions (RFC 5547, 6): what is offered, under which name. Pure.
+
+/** Longest name of a file, in characters. */
+const NAME_CHARACTERS_MAX = 255;
+
+/**
+ * What is said of a file. All of it may be missing but the id.
+ * @typedef {object} FileDescription
+ * @property {string} id `a=file-transfer-id`
+ * @property {string} name
+ * @property {string} type
+ * @property {number | null} size octets
+ * @property {{ algorithmName: string, value: string }[]} hashes
+ * @property {string} disposition `render` or `attachment`
+ * @property {string} description
+ * @property {{ creation?: string, modification?: string, read?: string }} dates
+ */
+
+/**
+ * @param {FileDescription} file
+ * @param {boolean} offers whether we have it; an answer says less (RFC 5547, 8.3.1)
+ * @returns {string[]} attribute lines
+ */
+function fileLines(file, offers) {
+  const hashes = offers ? file.hashes : [];
+  const selector = [
+    `name:"${encoded(file.name)}"`,
+    file.type && `type:${file.type.replace(/[^\x21-\x7e]/g, "")}`,
+    file.size !== null && `size:${file.size}`,
+    ...hashes.map(({ algorithmName, value }) => `hash:${algorithmName}:${value.toUpperCase()}`),
+  ];
+  const lines = [`a=file-selector:${selector.filter(Boolean).join(" ")}`, `a=file-transfer-id:${file.id}`];
+  if (!offers) return lines;
+  lines.push(`a=file-disposition:${file.disposition}`);
+  const dates = Object.entries(file.dates).filter(([, date]) => date)
+    .map(([kind, date]) => `${kind}:"${String(date).replace(/["\r\n]/g, "")}"`);
+  if (dates.length > 0) lines.push(`a=file-date:${dates.join(" ")}`);
+  return lines;
+}
+
+/**
+ * @param {string[]} section the lines of one medium
+ * @returns {FileDescription | null} null if it is no file
+ */
+function readFileLines(section) {
+  const attribute = (/** @type {string} */ name) =>
+    section.find((line) => line.startsWith(`a=${name}:`))?.slice(name.length + 3).trim();
+  const selector = attribute("file-selector");
+  const id = attribute("file-transfer-id");
+  if (selector === undefined || !id || !/^[!#-'*+.0-9A-Z^-z|~-]{1,128}$/.test(id)) return null;
+  const value = (/** @type {RegExp} */ pattern) => pattern.exec(` ${selector}`)?.[1];
+  const size = value(/ size:(\d{1,15})(?= |$)/);
+  const date = attribute("file-date") ?? "";
+  const when = (/** @type {string} */ kind) => new RegExp(`(?:^| )${kind}:"([^"]*)"`).exec(date)?.[1];
+  const dates = { creation: when("creation"), modification: when("modification"), read: when("read") };
+  return {
+    id,
+    name: safeName(value(/ name:"([^"]*)"/) ?? ""),
+    type: value(/ type:([^ ;]+(?:;[^ ="]+="[^"]*")*)/) ?? "",
+    size: size === undefined ? null : Number(size),
+    hashes: [...selector.matchAll(/(?:^| )hash:([\w-]+):([0-9A-Fa-f:]+)/g)]
+      .map(([, algorithmName, hash]) => ({ algorithmName, value: hash })),
+    disposition: attribute("file-disposition") === "attachment" ? "attachment" : "render",
+    description: section.find((line) => line.startsWith("i="))?.slice(2) ?? "",
+    dates,
+  };
+}
+
+/**
+ * Characters that would end the name, or lead out of its folder (RFC 5547, 6).
+ * @param {string} name
+ */
+function encoded(name) {
+  return name.slice(0, NAME_CHARACTERS_MAX).replace(/["%\r\n\0/\\]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
+}
+
+/**
+ * A name that stays where it is put, whatever came.
+ * @param {string} text
+ */
+function safeName(text) {
+  const plain = text.replace(/%(22|25|0D|0A|00|2F|5C)/gi,
+    (_, digits) => String.fromCharCode(parseInt(digits, 16)));
+  const bare = (plain.split(/[/\\]/).at(-1) ?? "").replace(/[\u0000-\u001f\u007f]/g, "");
+  const name = bare.slice(0, NAME_CHARACTERS_MAX).trim();
+  return name === "" || name === "." || name === ".." ? "file" : name;
+}
+return { fileLines, readFileLines };
+})();
+
 modules["sdp.js"] = (function () {
+const { readFileLines } = modules["file-sdp.js"];
 const { readUri } = modules["msrp/uri.js"];
-//! The session description of a chat: made for our side, read from the other. Pure.
+//! The session description of a chat or a file: made for our side, read from the other. Pure.
 
 
 /** Longest description that is read, in characters. */
 const SDP_CHARACTERS_MAX = 64 * 1024;
 
 /**
- * Our side of a chat.
+ * Our side.
  * @typedef {object} LocalMedia
  * @property {boolean} secure `wss` and TLS, or `ws`
  * @property {string} path our MSRP URI
  * @property {string} origin number of the description's origin line
  * @property {string[]} acceptTypes
  * @property {string[]} acceptWrappedTypes
- * @property {number} maxSize octets of the largest message we take
+ * @property {number} [maxSize] octets of the largest message we take
+ * @property {string} [direction] `sendrecv` if it is left out
+ * @property {string} [information] in words
+ * @property {string[]} [attributes] further lines
  */
 
 /**
- * The other side of a chat, as anchored by the server.
+ * The other side, as anchored by the server.
  * @typedef {object} RemoteMedia
  * @property {boolean} secure
  * @property {string[]} path left: the next hop, right: the far end
@@ -2808,6 +3070,8 @@ const SDP_CHARACTERS_MAX = 64 * 1024;
  * @property {string[]} acceptTypes lower case
  * @property {string[]} acceptWrappedTypes lower case
  * @property {number} maxSize octets; infinite if not stated
+ * @property {string} direction as the other side sees it: `sendonly` means that it sends
+ * @property {import("./file-sdp.js").FileDescription | null} file
  */
 
 /**
@@ -2822,6 +3086,7 @@ function writeSdp(media) {
     "c=IN IP4 0.0.0.0",
     "t=0 0",
     `m=message 9 ${media.secure ? "TCP/TLS/MSRP" : "TCP/MSRP"} *`,
+    ...(media.information ? [`i=${media.information}`] : []),
     `a=path:${media.path}`,
     "a=setup:active",
     `a=accept-types:${media.acceptTypes.join(" ")}`,
@@ -2829,7 +3094,8 @@ function writeSdp(media) {
   if (media.acceptWrappedTypes.length > 0) {
     lines.push(`a=accept-wrapped-types:${media.acceptWrappedTypes.join(" ")}`);
   }
-  lines.push(`a=max-size:${media.maxSize}`, "a=sendrecv");
+  if (media.maxSize !== undefined) lines.push(`a=max-size:${media.maxSize}`);
+  lines.push(`a=${media.direction ?? "sendrecv"}`, ...(media.attributes ?? []));
   return `${lines.join("\r\n")}\r\n`;
 }
 
@@ -2865,6 +3131,9 @@ function readSdp(sdp) {
     url: `${secure ? "wss" : "ws"}://${next.host}:${next.port}${resource}`,
     acceptTypes: types(attribute(section, "accept-types")),
     acceptWrappedTypes: types(attribute(section, "accept-wrapped-types")),
+    direction: section.map((line) => /^a=(sendonly|recvonly|inactive)$/.exec(line)?.[1])
+      .find((word) => word) ?? "sendrecv",
+    file: readFileLines(section),
     maxSize: /^\d{1,15}$/.test(size) ? Number(size) : Infinity,
   };
 }
@@ -3229,13 +3498,16 @@ modules["invitation.js"] = (function () {
 const { CallState, isFinal, nextCallState } = modules["call-state.js"];
 const { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE, SESSIONSTATE } = modules["constants.js"];
 const { ERRORCODE } = modules["errors.js"];
-const { fire } = modules["events.js"];
+const { fire, fireFirst } = modules["events.js"];
 const { log } = modules["log.js"];
 const { Message } = modules["message.js"];
 const { readSdp } = modules["sdp.js"];
 //! What invites somebody and has media: the signalling of a chat or a file (`start`, `complete`, `shutdown`).
 //! Not here: messages and files (`chat-media.js`, `file-media.js`), finding what a frame belongs to (the packages).
 
+
+/** The names under which pages listen to the signalling: the API's, and those of the patent's examples. */
+const STATE_NAMES = ["onStateChange", "onSessionStateChange", "onCallStateChange"];
 
 /** @typedef {Record<string, any> | null} Headers */
 /** @typedef {import("./media-link.js").MediaLink} MediaLink */
@@ -3637,7 +3909,7 @@ class Invitation {
     const next = nextCallState(this.#state.state, event);
     if (next === null) return;
     this.#state = new CallState(next, code, reason);
-    fire(this, "onStateChange", this.#state);
+    fireFirst(this, STATE_NAMES, this.#state);
   }
 
   /**
@@ -3815,35 +4087,126 @@ class Chat extends Invitation {
 return { Chat };
 })();
 
+modules["invitation-package.js"] = (function () {
+const { ACTION, CALLSTATE } = modules["constants.js"];
+//! The package of things that somebody is invited to: finds what a frame belongs to.
+
+
+/** @typedef {import("./invitation.js").Invitation} Invitation */
+
+/**
+ * All of one kind in a session.
+ * @template {Invitation} T
+ */
+class InvitationPackage {
+  #session;
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} packageType
+   * @param {string[]} services what users of the package can do
+   */
+  constructor(session, packageType, services) {
+    this.#session = session;
+    /** Type of the package. */
+    this.packageType = packageType;
+    /** What users of the package can do. */
+    this.services = services;
+    session.registerPackage(this);
+  }
+
+  /**
+   * @param {import("./client.js").Session} _session
+   * @param {string} _callee
+   * @returns {T} not started yet
+   */
+  prepare(_session, _callee) {
+    throw new Error("wsc: a package must say what it makes");
+  }
+
+  /**
+   * Something came in that nobody knows yet.
+   * @param {T} _arrived
+   * @param {Record<string, any>} _extHeaders
+   */
+  arrived(_arrived, _extHeaders) {}
+
+  /**
+   * @param {string} target with whom, such as `bob@example.com`
+   * @returns {T} not started yet
+   */
+  make(target) {
+    if (typeof target !== "string" || target.trim() === "") {
+      throw new Error("wsc: there must be somebody to ask");
+    }
+    const made = this.prepare(this.#session, target.trim());
+    made.packageType = this.packageType;
+    return made;
+  }
+
+  /** @returns {T[]} what is not over */
+  all() {
+    const all = this.#session.getSubSessionsByPackageType(this.packageType).values();
+    return /** @type {T[]} */ (/** @type {unknown} */ (all));
+  }
+
+  /** Ends everything. */
+  close() {
+    for (const one of this.all()) one.end();
+  }
+
+  /** Frees everything without a word to the server. */
+  clear() {
+    for (const one of this.all()) one.clear();
+  }
+
+  /**
+   * Takes a frame of the package.
+   * @param {import("./message.js").Message} message
+   */
+  onMessage(message) {
+    const id = message.control.subsession_id ?? "";
+    const known = this.#session.getSubSession(id);
+    if (known) {
+      known.onMessage(message);
+    } else if (message.isRequest() && message.header.action === ACTION.START && id !== "") {
+      const made = this.prepare(this.#session, message.header.target ?? "");
+      made.packageType = this.packageType;
+      made.onMessage(message);
+      if (made.getState().state === CALLSTATE.RESPONDED) this.arrived(made, message.getExtHeaders());
+    } else if (message.isRequest()) {
+      this.#session.sendError(message, 481, "no such subsession");
+    }
+  }
+}
+return { InvitationPackage };
+})();
+
 modules["chat-package.js"] = (function () {
-const { CALLSTATE, ACTION } = modules["constants.js"];
 const { Chat } = modules["chat.js"];
 const { ERRORCODE } = modules["errors.js"];
 const { fire } = modules["events.js"];
+const { InvitationPackage } = modules["invitation-package.js"];
 const { log } = modules["log.js"];
-//! The package of chats: makes them, finds the chat a frame belongs to.
+//! The package of chats.
 
 
-/** All chats of a session. */
-class ChatPackage {
-  #session;
-
+/**
+ * All chats of a session.
+ * @extends {InvitationPackage<Chat>}
+ */
+class ChatPackage extends InvitationPackage {
   /**
    * @param {import("./client.js").Session} session
    * @param {string} [packageType]
    */
   constructor(session, packageType = "chat") {
-    this.#session = session;
-    /** Type of the package. */
-    this.packageType = packageType;
-    /** What users of the package can do. */
-    this.services = ["IM/CHAT"];
+    super(session, packageType, ["IM/CHAT"]);
     /**
      * Somebody asks to chat: accept or decline it, now or later.
      * @type {((chat: Chat, extHeaders: Record<string, any>) => void) | undefined}
      */
     this.onIncomingChat = this.onIncomingChat;
-    session.registerPackage(this);
   }
 
   /**
@@ -3851,12 +4214,7 @@ class ChatPackage {
    * @returns {Chat} not started yet
    */
   createChat(target) {
-    if (typeof target !== "string" || target.trim() === "") {
-      throw new Error("wsc: a chat needs somebody to chat with");
-    }
-    const chat = this.prepareChat(this.#session, target.trim());
-    chat.packageType = this.packageType;
-    return chat;
+    return this.make(target);
   }
 
   /**
@@ -3871,48 +4229,30 @@ class ChatPackage {
 
   /** @returns {Chat[]} the chats that are not over */
   getChats() {
-    const chats = this.#session.getSubSessionsByPackageType(this.packageType).values();
-    return /** @type {Chat[]} */ (chats);
-  }
-
-  /** Ends all chats. */
-  close() {
-    for (const chat of this.getChats()) chat.end();
-  }
-
-  /** Frees everything without a word to the server. */
-  clear() {
-    for (const chat of this.getChats()) chat.clear();
+    return this.all();
   }
 
   /**
-   * Takes a frame of the package.
-   * @param {import("./message.js").Message} message
+   * @override
+   * @param {import("./client.js").Session} session
+   * @param {string} callee
    */
-  onMessage(message) {
-    const id = message.control.subsession_id ?? "";
-    const known = /** @type {Chat | undefined} */ (this.#session.getSubSession(id));
-    if (known) {
-      known.onMessage(message);
-    } else if (message.isRequest() && message.header.action === ACTION.START && id !== "") {
-      this.#arrive(message);
-    } else if (message.isRequest()) {
-      this.#session.sendError(message, 481, "no such chat");
-    }
+  prepare(session, callee) {
+    return this.prepareChat(session, callee);
   }
 
-  /** @param {import("./message.js").Message} message */
-  #arrive(message) {
-    const chat = this.prepareChat(this.#session, message.header.target ?? "");
-    chat.packageType = this.packageType;
-    chat.onMessage(message);
-    if (chat.getState().state !== CALLSTATE.RESPONDED) return;
-    if (typeof this.onIncomingChat !== "function") {
-      log("warn", "a chat came in and nobody has set onIncomingChat");
-      chat.decline(ERRORCODE.TEMPORARILY_UNAVAILABLE, "Temporarily Unavailable");
+  /**
+   * @override
+   * @param {Chat} chat
+   * @param {Record<string, any>} extHeaders
+   */
+  arrived(chat, extHeaders) {
+    if (typeof this.onIncomingChat === "function") {
+      fire(this, "onIncomingChat", chat, extHeaders);
       return;
     }
-    fire(this, "onIncomingChat", chat, message.getExtHeaders());
+    log("warn", "a chat came in and nobody has set onIncomingChat");
+    chat.decline(ERRORCODE.TEMPORARILY_UNAVAILABLE, "Temporarily Unavailable");
   }
 }
 return { ChatPackage };
@@ -4965,6 +5305,513 @@ class Session extends PackageHost {
 return { Session };
 })();
 
+modules["file-source.js"] = (function () {
+//! A file on its way out: read a slice ahead, never as a whole.
+
+/** Octets of a slice. */
+const SLICE_OCTETS = 1024 * 1024;
+/** Slices that are kept: the one that is sent, and the next. */
+const SLICES = 2;
+
+/** The octets of a Blob, as far as they have been read. */
+class FileSource {
+  #blob;
+  #ready;
+  #failed;
+  /** @type {Map<number, Uint8Array>} */
+  #slices = new Map();
+  /** Slices that are being read. @type {Set<number>} */
+  #reading = new Set();
+
+  /**
+   * @param {Blob} blob
+   * @param {() => void} ready more of it is there
+   * @param {(reason: string) => void} failed it can't be read any more
+   */
+  constructor(blob, ready, failed) {
+    this.#blob = blob;
+    this.#ready = ready;
+    this.#failed = failed;
+    /** Octets of the whole. */
+    this.length = blob.size;
+  }
+
+  /**
+   * @param {number} start
+   * @param {number} end
+   * @returns {Uint8Array | null} null: not there yet; may be less than was asked for
+   */
+  subarray(start, end) {
+    if (start >= this.length) return new Uint8Array(0);
+    const number = Math.floor(start / SLICE_OCTETS);
+    this.#read(number);
+    this.#read(number + 1);
+    const slice = this.#slices.get(number);
+    const offset = number * SLICE_OCTETS;
+    return slice ? slice.subarray(start - offset, end - offset) : null;
+  }
+
+  /** @param {number} number of a slice */
+  async #read(number) {
+    const start = number * SLICE_OCTETS;
+    if (start >= this.length || this.#slices.has(number) || this.#reading.has(number)) return;
+    this.#reading.add(number);
+    try {
+      const slice = this.#blob.slice(start, Math.min(start + SLICE_OCTETS, this.length));
+      this.#slices.set(number, new Uint8Array(await slice.arrayBuffer()));
+    } catch (error) {
+      this.#failed(`the file can't be read: ${/** @type {Error} */ (error).message}`);
+      return;
+    } finally {
+      this.#reading.delete(number);
+    }
+    for (const known of this.#slices.keys()) {
+      if (this.#slices.size <= SLICES) break;
+      if (known !== number && known !== number - 1) this.#slices.delete(known);
+    }
+    this.#ready();
+  }
+}
+return { FileSource };
+})();
+
+modules["file-media.js"] = (function () {
+const { turn } = modules["events.js"];
+const { fileLines } = modules["file-sdp.js"];
+const { FileSource } = modules["file-source.js"];
+const { randomWord } = modules["identifiers.js"];
+const { MediaLink } = modules["media-link.js"];
+const { writeSdp } = modules["sdp.js"];
+//! One file on its way: from a Blob to MSRP, or from MSRP to the application, piece by piece.
+//! Not here: signalling (`invitation.js`), the connection (`media-link.js`), chunks (`msrp/endpoint.js`).
+
+
+/** Chunks under way: with those of 16 KiB, 1 MiB. */
+const WINDOW = 64;
+/** Octets of the largest file taken whose size was not announced. */
+const UNANNOUNCED_OCTETS_MAX = 16 * 1024 * 1024 * 1024;
+
+/** @typedef {import("./file-sdp.js").FileDescription} FileDescription */
+
+/**
+ * @typedef {object} FileHooks
+ * @property {(octets: number, total: number) => void} progress so many have arrived over there
+ * @property {(from: number, content: Uint8Array, total: number) => void} data
+ * @property {() => void} success
+ * @property {(status: number, reason: string) => void} failure
+ */
+
+/** One file in one direction. */
+class FileMedia extends MediaLink {
+  #hooks;
+  #file;
+  /** What is sent; null if this side receives. @type {Blob | null} */
+  #blob;
+  #chunkOctets;
+  #messageId = randomWord(24);
+  #settled = false;
+
+  /**
+   * @param {FileDescription} file
+   * @param {Blob | null} blob
+   * @param {number} chunkOctets
+   * @param {boolean} secure
+   * @param {FileHooks & import("./media-link.js").LinkHooks} hooks
+   */
+  constructor(file, blob, chunkOctets, secure, hooks) {
+    super(secure, hooks);
+    this.#file = file;
+    this.#blob = blob;
+    this.#chunkOctets = chunkOctets;
+    this.#hooks = hooks;
+  }
+
+  /** @override */
+  sdp() {
+    const sends = this.#blob !== null;
+    return writeSdp({
+      ...this.ownSide,
+      acceptTypes: ["*"],
+      acceptWrappedTypes: [],
+      direction: sends ? "sendonly" : "recvonly",
+      information: sends ? this.#file.description : "",
+      attributes: fileLines(this.#file, sends),
+    });
+  }
+
+  /** @override @returns {ReturnType<MediaLink["endpoint"]>} */
+  endpoint() {
+    return [{
+      acceptTypes: ["*"],
+      octetsMax: this.#file.size ?? UNANNOUNCED_OCTETS_MAX,
+      chunkOctets: this.#chunkOctets,
+      window: WINDOW,
+    }, {
+      message: () => 415,
+      piece: ({ from, octets, total, last }) => this.#receive(from, octets, total, last),
+      aborted: () => this.#settle(487, "the sender gave up"),
+      progress: (_, octets) => this.#hooks.progress(octets, this.#blob?.size ?? 0),
+      sent: () => this.#settle(0, ""),
+      failed: (_, status, reason) => this.#settle(status, reason),
+    }];
+  }
+
+  /** @override */
+  begun() {
+    const blob = this.#blob;
+    if (!blob) return;
+    const body = new FileSource(
+      blob,
+      () => turn(() => this.connection()?.resume()),
+      (reason) => turn(() => {
+        this.abort();
+        this.#settle(400, reason);
+      }),
+    );
+    const contentType = this.#file.type || "application/octet-stream";
+    this.connection()?.send({ messageId: this.#messageId, contentType, body });
+  }
+
+  /** What is under way is not sent to its end; the other side is told. */
+  abort() {
+    if (this.#blob && !this.#settled) this.connection()?.abort(this.#messageId);
+  }
+
+  /**
+   * @override
+   * @param {number} status
+   * @param {string} reason
+   */
+  finished(status, reason) {
+    this.#settle(status, reason);
+  }
+
+  /**
+   * @param {number} from
+   * @param {Uint8Array} octets
+   * @param {number | null} total
+   * @param {boolean} last
+   * @returns {number | void}
+   */
+  #receive(from, octets, total, last) {
+    if (this.#blob || this.#settled) return 413;
+    const { size } = this.#file;
+    const whole = total ?? size ?? 0;
+    if (octets.length > 0) this.#hooks.data(from, octets, whole);
+    if (!last) return undefined;
+    if (size !== null && size !== total) {
+      this.#settle(413, `${total} octets came of ${size}`);
+      return 413;
+    }
+    this.#settle(0, "");
+    return undefined;
+  }
+
+  /**
+   * @param {number} status 0: all is there
+   * @param {string} reason
+   */
+  #settle(status, reason) {
+    if (this.#settled) return;
+    this.#settled = true;
+    if (status === 0) this.#hooks.success();
+    else this.#hooks.failure(status, reason);
+  }
+}
+return { FileMedia };
+})();
+
+modules["file-transfer.js"] = (function () {
+const { CALLSTATE } = modules["constants.js"];
+const { fire, fireFirst, later } = modules["events.js"];
+const { FileMedia } = modules["file-media.js"];
+const { randomWord } = modules["identifiers.js"];
+const { Invitation } = modules["invitation.js"];
+const { readSdp } = modules["sdp.js"];
+//! One file between two users, and what an application says and hears of it.
+//! Not here: signalling (`invitation.js`), the octets (`file-media.js`), finding the transfer of a frame
+//! (`file-transfer-package.js`).
+
+
+/** Octets of a chunk if the application does not say. */
+const CHUNK_OCTETS = 16 * 1024;
+const CHUNK_OCTETS_MAX = 256 * 1024;
+
+/**
+ * What is known of a file. `startOffset` and `stopOffset` are not used yet.
+ * @typedef {object} FileProperty
+ * @property {string} [name]
+ * @property {number} [size] octets
+ * @property {string} [type]
+ * @property {{ algorithmName: string, value: string }[]} [hashes]
+ * @property {string} [disposition] `render` or `attachment`
+ * @property {string} [dispositon] the same, as the patent prints it
+ * @property {string} [description]
+ * @property {string} [creationTime]
+ * @property {string} [modificationTime]
+ * @property {string} [readTime]
+ * @property {string} [direction] `send`
+ * @property {string} [fileTransferId] made by the library
+ */
+
+/**
+ * A file to be sent, or one that comes in (without `file`).
+ * @typedef {{ file?: Blob | null, props?: FileProperty | null, fileTransferId?: string }} FileConfig
+ */
+
+/** Where octets are in a file: the first has number 1, `end` is the last one.
+ * @typedef {{ start: number, end: number, total: number }} FileDataRange */
+/** @typedef {{ fileTransferId: string, range: FileDataRange, content: Uint8Array }} FileData */
+/** @typedef {{ fileTransferId: string, range: FileDataRange }} FileProgressData */
+/** @typedef {import("./file-sdp.js").FileDescription} FileDescription */
+
+/** A transfer. Made by `FileTransferPackage.createFileTransfer`, or handed to `onFileTransfer`. */
+class FileTransfer extends Invitation {
+  #chunkOctets = CHUNK_OCTETS;
+  /** @type {FileConfig | null} */
+  #config = null;
+  /** @type {FileDescription | null} */
+  #file = null;
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} callee who gets the file
+   */
+  constructor(session, callee) {
+    super(session, callee, "file_transfer");
+    /** Octets came. @type {((fileData: FileData) => void) | undefined} */
+    this.onFileData = this.onFileData;
+    /** So much is there. @type {((progress: FileProgressData) => void) | undefined} */
+    this.onProgress = this.onProgress;
+    /** The file is there. @type {((fileTransferId: string) => void) | undefined} */
+    this.onFileTransferSuccess = this.onFileTransferSuccess;
+    /** It is not, and will not be.
+     * @type {((fileTransferId: string, status: number, reason: string) => void) | undefined} */
+    this.onFileTransferFailure = this.onFileTransferFailure;
+  }
+
+  /**
+   * Offers a file.
+   * @override
+   * @param {FileConfig | FileConfig[]} fileConfig the file; of a list the one there is
+   * @param {Record<string, any> | null} [extHeaders] for the other side
+   */
+  start(fileConfig, extHeaders) {
+    const configs = Array.isArray(fileConfig) ? fileConfig : [fileConfig];
+    const [config] = configs;
+    if (configs.length !== 1) throw new Error("wsc: one file for each transfer; make several");
+    if (!(config?.file instanceof Blob)) throw new TypeError("wsc: a transfer needs a File or a Blob");
+    if (config.props?.direction === "receive") throw new Error("wsc: files are pushed, not pulled");
+    super.start(config, extHeaders);
+  }
+
+  /**
+   * Gives up: what has not come through by now does not any more.
+   */
+  abort() {
+    const media = /** @type {FileMedia | null} */ (this.media());
+    media?.abort();
+    this.end();
+  }
+
+  /** @param {number} octets of a chunk, at most 256 KiB */
+  setChunkSize(octets) {
+    this.#chunkOctets = Math.min(Math.max(Math.trunc(octets), 1), CHUNK_OCTETS_MAX);
+  }
+
+  /** @returns {FileConfig[]} the file, as far as it is known */
+  getFileConfigs() {
+    return this.#config ? [this.#config] : [];
+  }
+
+  // For package developers.
+
+  /**
+   * @override
+   * @param {import("./message.js").Message} message
+   */
+  onMessage(message) {
+    if (message.isRequest() && message.payload?.sdp && !this.media()) {
+      const remote = readSdp(message.payload.sdp);
+      if (typeof remote !== "string") this.#file = remote.direction === "recvonly" ? null : remote.file;
+      if (this.#file) this.#config = { file: null, props: propertiesOf(this.#file), fileTransferId: this.#file.id };
+    }
+    super.onMessage(message);
+  }
+
+  /** @returns {boolean} whether a file is offered, and not wanted or something else */
+  isOffered() {
+    return this.#file !== null;
+  }
+
+  /**
+   * @override
+   * @param {FileConfig | null} config
+   * @param {boolean} secure
+   */
+  createMedia(config, secure) {
+    const blob = config?.file ?? null;
+    if (blob && config) {
+      this.#config = config;
+      this.#file = describe(config, blob);
+      config.fileTransferId = this.#file.id;
+      config.props = propertiesOf(this.#file);
+    }
+    const file = this.#file ?? describe({}, new Blob([]));
+    const fileTransferId = file.id;
+    return new FileMedia(file, blob, this.#chunkOctets, secure, {
+      ...this.linkHooks({ fileTransferId }),
+      progress: (octets, total) => {
+        const range = { start: 1, end: octets, total };
+        fire(this, "onProgress", { fileTransferId, range });
+      },
+      data: (from, content, total) => {
+        const range = { start: from + 1, end: from + content.length, total };
+        fire(this, "onFileData", { fileTransferId, range, content });
+      },
+      success: () => {
+        fire(this, "onFileTransferSuccess", fileTransferId);
+        // Who has sent it ends it: RFC 5547, 8.4.
+        if (blob) this.end();
+      },
+      failure: (status, reason) => {
+        // Who was refused is told by which code.
+        const { code } = this.getState().status;
+        const refused = this.getState().state === CALLSTATE.FAILED ? code : undefined;
+        const names = ["onFileTransferFailure", "onFiieTransferFailure"];
+        fireFirst(this, names, fileTransferId, refused ?? status, reason);
+        // What is being answered is answered first.
+        later(() => this.end());
+      },
+    });
+  }
+}
+
+/**
+ * @param {FileConfig} config
+ * @param {Blob} blob
+ * @returns {FileDescription}
+ */
+function describe({ props }, blob) {
+  const { name, lastModified } = /** @type {Partial<File>} */ (blob);
+  const modified = lastModified === undefined ? undefined : new Date(lastModified).toUTCString();
+  return {
+    id: randomWord(32),
+    name: props?.name ?? name ?? "file",
+    type: props?.type ?? blob.type,
+    size: blob.size,
+    hashes: props?.hashes ?? [],
+    disposition: (props?.disposition ?? props?.dispositon) === "attachment" ? "attachment" : "render",
+    description: (props?.description ?? "").replace(/[\r\n]+/g, " "),
+    dates: {
+      creation: props?.creationTime,
+      modification: props?.modificationTime ?? modified?.replace("GMT", "+0000"),
+      read: props?.readTime,
+    },
+  };
+}
+
+/**
+ * @param {FileDescription} file
+ * @returns {FileProperty}
+ */
+function propertiesOf(file) {
+  const { id, name, type, hashes, disposition, description, dates } = file;
+  return {
+    name,
+    type,
+    size: file.size ?? undefined,
+    hashes,
+    disposition,
+    description,
+    creationTime: dates.creation,
+    modificationTime: dates.modification,
+    readTime: dates.read,
+    direction: "send",
+    fileTransferId: id,
+  };
+}
+return { FileTransfer };
+})();
+
+modules["file-transfer-package.js"] = (function () {
+const { ERRORCODE } = modules["errors.js"];
+const { fire } = modules["events.js"];
+const { FileTransfer } = modules["file-transfer.js"];
+const { InvitationPackage } = modules["invitation-package.js"];
+const { log } = modules["log.js"];
+//! The package of file transfers.
+
+
+/**
+ * All transfers of a session.
+ * @extends {InvitationPackage<FileTransfer>}
+ */
+class FileTransferPackage extends InvitationPackage {
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} [packageType]
+   */
+  constructor(session, packageType = "file_transfer") {
+    super(session, packageType, ["File transfer"]);
+    /**
+     * Somebody offers a file: accept or decline it, now or later.
+     * @type {((fileTransfer: FileTransfer, extHeaders: Record<string, any>) => void) | undefined}
+     */
+    this.onFileTransfer = this.onFileTransfer;
+  }
+
+  /**
+   * @param {string} target who gets a file, such as `bob@example.com`
+   * @returns {FileTransfer} not started yet
+   */
+  createFileTransfer(target) {
+    return this.make(target);
+  }
+
+  /**
+   * Makes a transfer; overridable to make an extended one.
+   * @param {import("./client.js").Session} session
+   * @param {string} callee
+   * @returns {FileTransfer}
+   */
+  prepareFileTransfer(session, callee) {
+    return new FileTransfer(session, callee);
+  }
+
+  /** @returns {FileTransfer[]} the transfers that are not over */
+  getFileTransfers() {
+    return this.all();
+  }
+
+  /**
+   * @override
+   * @param {import("./client.js").Session} session
+   * @param {string} callee
+   */
+  prepare(session, callee) {
+    return this.prepareFileTransfer(session, callee);
+  }
+
+  /**
+   * @override
+   * @param {FileTransfer} transfer
+   * @param {Record<string, any>} extHeaders
+   */
+  arrived(transfer, extHeaders) {
+    if (!transfer.isOffered()) {
+      transfer.decline(488, "no file is offered");
+    } else if (typeof this.onFileTransfer === "function") {
+      fire(this, "onFileTransfer", transfer, extHeaders);
+    } else {
+      log("warn", "a file came in and nobody has set onFileTransfer");
+      transfer.decline(ERRORCODE.TEMPORARILY_UNAVAILABLE, "Temporarily Unavailable");
+    }
+  }
+}
+return { FileTransferPackage };
+})();
+
 modules["messaging.js"] = (function () {
 const { ACTION, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
 const { ERRORCODE, ErrorInfo } = modules["errors.js"];
@@ -5337,6 +6184,8 @@ const {
 } = modules["constants.js"];
 const { ERRORCODE, ErrorInfo } = modules["errors.js"];
 const { LOGLEVEL, getLogger, setLogLevel, setLogger } = modules["log.js"];
+const { FileTransferPackage } = modules["file-transfer-package.js"];
+const { FileTransfer } = modules["file-transfer.js"];
 const { Message } = modules["message.js"];
 const { Messaging, MessagingMessage, MessagingPackage } = modules["messaging.js"];
 const { WscMap } = modules["subsession-map.js"];
@@ -5361,6 +6210,8 @@ const wsc = {
   ERRORCODE,
   ErrorInfo,
   ExtensibleSession: Session,
+  FileTransfer,
+  FileTransferPackage,
   LOGLEVEL,
   MESSAGETYPE,
   MSSAGETYPE: MESSAGETYPE,

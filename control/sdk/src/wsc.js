@@ -12,13 +12,16 @@ import {
 } from "./constants.js";
 import { ERRORCODE, ErrorInfo } from "./errors.js";
 import { LOGLEVEL, getLogger, setLogLevel, setLogger } from "./log.js";
+import { FileTransferPackage } from "./file-transfer-package.js";
+import { FileTransfer } from "./file-transfer.js";
 import { Message } from "./message.js";
 import { Messaging, MessagingMessage, MessagingPackage } from "./messaging.js";
 import { WscMap } from "./subsession-map.js";
 
 export {
   ACTION, AUTHTYPE, AuthHandler, CALLSTATE, CallState, CapabilityExchange, CapabilityPackage, Chat,
-  ChatConfig, ChatMessage, ChatPackage, ConnectionStateEnum, ERRORCODE, ErrorInfo, LOGLEVEL,
+  ChatConfig, ChatMessage, ChatPackage, ConnectionStateEnum, ERRORCODE, ErrorInfo, FileTransfer,
+  FileTransferPackage, LOGLEVEL,
   MESSAGETYPE, MESSAGETYPE as MSSAGETYPE, Message, Messaging, MessagingMessage, MessagingPackage,
   Query, SESSIONSTATE, Session, Session as ExtensibleSession, WscMap as Map, getLogger,
   setLogLevel, setLogger,
@@ -41,6 +44,8 @@ export const wsc = {
   ERRORCODE,
   ErrorInfo,
   ExtensibleSession: Session,
+  FileTransfer,
+  FileTransferPackage,
   LOGLEVEL,
   MESSAGETYPE,
   MSSAGETYPE: MESSAGETYPE,

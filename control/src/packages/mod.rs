@@ -102,6 +102,11 @@ pub fn shipped() -> Vec<Package> {
             Some(include_str!("../../packages/messaging/test.json")),
         ),
         package(
+            "file_transfer",
+            include_str!("../../packages/file_transfer/file_transfer.rhai"),
+            Some(include_str!("../../packages/file_transfer/test.json")),
+        ),
+        package(
             "chat",
             include_str!("../../packages/chat/chat.rhai"),
             Some(include_str!("../../packages/chat/test.json")),
@@ -250,11 +255,12 @@ mod tests {
             "register",
             "capability",
             "messaging",
+            "file_transfer",
             "chat",
             "greeting",
         ];
         assert_eq!(names, expected);
-        let chat = &all[4];
+        let chat = &all[5];
         assert_eq!(chat.text, "// chat/chat.rhai");
         assert_eq!(
             chat.test, None,

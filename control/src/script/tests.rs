@@ -84,6 +84,11 @@ fn the_shipped_packages_pass_their_tests() {
                 Some(include_str!("../../packages/messaging/test.json")),
             ),
             shipped(
+                "file_transfer",
+                include_str!("../../packages/file_transfer/file_transfer.rhai"),
+                Some(include_str!("../../packages/file_transfer/test.json")),
+            ),
+            shipped(
                 "chat",
                 include_str!("../../packages/chat/chat.rhai"),
                 Some(include_str!("../../packages/chat/test.json")),

@@ -1,6 +1,11 @@
-// What a page and a handset, or two pages, can do without a call: enquiries and messages on their own.
+// What a page and a handset, or two pages, can do beside plain chats: enquiries, messages on their own, chats in
+// envelopes, files.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { System, launch } from './system.mjs';
 
@@ -49,9 +54,38 @@ async function online(name) {
       return chat;
     };
     chats.onIncomingChat = (chat) => listen(chat).accept();
+    const files = new wsc.FileTransferPackage(session);
+    const hashed = async (blob) => {
+      const digest = await crypto.subtle.digest('SHA-256', await blob.arrayBuffer());
+      return Array.from(new Uint8Array(digest), (octet) => octet.toString(16).padStart(2, '0')).join('');
+    };
+    files.onFileTransfer = (transfer) => {
+      const [{ props }] = transfer.getFileConfigs();
+      told.push(`offered by ${transfer.getInitiator()}: ${props.name}, ${props.size}`);
+      if (globalThis.declines) {
+        transfer.decline(603);
+        return;
+      }
+      const parts = [];
+      transfer.onFileData = ({ content }) => parts.push(content);
+      transfer.onFileTransferSuccess = async () => told.push(`file ${await hashed(new Blob(parts))}`);
+      transfer.onFileTransferFailure = (id, status) => told.push(`file failed: ${status}`);
+      transfer.accept();
+    };
+    /** Sends a file of so many octets; gives its hash, or why it failed. */
+    const sendFile = (target, octets) => new Promise((resolve) => {
+      const content = Uint8Array.from({ length: octets }, (_, at) => (at * 7919) >> 3);
+      const file = new File([content], 'beach "1".jpg', { type: 'image/jpeg' });
+      const transfer = files.createFileTransfer(target);
+      let progress = 0;
+      transfer.onProgress = ({ range }) => { progress = range.end; };
+      transfer.onFileTransferSuccess = async () => resolve(progress === octets ? await hashed(file) : 'no progress');
+      transfer.onFileTransferFailure = (id, status) => resolve(status);
+      transfer.start({ file });
+    });
     const call = (target) => listen(chats.createChat(target)).start();
     const say = (text) => { globalThis.sent = globalThis.chat.send(text); };
-    Object.assign(globalThis, { call, say, session, exchange, messaging, told });
+    Object.assign(globalThis, { sendFile, call, say, session, exchange, messaging, told });
     await session.connected;
   }, name);
   return {
@@ -60,6 +94,7 @@ async function online(name) {
       await page.evaluate(() => globalThis.session.close());
       await context.close();
     },
+    sendFile: (target, octets) => page.evaluate(([whom, size]) => globalThis.sendFile(whom, size), [target, octets]),
     /** Calls a function of the page's. */
     run: (name, ...args) => page.evaluate(([key, given]) => { globalThis[key](...given); }, [name, args]),
     typing: (isTyping) => page.evaluate((typing) => globalThis.chat.indicateTyping(typing), isTyping),
@@ -180,5 +215,57 @@ describe('without a call', () => {
     await alice.run('call', 'carol');
     await alice.hears('FAILED 486');
     await alice.leave();
+  });
+});
+
+describe('files', () => {
+  let folder;
+  before(async () => {
+    system = await System.start('--no-handsets');
+    folder = await mkdtemp(join(tmpdir(), 'causeway-files-'));
+  });
+  after(async () => {
+    await rm(folder, { recursive: true });
+    await system.stop();
+  });
+  afterEach(() => system.stopHandsets());
+
+  test('a page sends a handset a file, and one that is too large for it', async () => {
+    const bob = await system.handset('bob', '--max-size', '4000000');
+    const alice = await online('alice');
+    const hash = await alice.sendFile('bob', 3_000_001);
+    await bob.line(/^offered by .*alice@localhost.*: beach %221%22\.jpg, 3000001 octets$/);
+    const [, received] = await bob.line(/^received from .*: image\/jpeg, 3000001 octets, sha256 (\w+)$/);
+    assert.equal(received, hash);
+    await bob.line(/^ended/);
+    assert.equal(await alice.sendFile('bob', 4_000_001), 403);
+    assert.equal(await alice.sendFile('nobody', 1), 404);
+    await alice.leave();
+  });
+
+  test('a handset sends a page a file, and one that the page declines', async () => {
+    const bob = await system.handset('bob');
+    const alice = await online('alice');
+    const content = Buffer.from(Array.from({ length: 1_500_000 }, (_, at) => (at * 31) & 255));
+    const path = join(folder, 'holiday.bin');
+    await writeFile(path, content);
+    bob.write(`send sip:alice@localhost ${path}`);
+    await alice.hears('offered by bob@localhost: holiday.bin, 1500000');
+    await alice.hears(`file ${createHash('sha256').update(content).digest('hex')}`);
+    await bob.line(/^ended: the file is there/);
+    await alice.set('declines', true);
+    bob.write(`send sip:alice@localhost ${path}`);
+    await bob.line(/^declined: 603/);
+    await alice.leave();
+  });
+
+  test('two pages send each other files', async () => {
+    const [alice, carol] = [await online('alice'), await online('carol')];
+    const hash = await alice.sendFile('carol', 700_000);
+    await carol.hears(`file ${hash}`);
+    await carol.hears('offered by alice@localhost: beach "1".jpg, 700000');
+    const back = await carol.sendFile('alice', 0);
+    await alice.hears(`file ${back}`);
+    await Promise.all([alice.leave(), carol.leave()]);
   });
 });

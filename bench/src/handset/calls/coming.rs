@@ -58,6 +58,23 @@ impl Agent {
             chat,
             from: from.clone(),
         });
+        if let Some(file) = &offer.file {
+            self.tell(Event::Offered {
+                chat,
+                from: from.clone(),
+                name: file.name.clone(),
+                bytes: file.bytes,
+            });
+            if file.bytes > Some(self.settings.manners.message_bytes_max) {
+                // As RCS handsets say it.
+                let mut refusal = Message::response(request, 403, &tag);
+                refusal.push("Warning", "399 handset \"133 Size exceeded\"");
+                self.transactions
+                    .respond(key, refusal, now, &mut self.outputs);
+                let why = "the file is too large".to_owned();
+                return self.tell(Event::Ended { chat, why });
+            }
+        }
         if let Some(status) = self.settings.decline {
             self.answer(key, request, status, now);
             return self.tell(Event::Ended {
@@ -87,6 +104,7 @@ impl Agent {
             with: from,
             state,
             wishes: None,
+            file: None,
             dialog,
             description: Vec::new(),
             peer_path,

@@ -3,6 +3,7 @@
 mod coming;
 mod going;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
@@ -58,6 +59,8 @@ pub struct Call {
     pub state: State,
     /// The way to the chat, once there is one.
     pub wishes: Option<mpsc::Sender<Wish>>,
+    /// The file it is for, if it goes out; it ends when that is there.
+    pub file: Option<PathBuf>,
     dialog: Dialog,
     /// Our last description, for a repeated offer.
     description: Vec<u8>,
@@ -162,6 +165,10 @@ impl Agent {
             takes_plain,
         };
         let (wishes, wish_queue) = mpsc::channel(WISHES);
+        if let Some(path) = call.file.clone() {
+            // There is room: nothing else was wished for yet.
+            let _ = wishes.try_send(Wish::File(path));
+        }
         call.wishes = Some(wishes);
         let desk = Desk {
             chat,

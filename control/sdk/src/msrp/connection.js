@@ -18,6 +18,9 @@ const encoder = new TextEncoder();
  * @property {(orderly: boolean, status: number, reason: string) => void} closed
  * @property {(reason: string) => void} lost the socket went; {@link MsrpConnection.move} brings another
  * @property {import("./endpoint.js").EndpointHooks["message"]} message
+ * @property {import("./endpoint.js").EndpointHooks["piece"]} [piece]
+ * @property {import("./endpoint.js").EndpointHooks["aborted"]} [aborted]
+ * @property {import("./endpoint.js").EndpointHooks["progress"]} [progress]
  * @property {import("./endpoint.js").EndpointHooks["sent"]} sent
  * @property {import("./endpoint.js").EndpointHooks["failed"]} failed
  */
@@ -45,6 +48,9 @@ export class MsrpConnection {
       },
       bound: () => hooks.open(),
       message: hooks.message,
+      piece: hooks.piece,
+      aborted: hooks.aborted,
+      progress: hooks.progress,
       sent: hooks.sent,
       failed: hooks.failed,
       broken: (status, reason) => this.#broken(status, reason),
@@ -107,6 +113,17 @@ export class MsrpConnection {
     const taken = this.#endpoint.send(outgoing, environment.now());
     this.#schedule();
     return taken;
+  }
+
+  /** More of what is being sent is there. */
+  resume() {
+    this.#endpoint.resume(environment.now());
+    this.#schedule();
+  }
+
+  /** @param {string} messageId of a message that is not to be sent to its end */
+  abort(messageId) {
+    this.#endpoint.abort(messageId);
   }
 
   /**

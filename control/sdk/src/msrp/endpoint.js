@@ -4,6 +4,7 @@
 import { randomWord } from "../identifiers.js";
 import { admits, bareType } from "../media-types.js";
 import { writeRequest, writeResponse } from "./frame.js";
+import { Inflow } from "./inflow.js";
 import { FramingLost, Reader } from "./reader.js";
 import { Reassembly } from "./reassembly.js";
 import { sameUri } from "./uri.js";
@@ -14,6 +15,8 @@ import { sameUri } from "./uri.js";
 export const RESPONSE_MS_MAX = 30_000;
 /** Octets of a head and of an end-line that a frame may have beside its body. */
 const FRAME_OVERHEAD_OCTETS_MAX = 32 * 1024;
+/** Octets of a chunk of a message that is taken piece by piece. */
+const PIECE_OCTETS_MAX = 64 * 1024 * 1024;
 /** Messages waiting to be sent. */
 const QUEUE_MAX = 1000;
 /** Sent messages of which a report may still come. */
@@ -32,11 +35,16 @@ const FAULTS_MAX = 5;
  */
 
 /**
+ * Octets, all there or on their way: `null` says that those are not there yet, and {@link Endpoint.resume} that more are.
+ * @typedef {{ length: number, subarray: (start: number, end: number) => Uint8Array | null }} Octets
+ */
+
+/**
  * A whole message to be sent.
  * @typedef {object} Outgoing
  * @property {string} messageId
  * @property {string} contentType
- * @property {Uint8Array} body
+ * @property {Octets} body
  * @property {boolean} [successReport] ask the far end to report success
  */
 
@@ -46,12 +54,17 @@ const FAULTS_MAX = 5;
  * @property {() => void} bound our first SEND was answered: messages may flow
  * @property {(incoming: { messageId: string, contentType: string, body: Uint8Array }) =>
  *   number | void} message a whole message; a number refuses it with that status
+ * @property {(piece: { messageId: string, contentType: string, from: number, octets: Uint8Array,
+ *   total: number | null, last: boolean }) => number | void} [piece] the next piece of a large message. Whoever
+ *   has this takes one large message by it, and no whole ones
+ * @property {(messageId: string) => void} [aborted] the rest of that message will not come
+ * @property {(messageId: string, octets: number) => void} [progress] so many were answered
  * @property {(messageId: string) => void} sent the far end has the whole message
  * @property {(messageId: string, status: number, reason: string) => void} failed
  * @property {(status: number, reason: string) => void} broken the session can't go on
  */
 
-/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean }} Sending */
+/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean, answered: number }} Sending */
 
 /** One end of one session. */
 export class Endpoint {
@@ -59,6 +72,7 @@ export class Endpoint {
   #hooks;
   #reader;
   #reassembly;
+  #inflow;
   #chunkOctets;
   #window;
   /** @type {"new" | "binding" | "bound" | "lost" | "rebinding" | "over"} */
@@ -69,7 +83,8 @@ export class Endpoint {
   #bindTid = "";
   /** Messages not yet sent as a whole; the first one is under way. @type {Sending[]} */
   #queue = [];
-  /** Requests without an answer, oldest first. @type {Map<string, { sending: Sending | null, at: number }>} */
+  /** Requests without an answer, oldest first.
+   * @type {Map<string, { sending: Sending | null, at: number, octets: number }>} */
   #pending = new Map();
   /** Sent as a whole, waiting for a success report. @type {Map<string, Sending>} */
   #reportable = new Map();
@@ -87,6 +102,7 @@ export class Endpoint {
     this.#window = settings.window ?? 16;
     this.#reader = this.#newReader();
     this.#reassembly = new Reassembly(settings.octetsMax);
+    this.#inflow = hooks.piece ? new Inflow(settings.octetsMax) : null;
   }
 
   /**
@@ -123,9 +139,26 @@ export class Endpoint {
    */
   send(outgoing, now) {
     if (this.#state === "over" || this.#queue.length >= QUEUE_MAX) return false;
-    this.#queue.push({ outgoing, next: 0, open: 0, whole: false });
+    this.#queue.push({ outgoing, next: 0, open: 0, whole: false, answered: 0 });
     this.#pump(now);
     return true;
+  }
+
+  /**
+   * More of a message's octets are there.
+   * @param {number} now milliseconds
+   */
+  resume(now) {
+    this.#pump(now);
+  }
+
+  /**
+   * A message is not sent to its end; the far end is told so.
+   * @param {string} messageId
+   */
+  abort(messageId) {
+    const sending = this.#find(messageId);
+    if (sending) this.#fail(sending, 487, "aborted");
   }
 
   /**
@@ -196,7 +229,8 @@ export class Endpoint {
   }
 
   #newReader() {
-    return new Reader(this.#settings.octetsMax + FRAME_OVERHEAD_OCTETS_MAX);
+    const octets = this.#hooks.piece ? PIECE_OCTETS_MAX : this.#settings.octetsMax;
+    return new Reader(octets + FRAME_OVERHEAD_OCTETS_MAX);
   }
 
   // Sending.
@@ -216,6 +250,7 @@ export class Endpoint {
       sending.next = 0;
       sending.open = 0;
       sending.whole = false;
+      sending.answered = 0;
     }
     this.#queue = [...again, ...this.#queue.filter((sending) => !again.has(sending))];
   }
@@ -224,18 +259,21 @@ export class Endpoint {
   #pump(now) {
     while (this.#state === "bound" && this.#queue.length > 0
       && this.#pending.size < this.#window) {
-      this.#sendChunk(this.#queue[0], now);
+      if (!this.#sendChunk(this.#queue[0], now)) return;
     }
   }
 
   /**
    * @param {Sending} sending
    * @param {number} now
+   * @returns {boolean} false if its octets are not there yet
    */
   #sendChunk(sending, now) {
     const { messageId, contentType, body, successReport } = sending.outgoing;
     const start = sending.next;
-    const end = Math.min(start + this.#chunkOctets, body.length);
+    const octets = body.subarray(start, Math.min(start + this.#chunkOctets, body.length));
+    if (!octets) return false;
+    const end = start + octets.length;
     sending.next = end;
     sending.open += 1;
     sending.whole = end === body.length;
@@ -249,8 +287,9 @@ export class Endpoint {
       ["Byte-Range", `${start + 1}-${end}/${body.length}`],
     ];
     if (successReport) headers.push(["Success-Report", "yes"]);
-    const chunk = { contentType, body: body.subarray(start, end), sending };
+    const chunk = { contentType, body: octets, sending };
     this.#request("SEND", headers, chunk, now, sending.whole ? "$" : "+");
+    return true;
   }
 
   /** @param {Sending} sending */
@@ -274,7 +313,8 @@ export class Endpoint {
    */
   #request(method, headers, chunk, now, flag = "$", answered = true) {
     const tid = this.#newTid(chunk?.body);
-    if (answered) this.#pending.set(tid, { sending: chunk?.sending ?? null, at: now });
+    const octets = chunk?.body.length ?? 0;
+    if (answered) this.#pending.set(tid, { sending: chunk?.sending ?? null, at: now, octets });
     this.#hooks.transmit(writeRequest({
       tid,
       method,
@@ -319,6 +359,8 @@ export class Endpoint {
       }
     } else {
       sending.open -= 1;
+      sending.answered += request.octets;
+      this.#hooks.progress?.(sending.outgoing.messageId, sending.answered);
       const done = sending.whole && sending.open === 0;
       if (done && !sending.outgoing.successReport) {
         this.#hooks.sent(sending.outgoing.messageId);
@@ -424,6 +466,10 @@ export class Endpoint {
       answer(415, "Unknown content type");
       return;
     }
+    if (this.#inflow) {
+      this.#stream(this.#inflow, messageId, contentType, request, answer);
+      return;
+    }
     const outcome = this.#reassembly.take(messageId, request, now);
     if (outcome.kind === "refused") {
       answer(outcome.status, outcome.comment);
@@ -440,6 +486,36 @@ export class Endpoint {
       answer(200, "OK");
       if ((request.headers.get("success-report") ?? "").toLowerCase() === "yes") {
         this.#reportSuccess(request, messageId, body.length);
+      }
+      return;
+    }
+    answer(200, "OK");
+  }
+
+  /**
+   * @param {Inflow} inflow
+   * @param {string} messageId
+   * @param {string} contentType
+   * @param {Frame} request
+   * @param {(status: number, comment: string) => void} answer
+   */
+  #stream(inflow, messageId, contentType, request, answer) {
+    const outcome = inflow.take(messageId, request);
+    if (outcome.kind === "refused") {
+      answer(outcome.status, outcome.comment);
+      return;
+    }
+    if (outcome.kind === "aborted") this.#hooks.aborted?.(messageId);
+    if (outcome.kind === "piece") {
+      const { from, octets, total, last } = outcome;
+      const refused = this.#hooks.piece?.({ messageId, contentType, from, octets, total, last });
+      if (typeof refused === "number") {
+        answer(refused, "Not taken");
+        return;
+      }
+      answer(200, "OK");
+      if (last && (request.headers.get("success-report") ?? "").toLowerCase() === "yes") {
+        this.#reportSuccess(request, messageId, total ?? 0);
       }
       return;
     }

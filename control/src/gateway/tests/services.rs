@@ -51,6 +51,39 @@ fn reply(world: &mut World, socket: SocketId, asked: &Frame, kind: &str, header:
     world.send_frame(socket, control, header, None);
 }
 
+/// The page says what the user can do.
+fn tells(world: &mut World, socket: SocketId, asked: &Frame, services: &str) {
+    let header = json!({"action": "enquiry", "enquiry_data": services});
+    reply(world, socket, asked, "response", header);
+}
+
+/// Alice asks inside her chat.
+fn enquire_inside(world: &mut World, socket: SocketId, subsession: &str, services: &str) {
+    let header = json!({"action": "enquiry", "enquiry_data": services});
+    say_in(
+        world,
+        socket,
+        "request",
+        "chat",
+        subsession,
+        header,
+        json!({}),
+    );
+}
+
+/// Alice sends bob a text.
+fn send(world: &mut World, socket: SocketId, text: &str) {
+    let header = json!({"action": "send", "target": "bob"});
+    say(
+        world,
+        socket,
+        "request",
+        "messaging",
+        header,
+        json!({"content": text}),
+    );
+}
+
 fn browser(world: &mut World, number: u64, name: &str) -> SocketId {
     let socket = world.browser(number, name);
     world.frame(socket);
@@ -177,13 +210,7 @@ fn a_peer_asks_and_the_page_answers_in_its_words() {
         (asked.initiator(), asked.target()),
         (Some("bob@localhost"), Some("alice@localhost"))
     );
-    reply(
-        &mut world,
-        alice,
-        &asked,
-        "response",
-        json!({"action": "enquiry", "enquiry_data": "VS"}),
-    );
+    tells(&mut world, alice, &asked, "VS");
     let (server, answer) = world.response();
     assert_eq!((server, answer.code), (ASKED, 200));
     assert_eq!(
@@ -228,13 +255,7 @@ fn one_page_that_does_not_say_leaves_it_to_another() {
         json!({"action": "enquiry", "error_code": 480}),
     );
     assert!(world.net.responses.is_empty());
-    reply(
-        &mut world,
-        pages[1],
-        &asked[1],
-        "response",
-        json!({"action": "enquiry", "enquiry_data": "IM"}),
-    );
+    tells(&mut world, pages[1], &asked[1], "IM");
     assert_eq!(world.response().1.code, 200);
     world.finish();
 }
@@ -265,24 +286,9 @@ fn with_a_chat_open_both_are_asked_inside_it() {
         Some(subsession.as_str())
     );
     assert_eq!(asked.control.package.as_deref(), Some("chat"));
-    reply(
-        &mut world,
-        alice,
-        &asked,
-        "response",
-        json!({"action": "enquiry", "enquiry_data": "VS"}),
-    );
+    tells(&mut world, alice, &asked, "VS");
     assert_eq!(world.response().1.code, 200);
-    let header = json!({"action": "enquiry", "enquiry_data": "VS"});
-    say_in(
-        &mut world,
-        alice,
-        "request",
-        "chat",
-        &subsession,
-        header,
-        json!({}),
-    );
+    enquire_inside(&mut world, alice, &subsession, "VS");
     // Not in the chat's dialog: RFC 3261, 11.
     let (_, sent) = options(&mut world);
     world.answer_to("OPTIONS", sent, 200, "OK", "", &[("Contact", IM)]);
@@ -293,16 +299,7 @@ fn with_a_chat_open_both_are_asked_inside_it() {
     );
     // One that can't be sent leaves the chat alone.
     world.net.refuses = Some(Refused::NoHop);
-    let header = json!({"action": "enquiry", "enquiry_data": "IM"});
-    say_in(
-        &mut world,
-        alice,
-        "request",
-        "chat",
-        &subsession,
-        header,
-        json!({}),
-    );
+    enquire_inside(&mut world, alice, &subsession, "IM");
     assert_eq!(world.frame(alice).header["error_code"], 503);
     world.net.refuses = None;
     say_in(
@@ -348,15 +345,7 @@ fn whom_a_user_has_blocked_outlives_session_and_process() {
 fn a_message_goes_out_and_its_answer_comes_back() {
     let mut world = World::new();
     let alice = browser(&mut world, 1, "alice");
-    let header = json!({"action": "send", "target": "bob"});
-    say(
-        &mut world,
-        alice,
-        "request",
-        "messaging",
-        header,
-        json!({"content": "Hello"}),
-    );
+    send(&mut world, alice, "Hello");
     let (_, message, sent) = world.request();
     assert_eq!(
         message.content,
@@ -414,15 +403,7 @@ fn otherwise_it_is_held_three_seconds_for_the_verdict() {
 fn a_text_and_what_becomes_of_it_cross_between_two_profiles_of_rcs() {
     let mut world = World::with_profile("rcs");
     let alice = browser(&mut world, 1, "alice");
-    let header = json!({"action": "send", "target": "bob"});
-    say(
-        &mut world,
-        alice,
-        "request",
-        "messaging",
-        header,
-        json!({"content": "Grüße"}),
-    );
+    send(&mut world, alice, "Grüße");
     let (_, message, sent) = world.request();
     let (kind, envelope) = message.content.unwrap();
     let envelope = String::from_utf8(envelope).unwrap();

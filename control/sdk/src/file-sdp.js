@@ -1,0 +1,88 @@
+//! Files in session descriptions (RFC 5547, 6): what is offered, under which name. Pure.
+
+/** Longest name of a file, in characters. */
+const NAME_CHARACTERS_MAX = 255;
+
+/**
+ * What is said of a file. All of it may be missing but the id.
+ * @typedef {object} FileDescription
+ * @property {string} id `a=file-transfer-id`
+ * @property {string} name
+ * @property {string} type
+ * @property {number | null} size octets
+ * @property {{ algorithmName: string, value: string }[]} hashes
+ * @property {string} disposition `render` or `attachment`
+ * @property {string} description
+ * @property {{ creation?: string, modification?: string, read?: string }} dates
+ */
+
+/**
+ * @param {FileDescription} file
+ * @param {boolean} offers whether we have it; an answer says less (RFC 5547, 8.3.1)
+ * @returns {string[]} attribute lines
+ */
+export function fileLines(file, offers) {
+  const hashes = offers ? file.hashes : [];
+  const selector = [
+    `name:"${encoded(file.name)}"`,
+    file.type && `type:${file.type.replace(/[^\x21-\x7e]/g, "")}`,
+    file.size !== null && `size:${file.size}`,
+    ...hashes.map(({ algorithmName, value }) => `hash:${algorithmName}:${value.toUpperCase()}`),
+  ];
+  const lines = [`a=file-selector:${selector.filter(Boolean).join(" ")}`, `a=file-transfer-id:${file.id}`];
+  if (!offers) return lines;
+  lines.push(`a=file-disposition:${file.disposition}`);
+  const dates = Object.entries(file.dates).filter(([, date]) => date)
+    .map(([kind, date]) => `${kind}:"${String(date).replace(/["\r\n]/g, "")}"`);
+  if (dates.length > 0) lines.push(`a=file-date:${dates.join(" ")}`);
+  return lines;
+}
+
+/**
+ * @param {string[]} section the lines of one medium
+ * @returns {FileDescription | null} null if it is no file
+ */
+export function readFileLines(section) {
+  const attribute = (/** @type {string} */ name) =>
+    section.find((line) => line.startsWith(`a=${name}:`))?.slice(name.length + 3).trim();
+  const selector = attribute("file-selector");
+  const id = attribute("file-transfer-id");
+  if (selector === undefined || !id || !/^[!#-'*+.0-9A-Z^-z|~-]{1,128}$/.test(id)) return null;
+  const value = (/** @type {RegExp} */ pattern) => pattern.exec(` ${selector}`)?.[1];
+  const size = value(/ size:(\d{1,15})(?= |$)/);
+  const date = attribute("file-date") ?? "";
+  const when = (/** @type {string} */ kind) => new RegExp(`(?:^| )${kind}:"([^"]*)"`).exec(date)?.[1];
+  const dates = { creation: when("creation"), modification: when("modification"), read: when("read") };
+  return {
+    id,
+    name: safeName(value(/ name:"([^"]*)"/) ?? ""),
+    type: value(/ type:([^ ;]+(?:;[^ ="]+="[^"]*")*)/) ?? "",
+    size: size === undefined ? null : Number(size),
+    hashes: [...selector.matchAll(/(?:^| )hash:([\w-]+):([0-9A-Fa-f:]+)/g)]
+      .map(([, algorithmName, hash]) => ({ algorithmName, value: hash })),
+    disposition: attribute("file-disposition") === "attachment" ? "attachment" : "render",
+    description: section.find((line) => line.startsWith("i="))?.slice(2) ?? "",
+    dates,
+  };
+}
+
+/**
+ * Characters that would end the name, or lead out of its folder (RFC 5547, 6).
+ * @param {string} name
+ */
+function encoded(name) {
+  return name.slice(0, NAME_CHARACTERS_MAX).replace(/["%\r\n\0/\\]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
+}
+
+/**
+ * A name that stays where it is put, whatever came.
+ * @param {string} text
+ */
+function safeName(text) {
+  const plain = text.replace(/%(22|25|0D|0A|00|2F|5C)/gi,
+    (_, digits) => String.fromCharCode(parseInt(digits, 16)));
+  const bare = (plain.split(/[/\\]/).at(-1) ?? "").replace(/[\u0000-\u001f\u007f]/g, "");
+  const name = bare.slice(0, NAME_CHARACTERS_MAX).trim();
+  return name === "" || name === "." || name === ".." ? "file" : name;
+}

@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { FileTransferPackage, Session, setLogLevel } from "../src/wsc.js";
+import { fileLines, readFileLines } from "../src/file-sdp.js";
+import { Reader } from "../src/msrp/reader.js";
+import { connectResponse, fakeWorld } from "./fake-world.js";
+
+setLogLevel(10);
+const encoder = new TextEncoder();
+const PEER_PATH = "msrp://127.0.0.1:20010/s9f4;ws";
+const sdp = (direction, lines = []) => [
+  "v=0", "o=- 7 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0",
+  "m=message 20010 TCP/MSRP *", `a=path:${PEER_PATH}`, "a=ws-resource-path:/msrp/7f3c9a52e1",
+  "a=setup:passive", "a=accept-types:*", `a=${direction}`, ...lines, "",
+].join("\r\n");
+const SELECTOR = 'a=file-selector:name:"b%22e/../ach 1.jpg" type:image/jpeg size:5 hash:sha-1:72:24:5F';
+
+let world;
+let session;
+let files;
+let signal;
+let sequence;
+
+beforeEach(() => {
+  world = fakeWorld();
+  session = new Session("alice", "ws://localhost/ws/webrtc/demo");
+  files = new FileTransferPackage(session);
+  signal = world.socket;
+  signal.opens();
+  signal.receives(connectResponse());
+  signal.take();
+  sequence = 1;
+});
+
+function fromServer(type, action, id, { control = {}, header = {}, payload } = {}) {
+  sequence += 1;
+  signal.receives({
+    control: { type, package_type: "file_transfer", session_id: "b2f1", subsession_id: id, sequence, ...control },
+    header: { action, initiator: "alice@localhost", target: "bob", ...header },
+    payload,
+  });
+  world.tick();
+}
+
+/** Sets all callbacks; returns what they told. */
+function listen(transfer) {
+  const told = [];
+  transfer.onFileData = ({ range, content }) => told.push(["data", { ...range }, content.slice()]);
+  transfer.onProgress = ({ range }) => told.push(["progress", range.end, range.total]);
+  transfer.onFileTransferSuccess = (id) => told.push(["success", id]);
+  transfer.onFileTransferFailure = (id, status, reason) => told.push(["failure", id, status, reason]);
+  return told;
+}
+
+/** The media socket, bound. */
+function bound(localSdp) {
+  const media = world.socket;
+  const reader = new Reader(1 << 22);
+  const localUri = /a=path:(\S+)/.exec(localSdp)[1];
+  const take = () => media.take().flatMap((octets) => reader.push(octets));
+  const respond = (frame, status = 200) => media.receives(
+    `MSRP ${frame.tid} ${status} x\r\nTo-Path: ${localUri}\r\nFrom-Path: ${PEER_PATH}\r\n-------${frame.tid}$\r\n`,
+  );
+  let tids = 0;
+  const chunk = (body, range, flag, id = "f1") => {
+    tids += 1;
+    media.receives(encoder.encode(
+      `MSRP tid${tids}x SEND\r\nTo-Path: ${localUri}\r\nFrom-Path: ${PEER_PATH}\r\nMessage-ID: ${id}\r\n`
+      + `Byte-Range: ${range}\r\nContent-Type: image/jpeg\r\n\r\n${body}\r\n-------tid${tids}x${flag}\r\n`,
+    ));
+    world.tick();
+    return take().map(({ status }) => status);
+  };
+  media.opens();
+  respond(take()[0]);
+  world.tick();
+  return { media, take, respond, chunk };
+}
+
+/** Starts a transfer and lets it be accepted. */
+function sending(blob, props) {
+  const transfer = files.createFileTransfer("bob");
+  const told = listen(transfer);
+  transfer.setChunkSize(4);
+  transfer.start({ file: blob, props });
+  const [start] = signal.take();
+  fromServer("response", "start", transfer.subSessionId, {
+    control: { correlation_id: start.control.correlation_id, message_state: "final" },
+    header: { response_code: 200 }, payload: { sdp: sdp("recvonly") },
+  });
+  signal.take();
+  return { transfer, told, start, ...bound(start.payload.sdp) };
+}
+
+/** A file comes in. */
+function offered(lines = [SELECTOR, "a=file-transfer-id:t1"], direction = "sendonly") {
+  fromServer("request", "start", "c3d1", {
+    control: { correlation_id: "s8", message_state: "initial" },
+    header: { initiator: "bob@localhost", target: "alice@localhost" }, payload: { sdp: sdp(direction, lines) },
+  });
+}
+
+const settle = async () => {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => { setImmediate(resolve); });
+  world.tick();
+};
+
+test("rfc5547 6: names are encoded, and what came cannot leave its folder", () => {
+  const file = {
+    id: "t1", name: 'a"b%c/d\\e', type: "image/jpeg", size: 7, hashes: [{ algorithmName: "sha-1", value: "72:af" }],
+    disposition: "attachment", description: "", dates: { modification: "Wed, 01 May 2024 09:30:00 +0000" },
+  };
+  assert.deepEqual(fileLines(file, true), [
+    'a=file-selector:name:"a%22b%25c%2Fd%5Ce" type:image/jpeg size:7 hash:sha-1:72:AF',
+    "a=file-transfer-id:t1", "a=file-disposition:attachment",
+    'a=file-date:modification:"Wed, 01 May 2024 09:30:00 +0000"',
+  ]);
+  // An answer repeats name, type, size and id, and says no more: 8.3.1.
+  assert.deepEqual(fileLines(file, false),
+    ['a=file-selector:name:"a%22b%25c%2Fd%5Ce" type:image/jpeg size:7', "a=file-transfer-id:t1"]);
+  const name = (text) => readFileLines([`a=file-selector:name:"${text}"`, "a=file-transfer-id:x"]).name;
+  assert.deepEqual(["../../etc/passwd", "..%5C..%2fx", "..", "", "a%0d%0ab"].map(name), ["passwd", "x", "file", "file", "ab"]);
+});
+
+test("rfc5547 6: selectors stand in any order, and without an id it is no transfer", () => {
+  const read = readFileLines([
+    'a=file-selector:hash:sha-1:72:24 hash:sha-256:AB size:9 type:text/plain;charset="utf-8" name:"size:1 x"',
+    "a=file-transfer-id:x", "i=a picture", "a=file-disposition:attachment",
+  ]);
+  assert.deepEqual([read.size, read.type, read.name, read.disposition, read.description, read.hashes.length],
+    [9, 'text/plain;charset="utf-8"', "size:1 x", "attachment", "a picture", 2]);
+  assert.equal(readFileLines(["a=file-selector:size:9"]), null);
+  assert.equal(readFileLines(["a=file-selector", "a=file-transfer-id:x"]), null);
+});
+
+test("a file is offered, sent in chunks as it is read, and ended by its sender", async () => {
+  const file = new File(["0123456789"], "note.txt", { type: "text/plain", lastModified: 0 });
+  const { transfer, told, start, take, respond } = sending(file, { description: "my\r\nnote", disposition: "attachment" });
+  const offer = start.payload.sdp;
+  assert.match(offer, /m=message 9 TCP\/MSRP \*\r\ni=my note\r\n/);
+  assert.match(offer, /a=sendonly\r\na=file-selector:name:"note.txt" type:text\/plain size:10\r\n/);
+  assert.match(offer, /a=file-disposition:attachment\r\n/);
+  const [{ fileTransferId, props }] = transfer.getFileConfigs();
+  assert.deepEqual([props.fileTransferId, props.size, props.name], [fileTransferId, 10, "note.txt"]);
+  await settle();
+  const chunks = take();
+  assert.deepEqual(chunks.map(({ headers, flag }) => [headers.get("byte-range"), flag]),
+    [["1-4/10", "+"], ["5-8/10", "+"], ["9-10/10", "$"]]);
+  for (const chunk of chunks) respond(chunk);
+  world.tick();
+  assert.deepEqual(told, [["progress", 4, 10], ["progress", 8, 10], ["progress", 10, 10], ["success", fileTransferId]]);
+  assert.deepEqual(signal.take().map(({ header }) => header.action), ["shutdown"]);
+});
+
+test("an empty file is one chunk of nothing", async () => {
+  const { told, take, respond } = sending(new Blob([]));
+  const [chunk] = take();
+  assert.deepEqual([chunk.headers.get("byte-range"), chunk.flag], ["1-0/0", "$"]);
+  respond(chunk);
+  world.tick();
+  assert.deepEqual(told.map(([what]) => what), ["progress", "success"]);
+});
+
+test("a large file is read a slice at a time", async () => {
+  const blob = new Blob([new Uint8Array(3 * 1024 * 1024)]);
+  const sizes = [];
+  const slice = blob.slice.bind(blob);
+  blob.slice = (start, end) => {
+    sizes.push(end - start);
+    return slice(start, end);
+  };
+  const { take, respond, transfer } = sending(blob);
+  transfer.setChunkSize(1);
+  for (let turn = 0; turn < 20; turn += 1) {
+    await settle();
+    for (const frame of take()) respond(frame);
+  }
+  assert.ok(sizes.length >= 2 && Math.max(...sizes) <= 1024 * 1024, `${sizes}`);
+});
+
+test("what fails is told once: refused, declined, given up, cut off", async () => {
+  const refused = sending(new Blob(["0123456789"]));
+  await settle();
+  refused.respond(refused.take()[0], 413);
+  world.tick();
+  assert.deepEqual(refused.told.map(([what, , status]) => [what, status]), [["failure", 413]]);
+
+  const declined = files.createFileTransfer("bob");
+  const told = listen(declined);
+  declined.start({ file: new Blob(["x"]) });
+  signal.take();
+  fromServer("error", "start", declined.subSessionId, { header: { error_code: 603, reason: "Decline" } });
+  assert.deepEqual(told.map(([what, , status]) => [what, status]), [["failure", 603]]);
+
+  const aborted = sending(new Blob(["0123456789"]));
+  await settle();
+  aborted.take();
+  aborted.transfer.abort();
+  world.tick();
+  assert.deepEqual(aborted.told.map(([what, , status]) => [what, status]), [["failure", 487]]);
+  assert.throws(() => files.createFileTransfer("bob").start({}), TypeError);
+  assert.throws(() => files.createFileTransfer("bob").start([]), /one file/);
+});
+
+test("a file comes in piece by piece, whatever comes twice", () => {
+  let transfer;
+  files.onFileTransfer = (one) => { transfer = one; };
+  offered();
+  const told = listen(transfer);
+  const [{ props }] = transfer.getFileConfigs();
+  assert.deepEqual([props.name, props.type, props.size, props.hashes], ["ach 1.jpg", "image/jpeg", 5,
+    [{ algorithmName: "sha-1", value: "72:24:5F" }]]);
+  transfer.accept();
+  const answer = signal.take().at(-1).payload.sdp;
+  assert.match(answer, /a=recvonly\r\na=file-selector:name:"ach 1.jpg" type:image\/jpeg size:5\r\na=file-transfer-id:t1\r\n$/);
+  fromServer("message", "complete", "c3d1");
+  const { chunk } = bound(answer);
+  assert.deepEqual(chunk("ab", "1-2/5", "+"), [200]);
+  assert.deepEqual(chunk("abc", "1-3/5", "+"), [200]);
+  assert.deepEqual(chunk("de", "4-5/5", "$"), [200]);
+  assert.deepEqual(chunk("de", "4-5/5", "$"), [200]);
+  const text = (octets) => new TextDecoder().decode(octets);
+  assert.deepEqual(told.map(([what, range, content]) => (content ? [what, range, text(content)] : [what, range])), [
+    ["data", { start: 1, end: 2, total: 5 }, "ab"],
+    ["data", { start: 3, end: 3, total: 5 }, "c"],
+    ["data", { start: 4, end: 5, total: 5 }, "de"],
+    ["success", "t1"],
+  ]);
+});
+
+test("more, less or other than was announced is no success", () => {
+  const ways = [
+    [(chunk) => chunk("abcdef", "1-6/6", "$"), 413, null],
+    [(chunk) => chunk("abc", "1-3/*", "$"), 413, 413],
+    [(chunk) => chunk("de", "4-5/5", "$"), 400, null],
+    [(chunk) => chunk("", "1-0/5", "#"), 200, 487],
+    [(chunk) => { chunk("a", "1-1/5", "+"); return chunk("b", "1-1/5", "+", "f2"); }, 413, null],
+  ];
+  for (const [way, answered, failed] of ways) {
+    let transfer;
+    files.onFileTransfer = (one) => { transfer = one; };
+    offered();
+    const told = listen(transfer);
+    transfer.accept();
+    const answer = signal.take().at(-1).payload.sdp;
+    fromServer("message", "complete", "c3d1");
+    assert.deepEqual(way(bound(answer).chunk), [answered]);
+    const failures = told.filter(([what]) => what === "failure").map(([, , status]) => status);
+    assert.deepEqual(failures, failed === null ? [] : [failed]);
+    if (failed === null) transfer.end();
+    world.tick();
+    signal.take();
+  }
+});
+
+test("what offers no file, or wants one, is refused, and so is a file nobody waits for", () => {
+  offered([]);
+  assert.equal(signal.take().at(-1).header.error_code, 488);
+  offered([SELECTOR, "a=file-transfer-id:t1"], "recvonly");
+  assert.equal(signal.take().at(-1).header.error_code, 488);
+  offered();
+  assert.equal(signal.take().at(-1).header.error_code, 480);
+});
+
+test("the patent's names are heard where the API's are not set", () => {
+  const transfer = files.createFileTransfer("bob");
+  const config = { file: new Blob(["x"]), props: { dispositon: "attachment" } };
+  transfer.start([config]);
+  const told = [];
+  transfer.onCallStateChange = ({ state }) => told.push(state);
+  transfer.onFiieTransferFailure = (id, status) => told.push([id, status]);
+  const [start] = signal.take();
+  assert.match(start.payload.sdp, /a=file-disposition:attachment/);
+  fromServer("error", "start", transfer.subSessionId, { header: { error_code: 486, reason: "Busy" } });
+  assert.deepEqual(told, ["STARTED", "FAILED", [config.fileTransferId, 486]]);
+});
