@@ -1,8 +1,9 @@
 //! `cargo bench -p relay`: what the relay's hot functions take, each beside what at least must be done.
 //!
 //! A figure is the best of several rounds, in nanoseconds, with its ratio to the baseline below it.
-//! Not here: TLS records, whose keys only a handshake makes; the whole way of a message, which
-//! `causeway-bench` measures.
+//! Not here: the whole way of a message, which `causeway-bench` measures.
+
+mod records;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -80,6 +81,10 @@ fn main() {
         );
         told("  octet by octet", naive, memcpy);
         told("  memcpy of the frame", memcpy, memcpy);
+    }
+
+    for size in [300, 2048, 16_384] {
+        records::tell(size);
     }
 
     let mut ends = in_process(1, 64).expect("memory for one small region");
