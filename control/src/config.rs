@@ -2,6 +2,7 @@
 //!
 //! [`Written`] is what may stand in the file, [`Config`] what it means.
 
+mod ice;
 mod legs;
 mod login;
 mod sip;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use toml::Spanned;
 
+pub use ice::{Ice, IceServer};
 pub use legs::{Carrier, LegFile, usual as usual_legs};
 pub use login::{Login, Tokens};
 pub use sip::{Proxy, Register, Secret, Sip, SipTls, Transport};
@@ -51,6 +53,8 @@ pub struct Config {
     /// `legs.NAME`: session-configs, what the relay is asked for toward a peer. `browser` and `handset`
     /// are always among them; scripts choose others by name.
     pub legs: BTreeMap<String, LegFile>,
+    /// `ice`: STUN and TURN servers.
+    pub ice: Ice,
     /// `limits`: bounds and spans.
     pub limits: Limits,
 }
@@ -148,6 +152,7 @@ struct Written {
     applications: BTreeMap<Spanned<String>, WrittenApplication>,
     #[serde(default)]
     legs: BTreeMap<Spanned<String>, LegFile>,
+    ice: Option<Spanned<Ice>>,
     #[serde(default)]
     limits: Option<Spanned<toml::Table>>,
 }
@@ -226,6 +231,7 @@ impl Config {
             state: written.state.folder,
             applications: applications(text, written.applications)?,
             legs: checked_legs(text, written.legs)?,
+            ice: checked_ice(text, written.ice)?,
             limits: checked_limits(text, written.limits)?,
         })
     }
@@ -263,6 +269,9 @@ impl fmt::Display for Config {
         }
         for (name, leg) in &self.legs {
             writeln!(f, "{:20} {leg}", format!("legs.{name}"))?;
+        }
+        for server in &self.ice.servers {
+            writeln!(f, "ICE server           {}", server.urls.join(" "))?;
         }
         let folder = self
             .packages
@@ -365,6 +374,16 @@ fn checked_legs(
         let place = places.get(&name).cloned().unwrap_or_default();
         mistake(text, place, format!("legs.{name}: {what}"))
     })
+}
+
+fn checked_ice(text: &str, written: Option<Spanned<Ice>>) -> Result<Ice, Mistake> {
+    let Some(written) = written else {
+        return Ok(Ice::default());
+    };
+    match written.get_ref().mistake() {
+        Some(what) => Err(mistake(text, written.span(), what.to_owned())),
+        None => Ok(written.into_inner()),
+    }
 }
 
 fn checked_domain(text: &str, written: &Spanned<String>) -> Result<String, Mistake> {

@@ -22,6 +22,12 @@ const RULES: &[(char, usize)] = &[
     ('O', 16),
     ('P', 10),
     ('Q', 5),
+    ('R', 13),
+    ('S', 7),
+    ('T', 10),
+    ('U', 9),
+    ('V', 5),
+    ('W', 7),
 ];
 
 fn root() -> PathBuf {
@@ -60,8 +66,10 @@ fn tests_in(folder: &Path) -> HashSet<String> {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("source text");
-        for after in text.split("#[test]").skip(1) {
-            let name = after.trim_start().strip_prefix("fn ");
+        for after in text.split("test]\n").skip(1) {
+            let after = after.trim_start();
+            let after = after.strip_prefix("async ").unwrap_or(after);
+            let name = after.strip_prefix("fn ");
             let name = name.and_then(|rest| rest.split('(').next());
             found.extend(name.map(str::to_owned));
         }
@@ -91,8 +99,10 @@ fn every_rule_stands_in_the_table_once_and_in_order() {
 
 #[test]
 fn every_test_that_the_table_names_exists() {
-    let mut tests = tests_in(&root().join("tests/conformance"));
-    tests.extend(tests_in(&root().join("control/src")));
+    let folders = ["tests/conformance", "tests/endtoend", "control/src"];
+    let tests: HashSet<String> = (folders.iter())
+        .flat_map(|folder| tests_in(&root().join(folder)))
+        .collect();
     for (rule, cell) in rows() {
         if matches!(cell.as_str(), "not yet" | "—") {
             continue;
@@ -110,7 +120,9 @@ fn every_test_that_the_table_names_exists() {
 #[test]
 fn every_test_of_a_rule_stands_in_the_rules_row() {
     let rows: HashMap<String, String> = rows().into_iter().collect();
-    for test in tests_in(&root().join("tests/conformance")) {
+    let mut tests = tests_in(&root().join("tests/conformance"));
+    tests.extend(tests_in(&root().join("tests/endtoend/jsonrtc")));
+    for test in tests {
         if let Some(rule) = rule_of(&test) {
             let cell = rows
                 .get(&rule)

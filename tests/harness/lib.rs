@@ -3,5 +3,7 @@
 pub mod chance;
 pub mod endpoint;
 pub mod fake_ring;
+pub mod page;
 pub mod process;
+pub mod system;
 pub mod tls;

@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::{Listener, Server, StartError};
-use crate::config::{Application, Config, Limits, usual_legs};
+use crate::config::{Application, Config, Ice, Limits, usual_legs};
 
 /// How long a child may take to be ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -393,6 +393,7 @@ fn config(wishes: &Wishes, socket: &Path) -> Config {
         state: None,
         applications: [application()].into(),
         legs: usual_legs(),
+        ice: Ice::default(),
         limits: Limits {
             // Loads are tried on it too, by few browsers that each do the work of many.
             texts_per_s: 10_000,

@@ -45,7 +45,7 @@ pub use self::login::{Door, LoginError};
 pub use self::packages::{Packages, Unsound};
 use self::relay_link::RelayCounters;
 use self::sip_peers::SipPeers;
-use crate::config::{Carrier, Config, LegFile};
+use crate::config::{Carrier, Config, IceServer, LegFile};
 use crate::gateway::{self, Gateway, Settings};
 use crate::jsonrtc;
 use crate::limits::{GATEWAY_QUEUE_MAX, HTTP_CONNECTION_MS};
@@ -340,7 +340,21 @@ fn settings(config: &Config) -> Settings {
         legs: (config.legs.iter())
             .map(|(name, leg)| (name.clone(), leg_config(leg)))
             .collect(),
+        ice: config.ice.servers.iter().map(ice_server).collect(),
+        ice_ttl_s: config.ice.ttl_s,
     }
+}
+
+fn ice_server(server: &IceServer) -> gateway::IceServer {
+    let login = match (&server.secret, &server.username, &server.credential) {
+        (Some(secret), _, _) => gateway::IceLogin::Timed(secret.clone()),
+        (None, Some(username), Some(credential)) => {
+            gateway::IceLogin::Fixed(username.clone(), credential.clone())
+        }
+        (None, _, _) => gateway::IceLogin::None,
+    };
+    let urls = server.urls.clone();
+    gateway::IceServer { urls, login }
 }
 
 fn leg_config(leg: &LegFile) -> gateway::LegConfig {

@@ -68,6 +68,7 @@ impl Control {
             ]
             .into(),
             legs: crate::config::usual_legs(),
+            ice: crate::config::Ice::default(),
             limits: Limits::default(),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

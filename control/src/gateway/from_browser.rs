@@ -61,6 +61,9 @@ impl Gateway {
         if package == REGISTER {
             return self.register_frame(session, &frame, turn);
         }
+        if carries_too_much(&frame) {
+            return self.refuse_frame(session, &frame, 413, "the content is too large", turn);
+        }
         let subsession = match subsession {
             Some(id) => id,
             None if opens(&frame) => self.random.uuid(),
@@ -356,6 +359,19 @@ impl Gateway {
         let criterion = criterion(frame.action(), script_kind(frame.control.kind));
         self.run(id, Some(session), criterion, view, None)
     }
+}
+
+/// Whether a text of the payload is larger than a script may put into a body.
+fn carries_too_much(frame: &Frame) -> bool {
+    let is_large = |value: &serde_json::Value| {
+        let text = value.as_str();
+        text.is_some_and(|text| text.len() > script::limits::CONTENT_BYTES_MAX)
+    };
+    frame
+        .payload
+        .iter()
+        .flat_map(|payload| payload.values())
+        .any(is_large)
 }
 
 /// Whether a frame may open a subsession.

@@ -18,6 +18,7 @@ mod carry_out;
 mod ending;
 mod from_browser;
 mod from_net;
+mod ice;
 mod media;
 mod questions;
 mod registering;
@@ -49,6 +50,7 @@ use crate::script::Scripts;
 use crate::sip;
 use crate::timers::Timers;
 
+pub use ice::{IceLogin, IceServer};
 pub use media::{BROWSER, HANDSET, Resolve};
 pub use run::{LoadError, load_scripts, sources};
 pub use saved::{Change, Image};
@@ -73,6 +75,10 @@ pub struct Settings {
     /// Session-configs by name, what the relay is asked for toward a peer. [`BROWSER`] and [`HANDSET`] are
     /// among them.
     pub legs: BTreeMap<String, LegConfig>,
+    /// STUN and TURN servers that browsers are told.
+    pub ice: Vec<IceServer>,
+    /// How long their users of limited time are good, in seconds.
+    pub ice_ttl_s: u32,
 }
 
 /// A session-config: one side of a session that the relay is asked for.

@@ -69,6 +69,9 @@ impl Gateway {
             Some(web) if web.kind == WebKind::Response => {
                 let mut payload = web.payload;
                 self.describe(application, &mut payload);
+                if !self.settings.ice.is_empty() {
+                    payload.extend(self.ice_servers(&user));
+                }
                 let welcome = Welcome {
                     id: self.random.uuid(),
                     user,
@@ -194,8 +197,14 @@ impl Gateway {
         if frame.control.kind != Kind::Request {
             return;
         }
-        if frame.action() == "hibernate" {
-            return self.hibernate(session, frame, turn);
+        match frame.action() {
+            "hibernate" => return self.hibernate(session, frame, turn),
+            "iceEnquiry" => {
+                let user = self.browsers.session(session).map(|known| known.user());
+                let payload = self.ice_servers(user.unwrap_or_default());
+                return self.answer_register(session, frame, Members::new(), Some(payload), turn);
+            }
+            _ => {}
         }
         let Some(known) = self.browsers.session(session) else {
             return;
@@ -266,17 +275,30 @@ impl Gateway {
         let wanted = frame.header_number("ttl").unwrap_or(HIBERNATE_S_MAX);
         let ttl = wanted.clamp(1, HIBERNATE_S_MAX);
         self.browsers.park(session, Millis::from(ttl) * 1000);
+        let granted = Members::from_iter([("ttl".to_owned(), ttl.into())]);
+        self.answer_register(session, frame, granted, None, turn);
+    }
+
+    /// 200, with further headers.
+    fn answer_register(
+        &mut self,
+        session: SessionKey,
+        frame: &Frame,
+        more: Members,
+        payload: Option<Members>,
+        turn: &mut Turn<'_>,
+    ) {
         let mut control = Control::new(Kind::Response, REGISTER);
         control.correlation_id = Some(correlation(frame));
         control.message_state = Some(MessageState::Final);
         let mut header = frame.header.clone();
         header.retain(|name, _| matches!(name.as_str(), "action" | "initiator" | "target"));
         header.insert("response_code".into(), 200.into());
-        header.insert("ttl".into(), ttl.into());
+        header.extend(more);
         let answer = Frame {
             control,
             header,
-            payload: None,
+            payload,
         };
         self.browsers.send(session, answer, turn.now, &mut self.web);
     }

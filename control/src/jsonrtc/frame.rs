@@ -37,6 +37,7 @@ pub const SYSTEM_HEADERS: &[&str] = &[
     "expiry",
     "ttl",
     "reliable",
+    "handover",
 ];
 
 /// What a frame is, its `control.type`.

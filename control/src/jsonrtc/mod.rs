@@ -33,6 +33,8 @@ pub struct SessionKey(pub u64);
 pub mod close {
     /// Deliberate end.
     pub const NORMAL: u16 = 1000;
+    /// The session goes on on another device, which has taken it along.
+    pub const MOVED: u16 = 1001;
     /// A binary message.
     pub const BINARY: u16 = 1003;
     /// Texts that are no frames, too many in a row.

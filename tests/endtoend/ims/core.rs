@@ -1,14 +1,14 @@
-//! The programs around the system under test: Kamailio as the IMS core, SIPp as handsets and carriers, and
-//! `causeway run` with its relay. Each listens on ports that were free a moment ago.
+//! The programs around the system under test: Kamailio as the IMS core, SIPp as handsets and carriers. Each
+//! listens on ports that were free a moment ago.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tests::process::{PATIENCE, fresh_folder, program};
+use tests::process::{PATIENCE, fresh_folder};
+use tests::system::Running;
 use tests::tls::Pem;
 
 /// Where this suite's files are.
@@ -24,25 +24,6 @@ pub fn free_port() -> u16 {
         if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
-    }
-}
-
-/// A program that ends with the test.
-struct Running(Child);
-
-impl Running {
-    /// Asks it to end, and waits until it has.
-    fn end(&mut self) -> ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        // It may have ended by itself.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        self.0.wait().expect("it is our child")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
@@ -149,95 +130,6 @@ impl Drop for Kamailio {
         self._process.end();
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-/// `causeway run` and its relay.
-pub struct Causeway {
-    control: Running,
-    _relay: Running,
-    folder: PathBuf,
-    /// Where browsers come to.
-    pub http: String,
-    /// Where SIP peers come to.
-    pub sip: String,
-}
-
-impl Causeway {
-    /// Starts both, with these further lines of configuration.
-    pub fn start(sip: &str) -> Causeway {
-        let folder = fresh_folder("causeway");
-        let socket = folder.join("relay.sock");
-        let first = 12_000 + (std::process::id() % 4000) as u16 * 4;
-        let mut relay = Command::new(program("causeway-relay"))
-            .args([
-                "--cores",
-                "0",
-                "--ports",
-                &format!("{first}-{}", first + 63),
-                "--socket",
-            ])
-            .arg(&socket)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the relay starts");
-        let line = wait_for(relay.stdout.take().expect("its output is ours"), "ready");
-        assert!(line.contains("shard"), "{line}");
-        let config = folder.join("causeway.toml");
-        let text = format!(
-            "domain = \"ims.test\"\n[http]\nlisten = \"127.0.0.1:0\"\n[relay]\nsocket = \"{}\"\n\
-             [applications.demo]\n{sip}",
-            socket.display()
-        );
-        fs::write(&config, text).expect("a file");
-        let mut control = Command::new(program("causeway"))
-            .args(["run".as_ref(), "--config".as_ref(), config.as_os_str()])
-            .env("NO_COLOR", "1")
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("control starts");
-        let mut lines = BufReader::new(control.stderr.take().expect("its output is ours")).lines();
-        let (mut serving, mut attached) = (String::new(), false);
-        while serving.is_empty() || !attached {
-            let line = lines.next().expect("control serves").expect("text");
-            attached |= line.contains("the relay is attached");
-            if line.contains(" serving ") {
-                serving = line;
-            }
-        }
-        // Its pipe must not run full.
-        std::thread::spawn(move || lines.for_each(drop));
-        let named = |name: &str| {
-            let word = serving
-                .split_whitespace()
-                .find_map(|word| word.strip_prefix(name));
-            word.expect("the address").to_owned()
-        };
-        Causeway {
-            control: Running(control),
-            _relay: Running(relay),
-            folder,
-            http: named("http="),
-            sip: named("sip="),
-        }
-    }
-
-    /// Ends control, which says good-bye to everybody.
-    pub fn stop(mut self) {
-        assert!(self.control.end().success());
-    }
-}
-
-impl Drop for Causeway {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// The first line that contains `words`.
-fn wait_for(output: impl std::io::Read, words: &str) -> String {
-    let mut lines = BufReader::new(output).lines();
-    let found = lines.find_map(|line| line.ok().filter(|line| line.contains(words)));
-    found.unwrap_or_else(|| panic!("a program ended without saying {words}"))
 }
 
 /// A SIPp that plays one scenario, once.

@@ -3,15 +3,15 @@
 //! registration. `tests/run --install` installs both.
 
 mod core;
-mod page;
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use core::{Causeway, Kamailio, Part, Sipp};
-use page::Page;
+use core::{Kamailio, Part, Sipp};
 use serde_json::json;
+use tests::page::Page;
 use tests::process::PATIENCE;
+use tests::system::Causeway;
 
 /// alice's secret is in the configuration.
 const KNOWN: &str = "[sip.users]\nalice = { password = \"secret\" }\n";

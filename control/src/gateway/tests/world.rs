@@ -560,6 +560,8 @@ fn gateway(files: &[(String, String)], constants: Members, seed: u64) -> Gateway
             };
             (name.to_owned(), config)
         })),
+        ice: Vec::new(),
+        ice_ttl_s: 3600,
     };
     Gateway::new(settings, Arc::new(scripts), Random::counting(seed))
 }

@@ -236,10 +236,15 @@ impl Browsers {
         known.stage = Stage::Joined(key);
         if let Some(former) = former {
             self.sockets.remove(&former);
-            let reason = "the session goes on elsewhere";
+            let is_moved = frame.header.get("handover") == Some(&true.into());
+            let (code, reason) = if is_moved {
+                (close::MOVED, "the session goes on on another device")
+            } else {
+                (close::REPLACED, "the session goes on elsewhere")
+            };
             out.push(Action::Close {
                 socket: former,
-                code: close::REPLACED,
+                code,
                 reason,
             });
         }

@@ -3,29 +3,154 @@
 use std::net::TcpStream;
 
 use serde_json::{Map, Value, json};
-use tests::process::PATIENCE;
 use tungstenite::client::IntoClientRequest;
+use tungstenite::handshake::HandshakeError;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
+
+use crate::process::PATIENCE;
 
 /// What a browser offers and answers.
 pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n\
 m=message 2855 TCP/MSRP *\r\na=path:msrp://x7.invalid:2855/br0ws3r;ws\r\na=setup:active\r\n\
 a=accept-types:text/plain\r\n";
 
-/// A page with its socket.
-pub struct Page {
+/// A WebSocket to control, and nothing more.
+pub struct Socket {
     socket: WebSocket<TcpStream>,
+    /// The subprotocol that control has chosen.
+    pub protocol: String,
+}
+
+/// What a socket brings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// JSON.
+    Frame(Value),
+    /// A text that is none.
+    Text(String),
+    /// The end, with its code if it has one.
+    Closed(Option<u16>),
+}
+
+/// Control did not want the socket.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Of HTTP.
+    pub status: u16,
+    /// The header WWW-Authenticate.
+    pub authenticate: Option<String>,
+}
+
+impl Socket {
+    /// Asks for `path` with these headers.
+    ///
+    /// # Errors
+    /// What was answered instead of a WebSocket.
+    pub fn open(
+        http: &str,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Socket, Refused> {
+        let stream = TcpStream::connect(http).expect("control listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let url = format!("ws://{http}{path}");
+        let mut request = url.into_client_request().expect("a request");
+        for (name, value) in headers {
+            let value = value.parse().expect("a value");
+            request.headers_mut().insert(*name, value);
+        }
+        match tungstenite::client(request, stream) {
+            Ok((socket, response)) => {
+                let protocol = response.headers().get("Sec-WebSocket-Protocol");
+                let protocol = protocol.and_then(|name| name.to_str().ok());
+                let protocol = protocol.unwrap_or_default().to_owned();
+                Ok(Socket { socket, protocol })
+            }
+            Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => {
+                let asked = response.headers().get("WWW-Authenticate");
+                let asked = asked.and_then(|value| value.to_str().ok());
+                Err(Refused {
+                    status: response.status().as_u16(),
+                    authenticate: asked.map(str::to_owned),
+                })
+            }
+            Err(error) => panic!("no WebSocket and no answer: {error}"),
+        }
+    }
+
+    /// One for the application `demo`.
+    pub fn to_demo(http: &str) -> Socket {
+        let headers = [("Sec-WebSocket-Protocol", "webrtc.oracle.com")];
+        Socket::open(http, "/ws/webrtc/demo", &headers).expect("a WebSocket")
+    }
+
+    /// Sends a text.
+    pub fn say(&mut self, text: impl ToString) {
+        let text = Message::text(text.to_string());
+        self.socket.send(text).expect("the socket takes it");
+    }
+
+    /// Sends octets.
+    pub fn say_binary(&mut self, octets: &[u8]) {
+        let message = Message::binary(octets.to_vec());
+        self.socket.send(message).expect("the socket takes it");
+    }
+
+    /// What comes next.
+    pub fn hear(&mut self) -> Heard {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Text(text)) => {
+                    let frame = serde_json::from_str(&text).map(Heard::Frame);
+                    return frame.unwrap_or_else(|_| Heard::Text(text.to_string()));
+                }
+                Ok(Message::Close(frame)) => {
+                    return Heard::Closed(frame.map(|frame| frame.code.into()));
+                }
+                Ok(_) => {}
+                Err(error) => panic!("the socket broke: {error}"),
+            }
+        }
+    }
+
+    /// The next frame; it must be one.
+    pub fn hear_frame(&mut self) -> Value {
+        match self.hear() {
+            Heard::Frame(frame) => frame,
+            other => panic!("a frame was awaited and came {other:?}"),
+        }
+    }
+
+    /// Closes it with this code, and waits until that was answered.
+    pub fn close(mut self, code: u16) {
+        let frame = CloseFrame {
+            code: CloseCode::from(code),
+            reason: "".into(),
+        };
+        self.socket.close(Some(frame)).expect("a close");
+        while self.socket.read().is_ok() {}
+    }
+}
+
+/// A page with its socket, its session and its numbers.
+pub struct Page {
+    /// By which it speaks now.
+    pub socket: Socket,
     user: String,
-    session: Option<String>,
-    sent: u32,
-    heard: u32,
+    /// The id of its session, once it has one.
+    pub session: Option<String>,
+    /// The number of the last frame it has sent.
+    pub sent: u32,
+    /// The highest number it has received.
+    pub heard: u32,
 }
 
 /// A chat of the page's.
 #[derive(Clone, Debug)]
 pub struct Chat {
+    /// Its subsession.
     pub subsession: String,
     /// The correlation id of the request that opened it.
     pub opening: String,
@@ -34,22 +159,21 @@ pub struct Chat {
 impl Page {
     /// Opens the socket.
     pub fn open(http: &str, user: &str) -> Page {
-        let stream = TcpStream::connect(http).expect("control listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let url = format!("ws://{http}/ws/webrtc/demo");
-        let mut request = url.into_client_request().expect("a request");
-        let protocol = "webrtc.oracle.com".parse().expect("a value");
-        request
-            .headers_mut()
-            .insert("Sec-WebSocket-Protocol", protocol);
-        let (socket, _) = tungstenite::client(request, stream).expect("a WebSocket");
         Page {
-            socket,
+            socket: Socket::to_demo(http),
             user: user.to_owned(),
             session: None,
             sent: 0,
             heard: 0,
         }
+    }
+
+    /// Opens the socket, and connects.
+    pub fn connected(http: &str, user: &str) -> Page {
+        let mut page = Page::open(http, user);
+        let answer = page.connect(json!({}));
+        assert_eq!(answer["header"]["response_code"], 200, "{answer}");
+        page
     }
 
     /// Connects, with further headers; gives the answer.
@@ -60,6 +184,33 @@ impl Page {
         let answer = self.hear();
         assert_eq!(answer["control"]["correlation_id"], correlation.as_str());
         self.session = answer["control"]["session_id"].as_str().map(str::to_owned);
+        answer
+    }
+
+    /// Comes back to its session by another socket, with further headers; gives the answer. What it has not
+    /// had confirmed begins with the number `unconfirmed`.
+    pub fn resume(&mut self, http: &str, unconfirmed: u32, header: Value) -> Value {
+        self.socket = Socket::to_demo(http);
+        let mut all = json!({
+            "action": "connect", "initiator": self.user, "target": self.user,
+            "cslr": self.heard, "cslw": unconfirmed, "csuw": self.sent,
+        });
+        merge(&mut all, header);
+        let control = json!({
+            "type": "request", "package_type": "register", "session_id": self.session, "version": "1.0"
+        });
+        self.socket
+            .say(json!({ "control": control, "header": all }));
+        self.socket.hear_frame()
+    }
+
+    /// Sends a request of the package `register`; gives the answer.
+    pub fn register(&mut self, header: Value) -> Value {
+        let mut all = json!({ "initiator": self.user, "target": self.user });
+        merge(&mut all, header);
+        let correlation = self.send("request", "register", None, None, all, None);
+        let answer = self.hear();
+        assert_eq!(answer["control"]["correlation_id"], correlation.as_str());
         answer
     }
 
@@ -129,11 +280,7 @@ impl Page {
     /// The next frame that is no acknowledgement.
     pub fn hear(&mut self) -> Value {
         loop {
-            let message = self.socket.read().expect("a frame");
-            let Message::Text(text) = message else {
-                continue;
-            };
-            let frame: Value = serde_json::from_str(&text).expect("JSON");
+            let frame = self.socket.hear_frame();
             if let Some(sequence) = frame["control"]["sequence"].as_u64() {
                 self.heard = self.heard.max(sequence as u32);
             }
@@ -168,16 +315,13 @@ impl Page {
     }
 
     /// Says good-bye and waits until that was heard.
-    pub fn close(mut self) {
-        let frame = CloseFrame {
-            code: CloseCode::Normal,
-            reason: "".into(),
-        };
-        self.socket.close(Some(frame)).expect("a close");
-        while self.socket.read().is_ok() {}
+    pub fn close(self) {
+        self.socket.close(1000);
     }
 
-    fn send(
+    /// Sends a frame with the next number; gives its correlation id. `kind` is its type and, after a hyphen,
+    /// its message state.
+    pub fn send(
         &mut self,
         kind: &str,
         package: &str,
@@ -209,9 +353,7 @@ impl Page {
         if let Some(payload) = payload {
             frame["payload"] = payload;
         }
-        self.socket
-            .send(Message::text(frame.to_string()))
-            .expect("the socket takes it");
+        self.socket.say(frame);
         correlation
     }
 }
