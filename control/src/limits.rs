@@ -77,6 +77,9 @@ pub const SHARD_QUEUE_MAX: usize = 4096;
 /// Messages that wait inside one subsession for the relay's answer.
 pub const WAITING_MESSAGES_MAX: usize = 32;
 
+/// Of a session's subsessions, invitations of one caller that ring may have this part: one in so many.
+pub const RINGING_PART: usize = 8;
+
 /// How long the relay may take to make a session.
 pub const RELAY_ANSWER_MS: Millis = 2_000;
 /// How long a request of a browser's package other than an invitation may stay unanswered.

@@ -336,6 +336,10 @@ impl SipPeers {
         while let Some(action) = actions.pop_front() {
             match action {
                 Action::Event(event) => self.events.push_back(event),
+                Action::KeepAlive { flow, every_ms } => {
+                    let every = Duration::from_millis(every_ms);
+                    self.sockets.keep_alive(flow, every);
+                }
                 Action::Transmit { flow, bytes } => {
                     if let Err(lost) = self.sockets.send(flow, bytes) {
                         let (now, mut more) = (self.now(), Vec::new());

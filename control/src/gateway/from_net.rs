@@ -5,7 +5,8 @@ use super::carry_out::web_code;
 use super::ending::Why;
 use super::run::Ran;
 use super::{Gateway, Turn, views};
-use crate::limits::{COMPLETE_MS, REQUEST_MS};
+use crate::jsonrtc::SessionKey;
+use crate::limits::{COMPLETE_MS, REQUEST_MS, RINGING_PART};
 use crate::metrics::Counter;
 use crate::script::{Criterion, Direction, Inbound, Kind, SipView};
 use crate::sip::{ClientId, DialogId, EndCause, Event, Failure, Message, ServerId};
@@ -94,6 +95,9 @@ impl Gateway {
         let Some(application) = application.map(|session| session.application().to_owned()) else {
             return self.answer(server, 480, turn);
         };
+        if dialog.is_some() && self.rings_too_often(&sessions, &peer) {
+            return self.answer(server, 486, turn);
+        }
         self.last_bridge += 1;
         let id = BridgeId(self.last_bridge);
         let mut bridge = Bridge::new(&package, &application, &peer, &user);
@@ -124,6 +128,22 @@ impl Gateway {
             }
             Ran::Failed => self.end(id, &Why::script_failed(), turn),
         }
+    }
+
+    /// Whether so many invitations of this caller ring in one of these sessions that another one would leave
+    /// too little room for others.
+    fn rings_too_often(&self, sessions: &[SessionKey], peer: &str) -> bool {
+        let most = (self.settings.subsessions_per_session / RINGING_PART).max(2);
+        let rings = |id: &&BridgeId| {
+            let bridge = self.bridges.get(id);
+            bridge.is_some_and(|bridge| {
+                bridge.peer == peer && matches!(bridge.line, Line::Invited { .. })
+            })
+        };
+        sessions.iter().any(|session| {
+            let seat = self.seats.get(session);
+            seat.is_some_and(|seat| seat.subsessions.values().filter(rings).count() >= most)
+        })
     }
 
     /// A request of a dialog.

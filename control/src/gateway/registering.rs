@@ -187,7 +187,7 @@ fn authenticate(challenge: &Challenge, uri: &str) -> Members {
         ("scheme", "Digest"),
         ("realm", challenge.realm.as_str()),
         ("nonce", challenge.nonce.as_str()),
-        ("qop", if challenge.qop_auth { "auth" } else { "" }),
+        ("qop", challenge.qop.name()),
         ("opaque", challenge.opaque.as_deref().unwrap_or("")),
         ("algorithm", algorithm.as_str()),
         ("charset", "utf-8"),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::api::ClientId;
-use super::digest::{Challenge, Credentials, Secret};
+use super::digest::{Asked, Challenge, Credentials, Secret};
 use super::machine::Sip;
 use super::message::Message;
 use super::tables::ClientOwner;
@@ -156,8 +156,12 @@ impl Sip {
         };
         met.count = met.count.saturating_add(1);
         let count = met.count;
-        let (method, uri) = (request.method(), request.request_uri().to_owned());
-        let asked = (method.as_str(), uri.as_str());
+        let method = request.method();
+        let asked = Asked {
+            method: method.as_str(),
+            uri: request.request_uri(),
+            body: &request.body,
+        };
         match challenge.answer(&credentials, asked, count, &cnonce) {
             Some(value) => {
                 request.push(challenge.answer_header(), value);

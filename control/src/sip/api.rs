@@ -61,6 +61,14 @@ pub enum Action {
         /// One whole message.
         bytes: Vec<u8>,
     },
+    /// See by pings, so far apart, that this connection is still there, and say by `flow_lost` if it is not.
+    /// RFC 5626, 4.4.1.
+    KeepAlive {
+        /// A connection.
+        flow: Flow,
+        /// Between two pings.
+        every_ms: Millis,
+    },
     /// Tell the gateway.
     Event(Event),
 }

@@ -1,7 +1,7 @@
 //! Digest authentication as a client: challenges are read, answers computed. RFC 7616; RFC 8760; RFC 3261, 22.
 //!
-//! MD5, SHA-256 and SHA-512-256, each with `-sess`; `qop` is `auth` or absent (RFC 2069's way, which old
-//! registrars still ask for). `auth-int` is not offered: a challenge with nothing else cannot be met.
+//! MD5, SHA-256 and SHA-512-256, each with `-sess`; `qop` is `auth`, or `auth-int` where nothing else is asked
+//! for, or absent (RFC 2069's way, which old registrars still ask for).
 //! Not here: which credentials are for whom (`account`), and when to ask again (`challenged`).
 
 use std::fmt;
@@ -61,7 +61,7 @@ impl Algorithm {
     }
 
     /// The hash of a text, in lower-case hexadecimal digits.
-    fn of(self, text: &str) -> String {
+    fn of(self, text: impl AsRef<[u8]>) -> String {
         match self.hash {
             Hash::Md5 => hex(&Md5::digest(text)),
             Hash::Sha256 => hex(&Sha256::digest(text)),
@@ -76,6 +76,39 @@ impl fmt::Display for Algorithm {
         f.write_str(name.map_or("", |(name, _)| name))?;
         f.write_str(if self.session { "-sess" } else { "" })
     }
+}
+
+/// What an answer protects: quality of protection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Qop {
+    /// Nothing is said of it; the answer has no count.
+    Absent,
+    /// `auth`: the request's first line.
+    Auth,
+    /// `auth-int`: its body too.
+    AuthInt,
+}
+
+impl Qop {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Qop::Absent => "",
+            Qop::Auth => "auth",
+            Qop::AuthInt => "auth-int",
+        }
+    }
+}
+
+/// The request that an answer is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its method.
+    pub method: &'a str,
+    /// Its Request-URI.
+    pub uri: &'a str,
+    /// Its body.
+    pub body: &'a [u8],
 }
 
 /// What a 401 or 407 asks for, as far as we can give it.
@@ -93,8 +126,8 @@ pub struct Challenge {
     pub algorithm: Algorithm,
     /// Whether the challenge named it.
     pub algorithm_named: bool,
-    /// `qop` has `auth`.
-    pub qop_auth: bool,
+    /// What is protected.
+    pub qop: Qop,
     /// The last answer was right, only its nonce too old.
     pub stale: bool,
 }
@@ -134,16 +167,16 @@ impl Challenge {
             Some(name) => Algorithm::from_name(name)?,
             None => Algorithm::MD5,
         };
-        let qop = param("qop");
-        let qop_auth = match &qop {
-            Some(list) => list
-                .split(',')
-                .any(|word| word.trim().eq_ignore_ascii_case("auth")),
-            None => false,
+        let qop = match param("qop") {
+            None => Qop::Absent,
+            Some(list) => {
+                let named = |qop: &Qop| {
+                    let same = |word: &str| word.trim().eq_ignore_ascii_case(qop.name());
+                    list.split(',').any(same)
+                };
+                [Qop::Auth, Qop::AuthInt].into_iter().find(named)?
+            }
         };
-        if qop.is_some() && !qop_auth {
-            return None;
-        }
         Some(Challenge {
             by_proxy,
             realm: param("realm")?,
@@ -151,7 +184,7 @@ impl Challenge {
             opaque: param("opaque"),
             algorithm,
             algorithm_named: named.is_some(),
-            qop_auth,
+            qop,
             stale: param("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
         })
     }
@@ -165,15 +198,15 @@ impl Challenge {
         }
     }
 
-    /// The digest itself: `response` of RFC 7616, 3.4.1. `request`: method and digest-uri.
+    /// The digest itself: `response` of RFC 7616, 3.4.1.
     fn digest(
         &self,
         credentials: &Credentials,
-        request: (&str, &str),
+        asked: Asked<'_>,
         count: &str,
         cnonce: &str,
     ) -> Option<String> {
-        let (method, uri) = request;
+        let Asked { method, uri, body } = asked;
         let hash = |text: String| self.algorithm.of(&text);
         let (name, nonce) = (&credentials.username, &self.nonce);
         let mut secret = match &credentials.secret {
@@ -187,11 +220,16 @@ impl Challenge {
         if self.algorithm.session {
             secret = hash(format!("{secret}:{nonce}:{cnonce}"));
         }
-        let asked = hash(format!("{method}:{uri}"));
-        Some(if self.qop_auth {
-            hash(format!("{secret}:{nonce}:{count}:{cnonce}:auth:{asked}"))
-        } else {
-            hash(format!("{secret}:{nonce}:{asked}"))
+        let asked = match self.qop {
+            Qop::Absent | Qop::Auth => hash(format!("{method}:{uri}")),
+            Qop::AuthInt => hash(format!("{method}:{uri}:{}", self.algorithm.of(body))),
+        };
+        let qop = self.qop.name();
+        Some(match self.qop {
+            Qop::Absent => hash(format!("{secret}:{nonce}:{asked}")),
+            Qop::Auth | Qop::AuthInt => {
+                hash(format!("{secret}:{nonce}:{count}:{cnonce}:{qop}:{asked}"))
+            }
         })
     }
 
@@ -209,7 +247,11 @@ impl Challenge {
         if param("realm") != self.realm || named != Some(self.algorithm) {
             return None;
         }
-        let asked = (method, param("uri"));
+        let asked = Asked {
+            method,
+            uri: param("uri"),
+            body: &[],
+        };
         let expected = self.digest(credentials, asked, param("nc"), param("cnonce"));
         let good = param("username") == credentials.username
             && param("qop").eq_ignore_ascii_case("auth")
@@ -233,16 +275,16 @@ impl Challenge {
     pub fn answer(
         &self,
         credentials: &Credentials,
-        request: (&str, &str),
+        asked: Asked<'_>,
         count: u32,
         cnonce: &str,
     ) -> Option<String> {
-        let (uri, nonce) = (request.1, &self.nonce);
+        let (uri, nonce) = (asked.uri, &self.nonce);
         let name = &credentials.username;
         if let Secret::Answer(answer) = &credentials.secret {
             return answer.for_nonce(nonce, name);
         }
-        let response = self.digest(credentials, request, &format!("{count:08x}"), cnonce)?;
+        let response = self.digest(credentials, asked, &format!("{count:08x}"), cnonce)?;
         let mut value = format!(
             "Digest username={}, realm={}, nonce={}, uri=\"{uri}\", response=\"{response}\"",
             quote(name),
@@ -255,8 +297,10 @@ impl Challenge {
         if let Some(opaque) = &self.opaque {
             value.push_str(&format!(", opaque={}", quote(opaque)));
         }
-        if self.qop_auth {
-            value.push_str(&format!(", qop=auth, nc={count:08x}, cnonce=\"{cnonce}\""));
+        if self.qop != Qop::Absent {
+            let qop = self.qop.name();
+            let counted = format!(", qop={qop}, nc={count:08x}, cnonce=\"{cnonce}\"");
+            value.push_str(&counted);
         } else if self.algorithm.session {
             value.push_str(&format!(", cnonce=\"{cnonce}\""));
         }
@@ -382,13 +426,16 @@ fn read_params(value: &str) -> Option<Vec<(String, String)>> {
     }
 }
 
-/// The nonce that an `Authorization` was made with.
-pub(super) fn nonce_of(value: &str) -> Option<String> {
+/// The nonce that an `Authorization` was made with, and which of its uses this is (`nc`).
+pub(super) fn nonce_of(value: &str) -> Option<(String, u32)> {
     let params = read_params(value)?;
-    let found = params
-        .into_iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("nonce"));
-    found.map(|(_, nonce)| nonce)
+    let param = |name: &str| {
+        let found = params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone())
+    };
+    let count = param("nc").filter(|digits| digits.len() == 8);
+    let count = u32::from_str_radix(&count?, 16).ok()?;
+    Some((param("nonce")?, count))
 }
 
 /// Whether both are the same, in a time that does not tell where they differ.
@@ -438,6 +485,14 @@ mod tests {
         }
     }
 
+    fn asked<'a>(method: &'a str, uri: &'a str) -> Asked<'a> {
+        Asked {
+            method,
+            uri,
+            body: b"body",
+        }
+    }
+
     fn response_of(value: &str) -> String {
         let params = read_params(value).unwrap();
         let found = params.iter().find(|(name, _)| name == "response");
@@ -461,7 +516,7 @@ mod tests {
             );
             let found = challenged(401, &[("WWW-Authenticate", &value)]);
             let credentials = password("Mufasa", "Circle of Life");
-            let answer = found[0].answer(&credentials, ("GET", "/dir/index.html"), 1, cnonce);
+            let answer = found[0].answer(&credentials, asked("GET", "/dir/index.html"), 1, cnonce);
             assert_eq!(response_of(&answer.unwrap()), expected, "{algorithm}");
         }
     }
@@ -472,7 +527,7 @@ mod tests {
             "Digest realm=\"testrealm@host.com\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\"";
         let found = challenged(407, &[("Proxy-Authenticate", challenge)]);
         let credentials = password("Mufasa", "CircleOfLife");
-        let uri = ("GET", "/dir/index.html");
+        let uri = asked("GET", "/dir/index.html");
         let answer = found[0].answer(&credentials, uri, 1, "c").unwrap();
         assert_eq!(response_of(&answer), "1949323746fe6a43ef61f9606e7febea");
         assert!(
@@ -494,13 +549,27 @@ mod tests {
     }
 
     #[test]
+    fn rfc7616_3_4_3_auth_int_protects_the_body_where_nothing_else_is_asked_for() {
+        let value = "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256, qop=\"auth-int\"";
+        let found = challenged(401, &[("WWW-Authenticate", value)]);
+        assert_eq!(found[0].qop, Qop::AuthInt);
+        let alice = password("alice", "pw");
+        let answer = found[0].answer(&alice, asked("INVITE", "sip:bob@r"), 2, "c");
+        let answer = answer.unwrap();
+        assert!(answer.contains("qop=auth-int, nc=00000002"), "{answer}");
+        // By another implementation.
+        let expected = "17d91d7d139fe38818d127913a7911e7cc6ce2fbf012555352512a526f7e938b";
+        assert_eq!(response_of(&answer), expected);
+    }
+
+    #[test]
     fn rfc8760_2_4_the_topmost_challenge_that_can_be_met_is_met() {
         let of = |algorithm: &str, more: &str| {
             format!("Digest realm=\"r\", nonce=\"n\", algorithm={algorithm}{more}")
         };
         let values = [
             of("SHA-512", ""),
-            of("SHA-256", ", qop=\"auth-int\""),
+            of("SHA-256", ", qop=\"auth-conf\""),
             of("SHA-256", ", qop=\"auth\", stale=TRUE"),
             of("MD5", ""),
             "Basic realm=\"r\"".to_owned(),
@@ -513,7 +582,7 @@ mod tests {
         let found = challenged(401, &headers);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].algorithm.to_string(), "SHA-256");
-        assert!(found[0].stale && found[0].qop_auth);
+        assert!(found[0].stale && found[0].qop == Qop::Auth);
         assert!(challenged(407, &headers).is_empty());
     }
 

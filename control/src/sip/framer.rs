@@ -11,6 +11,9 @@ pub enum Frame {
     Ping,
 }
 
+/// What asks a peer whether it is alive; it answers with [`PONG`]. RFC 5626, 3.5.1.
+pub const PING: &[u8] = b"\r\n\r\n";
+
 /// The answer to a [`Frame::Ping`].
 pub const PONG: &[u8] = b"\r\n";
 
@@ -31,6 +34,8 @@ pub struct Framer {
     searched: usize,
     /// Length of the message that is coming in, once its head was read.
     awaited: Option<usize>,
+    /// A ping of ours is not answered yet: a CRLF is its answer.
+    pinged: bool,
     message_bytes_max: usize,
 }
 
@@ -41,6 +46,7 @@ impl Framer {
             buffer: Vec::new(),
             searched: 0,
             awaited: None,
+            pinged: false,
             message_bytes_max,
         }
     }
@@ -48,6 +54,11 @@ impl Framer {
     /// Takes what was read; then call [`Framer::next_frame`] until it gives nothing.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// A [`PING`] was sent: the next CRLF between messages is its answer, and no half of a ping.
+    pub fn note_ping(&mut self) {
+        self.pinged = true;
     }
 
     /// Whether a message has begun that is not whole yet. To be asked once [`Framer::next_frame`] has
@@ -61,7 +72,11 @@ impl Framer {
         let length = match self.awaited {
             Some(length) => length,
             None => {
-                if self.buffer.starts_with(b"\r\n\r\n") {
+                if self.pinged && self.buffer.starts_with(PONG) {
+                    self.pinged = false;
+                    self.buffer.drain(..PONG.len());
+                }
+                if self.buffer.starts_with(PING) {
                     self.buffer.drain(..4);
                     return Ok(Some(Frame::Ping));
                 }
@@ -141,6 +156,20 @@ mod tests {
         for step in 1..stream.len() {
             assert_eq!(frames(&stream, step).unwrap(), expected, "step {step}");
         }
+    }
+
+    #[test]
+    fn rfc5626_answers_to_our_pings_do_not_add_up_to_a_ping() {
+        let mut framer = Framer::new(65_535);
+        for _ in 0..3 {
+            framer.note_ping();
+            framer.push(PONG);
+            assert_eq!(framer.next_frame(), Ok(None));
+        }
+        framer.note_ping();
+        framer.push(b"\r\n\r\n\r\n");
+        assert_eq!(framer.next_frame(), Ok(Some(Frame::Ping)));
+        assert_eq!(framer.next_frame(), Ok(None));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::api::{Action, ClientId, DialogId, Flow, Millis, ServerId, SipTransport};
+use super::authority::Nonces;
 use super::compose::{companion, response};
 use super::dialog::Dialogs;
 use super::hops::Hops;
@@ -44,6 +45,8 @@ pub struct Sip {
     pub(super) registrations: BTreeMap<String, Registration>,
     /// What our users have proven, and to whom.
     pub(super) accounts: BTreeMap<String, Account>,
+    /// How often those who prove themselves to us have used which nonce.
+    pub(super) nonces: Nonces,
     /// Users (in one spelling) whose requests go to the gateway.
     pub(super) locals: BTreeSet<String>,
     /// The user part of our Record-Route: who has it was let through here before.
@@ -86,6 +89,7 @@ impl Sip {
             hops: Hops::default(),
             registrations: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            nonces: Nonces::default(),
             locals: BTreeSet::new(),
             route_user,
             last_id: 0,

@@ -58,8 +58,8 @@ mod via;
 
 pub use account::Secrets;
 pub use api::*;
-pub use digest::{Algorithm, Answer, Challenge, Credentials, Hash, Secret};
-pub use framer::{Frame, Framer, PONG, StreamFault};
+pub use digest::{Algorithm, Answer, Asked, Challenge, Credentials, Hash, Qop, Secret};
+pub use framer::{Frame, Framer, PING, PONG, StreamFault};
 pub use hops::Hop;
 pub use machine::{Held, Sip};
 pub use message::{Message, StartLine};

@@ -148,6 +148,38 @@ mod tests {
         assert_eq!(turned_away(&mut overload), 0);
     }
 
+    /// An owner that can serve a thousand new requests a second and is asked for two thousand; to refuse one costs
+    /// so many microseconds. Of each tenth of a second after the first ten: served, and left over.
+    fn flooded(refusal_us: u64) -> Vec<(u64, u64)> {
+        const SPAN_US: u64 = 100_000;
+        let (mut overload, mut waiting) = (Overload::default(), 0);
+        let mut spans = Vec::new();
+        for _ in 0..400 {
+            waiting += 200;
+            let (mut busy_us, mut served) = (0, 0);
+            while waiting > 0 && busy_us < SPAN_US {
+                waiting -= 1;
+                let is_shed = overload.sheds();
+                busy_us += if is_shed { refusal_us } else { 1000 };
+                served += u64::from(!is_shed);
+            }
+            overload.note_load((busy_us.min(SPAN_US) * 100 / SPAN_US) as u32);
+            spans.push((served, waiting));
+        }
+        spans.split_off(100)
+    }
+
+    #[test]
+    fn rfc6357_asked_for_twice_what_it_can_it_does_four_fifths_of_that_and_nobody_waits() {
+        for refusal_us in [20, 50] {
+            let spans = flooded(refusal_us);
+            let served: u64 = spans.iter().map(|(served, _)| served).sum();
+            let per_s = served * 10 / spans.len() as u64;
+            assert!(per_s > 800, "{per_s} at {refusal_us} µs");
+            assert!(spans.iter().all(|(_, waiting)| *waiting == 0));
+        }
+    }
+
     #[test]
     fn a_source_has_its_share_each_second_and_sources_are_forgotten() {
         let mut overload = Overload::default();

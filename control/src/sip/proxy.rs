@@ -11,10 +11,31 @@ use super::machine::Sip;
 use super::message::{Message, StartLine};
 use super::method::Method;
 use super::tables::{Cancel, ClientOwner, ServerOwner, Target, reach};
+use super::text::quote;
 use super::uri::SipUri;
 use super::via::COOKIE;
 
+/// What one of our handsets can't say of itself, and what networks tell each other and no handset: it does not
+/// pass. RFC 3325, 5; RFC 7315, 5. Answers to our own challenges do not either (RFC 3261, 22.3).
+const SCRUBBED: [&str; 5] = [
+    "P-Asserted-Identity",
+    "P-Charging-Vector",
+    "P-Charging-Function-Addresses",
+    "P-Visited-Network-ID",
+    "P-Access-Network-Info",
+];
+
 impl Sip {
+    /// Takes out what is not to pass.
+    fn scrub(&self, message: &mut Message) {
+        let realm = format!("realm={}", quote(&self.settings.domain));
+        message.headers.retain(|(name, value)| {
+            let is = |other: &str| name.eq_ignore_ascii_case(other);
+            let ours = is("Proxy-Authorization") && value.contains(&realm);
+            !ours && !SCRUBBED.iter().any(|scrubbed| is(scrubbed))
+        });
+    }
+
     /// Takes the Routes that name us off the top. `true` if one of them was made here.
     pub(super) fn pop_routes(&self, message: &mut Message) -> bool {
         let mut routes: Vec<String> = message.header_values("Route").map(str::to_owned).collect();
@@ -128,6 +149,7 @@ impl Sip {
         let opens = matches!(incoming.head.method, Method::Invite | Method::Subscribe)
             && incoming.head.to.tag().is_none();
         let mut request = onward(&incoming, uri);
+        self.scrub(&mut request);
         if opens {
             self.record_route(&mut request, incoming.flow, target.flow);
         }
@@ -197,6 +219,7 @@ impl Sip {
             .collect();
         if response.code() > 100 && !vias.is_empty() {
             response.replace("Via", vias);
+            self.scrub(&mut response);
             self.answer(server, &response, now, out);
         }
     }

@@ -18,6 +18,7 @@ use super::machine::{Sip, bare_request};
 use super::message::Message;
 use super::method::Method;
 use super::outgoing::user_key;
+use super::session_timer::lists;
 use super::settings::Settings;
 use super::tables::{ClientOwner, Target};
 use super::text::{quote, unquote};
@@ -31,6 +32,8 @@ const RETRY_MS: Millis = 30_000;
 const RETRY_MS_MAX: Millis = 1_800_000;
 /// Longest registration that a registrar's `Min-Expires` may ask of us.
 const EXPIRES_S_MAX: u32 = 86_400;
+/// The shortest Flow-Timer that is heeded, in seconds.
+const FLOW_TIMER_S_MIN: Millis = 15;
 /// Values of Service-Route and P-Associated-URI that are kept.
 const VALUES_MAX: usize = 16;
 
@@ -54,6 +57,8 @@ pub(super) struct Registration {
     again_at: Option<Millis>,
     /// The user is gone: what is under way is the last.
     leaves: bool,
+    /// The first hop does not know RFC 5626.
+    without_flow: bool,
 }
 
 /// A REGISTER, and for whom.
@@ -95,6 +100,7 @@ impl Registration {
             failures: 0,
             again_at: None,
             leaves: false,
+            without_flow: false,
         }
     }
 
@@ -223,7 +229,7 @@ impl Sip {
         let Some(registration) = self.registrations.get_mut(user) else {
             return;
         };
-        let cseq = registration.next_cseq();
+        let (cseq, without_flow) = (registration.next_cseq(), registration.without_flow);
         let Some(asking) = &registration.asking else {
             return;
         };
@@ -239,7 +245,8 @@ impl Sip {
         companion_headers(&mut request, &from, &aor, &call_id, cseq);
         let mut params = upstream.contact_params;
         params.push(("+sip.instance".to_owned(), Some(format!("<{instance}>"))));
-        if target.flow.transport.is_stream() {
+        let by_flow = target.flow.transport.is_stream() && !without_flow;
+        if by_flow {
             // RFC 5626, 4.2: over a connection, which is watched; a datagram's flow is not.
             params.push(("reg-id".to_owned(), Some("1".to_owned())));
         }
@@ -248,7 +255,12 @@ impl Sip {
         let own = own_uri(Some(user), &self.settings, target.flow, secure);
         let ours = contact(&own.to_string(), &params);
         request.push("Contact", ours.unwrap_or_default());
-        request.push("Supported", "path, outbound, gruu");
+        let supported = if without_flow {
+            "path, gruu"
+        } else {
+            "path, outbound, gruu"
+        };
+        request.push("Supported", supported);
         request.push("Expires", expires_s.to_string());
         if let Some(Credentials {
             username,
@@ -318,11 +330,19 @@ impl Sip {
                     _ => self.register_failed(&user, 423, response.reason(), Vec::new(), now, out),
                 }
             }
+            // RFC 5626, 11.6: the first hop lacks it; without it, it may do.
+            439 if !self.has_gone_without_flow(&user) => self.send_register(&user, now, out),
             code => {
                 let challenges = Challenge::all_of(response);
                 self.register_failed(&user, code, response.reason(), challenges, now, out);
             }
         }
+    }
+
+    /// Leaves RFC 5626 aside for this user from now on. Whether it was aside already.
+    fn has_gone_without_flow(&mut self, user: &str) -> bool {
+        let registration = self.registrations.get_mut(user);
+        registration.is_none_or(|found| std::mem::replace(&mut found.without_flow, true))
     }
 
     /// The user whose REGISTER this is.
@@ -348,6 +368,10 @@ impl Sip {
             return;
         };
         registration.failures = 0;
+        let every_ms = ping_pause_ms(response, self.random.number());
+        if let Some(every_ms) = every_ms.filter(|_| flow.transport.is_stream()) {
+            out.push(Action::KeepAlive { flow, every_ms });
+        }
         if asking.removes {
             registration.granted = None;
             return self.next_register(user, now, out);
@@ -545,6 +569,19 @@ impl Sip {
             .gruu
             .as_deref()
     }
+}
+
+/// How far apart pings are to be on the flow of a registration; `None`: the registrar keeps none. RFC 5626, 4.4.1
+/// and 10: four fifths to all of what it says, or 95 to 120 s.
+fn ping_pause_ms(response: &Message, chance: u64) -> Option<Millis> {
+    let said = response.header("Flow-Timer");
+    let said = said.and_then(|text| text.trim().parse::<Millis>().ok());
+    if said.is_none() && !lists(response, "Require", "outbound") {
+        return None;
+    }
+    let longest = said.map_or(120_000, |s| s.clamp(FLOW_TIMER_S_MIN, 7_200) * 1000);
+    let shortest = said.map_or(95_000, |_| longest / 5 * 4);
+    Some(shortest + chance % (longest - shortest + 1))
 }
 
 /// Our own Contact among those of a 200: that of our instance, or of our address.

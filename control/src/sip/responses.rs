@@ -131,6 +131,11 @@ impl Sip {
         let (owner, target) = (client.owner, client.target);
         let probed = (owner == ClientOwner::Probe).then_some(client.flow);
         if let Some(flow) = hop.or(probed) {
+            if code == 430 && owner == ClientOwner::Registration {
+                // RFC 5626, 11.5: this flow is of no use any more; another one is.
+                self.hop_is_down(flow, None, now, out);
+                return self.fail_over(id, now, out);
+            }
             if code != 503 {
                 self.hop_is_up(flow, out);
             } else {

@@ -118,6 +118,7 @@ impl World {
         for action in actions {
             match action {
                 Action::Transmit { flow, bytes } => self.transmit(who, flow, bytes),
+                Action::KeepAlive { .. } => {}
                 Action::Event(event) => self.happen(who, event),
             }
         }

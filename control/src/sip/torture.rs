@@ -49,6 +49,7 @@ fn fate(message: &[u8], domain: &str, user: &str) -> Fate {
         match action {
             Action::Event(Event::Request { .. }) => fate = Delivered,
             Action::Event(event) => panic!("{event:?}"),
+            Action::KeepAlive { flow, .. } => panic!("{flow:?}"),
             Action::Transmit { bytes, .. } => {
                 let line = String::from_utf8_lossy(&bytes);
                 let code: u16 = line["SIP/2.0 ".len()..][..3].parse().unwrap();

@@ -54,7 +54,7 @@ impl Identity {
         let bare = |text: &str| text.split([';', '?']).next().unwrap_or("").to_owned();
         match scheme.as_str() {
             "sip" | "sips" => {
-                // Before the `@` these are part of the name, which is refused.
+                // Before the `@` these are part of the name.
                 let (user, host) = match rest.split_once('@') {
                     // A second `@` would leave it to the reader which of them counts.
                     Some((_, host)) if host.contains('@') => return Err(NotIdentity),
@@ -145,7 +145,7 @@ fn is_user(user: &str) -> bool {
     !user.is_empty()
         && user
             .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,/%".contains(c))
+            .all(|c| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/%".contains(c))
 }
 
 fn is_host(host: &str) -> bool {
@@ -215,9 +215,12 @@ mod tests {
     #[test]
     fn parameters_do_not_hide_whose_domain_it_is() {
         for (text, expected) in [
-            ("sip:+15550100;phone-context=x@example.com;user=phone", None),
-            ("sip:alice;x@example.com", None),
-            ("sip:alice?x@example.com", None),
+            (
+                "sip:+15550100;phone-context=x@example.com;user=phone",
+                Some("+15550100;phone-context=x@example.com"),
+            ),
+            ("sip:alice;x@example.com", Some("alice;x@example.com")),
+            ("sip:alice?x@example.com", Some("alice?x@example.com")),
             ("sip:alice@example.com;x=y@localhost", None),
             ("sip:alice@example.com;x=y", Some("alice@example.com")),
         ] {

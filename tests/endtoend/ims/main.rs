@@ -138,12 +138,12 @@ fn a_chat_is_called_and_ended(loss: u32) {
     let kamailio = Kamailio::start();
     let causeway = member(&kamailio, KNOWN);
     let mut page = alice(&causeway);
-    alice_calls(&mut page, &kamailio, loss);
+    alice_calls(&mut page, &kamailio, "callee", loss);
     causeway.stop();
 }
 
-fn alice_calls(page: &mut Page, kamailio: &Kamailio, loss: u32) {
-    let handset = bob(kamailio, "callee", loss);
+fn alice_calls(page: &mut Page, kamailio: &Kamailio, scenario: &str, loss: u32) {
+    let handset = bob(kamailio, scenario, loss);
     let chat = page.call("bob@ims.test");
     assert_eq!(page.outcome(), 200);
     page.tell(&chat, "complete");
@@ -152,8 +152,12 @@ fn alice_calls(page: &mut Page, kamailio: &Kamailio, loss: u32) {
 }
 
 /// bob calls alice, and hangs up.
-fn bob_calls(page: &mut Page, kamailio: &Kamailio) {
-    let handset = Sipp::start("caller", Part::of("bob"), kamailio.port);
+fn bob_calls(page: &mut Page, kamailio: &Kamailio, scenario: &str, loss: u32) {
+    let part = Part {
+        loss,
+        ..Part::of("bob")
+    };
+    let handset = Sipp::start(scenario, part, kamailio.port);
     let chat = page.called();
     page.answer(&chat, 180);
     page.answer(&chat, 200);
@@ -168,8 +172,8 @@ fn registrations_and_calls_go_by_tls_where_both_sides_show_certificates() {
     let proxy = format!("sips:127.0.0.1:{}", kamailio.secure_port);
     let causeway = member_by(&proxy, &format!("{KNOWN}{}", kamailio.tls()));
     let mut page = alice(&causeway);
-    alice_calls(&mut page, &kamailio, 0);
-    bob_calls(&mut page, &kamailio);
+    alice_calls(&mut page, &kamailio, "callee", 0);
+    bob_calls(&mut page, &kamailio, "caller", 0);
     causeway.stop();
 }
 
@@ -183,12 +187,36 @@ fn the_same_over_a_network_that_loses_datagrams() {
     a_chat_is_called_and_ended(15);
 }
 
-#[test]
-fn a_handset_calls_a_page_and_hangs_up() {
+/// bob calls alice, and hangs up.
+fn a_chat_is_offered_and_ended(scenario: &str, loss: u32) {
     let kamailio = Kamailio::start();
     let causeway = member(&kamailio, KNOWN);
     let mut page = alice(&causeway);
-    bob_calls(&mut page, &kamailio);
+    bob_calls(&mut page, &kamailio, scenario, loss);
+    causeway.stop();
+}
+
+#[test]
+fn a_handset_calls_a_page_and_hangs_up() {
+    a_chat_is_offered_and_ended("caller", 0);
+}
+
+#[test]
+fn a_handset_calls_over_a_network_that_loses_datagrams() {
+    a_chat_is_offered_and_ended("caller", 15);
+}
+
+#[test]
+fn a_handset_calls_with_100rel_and_a_session_timer_and_sends_update_and_re_invite() {
+    a_chat_is_offered_and_ended("caller-changes", 0);
+}
+
+#[test]
+fn a_called_handset_rings_reliably_and_sends_update_and_re_invite() {
+    let kamailio = Kamailio::start();
+    let causeway = member(&kamailio, KNOWN);
+    let mut page = alice(&causeway);
+    alice_calls(&mut page, &kamailio, "callee-changes", 0);
     causeway.stop();
 }
 

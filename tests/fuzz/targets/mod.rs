@@ -2,10 +2,13 @@
 //! these, and so does an ordinary test with every octet string that is kept in `corpus/`, so that
 //! what has been found once is tried in every test run.
 
+pub mod json_frame;
 pub mod link_queue;
 pub mod link_records;
 pub mod msrp;
+pub mod sdp;
 pub mod shard;
+pub mod sip;
 pub mod tls;
 pub mod upgrade;
 pub mod websocket;
@@ -14,11 +17,14 @@ pub mod websocket;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their program and of their folder in `corpus/`.
-pub const ALL: [(&str, Target); 7] = [
+pub const ALL: [(&str, Target); 10] = [
+    ("json_frame", json_frame::run),
     ("link_queue", link_queue::run),
     ("link_records", link_records::run),
     ("msrp", msrp::run),
+    ("sdp", sdp::run),
     ("shard", shard::run),
+    ("sip", sip::run),
     ("tls", tls::run),
     ("upgrade", upgrade::run),
     ("websocket", websocket::run),

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 
-use crate::sip::{Flow, Frame, Framer, PONG};
+use crate::sip::{Flow, Frame, Framer, PING, PONG};
 
 /// A byte stream to a peer: TCP, or TLS in it.
 pub trait Pipe: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -30,6 +30,14 @@ pub enum Input {
     },
 }
 
+/// What a connection's task is told.
+pub enum Order {
+    /// Write these octets.
+    Write(Vec<u8>),
+    /// See so often that the peer is there.
+    KeepAlive(Duration),
+}
+
 /// How long a connection may be of no use.
 #[derive(Clone, Copy)]
 pub struct Patience {
@@ -37,6 +45,8 @@ pub struct Patience {
     pub idle: Duration,
     /// With a message half here, or without a first one.
     pub message: Duration,
+    /// Without an answer to a ping.
+    pub pong: Duration,
     /// We asked for it, or a whole message has come: it may be idle.
     pub known: bool,
 }
@@ -52,7 +62,7 @@ pub fn prompt(stream: TcpStream) -> TcpStream {
 pub async fn serve(
     stream: Box<dyn Pipe>,
     flow: Flow,
-    mut queued: mpsc::Receiver<Vec<u8>>,
+    mut queued: mpsc::Receiver<Order>,
     inputs: &mpsc::Sender<Input>,
     mut patience: Patience,
 ) {
@@ -62,12 +72,15 @@ pub async fn serve(
     let mut framer = Framer::new(super::DATAGRAM_BYTES_MAX);
     let mut buffer = vec![0; 4096];
     let mut until = after(if patience.known { idle } else { message });
+    let (mut every, mut ping_at, mut pinged) = (None, after(idle), false);
     loop {
         tokio::select! {
             read = timeout_at(until, reading.read(&mut buffer)) => {
                 let Ok(Ok(length @ 1..)) = read else {
                     return;
                 };
+                // Whatever it says, it is there.
+                (pinged, ping_at) = (false, after(every.unwrap_or(idle)));
                 let mut goes_on = framer.has_begun();
                 framer.push(buffer.get(..length).unwrap_or_default());
                 loop {
@@ -94,9 +107,21 @@ pub async fn serve(
                     false => after(idle),
                 };
             }
-            queued = queued.recv() => {
-                let Some(bytes) = queued else {
+            () = tokio::time::sleep_until(ping_at), if every.is_some() => {
+                if pinged || !write(&mut writing, PING, idle).await {
                     return;
+                }
+                framer.note_ping();
+                (pinged, ping_at) = (true, after(patience.pong));
+            }
+            queued = queued.recv() => {
+                let bytes = match queued {
+                    Some(Order::Write(bytes)) => bytes,
+                    Some(Order::KeepAlive(span)) => {
+                        (every, ping_at) = (Some(span), after(span));
+                        continue;
+                    }
+                    None => return,
                 };
                 if !write(&mut writing, &bytes, idle).await {
                     return;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::connection::{Input, Patience, Pipe, prompt, serve};
+use super::connection::{Input, Order, Patience, Pipe, prompt, serve};
 use super::{DATAGRAM_BYTES_MAX, PeerCounts, PeersSettings};
 use crate::edge::{Listener, StartError};
 use crate::sip::{Flow, Hop, SipTransport};
@@ -19,6 +19,8 @@ use crate::sip::{Flow, Hop, SipTransport};
 const INPUTS_MAX: usize = 1024;
 /// How long a connection may take to open, a handshake included.
 const CONNECT_MS: u64 = 5_000;
+/// How long a peer may take to answer a ping. RFC 5626, 4.4.1.
+const PONG_MS: u64 = 10_000;
 /// Pause after the kernel could not give us a connection (too many open files).
 const ACCEPT_PAUSE_MS: u64 = 100;
 /// How often a port that is free for TCP may turn out to be taken for UDP.
@@ -50,7 +52,7 @@ pub struct Sockets {
 /// A connection as its owner sees it.
 struct Connection {
     of: (SipTransport, SocketAddr),
-    queue: mpsc::Sender<Vec<u8>>,
+    queue: mpsc::Sender<Order>,
     task: AbortHandle,
 }
 
@@ -189,7 +191,7 @@ impl Sockets {
             None => self.connect(of).ok_or(flow)?,
         };
         let connection = self.connections.get(&id).ok_or(flow)?;
-        match connection.queue.try_send(bytes) {
+        match connection.queue.try_send(Order::Write(bytes)) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(flow),
             Err(mpsc::error::TrySendError::Full(_)) => {
@@ -202,6 +204,15 @@ impl Sockets {
                 self.forget(lost);
                 Err(lost)
             }
+        }
+    }
+
+    /// Pings the peer at the other end of a connection from now on.
+    pub fn keep_alive(&mut self, flow: Flow, every: Duration) {
+        let connection = flow.connection.and_then(|id| self.connections.get(&id));
+        if let Some(connection) = connection {
+            // A full queue means that there is traffic; the next registration asks again.
+            let _ = connection.queue.try_send(Order::KeepAlive(every));
         }
     }
 
@@ -270,6 +281,7 @@ impl Sockets {
         let patience = Patience {
             idle: Duration::from_millis(self.settings.idle_ms_max),
             message: Duration::from_millis(self.settings.message_ms_max),
+            pong: Duration::from_millis(PONG_MS),
             known: asked_for,
         };
         let task = self.tasks.spawn(async move {

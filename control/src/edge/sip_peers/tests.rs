@@ -229,3 +229,39 @@ async fn too_many_connections_are_refused() {
     };
     assert_eq!((read, gateway.counts().connections_refused), (0, 1));
 }
+
+#[tokio::test]
+async fn rfc5626_a_connection_whose_peer_answers_pings_stays_and_another_is_lost() {
+    let (inputs, mut input) = tokio::sync::mpsc::channel(4);
+    let flow = Flow {
+        transport: SipTransport::Tcp,
+        peer: "127.0.0.1:1".parse().unwrap(),
+        connection: Some(1),
+    };
+    let (near, mut far) = tokio::io::duplex(1024);
+    let (orders, queued) = tokio::sync::mpsc::channel(4);
+    let span = Duration::from_millis(5);
+    let patience = connection::Patience {
+        idle: Duration::from_secs(60),
+        message: Duration::from_secs(60),
+        pong: Duration::from_millis(100),
+        known: true,
+    };
+    let served = tokio::spawn(async move {
+        connection::serve(Box::new(near), flow, queued, &inputs, patience).await;
+    });
+    orders
+        .send(connection::Order::KeepAlive(span))
+        .await
+        .unwrap();
+    let mut ping = [0; 4];
+    for _ in 0..3 {
+        far.read_exact(&mut ping).await.unwrap();
+        assert_eq!(&ping, crate::sip::PING);
+        far.write_all(crate::sip::PONG).await.unwrap();
+    }
+    // Now it says nothing any more.
+    far.read_exact(&mut ping).await.unwrap();
+    served.await.unwrap();
+    assert!(input.recv().await.is_none());
+}

@@ -460,3 +460,38 @@ fn an_unknown_request_inside_a_chat_is_refused_and_the_chat_goes_on() {
     world.relay_deletes(session);
     world.finish();
 }
+
+#[test]
+fn one_caller_does_not_ring_away_the_room_of_others() {
+    let mut world = World::new();
+    let alice = world.browser(1, "alice");
+    world.frame(alice);
+    let mut sessions = Vec::new();
+    for (number, caller, rings) in [
+        (1, "bob", true),
+        (2, "bob", true),
+        (3, "bob", false),
+        (4, "carol", true),
+    ] {
+        world.sip(Event::Request {
+            server: ServerId(number),
+            dialog: Some(DialogId(number)),
+            message: request(Method::Invite, caller, "alice", false, &handset_sdp("")),
+        });
+        if rings {
+            sessions.push(world.relay_makes());
+            assert_eq!(world.frame(alice).action(), "start");
+        } else {
+            assert_eq!(world.response().1.code, 486);
+        }
+    }
+    for number in [1, 2, 4] {
+        world.sip(Event::Cancelled {
+            server: ServerId(number),
+        });
+    }
+    for session in sessions {
+        world.relay_deletes(session);
+    }
+    world.finish();
+}

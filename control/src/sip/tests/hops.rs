@@ -139,3 +139,70 @@ fn a_user_whose_registration_one_proxy_granted_goes_by_that_one_while_it_answers
     sip.hop_is_down(udp(PROXY), None, NOW, &mut Vec::new());
     assert_eq!(goes_by(&mut sip), second);
 }
+
+/// A machine whose one proxy is reached by a connection, and alice's REGISTER there.
+fn registering() -> (Sip, Flow, Message) {
+    let mut sip = member(&[]);
+    let by_tcp = Hop {
+        flow: Flow {
+            connection: None,
+            ..tcp(PROXY, 0)
+        },
+        ..hop(PROXY)
+    };
+    sip.set_hops(vec![by_tcp], NOW, &mut Vec::new());
+    let (_, mut out) = register(&mut sip, "alice", None);
+    (sip, tcp(PROXY, 7), out.sent.remove(0).1)
+}
+
+#[test]
+fn rfc5626_4_4_a_flow_that_the_registrar_keeps_is_pinged_and_replaced_when_it_is_lost() {
+    for (said, shortest, longest) in [
+        ("", 0, 0),
+        ("Require: outbound\r\n", 95_000, 120_000),
+        ("Require: outbound\r\nFlow-Timer: 60\r\n", 48_000, 60_000),
+        ("Flow-Timer: 0\r\n", 12_000, 15_000),
+    ] {
+        let (mut sip, flow, asked) = registering();
+        assert!(asked.header("Contact").unwrap().contains("reg-id=1"));
+        let granted = format!("{GRANTED}{said}");
+        let out = receive(&mut sip, flow, &answer(&asked, 200, "r", &granted));
+        match &out.kept[..] {
+            [] => assert_eq!(longest, 0),
+            [(kept, every_ms)] => {
+                assert!(*kept == flow && (shortest..=longest).contains(every_ms));
+            }
+            more => panic!("{more:?}"),
+        }
+        let mut actions = Vec::new();
+        sip.flow_lost(flow, NOW + 1, &mut actions);
+        let again = Out::of(actions);
+        assert_eq!(again.lines(), ["REGISTER"]);
+        assert_eq!(again.sent[0].0.connection, None);
+    }
+}
+
+#[test]
+fn rfc5626_11_6_where_the_first_hop_lacks_outbound_it_is_left_aside() {
+    let (mut sip, flow, asked) = registering();
+    let out = receive(&mut sip, flow, &answer(&asked, 439, "r", ""));
+    let again = &out.sent[0].1;
+    assert!(!again.header("Contact").unwrap().contains("reg-id"));
+    assert_eq!(again.header("Supported"), Some("path, gruu"));
+    // Once: if it says so all the same, the browser is told.
+    let out = receive(&mut sip, flow, &answer(again, 439, "r", ""));
+    assert!(matches!(
+        out.events[..],
+        [Event::NotRegistered { code: 439, .. }]
+    ));
+}
+
+#[test]
+fn rfc5626_11_5_a_registration_whose_flow_has_failed_goes_by_another_proxy() {
+    let second = "10.0.0.10:5060";
+    let mut sip = member(&[PROXY, second]);
+    let (_, out) = register(&mut sip, "alice", None);
+    let failed = answer(&out.sent[0].1, 430, "r", "");
+    let out = receive(&mut sip, udp(PROXY), &failed);
+    assert_eq!(out.sent[0].0.peer.to_string(), second);
+}

@@ -41,6 +41,8 @@ fn tcp(peer: &str, connection: u64) -> Flow {
 struct Out {
     sent: Vec<(Flow, Message)>,
     events: Vec<Event>,
+    /// Connections that are to be kept alive, and the pause between two pings.
+    kept: Vec<(Flow, Millis)>,
 }
 
 impl Out {
@@ -49,6 +51,7 @@ impl Out {
         for action in actions {
             match action {
                 Action::Event(event) => out.events.push(event),
+                Action::KeepAlive { flow, every_ms } => out.kept.push((flow, every_ms)),
                 Action::Transmit { flow, bytes } => {
                     out.sent.push((flow, reader::read(&bytes).unwrap().0));
                 }

@@ -156,3 +156,40 @@ fn an_expired_user_is_unavailable_and_an_unknown_one_not_found() {
         Err(Refused::Unavailable)
     );
 }
+
+#[test]
+fn rfc3325_5_what_handsets_say_of_themselves_and_networks_of_each_other_does_not_pass() {
+    let mut sip = gateway();
+    register(&mut sip, udp(BOB), "bob", "<sip:bob@10.0.0.2>");
+    let asserted = "p-asserted-identity: <sip:boss@localhost>\r\nP-Charging-Vector: icid-value=1\r\n\
+                    P-Preferred-Identity: <sip:alice@localhost>\r\nX-Other: y\r\n\
+                    Proxy-Authorization: Digest username=\"a\", realm=\"localhost\", nonce=\"n\"\r\n\
+                    Proxy-Authorization: Digest username=\"a\", realm=\"far\", nonce=\"n\"\r\n";
+    let headers = format!("To: <sip:bob@localhost>\r\n{asserted}");
+    let text = request("MESSAGE", "sip:bob@localhost", "i", 1, &headers);
+    let out = receive(&mut sip, udp("10.0.0.4:5060"), &text);
+    let passed = |message: &Message| {
+        let names = message.headers.iter().map(|(name, _)| name.as_str());
+        let further = names.filter(|name| {
+            name.starts_with("P-") || name.starts_with("X-") || name.starts_with("Pro")
+        });
+        further.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let forwarded = &out.sent[0].1;
+    assert_eq!(
+        passed(forwarded),
+        ["P-Preferred-Identity", "X-Other", "Proxy-Authorization"]
+    );
+    assert!(
+        forwarded
+            .header("Proxy-Authorization")
+            .unwrap()
+            .contains("far")
+    );
+    let ok = answer(forwarded, 200, "k", asserted);
+    let out = receive(&mut sip, udp(BOB), &ok);
+    assert_eq!(
+        passed(&out.sent[0].1),
+        ["P-Preferred-Identity", "X-Other", "Proxy-Authorization"]
+    );
+}

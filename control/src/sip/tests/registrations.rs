@@ -405,7 +405,11 @@ fn handsets_with_a_secret_prove_that_they_have_it() {
         let proof = challenge
             .answer(
                 &secret("alice", password),
-                ("REGISTER", "sip:localhost"),
+                Asked {
+                    method: "REGISTER",
+                    uri: "sip:localhost",
+                    body: &[],
+                },
                 1,
                 "c",
             )
@@ -439,4 +443,38 @@ fn handsets_with_a_secret_prove_that_they_have_it() {
         .replace("<sip:bob@localhost>", "<sip:alice@localhost>")
         .replace("bKi", "bKk");
     assert_eq!(receive(&mut sip, udp(BOB), &alice).code(), 407);
+}
+
+#[test]
+fn rfc7616_3_4_what_was_overheard_proves_nothing() {
+    let mut sip = gateway();
+    let alice = secret("alice", "pw");
+    sip.settings
+        .handsets
+        .insert("alice".to_owned(), alice.clone());
+    let text = request("REGISTER", "sip:localhost", "x", 1, "");
+    let asked = receive(&mut sip, udp(BOB), &text).sent.remove(0).1;
+    let challenge = &Challenge::all_of(&asked)[0];
+    // As counted by who knows the password: twice the same, one more, one less.
+    for (cseq, count, code) in [
+        (2, 1, 200),
+        (3, 1, 401),
+        (4, 3, 200),
+        (5, 2, 401),
+        (6, 4, 200),
+    ] {
+        let asked = Asked {
+            method: "REGISTER",
+            uri: "sip:localhost",
+            body: &[],
+        };
+        let proof = challenge.answer(&alice, asked, count, "c").unwrap();
+        let headers = format!("Authorization: {proof}\r\n");
+        let branch = format!("b{cseq}");
+        let text = request("REGISTER", "sip:localhost", &branch, cseq, &headers);
+        let out = receive(&mut sip, udp(BOB), &text);
+        assert_eq!(out.code(), code, "{count}");
+        let again = out.sent[0].1.header("WWW-Authenticate");
+        assert!(code == 200 || again.unwrap().contains("stale=true"));
+    }
 }
