@@ -8,13 +8,16 @@ use crate::jsonrtc::{Kind, SocketId};
 use crate::sip::{DialogId, Event, Method, Sent, ServerId};
 
 const CHAT: &str = include_str!("../../../packages/chat/chat.rhai");
+const LIBRARY: &str = include_str!("../../../packages/library.rhai");
 
 /// A gateway whose chats are anchored with these session-configs toward browser and handset.
 fn world(page: &str, handset: &str) -> World {
     let choose = |message: &str, from: &str, to: &str| {
         format!("{message}.inMsrpSessionLeg = \"{from}\"; {message}.outMsrpSessionLeg = \"{to}\";")
     };
-    let text = CHAT
+    // A chat with sessions of its own in the place of the library's.
+    let (_, sessions) = LIBRARY.split_once("// ---- sessions with media").unwrap();
+    let text = format!("{CHAT}\n//{sessions}")
         .replace("invite.anchor = true;", &choose("invite", page, handset))
         .replace("start.anchor = true;", &choose("start", handset, page));
     World::with_files(&[("chat/chat.rhai".to_owned(), text)])
