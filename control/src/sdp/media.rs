@@ -1,6 +1,6 @@
 //! What one m=message line says.
 
-use sdp_types::{Media, Session};
+use sdp_types::{Attribute, Media, Session};
 
 use super::description::Refusal;
 use super::{MsrpUri, Setup, Transport};
@@ -27,8 +27,8 @@ pub struct MessageMedia {
     pub connection: Option<String>,
     /// `a=msrp-cema` is there (RFC 6714, 4.2).
     pub cema: bool,
-    /// `a=fingerprint`, the line's or the session's.
-    pub fingerprint: Option<String>,
+    /// Every `a=fingerprint` of the line, or if it has none, of the session. RFC 8122, 5.
+    pub fingerprints: Vec<String>,
     /// `a=accept-types`, as it is.
     pub accept_types: Option<String>,
 }
@@ -104,7 +104,7 @@ impl MessageMedia {
             setup: either("setup").and_then(|word| Setup::of_word(&word)),
             connection: address.map(str::to_string),
             cema: media.has_attribute("msrp-cema") || session.has_attribute("msrp-cema"),
-            fingerprint: either("fingerprint"),
+            fingerprints: all_values(media, session, "fingerprint"),
             accept_types: either("accept-types"),
         })
     }
@@ -122,6 +122,20 @@ fn read_path(media: &Media) -> Result<Vec<MsrpUri>, Refusal> {
     uris.into_iter()
         .map(|uri| MsrpUri::parse(uri).ok_or(Refusal::PathInvalid))
         .collect()
+}
+
+/// Every value of an attribute that the line has, or if it has none, the session.
+fn all_values(media: &Media, session: &Session, name: &str) -> Vec<String> {
+    let of = |attributes: &[Attribute]| -> Vec<String> {
+        let named = attributes.iter().filter(|it| it.attribute == name);
+        named.filter_map(|it| it.value.clone()).collect()
+    };
+    let own = of(&media.attributes);
+    if own.is_empty() {
+        of(&session.attributes)
+    } else {
+        own
+    }
 }
 
 /// An attribute's value: the line's own, else the session's.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use link::{Command, Fingerprint, Leg, PeerIdentity, Record, SessionId};
 
-use self::fingerprint::read_fingerprint;
+use self::fingerprint::{UnknownKind, strongest_fingerprint};
 pub use self::lost::REBIND;
 use self::outbound::{is_offer, legs_of, sdp_of, set_sdp, source_of};
 pub use self::saved::SavedMedia;
@@ -293,11 +293,9 @@ impl Gateway {
         turn: &mut Turn<'_>,
     ) -> Result<(), Why> {
         let path = media.path_text();
-        let fingerprint = match &media.fingerprint {
-            Some(text) if carried_by == Transport::Tls => {
-                let read = read_fingerprint(text);
-                Some(read.ok_or(Why::failed(488, "The fingerprint is of an unknown kind"))?)
-            }
+        let fingerprint = match carried_by {
+            Transport::Tls => strongest_fingerprint(&media.fingerprints)
+                .map_err(|UnknownKind| Why::failed(488, "The fingerprint is of an unknown kind"))?,
             _ => None,
         };
         let identity = PeerIdentity {

@@ -125,10 +125,14 @@ fn attributes_of_the_session_hold_for_the_line_and_its_own_win() {
         format!("a=setup:active\na=fingerprint:SHA-1 00\n{TCP}a=msrp-cema\na=accept-types:*\n");
     let media = read(&text, Transport::Tcp).unwrap();
     assert_eq!(media.setup, Some(Setup::Active));
-    assert_eq!(media.fingerprint.as_deref(), Some("SHA-1 00"));
+    assert_eq!(media.fingerprints, ["SHA-1 00"]);
     assert_eq!(media.accept_types.as_deref(), Some("*"));
     assert_eq!(media.connection.as_deref(), Some("198.51.100.7"));
     assert!(media.cema);
+    let text =
+        format!("a=fingerprint:SHA-1 00\n{TCP}a=fingerprint:SHA-1 01\na=fingerprint:SHA-256 02\n");
+    let media = read(&text, Transport::Tcp).unwrap();
+    assert_eq!(media.fingerprints, ["SHA-1 01", "SHA-256 02"]);
     let text = format!("a=setup:active\n{TCP}c=IN IP4 203.0.113.1/127\na=setup:passive\n");
     let media = read(&text, Transport::Tcp).unwrap();
     assert_eq!(media.setup, Some(Setup::Passive));
