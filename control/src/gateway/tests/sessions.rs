@@ -80,7 +80,7 @@ fn what_is_not_offered_is_refused_with_the_code_that_says_so() {
         "request",
         "register",
         "",
-        json!({"action": "iceEnquiry"}),
+        json!({"action": "levitate"}),
         None,
     );
     assert_eq!(world.frame(alice).header_number("error_code"), Some(405));
