@@ -65,6 +65,9 @@ fn tests_in(folder: &Path) -> HashSet<String> {
             found.extend(tests_in(&path));
             continue;
         }
+        if path.extension().is_none_or(|ending| ending != "rs") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).expect("source text");
         for after in text.split("test]\n").skip(1) {
             let after = after.trim_start();

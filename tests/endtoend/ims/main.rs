@@ -13,6 +13,9 @@ use tests::page::Page;
 use tests::process::PATIENCE;
 use tests::system::Causeway;
 
+/// The page sends no pings, and a network that loses datagrams takes its time.
+const PATIENT: &str = "[limits]\nidle_s = 600\n";
+
 /// alice's secret is in the configuration.
 const KNOWN: &str = "[sip.users]\nalice = { password = \"secret\" }\n";
 
@@ -25,7 +28,7 @@ fn member(kamailio: &Kamailio, more: &str) -> Causeway {
 fn member_by(proxy: &str, more: &str) -> Causeway {
     Causeway::start(&format!(
         "[sip]\nlisten = \"127.0.0.1:0\"\nproxies = [\"{proxy}\"]\n\
-         [sip.register]\nexpires_s = 600\nfeatures = [\"+g.oma.sip-im\"]\n{more}"
+         [sip.register]\nexpires_s = 600\nfeatures = [\"+g.oma.sip-im\"]\n{more}\n{PATIENT}"
     ))
 }
 
@@ -257,7 +260,7 @@ fn a_carrier_without_registration_calls_and_is_called() {
     let port = kamailio.port;
     let causeway = Causeway::start(&format!(
         "[sip]\nlisten = \"127.0.0.1:0\"\nproxies = [\"sip:127.0.0.1:{port}\"]\n\
-         [sip.realms.\"ims.test\"]\nusername = \"trunk\"\npassword = \"secret\"\n"
+         [sip.realms.\"ims.test\"]\nusername = \"trunk\"\npassword = \"secret\"\n{PATIENT}"
     ));
     let mut page = alice(&causeway);
     let handset = bob(&kamailio, "callee", 0);

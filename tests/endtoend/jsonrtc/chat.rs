@@ -1,7 +1,7 @@
 //! W: a chat, with a handset at the other end.
 
 use serde_json::{Value, json};
-use tests::page::{Page, SDP};
+use tests::page::{Chat, Page, SDP};
 
 use super::{alice, error_code, system};
 
@@ -10,6 +10,14 @@ fn line<'a>(frame: &'a Value, start: &str) -> &'a str {
     let sdp = frame["payload"]["sdp"].as_str().expect("a description");
     let line = sdp.lines().find_map(|line| line.strip_prefix(start));
     line.unwrap_or_else(|| panic!("no {start} in {sdp}"))
+}
+
+/// A request into the chat's subsession finds none.
+fn assert_is_over(page: &mut Page, chat: &Chat) {
+    let subsession = Some(chat.subsession.as_str());
+    let header = json!({ "action": "start", "initiator": "alice", "target": "bob" });
+    page.send("request-subsequent", "chat", subsession, None, header, None);
+    assert_eq!(error_code(&page.hear()), 481);
 }
 
 #[test]
@@ -37,16 +45,7 @@ fn w1_a_chat_is_started_answered_with_a_way_in_completed_and_shut_down() {
     page.tell(&chat, "shutdown");
     // The end is not answered, and what comes after it is ignored.
     page.tell(&chat, "shutdown");
-    let header = json!({ "action": "start", "initiator": "alice", "target": "bob" });
-    page.send(
-        "request-subsequent",
-        "chat",
-        Some(&chat.subsession),
-        None,
-        header,
-        None,
-    );
-    assert_eq!(error_code(&page.hear()), 481);
+    assert_is_over(&mut page, &chat);
     drop(bob);
 }
 
@@ -67,7 +66,7 @@ fn w2_who_is_called_hears_of_it_in_a_subsession_that_the_server_has_named() {
     }
     // Two devices, two subsessions; the first final answer takes the call.
     let member = |start: &Value, name: &str| start["control"][name].as_str().unwrap().to_owned();
-    let chats = starts.each_ref().map(|start| tests::page::Chat {
+    let chats = starts.each_ref().map(|start| Chat {
         subsession: member(start, "subsession_id"),
         opening: member(start, "correlation_id"),
     });
@@ -112,16 +111,7 @@ fn w3_a_decline_is_an_error_with_its_code_in_either_direction() {
         None,
     );
     // It is over: the same subsession is not known any more.
-    let header = json!({ "action": "start", "initiator": "alice", "target": "carol" });
-    page.send(
-        "request-subsequent",
-        "chat",
-        Some(&chat.subsession),
-        None,
-        header,
-        None,
-    );
-    assert_eq!(error_code(&page.hear()), 481);
+    assert_is_over(&mut page, &chat);
     drop(carol);
 }
 
@@ -133,16 +123,7 @@ fn w4_a_shutdown_before_the_answer_cancels_and_nothing_more_is_heard_of_it() {
     let chat = page.call("bob@ims.test");
     assert_eq!(page.hear_of("start")["header"]["response_code"], 180);
     page.tell(&chat, "shutdown");
-    let header = json!({ "action": "start", "initiator": "alice", "target": "bob" });
-    page.send(
-        "request-subsequent",
-        "chat",
-        Some(&chat.subsession),
-        None,
-        header,
-        None,
-    );
-    assert_eq!(error_code(&page.hear()), 481);
+    assert_is_over(&mut page, &chat);
     drop(bob);
 }
 
@@ -167,16 +148,7 @@ fn w5_an_open_chat_cannot_be_changed_and_goes_on() {
     assert_eq!(error_code(&page.hear()), 488);
     // It is there to be ended.
     page.tell(&chat, "shutdown");
-    let header = json!({ "action": "start", "initiator": "alice", "target": "bob" });
-    page.send(
-        "request-subsequent",
-        "chat",
-        Some(&chat.subsession),
-        None,
-        header,
-        None,
-    );
-    assert_eq!(error_code(&page.hear()), 481);
+    assert_is_over(&mut page, &chat);
     drop(bob);
 }
 

@@ -182,6 +182,30 @@ fn an_active_answer_makes_the_relay_wait() {
 }
 
 #[test]
+fn o16_of_the_answers_of_several_forks_the_confirmed_one_has_the_leg() {
+    let (mut world, alice, session, sent) = ringing();
+    let early = handset_sdp("a=setup:passive\r\n");
+    world.answer(sent, 183, "Session Progress", &early);
+    assert_eq!(world.frame(alice).header_number("response_code"), Some(183));
+    world.told.clear();
+    let confirmed = early.replace("h4nds3t", "0th3r").replace("7394", "7400");
+    world.answer(sent, 200, "OK", &confirmed);
+    let expected = Told::SetPeer {
+        leg: Leg::B,
+        path: "msrp://192.0.2.9:7400/0th3r;tcp".to_owned(),
+        connect: Some("192.0.2.9:7400".parse().unwrap()),
+    };
+    assert_eq!(world.told.pop_front(), Some(expected));
+    world.told.clear();
+    assert_eq!(world.frame(alice).header_number("response_code"), Some(200));
+    complete(&mut world, alice);
+    shutdown(&mut world, alice);
+    bye(&mut world.net, sent);
+    world.relay_deletes(session);
+    world.finish();
+}
+
+#[test]
 fn a_named_host_is_resolved_before_the_relay_connects() {
     let (mut world, alice, session, sent) = ringing();
     let sdp = handset_sdp("a=setup:passive\r\n").replace("//192.0.2.9", "//phone.example.com");
