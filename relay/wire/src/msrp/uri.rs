@@ -237,11 +237,11 @@ fn host_and_port_of(text: &[u8]) -> Result<(&[u8], Option<u16>), NotUri> {
 }
 
 fn port_number(digits: &[u8]) -> Option<u16> {
-    let good = (1..=5).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-    let number = digits.iter().fold(0, |sum, octet| {
-        sum * 10 + u32::from(octet.wrapping_sub(b'0'))
-    });
-    if good { number.try_into().ok() } else { None }
+    if !(1..=5).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = (digits.iter()).fold(0, |sum, octet| sum * 10 + u32::from(octet - b'0'));
+    number.try_into().ok()
 }
 
 /// `unreserved` of RFC 3986.
@@ -308,6 +308,23 @@ mod tests {
             (None, None, None)
         );
         assert_eq!(parsed.to_string(), "msrp://[2001:db8::1];tcp");
+    }
+
+    #[test]
+    fn a_port_is_one_to_five_digits_up_to_65535() {
+        for port in [
+            "",
+            "65536",
+            "123456",
+            "74ndset0123456789",
+            "-1",
+            "99999999999999999999",
+        ] {
+            let text = format!("msrp://h:{port}/s;tcp");
+            assert!(Uri::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert_eq!(uri("msrp://h:65535/s;tcp").port, Some(65535));
+        assert_eq!(uri("msrp://h:00080/s;tcp").port, Some(80));
     }
 
     #[test]
