@@ -19,6 +19,8 @@ use super::method::Method;
 const SHED_MAX: u32 = 95;
 /// How busy the owner may be, in percent of its time, before anything is turned away.
 const BUSY_MAX: u32 = 90;
+/// Spans in a row that the owner may be busier than that: a burst is no overload.
+const BUSY_SPANS_MAX: u32 = 10;
 /// How full the tables may be, in percent, before new requests are turned away.
 const FULL_MAX: usize = 80;
 /// Sources that are watched; past that, the one that was quiet longest is forgotten.
@@ -29,6 +31,8 @@ const SOURCES_MAX: usize = 4096;
 pub(super) struct Overload {
     /// Of a hundred.
     shed: u32,
+    /// Spans in a row in which the owner was too busy.
+    busy_spans: u32,
     /// Counts on, so that what is turned away is spread evenly.
     spread: u32,
     sources: BTreeMap<IpAddr, Bucket>,
@@ -45,11 +49,15 @@ struct Bucket {
 impl Overload {
     /// Another span of time has passed; so much of it, in percent, was work.
     fn note_load(&mut self, busy: u32) {
-        self.shed = if busy > BUSY_MAX {
-            (self.shed + 1 + (busy.min(100) - BUSY_MAX)).min(SHED_MAX)
-        } else {
-            self.shed.saturating_sub(2)
-        };
+        if busy <= BUSY_MAX {
+            self.busy_spans = 0;
+            self.shed = self.shed.saturating_sub(2);
+            return;
+        }
+        self.busy_spans = self.busy_spans.saturating_add(1);
+        if self.busy_spans > BUSY_SPANS_MAX || self.shed > 0 {
+            self.shed = (self.shed + 1 + (busy.min(100) - BUSY_MAX)).min(SHED_MAX);
+        }
     }
 
     /// Whether the next new request is one of those that are turned away.
@@ -133,6 +141,11 @@ mod tests {
         let mut overload = Overload::default();
         let turned_away = |overload: &mut Overload| (0..100).filter(|_| overload.sheds()).count();
         overload.note_load(90);
+        assert_eq!(turned_away(&mut overload), 0);
+        // A second's burst is borne.
+        for _ in 0..10 {
+            overload.note_load(100);
+        }
         assert_eq!(turned_away(&mut overload), 0);
         for _ in 0..3 {
             overload.note_load(100);
