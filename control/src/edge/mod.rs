@@ -14,6 +14,7 @@ mod browsers;
 mod core;
 pub mod dev;
 mod files;
+mod fresh;
 mod http;
 mod listener;
 mod locate;
@@ -193,7 +194,7 @@ impl Server {
     /// The first thing that is not possible; nothing runs then.
     pub async fn start(config: &Config) -> Result<Server, StartError> {
         let packages = packages_of(config);
-        let looked = packages::look(&packages).await;
+        let looked = packages::look(packages.folder.clone()).await;
         let scripts = Arc::new(packages.load().map_err(StartError::Packages)?);
         let doors = open_doors(config)?;
         let http = listen(Listener::Http, config.http).await?;

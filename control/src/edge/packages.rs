@@ -5,19 +5,15 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::core::Input;
+use super::fresh::{About, Fresh, about};
 use crate::gateway::{LoadError, load_scripts, sources};
 use crate::packages::FOLDER_DEPTH;
 use crate::script::{Scripts, Source};
-
-/// How often the folder is looked at. What has changed is read when it is the same at the next look: an
-/// editor, or a copy of many files, is done then.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Largest file that is read, in bytes. The scripts' own limit is lower.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -111,35 +107,18 @@ pub type Ask = oneshot::Sender<Result<(), String>>;
 /// the folder looked like before the packages in use were read.
 pub async fn keep_fresh(
     packages: Packages,
-    mut used: Look,
+    used: Look,
     gateway: mpsc::Sender<Input>,
     mut asked: mpsc::Receiver<Ask>,
 ) {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            tracing::error!("cannot wait for SIGHUP: {error}");
-            return std::future::pending().await;
-        }
-    };
-    let mut looks = tokio::time::interval(LOOK_EVERY);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut seen = used.clone();
+    let mut fresh = Fresh::new(used);
     loop {
-        let mut asker = None;
-        tokio::select! {
-            _ = hangup.recv() => {}
-            Some(ask) = asked.recv() => asker = Some(ask),
-            _ = looks.tick(), if packages.folder.is_some() => {
-                let now = look(&packages).await;
-                let is_still = now == seen;
-                seen = now;
-                if !is_still || seen == used {
-                    continue;
-                }
-            }
-        }
-        used.clone_from(&seen);
+        let look = || look(packages.folder.clone());
+        let asker = tokio::select! {
+            () = fresh.stale(look) => None,
+            Some(ask) = asked.recv() => Some(ask),
+        };
+        fresh.taken();
         let own = packages.clone();
         let loaded = tokio::task::spawn_blocking(move || own.load()).await;
         let loaded = match loaded {
@@ -166,12 +145,12 @@ pub async fn keep_fresh(
     }
 }
 
-/// Of each file its path, length and last change.
-pub type Look = Vec<(PathBuf, u64, Option<SystemTime>)>;
+/// Of each file its path and what can be seen of it.
+pub type Look = Vec<(PathBuf, About)>;
 
 /// What can be seen of the folder from outside; nothing of what cannot be read.
-pub async fn look(packages: &Packages) -> Look {
-    let Some(folder) = packages.folder.clone() else {
+pub async fn look(folder: Option<PathBuf>) -> Look {
+    let Some(folder) = folder else {
         return Look::new();
     };
     let looked = tokio::task::spawn_blocking(move || {
@@ -189,13 +168,13 @@ fn look_into(folder: &Path, depth: usize, look: &mut Look) {
     };
     for entry in entries.flatten().take(FILES_MAX) {
         let path = entry.path();
-        let Ok(about) = std::fs::metadata(&path) else {
+        let Ok(metadata) = std::fs::metadata(&path) else {
             continue;
         };
-        if about.is_dir() && depth > 1 {
+        if metadata.is_dir() && depth > 1 {
             look_into(&path, depth - 1, look);
-        } else if about.is_file() && look.len() < FILES_MAX {
-            look.push((path, about.len(), about.modified().ok()));
+        } else if metadata.is_file() && look.len() < FILES_MAX {
+            look.push((path, about(&metadata)));
         }
     }
 }

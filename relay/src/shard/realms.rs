@@ -47,9 +47,7 @@ impl Realm {
             ports_exclusive: false,
         }
     }
-}
 
-impl Realm {
     /// Whether a page of this origin may open a WebSocket. RFC 6455, 10.2.
     pub(super) fn allows(&self, origin: Option<&[u8]>) -> bool {
         let is_listed = |origin: &[u8]| {

@@ -11,11 +11,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -23,11 +21,9 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::super::fresh::{About, Fresh, about};
 use super::connection::Pipe;
 use crate::config::SipTls;
-
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Who we are to TLS peers, and whom we trust.
 #[derive(Clone)]
@@ -65,31 +61,10 @@ impl Identity {
     /// Reads them anew whenever they have changed, and at SIGHUP. What can't be used is logged, and what is in
     /// use stays.
     pub async fn keep_fresh(self) {
-        let mut hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => hangup,
-            Err(error) => {
-                tracing::error!("cannot wait for SIGHUP: {error}");
-                return std::future::pending().await;
-            }
-        };
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut used = self.look();
-        let mut seen = used.clone();
+        let mut fresh = Fresh::new(self.look());
         loop {
-            tokio::select! {
-                _ = hangup.recv() => seen = self.look(),
-                _ = looks.tick() => {
-                    let now = self.look();
-                    // Whoever writes several files is done when nothing has changed since the last look.
-                    let is_still = now == seen;
-                    seen = now;
-                    if !is_still || seen == used {
-                        continue;
-                    }
-                }
-            }
-            used.clone_from(&seen);
+            fresh.stale(|| std::future::ready(self.look())).await;
+            fresh.taken();
             match self.reload() {
                 Ok(()) => tracing::info!("sip.tls: certificates were read anew"),
                 Err(error) => tracing::error!("sip.tls: certificates stay as they are: {error}"),
@@ -103,11 +78,8 @@ impl Identity {
         Ok(())
     }
 
-    fn look(&self) -> Vec<Option<(u64, Option<SystemTime>)>> {
-        let look = |path: &PathBuf| {
-            let about = std::fs::metadata(path).ok()?;
-            Some((about.len(), about.modified().ok()))
-        };
+    fn look(&self) -> Vec<Option<About>> {
+        let look = |path: &PathBuf| std::fs::metadata(path).ok().as_ref().map(about);
         let files = &self.files;
         let all = [
             Some(&files.certificate),
