@@ -16,8 +16,12 @@ fn files() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("endtoend/ims")
 }
 
+/// How many ports a program is offered, one after the other: each was free a moment before, but a socket of
+/// another test's may have been given it meanwhile.
+const PORTS_OFFERED: usize = 5;
+
 /// A port that nobody has, neither for UDP nor for TCP.
-pub fn free_port() -> u16 {
+fn free_port() -> u16 {
     loop {
         let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = tcp.local_addr().expect("it is bound").port();
@@ -27,9 +31,12 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// What either program says when a port is somebody else's.
+const PORT_TAKEN: &str = "ddress already in use";
+
 /// Registrar and proxy of `ims.test`; the password of everybody is `secret`.
 pub struct Kamailio {
-    _process: Running,
+    process: Running,
     folder: PathBuf,
     /// UDP and TCP on the loopback address.
     pub port: u16,
@@ -48,6 +55,12 @@ impl Kamailio {
     }
 
     fn run(more: &[&str]) -> Kamailio {
+        let mut offers = (0..PORTS_OFFERED).map(|_| Kamailio::spawn(more));
+        let answering = offers.find_map(|mut kamailio| kamailio.answers().then_some(kamailio));
+        answering.expect("kamailio finds its ports free")
+    }
+
+    fn spawn(more: &[&str]) -> Kamailio {
         let folder = fresh_folder("kamailio");
         let (port, secure_port) = (free_port(), free_port());
         for name in ["core", "gateway"] {
@@ -76,14 +89,12 @@ impl Kamailio {
             .stderr(log)
             .spawn()
             .expect("kamailio is installed");
-        let kamailio = Kamailio {
-            _process: Running(child),
+        Kamailio {
+            process: Running(child),
             folder,
             port,
             secure_port,
-        };
-        kamailio.wait();
-        kamailio
+        }
     }
 
     /// The gateway's settings of TLS with this one.
@@ -97,8 +108,8 @@ impl Kamailio {
         )
     }
 
-    /// Asks until it answers.
-    fn wait(&self) {
+    /// Asks until it answers. False when somebody else had one of its ports.
+    fn answers(&mut self) -> bool {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let pause = Some(Duration::from_millis(100));
         socket.set_read_timeout(pause).expect("a timeout");
@@ -113,21 +124,32 @@ impl Kamailio {
             // While nobody listens the kernel says so, here or below.
             let _ = socket.send_to(options.as_bytes(), ("127.0.0.1", self.port));
             if socket.recv(&mut [0; 2048]).is_ok() {
-                return;
+                return true;
             }
             let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            if self
+                .process
+                .0
+                .try_wait()
+                .expect("it is our child")
+                .is_some()
+            {
+                assert!(log().contains(PORT_TAKEN), "kamailio ended: {}", log());
+                return false;
+            }
             assert!(
                 Instant::now() < until,
                 "kamailio does not answer: {}",
                 log()
             );
         }
+        unreachable!("numbers do not end")
     }
 }
 
 impl Drop for Kamailio {
     fn drop(&mut self) {
-        self._process.end();
+        self.process.end();
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -166,8 +188,15 @@ impl<'a> Part<'a> {
 }
 
 impl Sipp {
-    /// Starts it; what it sends goes to `port` on the loopback address.
+    /// Starts it; what it sends goes to `port` on the loopback address. It listens when this returns, as a
+    /// datagram before that would be lost.
     pub fn start(scenario: &str, part: Part<'_>, port: u16) -> Sipp {
+        let mut offers = (0..PORTS_OFFERED).map(|_| Sipp::spawn(scenario, part, port));
+        let listening = offers.find_map(|mut sipp| sipp.listens().then_some(sipp));
+        listening.expect("sipp finds its port free")
+    }
+
+    fn spawn(scenario: &str, part: Part<'_>, port: u16) -> Sipp {
         let folder = fresh_folder("sipp");
         let own = free_port();
         let log = File::create(folder.join("screen")).expect("a file");
@@ -206,27 +235,50 @@ impl Sipp {
             .stderr(log)
             .spawn()
             .expect("sipp is installed");
-        let sipp = Sipp {
+        Sipp {
             process: Running(child),
             folder,
             scenario: scenario.to_owned(),
             port: own,
-        };
-        // A datagram before it listens would be lost.
+        }
+    }
+
+    /// Waits until it listens, or has already played its scenario. False when somebody else had its port.
+    fn listens(&mut self) -> bool {
         let until = Instant::now() + PATIENCE;
-        while UdpSocket::bind(("127.0.0.1", own)).is_ok() {
+        while !self.has_its_port() {
+            if let Some(status) = self.process.0.try_wait().expect("it is our child") {
+                let said = self.said();
+                assert!(
+                    status.success() || said.contains(PORT_TAKEN),
+                    "{}: {status}\n{said}",
+                    self.scenario
+                );
+                return status.success();
+            }
             assert!(Instant::now() < until, "sipp does not listen");
             std::thread::park_timeout(Duration::from_millis(5));
-            if sipp
-                .folder
-                .join("screen")
-                .metadata()
-                .is_ok_and(|file| file.len() > 65_536)
-            {
-                break;
-            }
         }
-        sipp
+        true
+    }
+
+    /// Whether one of its sockets is bound to its port, as the kernel tells. To try to bind the port ourselves
+    /// would take it from sipp in just the moment in which it asks for it.
+    fn has_its_port(&self) -> bool {
+        let process = format!("/proc/{}", self.process.0.id());
+        let table = fs::read_to_string(format!("{process}/net/udp")).unwrap_or_default();
+        let bound = format!(":{:04X}", self.port);
+        let inodes = table.lines().filter_map(|line| {
+            let mut columns = line.split_whitespace();
+            let address = columns.nth(1)?;
+            address.ends_with(&bound).then(|| columns.nth(7)).flatten()
+        });
+        let names: Vec<String> = inodes.map(|inode| format!("socket:[{inode}]")).collect();
+        let files = fs::read_dir(format!("{process}/fd")).into_iter().flatten();
+        files.flatten().any(|file| {
+            fs::read_link(file.path())
+                .is_ok_and(|target| names.iter().any(|name| target.as_os_str() == name.as_str()))
+        })
     }
 
     /// Waits until the scenario has been played as it is written.
@@ -245,9 +297,13 @@ impl Sipp {
         self.process.0.wait().expect("it is our child").success()
     }
 
+    /// What it printed and wrote.
     fn said(&self) -> String {
         let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let logs = files.filter(|file| file.file_name().to_string_lossy().ends_with(".log"));
+        let logs = files.filter(|file| {
+            let name = file.file_name();
+            name == "screen" || name.to_string_lossy().ends_with(".log")
+        });
         logs.map(|file| fs::read_to_string(file.path()).unwrap_or_default())
             .collect()
     }
