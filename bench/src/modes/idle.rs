@@ -3,6 +3,9 @@
 //! So many sessions are bound, with real connections, and left alone. What the relay's process and
 //! the kernel have more than before is divided by their number. Both ends of each connection are on
 //! this machine, so the kernel's part is that of the peers, too.
+//!
+//! Some of the relay's memory is there once, however many sessions there are: pages of the pools that the
+//! first of them touch. What one session more costs is told by the difference from a quarter of them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -58,6 +61,9 @@ pub struct Report {
     pub after: Memory,
     /// Memory of the relay's process for a session, in KiB.
     pub relay_kib_per_session: f64,
+    /// What one session more costs the relay's process, in KiB: what all cost beyond a quarter of them,
+    /// divided by the other three quarters.
+    pub relay_kib_per_further_session: f64,
     /// The kernel's for a session, in KiB: both ends of both connections.
     pub kernel_kib_per_session: f64,
     /// Receive buffers that the relay held meanwhile.
@@ -77,50 +83,87 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 
 fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
     let duration = crate::load::seconds(arguments.duration, 0.1);
-    let warm_up = duration.ok_or("--duration: from 0.1 to 86400 seconds are possible")?;
+    let silence = duration.ok_or("--duration: from 0.1 to 86400 seconds are possible")?;
+    let quarter = arguments.sessions.div_ceil(4);
+    let some = look(arguments, place, quarter, silence)?;
+    let all = look(arguments, place, arguments.sessions, silence)?;
+    let mut faults = some.faults.clone();
+    faults.add(all.faults.clone());
+    let more = all.used(|memory| memory.relay_kib) - some.used(|memory| memory.relay_kib);
+    let further = f64::from((arguments.sessions - quarter).max(1));
+    let each = |used: f64| used / f64::from(arguments.sessions);
+    Ok(Report {
+        sessions: arguments.sessions,
+        legs: arguments.legs,
+        relay_kib_per_session: each(all.used(|memory| memory.relay_kib)),
+        relay_kib_per_further_session: more / further,
+        kernel_kib_per_session: each(all.used(|memory| memory.slab_kib)),
+        buffers_held: all.buffers_held,
+        relay_heap_kib: all.relay_heap_kib,
+        before: all.before,
+        idle: all.idle,
+        after: all.after,
+        left_over: [some.left_over, all.left_over].concat(),
+        faults,
+    })
+}
+
+/// What was seen of so many sessions.
+#[derive(Default)]
+struct Seen {
+    before: Memory,
+    idle: Memory,
+    after: Memory,
+    buffers_held: u64,
+    relay_heap_kib: u64,
+    left_over: Vec<(&'static str, u64)>,
+    faults: Faults,
+}
+
+impl Seen {
+    /// What the sessions took, in KiB.
+    fn used(&self, of: fn(&Memory) -> u64) -> f64 {
+        of(&self.idle) as f64 - of(&self.before) as f64
+    }
+}
+
+/// Binds so many sessions to a relay of their own, and looks before, when all have been silent for a while, and after.
+fn look(
+    arguments: &Arguments,
+    place: &Place,
+    sessions: u32,
+    silence: Duration,
+) -> Result<Seen, String> {
     let offer = Offer {
-        load: Load::closed(300, arguments.sessions, 1, arguments.legs),
+        load: Load::closed(300, sessions, 1, arguments.legs),
         duration: Duration::ZERO,
-        warm_up,
+        warm_up: silence,
         cores: place.cores.clone(),
         progress: place.progress,
     };
-    let mut seen = [Memory::default(); 3];
-    let (mut buffers_held, mut heap, mut left_over) = (0, 0, Vec::new());
+    let mut seen = Seen::default();
     let faults = hold(
         &offer,
         &place.relay,
         &arguments.sources,
         &mut |held, relay, stub| {
-            seen[held as usize] = Memory::look(relay);
+            let memory = Memory::look(relay);
             match held {
-                Held::Before => {}
+                Held::Before => seen.before = memory,
                 Held::Idle => {
-                    buffers_held = stub.counter(Counter::BuffersHeld);
-                    heap = stub.counter(Counter::AllocatedBytes);
+                    seen.idle = memory;
+                    seen.buffers_held = stub.counter(Counter::BuffersHeld);
+                    seen.relay_heap_kib = stub.counter(Counter::AllocatedBytes) / 1024;
                 }
                 Held::After => {
-                    left_over = Counter::left_over(|gauge| stub.counter(gauge));
+                    seen.after = memory;
+                    seen.left_over = Counter::left_over(|gauge| stub.counter(gauge));
                 }
             }
         },
     )?;
-    let [before, idle, after] = seen;
-    let each =
-        |after: u64, before: u64| (after as f64 - before as f64) / f64::from(arguments.sessions);
-    Ok(Report {
-        sessions: arguments.sessions,
-        legs: arguments.legs,
-        relay_kib_per_session: each(idle.relay_kib, before.relay_kib),
-        kernel_kib_per_session: each(idle.slab_kib, before.slab_kib),
-        buffers_held,
-        relay_heap_kib: heap / 1024,
-        before,
-        idle,
-        after,
-        left_over,
-        faults,
-    })
+    seen.faults = faults;
+    Ok(seen)
 }
 
 impl Outcome for Report {
@@ -142,6 +185,11 @@ impl fmt::Display for Report {
         writeln!(f, "relay (PSS)   {}", row(|memory| memory.relay_kib))?;
         writeln!(f, "kernel slab   {}", row(|memory| memory.slab_kib))?;
         writeln!(f, "TCP queues    {}", row(|memory| memory.tcp_queues_kib))?;
+        writeln!(
+            f,
+            "relay       {:.2} KiB for one session more",
+            self.relay_kib_per_further_session
+        )?;
         let (buffers, heap) = (self.buffers_held, self.relay_heap_kib);
         writeln!(
             f,
