@@ -3,7 +3,8 @@
 //!
 //! Pure: messages and the time come in, [`Output`]s come out.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::time::{Duration, Instant};
 
 use super::message::{Message, Start};
@@ -15,18 +16,19 @@ const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 /// When to give up, and how long a finished transaction absorbs repetitions.
 const GIVE_UP: Duration = Duration::from_secs(32);
-/// The most transactions at a time, in each direction. What comes beyond is dropped.
-const TRANSACTIONS_MAX: usize = 1024;
+/// The most transactions at a time, in each direction; what comes beyond is dropped. A finished one counts
+/// for [`GIVE_UP`], so a peer may begin 2000 a second.
+const TRANSACTIONS_MAX: usize = 65_536;
 
 /// Names a transaction that this handset began.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientKey {
     branch: String,
     method: String,
 }
 
 /// Names a transaction that a peer began.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerKey {
     branch: String,
     sent_by: String,
@@ -95,6 +97,16 @@ struct Server {
 pub struct Transactions {
     clients: HashMap<ClientKey, Client>,
     servers: HashMap<ServerKey, Server>,
+    /// Each time at which one of them may have something to do, soonest first. What has been overtaken stays
+    /// until it is due, and then does nothing.
+    alarms: BinaryHeap<Reverse<(Instant, Which)>>,
+}
+
+/// A transaction.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Which {
+    Client(ClientKey),
+    Server(ServerKey),
 }
 
 impl Transactions {
@@ -124,7 +136,15 @@ impl Transactions {
             ack: None,
         };
         self.clients.insert(key.clone(), client);
+        let times = [until, repeat.map(|(at, _)| at)];
+        for at in times.into_iter().flatten() {
+            self.wake(at, Which::Client(key.clone()));
+        }
         key
+    }
+
+    fn wake(&mut self, at: Instant, which: Which) {
+        self.alarms.push(Reverse((at, which)));
     }
 
     /// Cancels an INVITE that has a provisional response. RFC 3261, 9.1.
@@ -200,6 +220,7 @@ impl Transactions {
                     out.push(Output::Transmit(client.flow, ack.clone()));
                     client.ack = Some(ack);
                 }
+                self.wake(now + GIVE_UP, Which::Client(key.clone()));
             }
         }
         out.push(Output::Response(key, response));
@@ -224,6 +245,7 @@ impl Transactions {
                 Some(server) if server.state == ServerState::Completed => {
                     server.repeat = None;
                     server.until = Some(now + T2);
+                    self.wake(now + T2, Which::Server(refused));
                 }
                 _ => out.push(Output::Ack(request)),
             }
@@ -278,6 +300,10 @@ impl Transactions {
         let over_udp = server.flow.transport == Transport::Udp;
         let repeats = key.method == "INVITE" && (over_udp || server.state == ServerState::Accepted);
         server.repeat = repeats.then_some((now + T1, T1));
+        self.wake(now + GIVE_UP, Which::Server(key.clone()));
+        if repeats {
+            self.wake(now + T1, Which::Server(key.clone()));
+        }
     }
 
     /// The request that began the transaction.
@@ -318,55 +344,70 @@ impl Transactions {
 
     /// When [`Transactions::timeout`] must be called.
     pub fn deadline(&self) -> Option<Instant> {
-        let clients = self
-            .clients
-            .values()
-            .flat_map(|c| [c.repeat.map(|(at, _)| at), c.until]);
-        let servers = self
-            .servers
-            .values()
-            .flat_map(|s| [s.repeat.map(|(at, _)| at), s.until]);
-        clients.chain(servers).flatten().min()
+        self.alarms.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Repeats what is due and gives up what is overdue.
     pub fn timeout(&mut self, now: Instant, out: &mut Vec<Output>) {
-        self.clients.retain(|key, client| {
-            if client.until.is_some_and(|until| until <= now) {
-                if client.state != ClientState::Completed {
-                    out.push(Output::TimedOut(key.clone()));
-                }
-                return false;
+        while self.deadline().is_some_and(|at| at <= now) {
+            let Some(Reverse((_, which))) = self.alarms.pop() else {
+                return;
+            };
+            let again = match &which {
+                Which::Client(key) => self.client_timeout(key, now, out),
+                Which::Server(key) => self.server_timeout(key, now, out),
+            };
+            if let Some(at) = again {
+                self.wake(at, which);
             }
-            let bounded = key.method != "INVITE";
-            if let Some(repeat) = &mut client.repeat
-                && due(repeat, bounded, now)
-            {
-                out.push(Output::Transmit(client.flow, client.request.encode()));
+        }
+    }
+
+    /// When the next repetition is due, if there was one.
+    fn client_timeout(
+        &mut self,
+        key: &ClientKey,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Option<Instant> {
+        let client = self.clients.get_mut(key)?;
+        if client.until.is_some_and(|until| until <= now) {
+            if client.state != ClientState::Completed {
+                out.push(Output::TimedOut(key.clone()));
             }
-            true
-        });
-        self.servers.retain(|key, server| {
-            if server.until.is_some_and(|until| until <= now) {
-                if server.state == ServerState::Accepted {
-                    out.push(Output::Unacknowledged(key.clone()));
-                }
-                return false;
+            self.clients.remove(key);
+            return None;
+        }
+        let again = due(client.repeat.as_mut()?, key.method != "INVITE", now)?;
+        out.push(Output::Transmit(client.flow, client.request.encode()));
+        Some(again)
+    }
+
+    /// When the next repetition is due, if there was one.
+    fn server_timeout(
+        &mut self,
+        key: &ServerKey,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Option<Instant> {
+        let server = self.servers.get_mut(key)?;
+        if server.until.is_some_and(|until| until <= now) {
+            if server.state == ServerState::Accepted {
+                out.push(Output::Unacknowledged(key.clone()));
             }
-            if let (Some(repeat), Some(bytes)) = (&mut server.repeat, &server.response)
-                && due(repeat, true, now)
-            {
-                out.push(Output::Transmit(server.flow, bytes.clone()));
-            }
-            true
-        });
+            self.servers.remove(key);
+            return None;
+        }
+        let again = due(server.repeat.as_mut()?, true, now)?;
+        out.push(Output::Transmit(server.flow, server.response.clone()?));
+        Some(again)
     }
 }
 
-/// Whether a repetition is due; if so the next one is set, after a pause twice as long.
-fn due(repeat: &mut (Instant, Duration), bounded: bool, now: Instant) -> bool {
+/// When the next repetition is due, after a pause twice as long, if one is due now.
+fn due(repeat: &mut (Instant, Duration), bounded: bool, now: Instant) -> Option<Instant> {
     if repeat.0 > now {
-        return false;
+        return None;
     }
     let pause = if bounded {
         (repeat.1 * 2).min(T2)
@@ -374,7 +415,7 @@ fn due(repeat: &mut (Instant, Duration), bounded: bool, now: Instant) -> bool {
         repeat.1 * 2
     };
     *repeat = (now + pause, pause);
-    true
+    Some(repeat.0)
 }
 
 /// The CANCEL of an INVITE or the ACK of its refusal: same hop, same branch. RFC 3261, 17.1.1.3.
@@ -478,6 +519,24 @@ mod tests {
             }
         }
         sent
+    }
+
+    #[test]
+    fn thousands_that_are_over_absorb_repetitions_and_are_then_forgotten() {
+        let (mut transactions, now) = (Transactions::default(), Instant::now());
+        let mut out = Vec::new();
+        for number in 0..5000 {
+            transactions.receive(request("BYE", &number.to_string()), UDP, now, &mut out);
+            let Some(Output::Request(key, bye)) = out.pop() else {
+                panic!("request {number} is not new");
+            };
+            transactions.respond(&key, Message::response(&bye, 200, "t"), now, &mut out);
+        }
+        out.clear();
+        transactions.receive(request("BYE", "17"), UDP, now, &mut out);
+        assert!(matches!(out[..], [Output::Transmit(..)]));
+        assert_eq!(run(&mut transactions, now, |_| ()), [0.0; 0]);
+        assert!(transactions.servers.is_empty());
     }
 
     #[test]
