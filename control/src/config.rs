@@ -18,7 +18,7 @@ use serde::de::IntoDeserializer;
 use toml::Spanned;
 
 pub use ice::{Ice, IceServer};
-pub use legs::{Carrier, LegFile, usual as usual_legs};
+pub use legs::{Carrier, LegFile, in_the_clear as legs_in_the_clear};
 pub use login::{Login, Tokens};
 pub use sip::{Proxy, Register, Secret, Sip, SipTls, Transport};
 
@@ -504,6 +504,19 @@ mod tests {
 
     fn wrong(text: &str) -> String {
         Config::read(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn l3_browsers_come_by_wss_unless_the_configuration_says_otherwise() {
+        let carrier = |more: &str| {
+            let config = Config::read(&format!("{SMALLEST}{more}")).unwrap();
+            config.legs["browser"].transport
+        };
+        assert_eq!(carrier(""), Carrier::Wss);
+        let of_another = "[legs.partner]\ntransport = \"tls\"\n";
+        assert_eq!(carrier(of_another), Carrier::Wss);
+        let in_the_clear = "[legs.browser]\ntransport = \"ws\"\n";
+        assert_eq!(carrier(in_the_clear), Carrier::Ws);
     }
 
     #[test]

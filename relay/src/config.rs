@@ -425,7 +425,7 @@ mod tests {
         let shared = config(&["--cores", "0-1"]).unwrap();
         assert_eq!(
             (shared.connections_max(), shared.files()),
-            (16384, 128 + 2 * 8)
+            (16384, 128 + 2 * 32)
         );
         let exclusive = config(&["--cores", "0-1", "--exclusive-ports"]).unwrap();
         assert_eq!(exclusive.files(), 128 + 10_000);

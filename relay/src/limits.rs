@@ -100,6 +100,10 @@ pub const COMMANDS_PER_TURN: usize = 64;
 /// An upgrade request of a browser may be as long as this.
 pub const UPGRADE_BYTES_MAX: usize = wire::limits::UPGRADE_BYTES_MAX;
 
+/// Messages of one leg that may be under way at once, chunks of one between those of another, if all are to
+/// be reported on when the session fails. Of more, the oldest is forgotten.
+pub const OPEN_MESSAGES_PER_LEG_MAX: usize = 4;
+
 /// Requests of one session and direction that are remembered for their response. More are passed
 /// on without being remembered.
 pub const PENDING_PER_DIRECTION_MAX: u32 = 1024;
@@ -135,6 +139,10 @@ pub const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(40);
 
 /// The least that control may set in its place: below it, packets that are merely late end connections.
 pub const USER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
+/// How many user timeouts the shared listeners of a shard may have at once, if legs of every transport wish
+/// for each: a listener hands its own on to what it accepts, so each takes listeners of its own.
+pub const USER_TIMEOUTS_MAX: u32 = 4;
 
 /// A TCP peer that is silent is probed after so many times its user timeout, and then four times in as
 /// long again until it is gone.

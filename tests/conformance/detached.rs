@@ -131,6 +131,28 @@ fn p8_chunks_under_way_when_the_browser_is_lost_end_in_form() {
 }
 
 #[test]
+fn g5_what_a_chunk_that_was_cut_off_is_answered_goes_nowhere() {
+    let (mut bed, session, a, b) = talk();
+    let cut = Message::send("t4Kz81Qm", "half of it");
+    let half = bed.with_uris(a, &cut.begun_by(A));
+    bed.says_octets(
+        a,
+        &crate::websocket_client::frame(2, false, half.as_bytes()),
+    );
+    bed.breaks(a);
+    assert_eq!(bed.hears(b), cut.clone().flagged('#').to(B));
+    bed.says(b, &cut.answer("200 OK").by(B));
+    rebind(&mut bed, session);
+    let again = bed.comes(session, A);
+    assert_eq!(bed.hears(again), "");
+    // The same transaction id is nobody's, and what follows goes its way.
+    bed.says(again, &cut.by(A));
+    assert_eq!(bed.hears(b), cut.to(B));
+    bed.says(b, &cut.answer("200 OK").by(B));
+    assert_eq!(bed.hears(again), cut.answer("200 OK").to(A));
+}
+
+#[test]
 fn p8_a_browser_that_knows_of_its_loss_before_the_relay_does_is_bound_again() {
     let (mut bed, session, a, b) = talk();
     rebind(&mut bed, session);

@@ -1,6 +1,6 @@
 //! Sections F and G: what is said when a leg fails, and what becomes of a chunk under way.
 
-use link::{Cause, Leg};
+use link::{Cause, Counter, Leg};
 
 use crate::bed::*;
 
@@ -96,6 +96,123 @@ fn f3_a_failure_report_says_what_octets_it_is_about() {
             "Status: 000 481 Session Does Not Exist",
         ],
     );
+}
+
+#[test]
+fn f3_a_failure_report_goes_the_whole_way_back_that_the_message_came() {
+    let (mut bed, a, b) = talk(Tcp, Tcp);
+    let chunk = Message::send("one12345", "0123456789").flagged('+');
+    let way = "msrp://edge.invalid:2855/x;tcp R(A)";
+    bed.says(a, &chunk.between("L(A)", way));
+    bed.says(b, &chunk.answer("200 OK").by(B));
+    bed.hears(a);
+    bed.breaks(b);
+    let heard = bed.hears(a);
+    let paths = format!(" REPORT\r\nTo-Path: {way}\r\nFrom-Path: L(A)\r\n");
+    assert!(heard.contains(&paths), "{heard}");
+}
+
+/// A chunk of the message of this id.
+fn chunk_of(id: &'static str, transaction: &'static str, body: &str, flag: char) -> Message {
+    let mut chunk = Message::send(transaction, body).flagged(flag);
+    chunk.headers[0] = id;
+    chunk
+}
+
+#[test]
+fn f2_of_messages_whose_chunks_alternate_each_that_is_not_all_there_is_reported_on() {
+    let (mut bed, a, b) = talk(Tcp, Tcp);
+    let (one, two) = ("Message-ID: one", "Message-ID: two");
+    let chunks = [
+        chunk_of(one, "one12345", "0123456789", '+').with("Byte-Range: 1-*/900"),
+        chunk_of(two, "two12345", "01234", '+').with("Byte-Range: 1-*/50"),
+        chunk_of("Message-ID: whole", "whole123", "hello", '$'),
+        chunk_of(one, "more1234", "0123456789", '+').with("Byte-Range: 11-*/900"),
+        chunk_of("Message-ID: begun", "begun123", "01234", '+'),
+        chunk_of("Message-ID: begun", "ended123", "56789", '$'),
+    ];
+    for chunk in &chunks {
+        bed.says(a, &chunk.by(A));
+        bed.says(b, &chunk.answer("200 OK").by(B));
+        assert_eq!(bed.hears(a), chunk.answer("200 OK").to(A));
+    }
+    let nickname = Message::bodiless("nick1234", "NICKNAME", &["Use-Nickname: \"Al\""]);
+    bed.says(a, &nickname.by(A));
+    bed.breaks(b);
+    let heard = bed.hears(a);
+    let reports: Vec<&str> = heard.split("MSRP ").skip(1).collect();
+    assert_eq!(reports.len(), 2, "{heard}");
+    for (id, range) in [(one, "Byte-Range: 1-20/900"), (two, "Byte-Range: 1-5/50")] {
+        let headers = lines(&[id, range, "Status: 000 481 Session Does Not Exist"]);
+        let is_it = |report: &&str| report.contains(&headers);
+        assert_eq!(
+            reports.iter().filter(|report| is_it(report)).count(),
+            1,
+            "{heard}"
+        );
+    }
+}
+
+#[test]
+fn f2_of_more_messages_at_once_than_are_remembered_the_latest_are_reported_on() {
+    let (mut bed, a, b) = talk(Tcp, Tcp);
+    for number in 0..10 {
+        let id = format!("Message-ID: m{number}").leak();
+        let chunk = chunk_of(id, format!("t{number}").leak(), "01234", '+');
+        bed.says(a, &chunk.by(A));
+        bed.says(b, &chunk.answer("200 OK").by(B));
+    }
+    bed.hears(a);
+    bed.breaks(b);
+    let heard = bed.hears(a);
+    let reported = |number: &u32| heard.contains(&format!("Message-ID: m{number}\r\n"));
+    let reported: Vec<u32> = (0..10).filter(reported).collect();
+    assert_eq!(reported, [6, 7, 8, 9], "{heard}");
+    bed.leaves(a);
+    assert_eq!(Counter::left_over(|gauge| bed.counter(gauge)), []);
+}
+
+#[test]
+fn f4_a_connection_that_is_refused_is_408_for_what_waited_for_it() {
+    let mut bed = Bed::new();
+    let session = bed.session(Tcp, Tcp);
+    let a = bed.comes(session, A);
+    let message = Message::send("t4Kz81Qm", "hello");
+    bed.says(a, &message.by(A));
+    bed.told(session);
+    let path = bed.remote(session, B);
+    let nobody = std::net::SocketAddr::from(([198, 51, 100, 7], 20_000));
+    bed.set_peer(session, B, &path, Some(nobody));
+    let failed = Cause::ConnectFailed;
+    assert_eq!(
+        bed.told(session),
+        [Told::Down(B, failed), Told::Closed(failed)]
+    );
+    let answer = message.answer("408 Timeout").to(A);
+    assert_eq!(bed.hears(a).split(' ').nth(2), answer.split(' ').nth(2));
+    assert!(bed.is_ended(a));
+}
+
+#[test]
+fn f5_who_asked_for_errors_only_hears_once_of_a_message_that_is_not_all_there() {
+    for (wish, hears) in [
+        ("Failure-Report: partial", true),
+        ("Failure-Report: no", false),
+    ] {
+        let (mut bed, a, b) = talk(Tcp, Tcp);
+        let chunk = Message::send("one12345", "0123456789").flagged('+');
+        bed.says(a, &chunk.with(wish).by(A));
+        // Its response is not waited for any more: what is known to be lost is the message.
+        bed.waits(30_001);
+        bed.breaks(b);
+        let heard = bed.hears(a);
+        assert_eq!(
+            heard.matches("MSRP ").count(),
+            usize::from(hears),
+            "{heard}"
+        );
+        assert_eq!(heard.contains(" REPORT\r\n"), hears, "{heard}");
+    }
 }
 
 #[test]

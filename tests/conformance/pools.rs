@@ -1,6 +1,6 @@
 //! What happens when a pool is used up: a definite answer, and nothing that stays behind.
 
-use link::{Counter, Refusal};
+use link::{Counter, LegSpec, Refusal};
 
 use crate::bed::*;
 
@@ -44,6 +44,39 @@ fn k1_who_comes_when_the_connections_are_used_up_is_closed_at_once_and_counted()
     let (a, b) = bed.both_come(session);
     bed.says(a, &Message::send("t4Kz81Qm", "hello").by(A));
     assert_ne!(bed.hears(b), "");
+}
+
+#[test]
+fn k1_listeners_of_more_user_timeouts_than_there_may_be_are_a_refusal() {
+    let mut bed = Bed::sharing_ports();
+    let wishes = |user_timeout_ms| {
+        [Ws, Tcp].map(|transport| LegSpec {
+            user_timeout_ms,
+            ..LegSpec::new(transport, LEG_MS)
+        })
+    };
+    let mut sessions = Vec::new();
+    for seconds in 1..=100 {
+        let session = bed.create_of(wishes(1000 * seconds));
+        sessions.push((session, bed.told(session)));
+    }
+    let made = [Told::Created];
+    let refused = [Told::Refused(Refusal::NoPorts)];
+    assert!(sessions[..16].iter().all(|(_, told)| *told == made));
+    assert!(sessions[16..].iter().all(|(_, told)| *told == refused));
+    assert_eq!(bed.counter(Counter::Listeners), 32);
+    // Who wishes for what is there already comes in, and so does another when one has gone.
+    let same = bed.create_of(wishes(1000));
+    assert_eq!(bed.told(same), made);
+    bed.delete(sessions[1].0);
+    let another = bed.create_of(wishes(50_000));
+    assert_eq!(bed.told(another), made);
+    for (session, _) in sessions {
+        bed.delete(session);
+    }
+    bed.delete(same);
+    bed.delete(another);
+    assert_eq!(Counter::left_over(|gauge| bed.counter(gauge)), []);
 }
 
 /// So many small messages from leg A, for which no answer is wanted.

@@ -319,6 +319,22 @@ fn h2_a_chunk_that_is_cut_off_ends_under_its_mapped_id() {
 }
 
 #[test]
+fn g5_on_a_shared_connection_neither() {
+    let mut trunk = Trunk::of(2, Tcp);
+    trunk.bed.says(trunk.pages[0], &hello().begun_by(A));
+    trunk.bed.leaves(trunk.pages[0]);
+    let heard = trunk.bed.hears_all(trunk.trunk);
+    let id = transaction_of(&heard).to_owned();
+    let answer = renamed(&hello(), &id).answer("200 OK");
+    for number in [0, 1] {
+        trunk.bed.says(trunk.trunk, &answer.by_handset(number));
+        assert_eq!(trunk.bed.hears_all(trunk.trunk), "");
+        assert_eq!(trunk.bed.hears(trunk.pages[1]), "");
+    }
+    trunk.talks(1, &hello());
+}
+
+#[test]
 fn h2_what_nobody_answers_keeps_its_id() {
     let mut trunk = Trunk::of(2, Ws);
     let quiet = hello().with("Failure-Report: no");

@@ -107,7 +107,7 @@ fn every_test_that_the_table_names_exists() {
         .flat_map(|folder| tests_in(&root().join(folder)))
         .collect();
     for (rule, cell) in rows() {
-        if matches!(cell.as_str(), "not yet" | "—") {
+        if cell == "—" {
             continue;
         }
         assert!(

@@ -270,6 +270,101 @@ fn n5_who_connects_to_us_proves_its_name_where_control_says_so() {
     }
 }
 
+/// A handset's second session comes by the connection of its first; what it is answered.
+fn joins(bed: &mut Bed, trunk: Peer) -> String {
+    let greeting = Message::bodiless("bind1234", "SEND", &["Message-ID: bind1"]);
+    bed.says(trunk, &greeting.by_handset(1));
+    bed.hears_all(trunk)
+}
+
+#[test]
+fn n4_on_a_shared_connection_each_leg_is_proven_for_itself() {
+    let (own, other) = (Pem::of(&["handset.invalid"]), Pem::of(&["handset.invalid"]));
+    for (known, comes) in [(&own, true), (&other, false)] {
+        let mut bed = secure_bed_sharing_ports();
+        let first = session_with(&mut bed, known_by(sha256(&own)));
+        let second = session_with(&mut bed, known_by(sha256(known)));
+        let (trunk, _) = greets(&mut bed, first, Some(&own));
+        assert_eq!(bed.told(first), [Told::Up(B)]);
+        let answer = joins(&mut bed, trunk);
+        let expected = if comes { "200 " } else { "481 " };
+        assert!(answer.contains(expected), "{answer}");
+        let cause = Cause::PeerUnproven;
+        let told = match comes {
+            true => vec![Told::Up(B)],
+            false => vec![Told::Down(B, cause), Told::Closed(cause)],
+        };
+        assert_eq!(bed.told(second), told);
+        still_talks(&mut bed, first, trunk);
+    }
+}
+
+#[test]
+fn n4_a_fingerprint_that_is_told_late_is_compared_on_a_shared_connection_too() {
+    let (own, other) = (Pem::of(&["handset.invalid"]), Pem::of(&["handset.invalid"]));
+    for (known, stays) in [(&own, true), (&other, false)] {
+        let mut bed = secure_bed_sharing_ports();
+        let first = session_with(&mut bed, known_by(sha256(&own)));
+        let second = bed.create(Ws, Tls, LEG_MS);
+        bed.told(second);
+        let (trunk, _) = greets(&mut bed, first, Some(&own));
+        bed.told(first);
+        let path = bed.remote(second, B);
+        joins(&mut bed, trunk);
+        assert_eq!(bed.told(second), [Told::Up(B)]);
+        bed.set_known_peer(second, B, &path, None, known_by(sha256(known)));
+        let down = Told::Down(B, Cause::PeerUnproven);
+        assert_eq!(bed.told(second).contains(&down), !stays);
+        still_talks(&mut bed, first, trunk);
+    }
+}
+
+#[test]
+fn n5_on_a_shared_connection_a_name_is_asked_of_each_leg() {
+    // What is shown is for `localhost`, by an authority that is trusted.
+    for (host, comes) in [("localhost", true), ("elsewhere.invalid", false)] {
+        let mut bed = secure_bed_sharing_ports();
+        let paths = ["localhost", host].map(|host| format!("msrps://{host}:20000/handset;tcp"));
+        let sessions = paths.map(|path| {
+            let spec = LegSpec {
+                proof: PeerProof::Always,
+                ..LegSpec::new(Tls, LEG_MS)
+            };
+            let session = bed.create_of([LegSpec::new(Ws, LEG_MS), spec]);
+            let page = bed.remote(session, A);
+            bed.set_peer(session, A, &page, None);
+            bed.set_peer(session, B, &path, None);
+            bed.told(session);
+            session
+        });
+        let (trunk, answer) = greets(&mut bed, sessions[0], Some(tls::pem()));
+        assert!(answer.contains("200 OK"), "{answer}");
+        assert_eq!(bed.told(sessions[0]), [Told::Up(B)]);
+        joins(&mut bed, trunk);
+        let told = bed.told(sessions[1]);
+        assert_eq!(told.contains(&Told::Up(B)), comes, "{host}");
+        let down = Told::Down(B, Cause::PeerUnproven);
+        assert_eq!(told.contains(&down), !comes, "{host}");
+        still_talks(&mut bed, sessions[0], trunk);
+    }
+}
+
+fn secure_bed_sharing_ports() -> Bed {
+    Bed::with(|settings| {
+        settings.realms[0].ports_exclusive = false;
+        settings.identity = Some(tls::identity());
+    })
+}
+
+/// The first session on a connection has not noticed what became of the second.
+fn still_talks(bed: &mut Bed, session: Session, trunk: Peer) {
+    assert_eq!(bed.told(session), []);
+    let page = bed.comes(session, A);
+    let message = Message::send("d93kswow", "still there").with("Failure-Report: no");
+    bed.says(trunk, &message.by_handset(0));
+    assert_eq!(bed.hears(page), message.to(A));
+}
+
 #[test]
 fn n7_old_handsets_are_known_by_sha_1() {
     use sha1::Digest as _;

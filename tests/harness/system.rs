@@ -56,7 +56,7 @@ impl Causeway {
         let config = folder.join("causeway.toml");
         let text = format!(
             "domain = \"ims.test\"\n[http]\nlisten = \"127.0.0.1:0\"\n[relay]\nsocket = \"{}\"\n\
-             [applications.demo]\n{more}",
+             [legs.browser]\ntransport = \"ws\"\n[applications.demo]\n{more}",
             socket.display()
         );
         fs::write(&config, text).expect("a file");

@@ -174,9 +174,18 @@ impl fmt::Display for LegFile {
     }
 }
 
-/// The session-configs of a configuration that says nothing of them.
-pub fn usual() -> BTreeMap<String, LegFile> {
-    [(BROWSER, Carrier::Ws), (HANDSET, Carrier::Tcp)]
+/// The session-configs of a configuration that says nothing of them: browsers by TLS.
+fn usual() -> BTreeMap<String, LegFile> {
+    with_browsers_by(Carrier::Wss)
+}
+
+/// Those of a machine without a certificate, for trying things out.
+pub fn in_the_clear() -> BTreeMap<String, LegFile> {
+    with_browsers_by(Carrier::Ws)
+}
+
+fn with_browsers_by(carrier: Carrier) -> BTreeMap<String, LegFile> {
+    [(BROWSER, carrier), (HANDSET, Carrier::Tcp)]
         .map(|(name, carrier)| (name.to_owned(), LegFile::of(carrier)))
         .into()
 }

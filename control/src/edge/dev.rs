@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::{Listener, Server, StartError};
-use crate::config::{Application, Config, Ice, Limits, usual_legs};
+use crate::config::{Application, Config, Ice, Limits, legs_in_the_clear};
 
 /// How long a child may take to be ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -392,7 +392,7 @@ fn config(wishes: &Wishes, socket: &Path) -> Config {
         constants: Default::default(),
         state: None,
         applications: [application()].into(),
-        legs: usual_legs(),
+        legs: legs_in_the_clear(),
         ice: Ice::default(),
         limits: Limits {
             // Loads are tried on it too, by few browsers that each do the work of many.

@@ -67,7 +67,7 @@ impl Control {
                 ("closed".into(), listed),
             ]
             .into(),
-            legs: crate::config::usual_legs(),
+            legs: crate::config::legs_in_the_clear(),
             ice: crate::config::Ice::default(),
             limits: Limits::default(),
         };

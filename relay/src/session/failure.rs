@@ -14,6 +14,7 @@ use wire::msrp::{ByteRange, Continuation, FailureReport, Head, Kind, Method, sta
 use super::pending::{Acknowledgement, Request, Transaction};
 use super::texts::Text;
 use super::{Flow, OWN_TRANSACTION, Scratch, Sessions};
+use crate::limits::OPEN_MESSAGES_PER_LEG_MAX;
 
 /// The message that a leg's peer is sending in several chunks.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +23,19 @@ pub struct OpenMessage {
     /// Which message it is, as its pending requests know it.
     mark: u64,
     wants_failures: bool,
+    /// Where a REPORT on it goes, if not to the path that is known.
+    from_path: Option<Text>,
+    /// The leg's open message before it.
+    next: Option<OpenPlace>,
 }
 
 /// The open messages of all legs. Most legs have none, and those that are sent in one chunk are never
-/// in here.
+/// in here. A leg may have several, since chunks of one may come between those of another (RFC 4975,
+/// 5.1): they form a list, the newest first.
 pub(super) struct OpenMessages {
     places: Vec<OpenMessage>,
     free: Vec<u32>,
+    capacity: u32,
 }
 
 /// Where a leg's open message is.
@@ -97,15 +104,40 @@ impl OpenMessages {
         OpenMessages {
             places: Vec::with_capacity(legs as usize),
             free: Vec::with_capacity(legs as usize),
+            capacity: legs,
         }
     }
 
-    fn of(&self, place: Option<OpenPlace>) -> Option<&OpenMessage> {
-        place.map(|OpenPlace(place)| &self.places[place as usize])
+    /// The places of a leg's list.
+    fn of(&self, first: Option<OpenPlace>) -> impl Iterator<Item = OpenPlace> {
+        std::iter::successors(first, |OpenPlace(place)| self.places[*place as usize].next)
     }
 
-    fn put(&mut self, message: OpenMessage) -> OpenPlace {
-        match self.free.pop() {
+    fn find(&self, first: Option<OpenPlace>, mark: u64) -> Option<OpenPlace> {
+        self.of(first)
+            .find(|OpenPlace(place)| self.places[*place as usize].mark == mark)
+    }
+
+    fn is_full(&self) -> bool {
+        self.free.is_empty() && self.places.len() as u32 == self.capacity
+    }
+
+    /// The message that a leg whose list has no room for another gives up.
+    fn in_the_way(&self, first: Option<OpenPlace>) -> Option<OpenPlace> {
+        let has_room = self.of(first).count() < OPEN_MESSAGES_PER_LEG_MAX && !self.is_full();
+        if has_room {
+            return None;
+        }
+        self.of(first).last()
+    }
+
+    /// Puts a message in front of a leg's list. The caller has looked for room.
+    fn put(&mut self, first: &mut Option<OpenPlace>, message: OpenMessage) -> OpenPlace {
+        let message = OpenMessage {
+            next: *first,
+            ..message
+        };
+        let place = match self.free.pop() {
             Some(place) => {
                 self.places[place as usize] = message;
                 OpenPlace(place)
@@ -114,23 +146,24 @@ impl OpenMessages {
                 self.places.push(message);
                 OpenPlace(self.places.len() as u32 - 1)
             }
-        }
+        };
+        *first = Some(place);
+        place
     }
 
-    /// The leg has none any more.
-    pub fn take(&mut self, leg: &mut Option<OpenPlace>) -> Option<OpenMessage> {
-        let OpenPlace(place) = leg.take()?;
+    /// Takes a message out of a leg's list.
+    fn take(&mut self, first: &mut Option<OpenPlace>, taken: OpenPlace) -> OpenMessage {
+        let OpenPlace(place) = taken;
+        let message = self.places[place as usize];
+        let before = self
+            .of(*first)
+            .find(|OpenPlace(other)| self.places[*other as usize].next == Some(taken));
+        match before {
+            Some(OpenPlace(before)) => self.places[before as usize].next = message.next,
+            None => *first = message.next,
+        }
         self.free.push(place);
-        Some(self.places[place as usize])
-    }
-
-    /// Octets of it went by, and perhaps its end.
-    pub fn passed(&mut self, leg: &mut Option<OpenPlace>, octets: u64, end: Option<Continuation>) {
-        let Some(OpenPlace(place)) = *leg else { return };
-        self.places[place as usize].account.octets += octets;
-        if matches!(end, Some(Continuation::Last | Continuation::Aborted)) {
-            self.take(leg);
-        }
+        message
     }
 }
 
@@ -165,7 +198,7 @@ pub fn code_of(cause: Cause) -> Option<u16> {
 }
 
 impl Sessions {
-    /// A chunk of a SEND is being forwarded: it may be one of several of its message. If it is the
+    /// A chunk of a request is being forwarded: it may be one of several of its message. If it is the
     /// last one and all of it is there, as mostly, nothing has to be remembered.
     pub(super) fn open_message(
         &mut self,
@@ -175,35 +208,101 @@ impl Sessions {
         end: Option<Continuation>,
         octets: &[u8],
     ) {
-        if head.kind != Kind::Request(Method::Send) {
+        let is_over = matches!(end, Some(Continuation::Last | Continuation::Aborted));
+        let first = self[index].legs[leg.index()].open_messages;
+        if head.kind != Kind::Request(Method::Send) || is_over && first.is_none() {
             return;
         }
-        if matches!(end, Some(Continuation::Last | Continuation::Aborted)) {
-            self.take_open(index, leg);
-            return;
-        }
-        let Some(account) = Account::of(head, octets) else {
-            return;
-        };
         let mark = self.marks.of(head.message_id.map(|field| field.of(octets)));
-        let open = self
-            .open_messages
-            .of(self[index].legs[leg.index()].open_message);
-        if open.is_none_or(|open| open.mark != mark) {
-            self.take_open(index, leg);
-            let place = self.open_messages.put(OpenMessage {
-                account,
-                mark,
-                wants_failures: head.failure_report != FailureReport::No,
-            });
-            self[index].legs[leg.index()].open_message = Some(place);
+        let known = self.open_messages.find(first, mark);
+        if is_over {
+            known.map(|place| self.take_message(index, leg, place));
+            return;
+        }
+        let place = known.or_else(|| self.put_message(index, leg, mark, head, octets));
+        self[index].legs[leg.index()].open_message = place;
+    }
+
+    /// The first chunk of a message has come that is not its last. `None`: it says not of which message it
+    /// is, or all places are other legs'.
+    fn put_message(
+        &mut self,
+        index: u32,
+        leg: Leg,
+        mark: u64,
+        head: &Head,
+        octets: &[u8],
+    ) -> Option<OpenPlace> {
+        let account = Account::of(head, octets)?;
+        let first = self[index].legs[leg.index()].open_messages;
+        if let Some(place) = self.open_messages.in_the_way(first) {
+            self.take_message(index, leg, place);
+        }
+        if self.open_messages.is_full() {
+            return None;
+        }
+        let from_path = head.from_path.of(octets);
+        let remote = self[index].legs[leg.index()].remote;
+        let is_known = remote.is_some_and(|remote| self.texts.get(remote) == from_path);
+        let keeps = !is_known && self.texts.has_spare();
+        let message = OpenMessage {
+            account,
+            mark,
+            wants_failures: head.failure_report != FailureReport::No,
+            from_path: keeps.then(|| self.texts.put(from_path)).flatten(),
+            next: None,
+        };
+        let mut first = self[index].legs[leg.index()].open_messages;
+        let place = self.open_messages.put(&mut first, message);
+        self[index].legs[leg.index()].open_messages = first;
+        Some(place)
+    }
+
+    /// A message of the leg's peer is not open any more.
+    fn take_message(&mut self, index: u32, leg: Leg, place: OpenPlace) -> OpenMessage {
+        let mut first = self[index].legs[leg.index()].open_messages;
+        let message = self.open_messages.take(&mut first, place);
+        let leg = &mut self[index].legs[leg.index()];
+        leg.open_messages = first;
+        if leg.open_message == Some(place) {
+            leg.open_message = None;
+        }
+        if let Some(text) = message.from_path {
+            self.texts.free(text);
+        }
+        message
+    }
+
+    /// The message whose chunk the leg's peer is sending is not open any more.
+    fn take_open(&mut self, index: u32, leg: Leg) -> Option<OpenMessage> {
+        let place = self[index].legs[leg.index()].open_message?;
+        Some(self.take_message(index, leg, place))
+    }
+
+    /// No message of the leg's peer is open any more.
+    pub(super) fn take_all_open(&mut self, index: u32, leg: Leg) {
+        while let Some(place) = self[index].legs[leg.index()].open_messages {
+            self.take_message(index, leg, place);
         }
     }
 
-    /// The leg's message is not open any more.
-    pub(super) fn take_open(&mut self, index: u32, leg: Leg) -> Option<OpenMessage> {
-        let mut place = self[index].legs[leg.index()].open_message.take();
-        self.open_messages.take(&mut place)
+    /// Octets of the open chunk went by, and perhaps its end.
+    pub(super) fn message_passed(
+        &mut self,
+        index: u32,
+        leg: Leg,
+        octets: u64,
+        end: Option<Continuation>,
+    ) {
+        let Some(OpenPlace(place)) = self[index].legs[leg.index()].open_message else {
+            return;
+        };
+        self.open_messages.places[place as usize].account.octets += octets;
+        match end {
+            Some(Continuation::Last | Continuation::Aborted) => drop(self.take_open(index, leg)),
+            Some(Continuation::More) => self[index].legs[leg.index()].open_message = None,
+            None => {}
+        }
     }
 
     /// The next signal that a session fails, written into the scratch, and the leg it is for.
@@ -229,29 +328,44 @@ impl Sessions {
                 && hears
             {
                 // One signal is enough for a message.
-                let open = self
-                    .open_messages
-                    .of(self[index].legs[leg.index()].open_message);
-                if open.is_some_and(|open| open.mark == request.message) {
-                    self.take_open(index, leg);
+                let first = self[index].legs[leg.index()].open_messages;
+                if let Some(open) = self.open_messages.find(first, request.message) {
+                    self.take_message(index, leg, open);
                 }
                 return Some((leg, signal));
             }
         }
         self[index].pending = list;
         for leg in Leg::ALL {
-            if let Some(message) = self.take_open(index, leg)
-                && failed != Some(leg)
-                && message.wants_failures
-                && message.account.octets > 0
-            {
-                let back = &self[index].legs[leg.index()];
-                let (to, from) = (self.texts.get(back.remote?), back.local.uri(&self.texts));
-                let report = write_report((to, from), code, &message.account, random, scratch)?;
-                return Some((leg, report));
+            while let Some(place) = self[index].legs[leg.index()].open_messages {
+                let OpenPlace(number) = place;
+                let message = self.open_messages.places[number as usize];
+                let is_told =
+                    failed != Some(leg) && message.wants_failures && message.account.octets > 0;
+                let report = is_told
+                    .then(|| self.write_report_on(index, leg, &message, code, random, scratch));
+                self.take_message(index, leg, place);
+                if let Some(report) = report.flatten() {
+                    return Some((leg, report));
+                }
             }
         }
         None
+    }
+
+    fn write_report_on(
+        &self,
+        index: u32,
+        leg: Leg,
+        message: &OpenMessage,
+        code: u16,
+        random: &[u8; 16],
+        scratch: &mut Scratch,
+    ) -> Option<usize> {
+        let back = &self[index].legs[leg.index()];
+        let to = self.texts.get(message.from_path.or(back.remote)?);
+        let paths = (to, back.local.uri(&self.texts));
+        write_report(paths, code, &message.account, random, scratch)
     }
 
     /// What a chunk of a message that has failed is answered; RFC 4975, 10.5.

@@ -488,9 +488,7 @@ impl Sessions {
                 what: Forwarded::Send,
             })
         {
-            let mut open = from.open_message;
-            self.open_messages.passed(&mut open, part.body, part.end);
-            self[index].legs[leg.index()].open_message = open;
+            self.message_passed(index, leg, part.body, part.end);
         }
         let from = &mut self[index].legs[leg.index()];
         if part.end.is_some() {

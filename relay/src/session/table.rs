@@ -73,7 +73,9 @@ pub struct LegSlot {
     pub flow: Flow,
     /// The remembered request whose last octet has not come yet.
     pub open_request: Option<u32>,
-    /// The message that its peer is sending in several chunks.
+    /// Messages that its peer is sending in several chunks.
+    pub open_messages: Option<OpenPlace>,
+    /// The one among them of which a chunk is under way.
     pub open_message: Option<OpenPlace>,
     /// The message that has failed last, by its mark, and what its chunks are answered.
     pub failed_message: Option<(u64, u16)>,
@@ -382,7 +384,7 @@ impl Sessions {
 
     pub(super) fn release_texts(&mut self, slot: u32) {
         for leg in Leg::ALL {
-            self.take_open(slot, leg);
+            self.take_all_open(slot, leg);
             let leg = *self[slot].leg(leg);
             self.texts.free(leg.local.text);
             for text in [leg.remote, leg.proof.name].into_iter().flatten() {

@@ -144,6 +144,7 @@ impl<R: Ring> Shard<R> {
             peer: None,
             flow: Flow::Between,
             open_request: None,
+            open_messages: None,
             open_message: None,
             failed_message: None,
             unremembered: 0,
@@ -207,6 +208,10 @@ impl<R: Ring> Shard<R> {
         let is_exclusive = self.settings.realms[whom.realm as usize].ports_exclusive;
         if !is_exclusive && let Some(number) = self.listeners.shared(whom) {
             return Ok(number);
+        }
+        let addresses = self.settings.realms[whom.realm as usize].addresses.len() as u32;
+        if self.listeners.len() + addresses > self.settings.listeners_open_max() {
+            return Err(Refusal::NoPorts);
         }
         for _ in 0..PORTS_TRIED_MAX {
             let shared = match is_exclusive {

@@ -54,7 +54,7 @@ pub use run::{Inbox, Start, run};
 use crate::buffers::{Pieces, Pool, Released, Span};
 use crate::limits::{
     ARENA_RESERVE, BLOCK_BYTES, BUFFER_BYTES, FAREWELL_PIECES, PIECES_PER_BUFFER, PIECES_RESERVE,
-    PREFIX_BYTES_MAX,
+    PREFIX_BYTES_MAX, USER_TIMEOUTS_MAX,
 };
 use crate::metrics::Metrics;
 use crate::ring::{Completion, Memory, Op, Ring};
@@ -114,15 +114,15 @@ impl Settings {
         (self.ports.len() * addresses.unwrap_or(1)) as u32
     }
 
-    /// Of those, how many can be open at once: where legs share them, one of each kind, and one that is
-    /// closing.
+    /// Of those, how many may be open at once. Where legs share them, one of each kind and user timeout,
+    /// and one that is closing; what would be one more is refused.
     pub fn listeners_open_max(&self) -> u32 {
         if self.realms.iter().any(|realm| realm.ports_exclusive) {
             return self.listeners().min(self.connections);
         }
         let addresses: usize = self.realms.iter().map(|realm| realm.addresses.len()).sum();
-        self.listeners()
-            .min(2 * listeners::KINDS * addresses as u32)
+        let shared = 2 * listeners::KINDS * USER_TIMEOUTS_MAX;
+        self.listeners().min(shared * addresses as u32)
     }
 }
 

@@ -106,6 +106,7 @@ describe('programs that are killed while chats run', () => {
       `sip = { listen = "127.0.0.1:${sip}" }`,
       `relay = { socket = "${folder}/relay.sock" }`,
       `state = { folder = "${folder}/state" }`,
+      'legs = { browser = { transport = "ws" } }',
       '[applications.demo]',
     ].join('\n'));
     await startRelay();

@@ -8,6 +8,7 @@ mod realms;
 mod sandbox;
 mod secure;
 mod sharing;
+mod stall;
 
 use std::net::{Ipv4Addr, TcpListener};
 

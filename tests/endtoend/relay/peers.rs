@@ -342,6 +342,22 @@ impl Handset {
         }
     }
 
+    /// Sends one chunk that has no end, apart, for as long as the relay takes it.
+    pub fn sends_without_end(&mut self, id: &str) -> JoinHandle<()> {
+        let whole = chunk(id, &self.own, &self.relay, "", b"", '$').write();
+        let end = format!("\r\n-------{id}$\r\n");
+        let begun = whole.strip_suffix(end.as_bytes());
+        let begun = begun.expect("it has an end").to_owned();
+        let mut socket = self.stream.socket().try_clone().expect("a descriptor");
+        std::thread::spawn(move || {
+            let piece = large_octets(0, 1 << 16);
+            let mut wrote = socket.write_all(&begun);
+            while wrote.is_ok() {
+                wrote = socket.write_all(&piece);
+            }
+        })
+    }
+
     pub fn hear(&mut self) -> Chunk {
         loop {
             if let Some(chunk) = Chunk::take(&mut self.heard) {

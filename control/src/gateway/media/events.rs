@@ -124,7 +124,17 @@ impl Gateway {
             // Its browser is there after all, or will be told that the session is over.
             return self.media_not_rebound(session);
         }
-        tracing::warn!(session = session.0, ?reason, "the relay refused a command");
+        let advice = match reason {
+            Refusal::CertificateMissing => {
+                "give the relay a certificate, or say `transport = \"ws\"` in [legs.browser]"
+            }
+            _ => "the relay's own counters say more",
+        };
+        tracing::warn!(
+            session = session.0,
+            ?reason,
+            "the relay refused a command: {advice}"
+        );
         self.counters.add(Counter::RelaySessionsRefused);
         if !entry.made || reason == Refusal::SessionUnknown {
             self.relay.gone(session);

@@ -638,6 +638,27 @@ fn an_open_chat_cannot_be_changed_and_goes_on() {
 }
 
 #[test]
+fn p4_the_line_of_an_open_chat_is_neither_joined_by_another_nor_given_up() {
+    let (mut world, alice, session, sent) = established();
+    world.told.clear();
+    let now = handset_sdp("");
+    let (_, line) = now.split_once("m=").expect("it has a line");
+    let joined = format!("{now}m={}", line.replace("h4nds3t", "s3c0nd"));
+    let given_up = now.replace("m=message 7394", "m=message 0");
+    assert_ne!(given_up, now);
+    for changed in [joined, given_up] {
+        reinvite(&mut world, &sent, &changed);
+        assert_eq!(world.response().1.code, 488);
+        assert!(world.told.is_empty(), "the relay has not heard of it");
+    }
+    assert_eq!(world.frames_left(alice), 0, "nor has the page");
+    shutdown(&mut world, alice);
+    bye(&mut world.net, sent);
+    world.relay_deletes(session);
+    world.finish();
+}
+
+#[test]
 fn a_peer_that_forgot_the_dialog_ends_the_chat() {
     let (mut world, alice, session, sent) = established();
     let (dialog, cause) = (sent.dialog.unwrap(), sip::EndCause::PeerForgot);
