@@ -1,13 +1,18 @@
-//! The demo page: signs in as a guest, calls people, chats.
+//! The demo page: signs in as a guest; people, and what they can do; chats, texts and files with each of them.
 //!
-//! Conversations are kept by name and outlive their chats. Text from others only ever becomes
-//! `textContent`.
+//! Conversations are kept by name and outlive their chats.
 
 import * as wsc from "/sdk/wsc.js";
-import { chatWords, messageErrorWords, sessionErrorWords, sessionWords } from "/demo/words.js";
+import { offered, sendFile } from "/demo/files.js";
+import { element, eventLine, messageLine, settle } from "/demo/lines.js";
+import {
+  chatWords, messageErrorWords, presenceWords, serviceWords, sessionErrorWords, sessionWords,
+} from "/demo/words.js";
 
 const CONTACTS = ["bob", "carol"];
-const MESSAGES_SHOWN_MAX = 500;
+const LINES_SHOWN_MAX = 500;
+/** Milliseconds between two looks at who is there, while the page is looked at. */
+const LOOK_MS = 30_000;
 
 /**
  * @typedef {object} Conversation
@@ -18,22 +23,27 @@ const MESSAGES_SHOWN_MAX = 500;
  * @property {number} unread
  * @property {boolean} typing
  * @property {string} draft
+ * @property {"unknown" | "online" | "offline" | "nobody"} presence
+ * @property {string} services
+ * @property {(() => void)[]} unseen tells senders that their messages were seen
  */
 
 /** @type {wsc.Session | null} */
 let session = null;
-/** @type {wsc.ChatPackage | null} */
-let chats = null;
+/** @type {{ chats: wsc.ChatPackage, files: wsc.FileTransferPackage, texts: wsc.Messaging,
+ *   exchange: wsc.CapabilityExchange } | null} */
+let services = null;
 /** @type {Map<string, Conversation>} */
 const conversations = new Map();
 /** @type {Conversation | null} */
 let shown = null;
 /** Chats that wait for Accept or Decline, the first one on show. @type {wsc.Chat[]} */
 const asking = [];
+/** @type {any} */
+let lookTimer;
 
 /** @type {(id: string) => any} */
 const $ = (id) => document.getElementById(id);
-const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 // Signing in and out.
 
@@ -47,8 +57,18 @@ function signIn(name) {
     if (opened === session) signedOut(sessionErrorWords(error));
   });
   session = opened;
-  chats = new wsc.ChatPackage(opened);
-  chats.onIncomingChat = askAboutChat;
+  services = {
+    chats: new wsc.ChatPackage(opened),
+    files: new wsc.FileTransferPackage(opened),
+    texts: new wsc.MessagingPackage(opened).createMessaging(),
+    exchange: new wsc.CapabilityPackage(opened).createCapabilityExchange(),
+  };
+  services.chats.onIncomingChat = askAboutChat;
+  services.files.onFileTransfer = (transfer) => {
+    const conversation = conversationWith(shortName(transfer.getInitiator()));
+    offered(transfer, placeIn(conversation));
+  };
+  listenToTexts(services.texts);
   opened.onSessionStateChange = (state) => {
     if (opened !== session) return;
     showState();
@@ -63,8 +83,10 @@ function signedIn(opened) {
   $("login").hidden = true;
   $("app").hidden = false;
   conversations.clear();
+  for (const name of CONTACTS) if (name !== shortName(opened.getUserName())) conversationWith(name);
   $("contacts").replaceChildren();
   show(null);
+  look();
 }
 
 function signOut() {
@@ -76,6 +98,8 @@ function signOut() {
 /** @param {string} why shown if not empty */
 function signedOut(why) {
   session = null;
+  services = null;
+  clearTimeout(lookTimer);
   asking.length = 0;
   showAsking();
   $("app").hidden = true;
@@ -87,7 +111,7 @@ function signedOut(why) {
   $("login-name").focus();
 }
 
-// Chats.
+// People.
 
 /**
  * @param {string} identity such as `sip:bob@localhost`
@@ -109,12 +133,43 @@ function conversationWith(name) {
   let conversation = conversations.get(name);
   if (!conversation) {
     conversation = {
-      name, chat: null, incoming: false, lines: [], unread: 0, typing: false, draft: "",
+      name, chat: null, incoming: false, lines: [], unread: 0, typing: false, draft: "", presence: "unknown",
+      services: "", unseen: [],
     };
     conversations.set(name, conversation);
   }
   return conversation;
 }
+
+/** Asks what everybody can do, now and from time to time. */
+function look() {
+  clearTimeout(lookTimer);
+  if (!session) return;
+  lookTimer = setTimeout(look, LOOK_MS);
+  if (!document.hidden && session.getSessionState() === wsc.SESSIONSTATE.CONNECTED) {
+    lookAt([...conversations.values()]);
+  }
+}
+
+/** @param {Conversation[]} whom */
+async function lookAt(whom) {
+  const answers = await services?.exchange.enquiryAll(undefined, whom.map(({ name }) => name));
+  for (const [at, answer] of (answers ?? []).entries()) {
+    const conversation = whom[at];
+    const { errorCode = 0, targetCapability = "", offline = false } = /** @type {any} */ (answer);
+    if (errorCode === 0) {
+      conversation.presence = offline ? "offline" : "online";
+      conversation.services = targetCapability;
+    } else if (errorCode === 404) {
+      conversation.presence = "nobody";
+    } else if (errorCode === 480 || errorCode === 408) {
+      conversation.presence = "offline";
+    }
+  }
+  refresh();
+}
+
+// Chats.
 
 /** @param {Conversation} conversation */
 function isLive(conversation) {
@@ -123,12 +178,13 @@ function isLive(conversation) {
 }
 
 /** @param {string} target */
-function call(target) {
+function invite(target) {
   const conversation = conversationWith(shortName(target));
   show(conversation);
-  if (isLive(conversation) || !chats) return;
+  if (conversation.presence === "unknown") lookAt([conversation]);
+  if (isLive(conversation) || !services) return;
   try {
-    const chat = chats.createChat(target);
+    const chat = services.chats.createChat(target);
     follow(conversation, chat, false);
     chat.start();
   } catch (error) {
@@ -154,24 +210,32 @@ function follow(conversation, chat, incoming) {
       conversation.typing = false;
       addEvent(conversation, chatWords(conversation.name, callState, "", incoming)[0]);
     }
+    if (callState.state === "FAILED" && callState.status.code === 480) conversation.presence = "offline";
     refresh();
   };
   chat.onConnectionStateChange = ({ state }) => {
     if (conversation.chat !== chat) return;
-    if (state === "OPEN") addEvent(conversation, `You are connected to ${conversation.name}`);
+    if (state === "OPEN") {
+      conversation.presence = "online";
+      addEvent(conversation, `You are connected to ${conversation.name}`);
+    }
     if (state === "ERROR") addEvent(conversation, "The connection failed");
     const dead = state === "ERROR" || (state === "CLOSED" && connection === "OPEN");
     connection = state;
     if (dead) chat.end();
     refresh();
   };
-  chat.onChatMessage = ({ content }) => {
+  chat.onChatMessage = (message) => {
+    const { content } = message;
     conversation.typing = false;
     addMessage(conversation, typeof content === "string" ? content : "(not a text)", "theirs");
+    whenSeen(conversation, () => chat.displayed(message));
   };
-  chat.onMessageSendSuccess = (id) => settle(conversation, id, "sent", "delivered");
+  chat.onMessageSendSuccess = (id) => settleMessage(conversation, id, "sent");
+  chat.onMessageStatus = (id, status) =>
+    settleMessage(conversation, id, status === "failed" ? "not delivered" : status);
   chat.onMessageSendFailure = (id, status, reason) =>
-    settle(conversation, id, "failed", messageErrorWords(status, reason));
+    settleMessage(conversation, id, messageErrorWords(status, reason));
   chat.onMessageTyping = () => {
     conversation.typing = true;
     refresh();
@@ -199,6 +263,7 @@ function answer(accepted) {
     follow(conversation, chat, true);
     chat.accept();
     show(conversation);
+    lookAt([conversation]);
     $("message-input").focus();
   } else {
     chat.decline();
@@ -213,73 +278,115 @@ function stopAsking(chat) {
   if (at < 0) return;
   asking.splice(at, 1);
   const conversation = conversationWith(shortName(chat.getInitiator()));
-  addEvent(conversation, `${conversation.name} called and hung up`);
+  addEvent(conversation, `${conversation.name} wanted to chat and hung up`);
   showAsking();
   refresh();
 }
 
+// Messages: in the chat while there is one, on their own otherwise.
+
 function send() {
   const input = $("message-input");
   const text = input.value.trim();
-  const chat = shown?.chat;
-  if (!shown || !chat || text === "" || $("send-button").disabled) return;
-  const line = addMessage(shown, text, "mine");
-  line.dataset.id = chat.send({ contentType: "text/plain", content: text });
+  if (!shown || !services || text === "" || $("send-button").disabled) return;
+  const { chat } = shown;
+  if (chat && isLive(shown)) {
+    const line = addMessage(shown, text, "mine");
+    line.dataset.id = chat.send({ contentType: "text/plain", content: text });
+  } else {
+    const line = addMessage(shown, text, "mine", "text");
+    line.dataset.id = services.texts.send(text, shown.name);
+  }
   input.value = "";
   shown.draft = "";
   resize();
   input.focus();
 }
 
-// Lines of a conversation.
-
-/**
- * @param {string} tag
- * @param {string} className
- * @param {string} [text]
- */
-function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
+/** @param {wsc.Messaging} texts */
+function listenToTexts(texts) {
+  /** @type {(id: string, status: string) => void} */
+  const settled = (id, status) => {
+    for (const conversation of conversations.values()) settleMessage(conversation, id, status);
+  };
+  texts.onNewMessage = (message) => {
+    const conversation = conversationWith(shortName(message.initiator));
+    texts.accept(message);
+    addMessage(conversation, message.content, "theirs", "text");
+    whenSeen(conversation, () => texts.displayed(message));
+  };
+  texts.onSuccessResponse = ({ msgId }) => settled(msgId, "sent");
+  texts.onErrorResponse = ({ msgId }, code, reason) => settled(msgId, messageErrorWords(code, reason));
+  texts.onMessageStatus = (id, status) => settled(id, status === "failed" ? "not delivered" : status);
 }
+
+// Files.
+
+/** @param {Iterable<File>} files */
+function sendFiles(files) {
+  const conversation = shown;
+  if (!conversation) return;
+  for (const file of files) {
+    const offer = () => {
+      const transfer = services?.files.createFileTransfer(conversation.name);
+      if (transfer) sendFile(transfer, file, placeIn(conversation), offer);
+    };
+    offer();
+  }
+}
+
+/** @param {Conversation} conversation */
+function placeIn(conversation) {
+  return {
+    name: conversation.name,
+    add: (/** @type {HTMLElement} */ item, /** @type {boolean} */ notable) => {
+      add(conversation, item);
+      if (notable) noted(conversation);
+    },
+  };
+}
+
+// Lines of a conversation.
 
 /**
  * @param {Conversation} conversation
  * @param {string} text
  * @param {"mine" | "theirs"} side
+ * @param {string} [kind]
  * @returns {HTMLElement}
  */
-function addMessage(conversation, text, side) {
-  const line = element("li", `message ${side}`);
-  line.dataset.testid = "message";
-  line.dataset.direction = side === "mine" ? "out" : "in";
-  const meta = element("div", "meta");
-  const author = side === "mine" ? "You" : conversation.name;
-  meta.append(element("span", "unseen", `${author}, `));
-  meta.append(element("time", "", timeFormat.format(new Date())));
-  if (side === "mine") {
-    line.dataset.status = "sending";
-    const tick = element("span", "tick", "sending…");
-    tick.dataset.testid = "tick";
-    meta.append(tick);
-  }
-  line.append(element("div", "bubble", text), meta);
+function addMessage(conversation, text, side, kind) {
+  const line = messageLine(conversation.name, text, side, kind);
   add(conversation, line);
-  if (side === "theirs" && (conversation !== shown || document.hidden)) conversation.unread += 1;
-  refresh();
+  if (side === "theirs") noted(conversation);
   return line;
+}
+
+/** @param {Conversation} conversation that has something new from somebody else */
+function noted(conversation) {
+  if (!isSeen(conversation)) conversation.unread += 1;
+  refresh();
 }
 
 /**
  * @param {Conversation} conversation
- * @param {string} text
+ * @param {() => void} tell
  */
-function addEvent(conversation, text) {
+function whenSeen(conversation, tell) {
+  if (isSeen(conversation)) tell();
+  else conversation.unseen.push(tell);
+}
+
+/** @param {Conversation} conversation */
+function isSeen(conversation) {
+  return conversation === shown && !document.hidden;
+}
+
+/** @param {Conversation} conversation */
+function addEvent(conversation, /** @type {string} */ text) {
   const last = conversation.lines.at(-1);
   if (last?.className === "event" && last.textContent === text) return;
-  add(conversation, element("li", "event", text));
+  add(conversation, eventLine(text));
 }
 
 /**
@@ -288,7 +395,7 @@ function addEvent(conversation, text) {
  */
 function add(conversation, line) {
   conversation.lines.push(line);
-  if (conversation.lines.length > MESSAGES_SHOWN_MAX) conversation.lines.shift()?.remove();
+  if (conversation.lines.length > LINES_SHOWN_MAX) conversation.lines.shift()?.remove();
   if (conversation !== shown) return;
   $("messages").append(line);
   $("messages").scrollTop = $("messages").scrollHeight;
@@ -297,17 +404,11 @@ function add(conversation, line) {
 /**
  * @param {Conversation} conversation
  * @param {string} id
- * @param {"sent" | "failed"} status
- * @param {string} words
+ * @param {string} status
  */
-function settle(conversation, id, status, words) {
+function settleMessage(conversation, id, status) {
   const line = conversation.lines.find((candidate) => candidate.dataset.id === id);
-  const tick = line?.querySelector(".tick");
-  if (!line || !tick) return;
-  line.dataset.status = status;
-  tick.textContent = status === "sent" ? "✓" : `⚠ ${words}`;
-  tick.setAttribute("aria-label", words);
-  tick.setAttribute("role", "img");
+  if (line) settle(line, status);
 }
 
 // What is seen.
@@ -321,7 +422,7 @@ function show(conversation) {
   $("nobody").hidden = conversation !== null;
   $("talk").hidden = conversation === null;
   if (conversation) {
-    conversation.unread = 0;
+    seen();
     if (changed) {
       $("messages").replaceChildren(...conversation.lines);
       $("message-input").value = conversation.draft;
@@ -332,68 +433,71 @@ function show(conversation) {
   refresh();
 }
 
+/** What is on show has been seen. */
+function seen() {
+  if (document.hidden || !shown) return;
+  shown.unread = 0;
+  for (const tell of shown.unseen.splice(0)) tell();
+}
+
 function refresh() {
   showState();
   showContacts();
   if (shown) showTalk(shown);
   let unread = 0;
   for (const conversation of conversations.values()) unread += conversation.unread;
-  const waiting = unread + asking.length;
-  document.title = waiting > 0 ? `(${waiting}) Causeway demo` : "Causeway demo";
+  if (session && asking.length === 0) {
+    document.title = unread > 0 ? `(${unread}) Causeway demo` : "Causeway demo";
+  }
 }
 
 function showState() {
   if (!session) return;
-  const sessionState = session.getSessionState();
-  const [words, mood] = sessionWords(sessionState, shortName(session.getUserName()));
-  const { dataset } = $("state");
+  const [words, mood] = sessionWords(session.getSessionState(), shortName(session.getUserName()));
   $("state").textContent = words;
-  dataset.mood = mood;
-  dataset.session = sessionState;
-  dataset.chat = shown?.chat?.getState().state ?? "NONE";
-  dataset.connection = shown?.chat?.getConnectionState().state ?? "NONE";
+  $("state").dataset.mood = mood;
 }
 
 /** @param {Conversation} conversation */
 function showTalk(conversation) {
-  const { chat, name } = conversation;
+  const { chat, name, presence } = conversation;
   const connection = chat?.getConnectionState().state ?? "NONE";
-  const [words, mood] = chat
-    ? chatWords(name, chat.getState(), connection, conversation.incoming)
-    : [conversation.lines.length > 0 ? "Not connected" : "", ""];
+  const [words, mood] = chat ? chatWords(name, chat.getState(), connection, conversation.incoming)
+    : [presenceWords(presence), ""];
   const live = isLive(conversation);
   // What is said while the connection comes back waits for it.
   const up = chat?.getState().state === "ESTABLISHED" && ["OPEN", "CONNECTING"].includes(connection);
   $("talk-name").textContent = name;
-  dressAvatar($("talk-avatar"), name);
+  dressAvatar($("talk-avatar"), conversation);
   $("talk-state").textContent = words;
   $("talk-state").dataset.mood = mood;
+  $("talk-services").replaceChildren(
+    ...serviceWords(conversation.services).map((service) => element("li", "service", service)),
+  );
   $("end-button").hidden = !live;
-  $("end-button").textContent = up ? "End" : "Cancel";
+  $("end-button").textContent = up ? "End chat" : "Cancel";
   $("again-button").hidden = live;
-  $("again-button").textContent = chat ? "Call again" : "Call";
-  $("send-button").disabled = !live || !up;
-  $("message-input").placeholder = live ? `Message ${name}` : "Not connected";
+  $("again-button").textContent = chat ? "Chat again" : "Chat";
+  $("send-button").disabled = live && !up;
+  $("message-input").placeholder = live ? `Message ${name}` : `Text ${name}, without a chat`;
   $("typing").textContent = conversation.typing ? `${name} is typing…` : "";
 }
 
 function showContacts() {
   const list = $("contacts");
-  const names = [...new Set([...CONTACTS, ...conversations.keys()])];
-  for (const [at, name] of names.entries()) {
-    const item = list.children[at] ?? list.appendChild(contactItem(name));
-    dressContact(item.firstElementChild, name);
+  for (const [at, conversation] of [...conversations.values()].entries()) {
+    const item = list.children[at] ?? list.appendChild(contactItem(conversation));
+    dressContact(item.firstElementChild, conversation);
   }
 }
 
-/** @param {string} name */
-function contactItem(name) {
+/** @param {Conversation} conversation */
+function contactItem({ name }) {
   const item = document.createElement("li");
   const button = element("button", "contact");
   button.dataset.testid = `contact-${name}`;
   const avatar = element("span", "avatar");
   avatar.setAttribute("aria-hidden", "true");
-  dressAvatar(avatar, name);
   button.append(avatar, element("span", "name", name));
   button.append(element("span", "note"), element("span", "unread"));
   button.addEventListener("click", () => pick(name));
@@ -403,41 +507,42 @@ function contactItem(name) {
 
 /**
  * @param {any} button
- * @param {string} name
+ * @param {Conversation} conversation
  */
-function dressContact(button, name) {
-  const conversation = conversations.get(name);
-  const note = button.querySelector(".note");
+function dressContact(button, conversation) {
+  const { chat, name, presence, unread } = conversation;
   const badge = button.querySelector(".unread");
-  const { chat } = conversation ?? {};
-  const words = conversation?.typing ? "typing…" : chat && conversation
-    ? chatWords(name, chat.getState(), chat.getConnectionState().state, conversation.incoming)[0]
-    : "";
-  const unread = conversation?.unread ?? 0;
-  note.textContent = words || "Start a chat";
+  const live = isLive(conversation) && chat;
+  const about = [presenceWords(presence), ...serviceWords(conversation.services)].filter((word) => word !== "");
+  const words = conversation.typing ? "typing…"
+    : live ? chatWords(name, chat.getState(), chat.getConnectionState().state, conversation.incoming)[0]
+      : about.join(" · ");
+  button.dataset.presence = presence;
+  button.querySelector(".note").textContent = words || "Start a chat";
+  dressAvatar(button.querySelector(".avatar"), conversation);
   badge.textContent = String(unread);
   badge.hidden = unread === 0;
   badge.setAttribute("aria-label", `${unread} unread`);
-  button.setAttribute("aria-current", String(conversation !== undefined && conversation === shown));
-}
-
-/**
- * @param {any} avatar
- * @param {string} name
- */
-function dressAvatar(avatar, name) {
-  let hue = 0;
-  for (const character of name) hue = (hue * 31 + character.charCodeAt(0)) % 360;
-  avatar.textContent = name.replace(/^\+/, "").slice(0, 1);
-  avatar.style.setProperty("--hue", String((hue * 137) % 360));
+  if (conversation === shown) button.setAttribute("aria-current", "true");
+  else button.removeAttribute("aria-current");
 }
 
 /** @param {string} name */
 function pick(name) {
-  $("call-target").value = name;
-  const conversation = conversationWith(name);
-  if (conversation.chat || conversation.lines.length > 0) show(conversation);
-  else call(name);
+  const conversation = conversations.get(name);
+  if (conversation && (conversation.lines.length > 0 || isLive(conversation))) show(conversation);
+  else invite(name);
+}
+
+/**
+ * @param {HTMLElement} avatar
+ * @param {Conversation} conversation
+ */
+function dressAvatar(avatar, { name, presence }) {
+  const hue = [...name].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 360, 7);
+  avatar.textContent = [...name][0] ?? "?";
+  avatar.style.setProperty("--hue", String(hue));
+  avatar.dataset.presence = presence;
 }
 
 function showAsking() {
@@ -460,42 +565,68 @@ function resize() {
 
 // The page.
 
-$("login-form").addEventListener("submit", (/** @type {Event} */ event) => {
+/** @type {(id: string, event: string, handler: (event: any) => void) => void} */
+const on = (id, event, handler) => $(id).addEventListener(event, handler);
+/** @type {(handler: () => void) => (event: Event) => void} */
+const instead = (handler) => (event) => {
   event.preventDefault();
-  signIn($("login-name").value.trim());
-});
-$("call-form").addEventListener("submit", (/** @type {Event} */ event) => {
-  event.preventDefault();
+  handler();
+};
+
+on("login-form", "submit", instead(() => signIn($("login-name").value.trim())));
+on("call-form", "submit", instead(() => {
   const target = $("call-target").value.trim();
-  if (target) call(target);
-});
-$("message-form").addEventListener("submit", (/** @type {Event} */ event) => {
-  event.preventDefault();
-  send();
-});
-$("message-input").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+  $("call-target").value = "";
+  if (target) invite(target);
+}));
+on("message-form", "submit", instead(send));
+on("message-input", "keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   send();
 });
-$("message-input").addEventListener("input", () => {
+on("message-input", "input", () => {
   resize();
   shown?.chat?.indicateTyping($("message-input").value !== "");
 });
-$("accept-button").addEventListener("click", () => answer(true));
-$("decline-button").addEventListener("click", () => answer(false));
-$("end-button").addEventListener("click", () => {
+on("message-input", "paste", (event) => {
+  if (event.clipboardData?.files.length > 0) {
+    event.preventDefault();
+    sendFiles(event.clipboardData.files);
+  }
+});
+on("attach-button", "click", () => $("attach-input").click());
+on("attach-input", "change", () => {
+  sendFiles([...$("attach-input").files]);
+  $("attach-input").value = "";
+});
+on("talk", "dragover", (event) => {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  $("talk").dataset.drop = "true";
+});
+on("talk", "dragleave", (event) => {
+  if (!$("talk").contains(event.relatedTarget)) delete $("talk").dataset.drop;
+});
+on("talk", "drop", (event) => {
+  event.preventDefault();
+  delete $("talk").dataset.drop;
+  sendFiles(event.dataTransfer?.files ?? []);
+});
+on("accept-button", "click", () => answer(true));
+on("decline-button", "click", () => answer(false));
+on("end-button", "click", () => {
   shown?.chat?.end();
   refresh();
 });
-$("again-button").addEventListener("click", () => {
-  if (shown) call(shown.name);
+on("again-button", "click", () => {
+  if (shown) invite(shown.name);
 });
-$("back-button").addEventListener("click", () => show(null));
-$("logout-button").addEventListener("click", signOut);
+on("back-button", "click", () => show(null));
+on("logout-button", "click", signOut);
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden || !shown) return;
-  shown.unread = 0;
+  seen();
+  if (!document.hidden) look();
   refresh();
 });
 // Whatever takes room away or gives it back: the last message stays in sight.

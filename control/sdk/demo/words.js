@@ -26,37 +26,97 @@ export function sessionWords(state, name) {
 export function chatWords(name, callState, connection, incoming) {
   const { state, status } = callState;
   switch (state) {
-    case "STARTED": return [`Calling ${name}…`, "wait"];
+    case "STARTED": return [`Inviting ${name}…`, "wait"];
     case "RESPONDED":
       if (status.code === 200) return ["Connecting…", "wait"];
-      return [incoming ? `${name} wants to chat` : `Ringing at ${name}…`, "wait"];
+      return [incoming ? `${name} wants to chat` : `Waiting for ${name} to accept…`, "wait"];
     case "ESTABLISHED":
       if (connection === "OPEN") return ["Connected", "good"];
       if (connection === "ERROR") return ["The connection failed", "bad"];
       if (connection === "CLOSED") return ["The connection is closed", "bad"];
       return ["Connecting…", "wait"];
-    case "FAILED": return [refusalWords(name, status), "bad"];
+    case "FAILED": return [refusalWords(name, status) || failureWords("The chat failed", status), "bad"];
     case "ENDED": return ["The chat has ended", ""];
     default: return ["", ""];
   }
 }
 
 /**
+ * Why somebody does not take what was offered.
  * @param {string} name
  * @param {{ code?: number, reason?: string }} status
+ * @returns {string} empty if the code does not say
  */
-function refusalWords(name, { code, reason }) {
+export function refusalWords(name, { code }) {
   switch (code) {
-    case 403: return `You may not chat with ${name}`;
-    case 404: return `There is no ${name} here`;
+    case 404: return `there is no ${name} here`;
     case 408: return `${name} did not answer`;
     case 480: return `${name} is offline`;
     case 486:
     case 600: return `${name} is busy`;
-    case 488: return `${name} cannot take this kind of chat`;
+    case 488: return `${name} cannot take this`;
     case 603: return `${name} declined`;
-    default: return `The chat failed${reason ? `: ${reason}` : ""}${code ? ` (${code})` : ""}`;
+    default: return "";
   }
+}
+
+/**
+ * @param {string} what
+ * @param {{ code?: number, reason?: string }} status
+ */
+function failureWords(what, { code, reason }) {
+  return `${what}${reason ? `: ${reason}` : ""}${code ? ` (${code})` : ""}`;
+}
+
+/**
+ * @param {number} status
+ * @param {string} reason
+ */
+export function fileErrorWords(status, reason) {
+  switch (status) {
+    case 403:
+    case 413: return "too large";
+    case 408: return "nothing came any more";
+    case 481: return "the connection was lost";
+    case 487: return "cancelled by the other side";
+    default: return failureWords("failed", { code: status, reason });
+  }
+}
+
+/**
+ * Where somebody is.
+ * @param {"unknown" | "online" | "offline" | "nobody"} presence
+ */
+export function presenceWords(presence) {
+  switch (presence) {
+    case "online": return "Online";
+    case "offline": return "Offline";
+    case "nobody": return "Not known here";
+    default: return "";
+  }
+}
+
+/** What services are called on the page. @type {Record<string, string>} */
+const SERVICES = {
+  "IM/CHAT": "Chat", "File transfer": "Files", "Standalone message": "Texts", "Data channel": "Browser",
+  "Image share": "Pictures", VS: "Video share", "IP voice call": "Voice", "IP video call": "Video",
+};
+
+/**
+ * @param {string} services `IM/CHAT,File transfer`
+ * @returns {string[]} in words, those that the page has words for
+ */
+export function serviceWords(services) {
+  return services.split(",").map((name) => SERVICES[name.trim()]).filter((words) => words !== undefined);
+}
+
+/** @param {number} octets */
+export function sizeWords(octets) {
+  if (octets < 1000) return `${octets} B`;
+  const units = ["kB", "MB", "GB"];
+  const at = Math.min(Math.floor(Math.log10(octets) / 3), units.length) - 1;
+  const size = octets / 1000 ** (at + 1);
+  return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${units[at]}`;
 }
 
 /**
@@ -81,8 +141,11 @@ export function messageErrorWords(status, reason) {
     case 408: return "not delivered: no answer";
     case 413: return "not delivered: too long";
     case 415: return "not delivered: type not accepted";
+    case 404: return "not delivered: no such person here";
+    case 480: return "not delivered: offline";
     case 481:
     case 487: return "not delivered: the chat is over";
+    case 603: return "not delivered: declined";
     default: return `not delivered: ${reason || "failed"} (${status})`;
   }
 }

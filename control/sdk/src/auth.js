@@ -19,6 +19,18 @@ export class AuthHandler {
   }
 }
 
+/**
+ * @param {AuthHandler | null} handler
+ * @returns {Promise<RTCIceServer[] | null>} what the application gives for a call; null: nothing
+ */
+export async function turnServers(handler) {
+  if (typeof handler?.refresh !== "function") return null;
+  const given = await guarded("refresh", async () => handler.refresh?.(AUTHTYPE.TURN, null))?.catch(() => null);
+  if (!Array.isArray(given?.iceServers)) return null;
+  // `url` is what pages wrote before there was `urls`.
+  return given.iceServers.map((/** @type {any} */ { url, ...server }) => ({ urls: url, ...server }));
+}
+
 /** The asking during one connect: at most three times. */
 export class Challenges {
   #asked = 0;

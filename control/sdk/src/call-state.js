@@ -18,18 +18,24 @@ export class CallState {
 }
 
 /**
- * What can happen to a chat.
- * @typedef {"started" | "responded" | "completed" | "refused" | "ended"} CallEvent
+ * What can happen to a chat, a transfer or a call.
+ * @typedef {"started" | "responded" | "completed" | "updating" | "updated" | "update-failed" | "refused"
+ *   | "ended"} CallEvent
  */
 
-const { NONE, STARTED, RESPONDED, ESTABLISHED, FAILED, ENDED } = CALLSTATE;
+const {
+  NONE, STARTED, RESPONDED, ESTABLISHED, UPDATING, UPDATED, UPDATE_FAILED, FAILED, ENDED,
+} = CALLSTATE;
 
 /** State → event → next state. What is not listed changes nothing. */
 export const CALL_EDGES = Object.freeze({
-  [NONE]: { started: STARTED, ended: ENDED },
+  [NONE]: { started: STARTED, refused: FAILED, ended: ENDED },
   [STARTED]: { responded: RESPONDED, refused: FAILED, ended: ENDED },
   [RESPONDED]: { responded: RESPONDED, completed: ESTABLISHED, refused: FAILED, ended: ENDED },
-  [ESTABLISHED]: { ended: ENDED, refused: FAILED },
+  [ESTABLISHED]: { updating: UPDATING, ended: ENDED, refused: FAILED },
+  [UPDATING]: { updated: UPDATED, "update-failed": UPDATE_FAILED, ended: ENDED, refused: FAILED },
+  [UPDATED]: { updating: UPDATING, ended: ENDED, refused: FAILED },
+  [UPDATE_FAILED]: { updating: UPDATING, ended: ENDED, refused: FAILED },
   [FAILED]: {},
   [ENDED]: {},
 });

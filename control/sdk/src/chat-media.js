@@ -183,7 +183,9 @@ export class ChatMedia extends MediaLink {
     const bare = acceptTypes.length === 0 || admits(acceptTypes, type);
     const wrapped = acceptTypes.includes(CPIM_TYPE)
       && (acceptWrappedTypes.length === 0 || admits(acceptWrappedTypes, type));
-    const preferred = acceptTypes[0] === CPIM_TYPE && type !== TYPING_TYPE;
+    // Whoever tells what became of messages needs the envelope for it.
+    const preferred = type !== TYPING_TYPE
+      && (acceptTypes[0] === CPIM_TYPE || acceptWrappedTypes.includes(IMDN_TYPE));
     if (type !== CPIM_TYPE && wrapped && (preferred || !bare)) {
       const labelled = type === "text/plain" && !contentType.includes(";")
         ? "text/plain;charset=UTF-8" : contentType;

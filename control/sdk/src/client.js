@@ -12,8 +12,9 @@ import { ACTION, MESSAGETYPE, SESSIONSTATE } from "./constants.js";
 import { environment } from "./environment.js";
 import { ERRORCODE, ErrorInfo } from "./errors.js";
 import { fire, guarded, later, startTimer, stopTimer } from "./events.js";
+import { IceServers } from "./ice.js";
 import { log } from "./log.js";
-import { Message, PROTOCOL_VERSION, readMessage } from "./message.js";
+import { Message, PROTOCOL_VERSION, errorTo, readMessage } from "./message.js";
 import { PackageHost } from "./packages.js";
 import { Sequence } from "./sequence.js";
 
@@ -39,6 +40,7 @@ export class Session extends PackageHost {
   #challenges = new Challenges();
   /** @type {any} */
   #authHandler = null;
+  #iceServers = new IceServers();
   /** @type {any} */
   #authorization;
   /** @type {string | undefined} */
@@ -172,6 +174,11 @@ export class Session extends PackageHost {
     this.#authHandler = handler;
   }
 
+  /** @returns {Promise<RTCIceServer[]>} STUN and TURN servers for a call */
+  iceServers() {
+    return this.#iceServers.get(this, this.#authHandler);
+  }
+
   /**
    * @override
    * @param {string} packageType
@@ -291,6 +298,7 @@ export class Session extends PackageHost {
       this.#sequence.receive(sequence);
       this.#sequence.confirm(this.#sequence.lastSent);
     }
+    this.#iceServers.learn(message.payload);
     this.#connection.watch();
     this.#scheduleAck();
     this.setSessionState(nextSessionState(this.#state, resumed || lost ? "resumed" : "connected"));
@@ -405,7 +413,10 @@ export class Session extends PackageHost {
     const { control } = message;
     control.package_type ??= this.packageTypeOf(control.subsession_id ?? "");
     const packageType = control.package_type ?? "register";
-    if (packageType === "register") return;
+    if (packageType === "register") {
+      if (message.header.action === ACTION.ICE_ENQUIRY) this.#iceServers.learn(message.payload);
+      return;
+    }
     if (message.header.action === ACTION.ENQUIRY && packageType !== "capability") {
       this.#enquiry(message);
       return;
@@ -438,14 +449,7 @@ export class Session extends PackageHost {
    * @param {Record<string, any> | null} [extHeaders]
    */
   sendError(request, code, reason, extHeaders) {
-    const { package_type, subsession_id, correlation_id } = request.control;
-    const { action, initiator, target } = request.header;
-    const error = new Message({
-      control: { type: MESSAGETYPE.ERROR, package_type, subsession_id, correlation_id },
-      header: { action, initiator, target, error_code: code, reason },
-    });
-    error.addExtHeaders(extHeaders);
-    this.sendMessage(error);
+    this.sendMessage(errorTo(request, code, reason, extHeaders));
   }
 
   /** @param {Message} message */

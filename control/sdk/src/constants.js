@@ -43,6 +43,24 @@ export const ConnectionStateEnum = Object.freeze({
   ERROR: "ERROR",
 });
 
+/** Directions of a call's media, as seen from one end. */
+export const MEDIADIRECTION = Object.freeze({
+  SENDONLY: "SENDONLY",
+  RECVONLY: "RECVONLY",
+  SENDRECV: "SENDRECV",
+  NONE: "NONE",
+});
+
+/** What a call tells of its streams. */
+export const MEDIASTREAMEVENT = Object.freeze({
+  LOCAL_STREAM_ADDED: "LOCAL_STREAM_ADDED",
+  LOCAL_STREAM_REMOVED: "LOCAL_STREAM_REMOVED",
+  LOCAL_STREAM_ERROR: "LOCAL_STREAM_ERROR",
+  REMOTE_STREAM_ADDED: "REMOTE_STREAM_ADDED",
+  REMOTE_STREAM_REMOVED: "REMOTE_STREAM_REMOVED",
+  REMOTE_STREAM_ERROR: "REMOTE_STREAM_ERROR",
+});
+
 /** What an {@link AuthHandler} is asked for. */
 export const AUTHTYPE = Object.freeze({ SERVICE: "SERVICE", TURN: "TURN" });
 

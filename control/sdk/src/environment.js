@@ -9,6 +9,27 @@ export const environment = {
    */
   openSocket: (url, protocols) => new WebSocket(url, protocols),
 
+  /**
+   * @param {RTCConfiguration} configuration
+   * @returns {RTCPeerConnection}
+   */
+  openPeer: (configuration) => new RTCPeerConnection(configuration),
+
+  /** @returns {boolean} whether there can be calls at all */
+  hasPeers: () => typeof RTCPeerConnection === "function",
+
+  /**
+   * @param {{ audio: boolean, video: boolean }} what
+   * @returns {Promise<MediaStream>} rejects if the user or the machine does not give it
+   */
+  captureMedia: (what) => navigator.mediaDevices.getUserMedia(what),
+
+  /**
+   * @param {MediaStreamTrack[]} tracks
+   * @returns {MediaStream}
+   */
+  makeStream: (tracks) => new MediaStream(tracks),
+
   /** @returns {number} milliseconds of a clock that never jumps */
   now: () => performance.now(),
 

@@ -116,6 +116,24 @@ export class Message {
 }
 
 /**
+ * @param {Message} request
+ * @param {number} code
+ * @param {string} [reason]
+ * @param {Record<string, any> | null} [extHeaders]
+ * @returns {Message} the error that answers a request
+ */
+export function errorTo(request, code, reason, extHeaders) {
+  const { package_type, subsession_id, correlation_id } = request.control;
+  const { action, initiator, target } = request.header;
+  const error = new Message({
+    control: { type: MESSAGETYPE.ERROR, package_type, subsession_id, correlation_id },
+    header: { action, initiator, target, error_code: code, reason },
+  });
+  error.addExtHeaders(extHeaders);
+  return error;
+}
+
+/**
  * Reads a frame as it came.
  * @param {string} text
  * @returns {Message | null} null if it is no frame at all

@@ -49,6 +49,24 @@ const ConnectionStateEnum = Object.freeze({
   ERROR: "ERROR",
 });
 
+/** Directions of a call's media, as seen from one end. */
+const MEDIADIRECTION = Object.freeze({
+  SENDONLY: "SENDONLY",
+  RECVONLY: "RECVONLY",
+  SENDRECV: "SENDRECV",
+  NONE: "NONE",
+});
+
+/** What a call tells of its streams. */
+const MEDIASTREAMEVENT = Object.freeze({
+  LOCAL_STREAM_ADDED: "LOCAL_STREAM_ADDED",
+  LOCAL_STREAM_REMOVED: "LOCAL_STREAM_REMOVED",
+  LOCAL_STREAM_ERROR: "LOCAL_STREAM_ERROR",
+  REMOTE_STREAM_ADDED: "REMOTE_STREAM_ADDED",
+  REMOTE_STREAM_REMOVED: "REMOTE_STREAM_REMOVED",
+  REMOTE_STREAM_ERROR: "REMOTE_STREAM_ERROR",
+});
+
 /** What an {@link AuthHandler} is asked for. */
 const AUTHTYPE = Object.freeze({ SERVICE: "SERVICE", TURN: "TURN" });
 
@@ -83,7 +101,7 @@ const MESSAGESTATE = Object.freeze({
   SUBSEQUENT: "subsequent",
   FINAL: "final",
 });
-return { SESSIONSTATE, CALLSTATE, ConnectionStateEnum, AUTHTYPE, ACTION, MESSAGETYPE, MESSAGESTATE };
+return { SESSIONSTATE, CALLSTATE, ConnectionStateEnum, MEDIADIRECTION, MEDIASTREAMEVENT, AUTHTYPE, ACTION, MESSAGETYPE, MESSAGESTATE };
 })();
 
 modules["environment.js"] = (function () {
@@ -97,6 +115,27 @@ const environment = {
    * @returns {WebSocket} throws a SyntaxError if the URL is unusable
    */
   openSocket: (url, protocols) => new WebSocket(url, protocols),
+
+  /**
+   * @param {RTCConfiguration} configuration
+   * @returns {RTCPeerConnection}
+   */
+  openPeer: (configuration) => new RTCPeerConnection(configuration),
+
+  /** @returns {boolean} whether there can be calls at all */
+  hasPeers: () => typeof RTCPeerConnection === "function",
+
+  /**
+   * @param {{ audio: boolean, video: boolean }} what
+   * @returns {Promise<MediaStream>} rejects if the user or the machine does not give it
+   */
+  captureMedia: (what) => navigator.mediaDevices.getUserMedia(what),
+
+  /**
+   * @param {MediaStreamTrack[]} tracks
+   * @returns {MediaStream}
+   */
+  makeStream: (tracks) => new MediaStream(tracks),
 
   /** @returns {number} milliseconds of a clock that never jumps */
   now: () => performance.now(),
@@ -305,6 +344,18 @@ class AuthHandler {
   }
 }
 
+/**
+ * @param {AuthHandler | null} handler
+ * @returns {Promise<RTCIceServer[] | null>} what the application gives for a call; null: nothing
+ */
+async function turnServers(handler) {
+  if (typeof handler?.refresh !== "function") return null;
+  const given = await guarded("refresh", async () => handler.refresh?.(AUTHTYPE.TURN, null))?.catch(() => null);
+  if (!Array.isArray(given?.iceServers)) return null;
+  // `url` is what pages wrote before there was `urls`.
+  return given.iceServers.map((/** @type {any} */ { url, ...server }) => ({ urls: url, ...server }));
+}
+
 /** The asking during one connect: at most three times. */
 class Challenges {
   #asked = 0;
@@ -325,64 +376,172 @@ class Challenges {
     return null;
   }
 }
-return { AuthHandler, Challenges };
+return { AuthHandler, turnServers, Challenges };
 })();
 
-modules["call-state.js"] = (function () {
-const { CALLSTATE } = modules["constants.js"];
-//! States of a chat's signalling: the table of edges, and what the application is told. Pure.
+modules["call-config.js"] = (function () {
+const { MEDIADIRECTION } = modules["constants.js"];
+//! What one end of a call sends and takes, and what the other end's description says of that. Pure.
 
 
-/** A state with the status that led to it. */
-class CallState {
+const { SENDONLY, RECVONLY, SENDRECV, NONE } = MEDIADIRECTION;
+
+/** What may answer an offer, by the direction that the offering side has. RFC 3264, 6.1.
+ * @type {Readonly<Record<string, string[]>>} */
+const ANSWERS = Object.freeze({
+  [SENDRECV]: [SENDRECV, SENDONLY, RECVONLY, NONE],
+  [SENDONLY]: [RECVONLY, NONE],
+  [RECVONLY]: [SENDONLY, NONE],
+  [NONE]: [NONE],
+});
+
+/** A data channel that is wanted. @typedef {{ label: string, reliable?: boolean }} DataChannelConfig */
+
+/** Media of one end of a call. */
+class CallConfig {
   /**
-   * @param {string} state one of CALLSTATE
-   * @param {number} [code] SIP-like status
-   * @param {string} [reason] in words
+   * @param {string} [audioMediaDirection] one of MEDIADIRECTION
+   * @param {string} [videoMediaDirection] one of MEDIADIRECTION
+   * @param {DataChannelConfig[] | null} [dataChannelConfig] one data channel each; of a remote end an empty list says that
+   *   it has some
    */
-  constructor(state, code, reason) {
-    /** One of CALLSTATE. */
-    this.state = state;
-    /** Why. */
-    this.status = { code, reason };
+  constructor(audioMediaDirection = NONE, videoMediaDirection = NONE, dataChannelConfig = null) {
+    /** Direction of audio, of MEDIADIRECTION. */
+    this.audioConfig = audioMediaDirection;
+    /** Direction of video, of MEDIADIRECTION. */
+    this.videoConfig = videoMediaDirection;
+    /** Data channels; null: none. */
+    this.dataChannelConfig = dataChannelConfig;
+  }
+
+  /** @returns {boolean} */
+  hasAudio() {
+    return this.audioConfig !== NONE;
+  }
+
+  /** @returns {boolean} */
+  hasVideo() {
+    return this.videoConfig !== NONE;
+  }
+
+  /** @returns {boolean} */
+  shouldSendAudio() {
+    return sends(this.audioConfig);
+  }
+
+  /** @returns {boolean} */
+  shouldSendVideo() {
+    return sends(this.videoConfig);
+  }
+
+  /** @returns {boolean} */
+  shouldReceiveAudio() {
+    return takes(this.audioConfig);
+  }
+
+  /** @returns {boolean} */
+  shouldReceiveVideo() {
+    return takes(this.videoConfig);
   }
 }
 
 /**
- * What can happen to a chat.
- * @typedef {"started" | "responded" | "completed" | "refused" | "ended"} CallEvent
+ * A config from what the application gave: one, a plain object, or nothing.
+ * @param {any} given
+ * @param {CallConfig} [otherwise]
+ * @returns {CallConfig}
+ * @throws {TypeError} if a direction is none of MEDIADIRECTION
  */
-
-const { NONE, STARTED, RESPONDED, ESTABLISHED, FAILED, ENDED } = CALLSTATE;
-
-/** State → event → next state. What is not listed changes nothing. */
-const CALL_EDGES = Object.freeze({
-  [NONE]: { started: STARTED, ended: ENDED },
-  [STARTED]: { responded: RESPONDED, refused: FAILED, ended: ENDED },
-  [RESPONDED]: { responded: RESPONDED, completed: ESTABLISHED, refused: FAILED, ended: ENDED },
-  [ESTABLISHED]: { ended: ENDED, refused: FAILED },
-  [FAILED]: {},
-  [ENDED]: {},
-});
-
-/**
- * @param {string} state
- * @param {CallEvent} event
- * @returns {string | null} the next state; null if the event means nothing in this one
- */
-function nextCallState(state, event) {
-  const edges = /** @type {Record<string, Record<string, string>>} */ (CALL_EDGES)[state];
-  return edges?.[event] ?? null;
+function readCallConfig(given, otherwise = new CallConfig(SENDRECV)) {
+  const { audioConfig = NONE, videoConfig = NONE, dataChannelConfig = null } = given ?? otherwise;
+  for (const direction of [audioConfig, videoConfig]) {
+    if (!(direction in ANSWERS)) throw new TypeError(`wsc: not a media direction: ${direction}`);
+  }
+  return new CallConfig(audioConfig, videoConfig, dataChannelConfig);
 }
 
 /**
- * @param {string} state
- * @returns {boolean} whether nothing can follow
+ * What the other end says of its media in a description.
+ * @param {string} sdp
+ * @returns {CallConfig} as the other end sees it: SENDONLY means that it sends
  */
-function isFinal(state) {
-  return state === FAILED || state === ENDED;
+function configOf(sdp) {
+  const [session, ...sections] = sdp.split(/\r?\n(?=m=)/);
+  const config = new CallConfig();
+  for (const section of sections) {
+    const [kind, port] = section.slice(2).split(" ", 2);
+    // Of a bundle only the first needs a port of its own. RFC 8843, 6.
+    if (port === "0" && !/\na=bundle-only\b/.test(section)) continue;
+    const direction = directionOf(section) ?? directionOf(session) ?? SENDRECV;
+    if (kind === "audio" && !config.hasAudio()) config.audioConfig = direction;
+    if (kind === "video" && !config.hasVideo()) config.videoConfig = direction;
+    if (kind === "application") config.dataChannelConfig = [];
+  }
+  return config;
 }
-return { CallState, CALL_EDGES, nextCallState, isFinal };
+
+/**
+ * @param {CallConfig} offered by the other end
+ * @param {CallConfig} answer
+ * @returns {string} what is wrong with this answer, or nothing
+ */
+function conflictOf(offered, answer) {
+  for (const kind of /** @type {const} */ (["audioConfig", "videoConfig"])) {
+    if (!ANSWERS[offered[kind]].includes(answer[kind])) {
+      return `${kind} ${answer[kind]} is no answer to ${offered[kind]}`;
+    }
+  }
+  return "";
+}
+
+/**
+ * The most of what an end has that is an answer to an offer.
+ * @param {CallConfig} offered by the other end
+ * @param {CallConfig} own
+ * @returns {CallConfig}
+ */
+function fitting(offered, own) {
+  const fit = (/** @type {string} */ theirs, /** @type {string} */ ours) => {
+    const sending = sends(ours) && takes(theirs);
+    const taking = takes(ours) && sends(theirs);
+    if (sending && taking) return SENDRECV;
+    if (sending) return SENDONLY;
+    return taking ? RECVONLY : NONE;
+  };
+  const { audioConfig, videoConfig, dataChannelConfig } = own;
+  return new CallConfig(
+    fit(offered.audioConfig, audioConfig), fit(offered.videoConfig, videoConfig), dataChannelConfig,
+  );
+}
+
+/** All that an offer may ask for. */
+const EVERYTHING = Object.freeze(new CallConfig(SENDRECV, SENDRECV));
+
+/**
+ * @param {CallConfig} own
+ * @returns {CallConfig} the same, and what it has nothing of is taken if it is offered
+ */
+function receiving({ audioConfig, videoConfig }) {
+  const orTaken = (/** @type {string} */ direction) => (direction === NONE ? RECVONLY : direction);
+  return new CallConfig(orTaken(audioConfig), orTaken(videoConfig));
+}
+
+/** @param {string} text */
+function directionOf(text) {
+  const word = /\na=(sendrecv|sendonly|recvonly|inactive)\b/.exec(text)?.[1];
+  return word === "inactive" ? NONE : word?.toUpperCase();
+}
+
+/** @param {string} direction */
+function sends(direction) {
+  return direction === SENDRECV || direction === SENDONLY;
+}
+
+/** @param {string} direction */
+function takes(direction) {
+  return direction === SENDRECV || direction === RECVONLY;
+}
+return { CallConfig, readCallConfig, configOf, conflictOf, fitting, EVERYTHING, receiving };
 })();
 
 modules["message.js"] = (function () {
@@ -504,6 +663,24 @@ class Message {
 }
 
 /**
+ * @param {Message} request
+ * @param {number} code
+ * @param {string} [reason]
+ * @param {Record<string, any> | null} [extHeaders]
+ * @returns {Message} the error that answers a request
+ */
+function errorTo(request, code, reason, extHeaders) {
+  const { package_type, subsession_id, correlation_id } = request.control;
+  const { action, initiator, target } = request.header;
+  const error = new Message({
+    control: { type: MESSAGETYPE.ERROR, package_type, subsession_id, correlation_id },
+    header: { action, initiator, target, error_code: code, reason },
+  });
+  error.addExtHeaders(extHeaders);
+  return error;
+}
+
+/**
  * Reads a frame as it came.
  * @param {string} text
  * @returns {Message | null} null if it is no frame at all
@@ -549,7 +726,1466 @@ function toCount(value) {
   const count = typeof value === "string" && /^\d{1,10}$/.test(value) ? Number(value) : value;
   return Number.isSafeInteger(count) && count >= 0 ? count : undefined;
 }
-return { PROTOCOL_VERSION, Message, readMessage };
+return { PROTOCOL_VERSION, Message, errorTo, readMessage };
+})();
+
+modules["call-frames.js"] = (function () {
+const { ACTION, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
+const { Message } = modules["message.js"];
+//! The frames that one call sends. Pure, but for the ids that the session makes.
+
+
+/** @typedef {Record<string, any> | null | undefined} Headers */
+
+/** Makes frames with the ids and parties of one call. */
+class CallFrames {
+  #session;
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} initiator
+   * @param {string} target
+   */
+  constructor(session, initiator, target) {
+    this.#session = session;
+    /** Who called. */
+    this.initiator = initiator;
+    /** Who was called. */
+    this.target = target;
+    /** Type of the package. */
+    this.packageType = "call";
+    /** Id of the subsession. */
+    this.subSessionId = session.generateSubSessionId();
+  }
+
+  /** @param {Message} request which the other side has opened the call with */
+  opened({ control, header }) {
+    this.initiator = header.initiator ?? "";
+    this.target = header.target ?? this.#session.getUserName();
+    this.subSessionId = control.subsession_id ?? this.subSessionId;
+  }
+
+  /**
+   * @param {boolean} incoming whether the peer has called
+   * @returns {string} the other side
+   */
+  peer(incoming) {
+    return incoming ? this.initiator : this.target;
+  }
+
+  /**
+   * A call, or a change of one.
+   * @param {string} messageState
+   * @param {string} sdp
+   * @param {Headers} extHeaders
+   */
+  request(messageState, sdp, extHeaders) {
+    const own = this.#session.getUserName();
+    const changes = messageState !== MESSAGESTATE.INITIAL;
+    if (!changes) this.initiator = own;
+    const header = { initiator: own, target: changes ? this.#other(own) : this.target };
+    const request = this.#frame(MESSAGETYPE.REQUEST, ACTION.START, header, { message_state: messageState });
+    request.payload = { sdp };
+    request.addExtHeaders(extHeaders);
+    return request;
+  }
+
+  /**
+   * An answer to a `start` of theirs.
+   * @param {Message} request
+   * @param {string} messageState
+   * @param {string | undefined} sdp
+   * @param {Headers} extHeaders
+   */
+  response(request, messageState, sdp, extHeaders) {
+    const { initiator, target } = request.header;
+    const { correlation_id } = request.control;
+    const response = this.#frame(
+      MESSAGETYPE.RESPONSE, ACTION.START, { initiator, target }, { correlation_id, message_state: messageState },
+    );
+    if (sdp !== undefined) response.payload = { sdp };
+    response.addExtHeaders(extHeaders);
+    return response;
+  }
+
+  /**
+   * Confirms progress.
+   * @param {Message} progress
+   */
+  prack({ control: { correlation_id }, header: { initiator, target } }) {
+    return this.#frame(MESSAGETYPE.REQUEST, ACTION.PRACK, { initiator, target }, { correlation_id });
+  }
+
+  /**
+   * @param {string} action
+   * @param {Message | null} about the request it is about, or null for one of its own
+   * @param {Headers} extHeaders
+   */
+  message(action, about, extHeaders) {
+    const own = this.#session.getUserName();
+    const correlation_id = about?.control.correlation_id ?? this.#session.genNewCorrelationId();
+    const message = this.#frame(
+      MESSAGETYPE.MESSAGE, action, { initiator: own, target: this.#other(own) }, { correlation_id },
+    );
+    message.addExtHeaders(extHeaders);
+    return message;
+  }
+
+  /**
+   * @param {string} candidates
+   * @param {boolean} incoming
+   */
+  trickle(candidates, incoming) {
+    const header = { initiator: this.#session.getUserName(), target: this.peer(incoming) };
+    const trickle = this.#frame(MESSAGETYPE.MESSAGE, ACTION.TRICKLE, header, {});
+    trickle.payload = { candidates };
+    return trickle;
+  }
+
+  /** @param {string} own */
+  #other(own) {
+    return this.initiator === own ? this.target : this.initiator;
+  }
+
+  /**
+   * @param {string} type
+   * @param {string} action
+   * @param {{ initiator?: string, target?: string }} parties
+   * @param {Partial<import("./message.js").Control>} control
+   */
+  #frame(type, action, parties, control) {
+    const ids = { type, package_type: this.packageType, subsession_id: this.subSessionId };
+    return new Message({ control: { ...ids, ...control }, header: { action, ...parties } });
+  }
+}
+return { CallFrames };
+})();
+
+modules["candidates.js"] = (function () {
+//! Candidates as frames carry them: lines of a description, each section's after its `a=mid`. RFC 8840, 9. Pure.
+
+/** Octets of candidates that are read at once. */
+const TEXT_MAX = 32 * 1024;
+
+/** A candidate and the section it is of. @typedef {{ candidate: string, sdpMid: string }} MidCandidate */
+
+/**
+ * @param {MidCandidate[]} candidates
+ * @param {boolean} [complete] whether there will be no more
+ * @returns {string} lines; empty if there is nothing to say
+ */
+function writeCandidates(candidates, complete = false) {
+  const mids = [...new Set(candidates.map(({ sdpMid }) => sdpMid))];
+  const lines = mids.flatMap((mid) => [
+    `a=mid:${mid}`,
+    ...candidates.filter(({ sdpMid }) => sdpMid === mid).map(({ candidate }) => `a=${candidate}`),
+    ...(complete ? ["a=end-of-candidates"] : []),
+  ]);
+  return lines.map((line) => `${line}\r\n`).join("");
+}
+
+/**
+ * @param {any} text
+ * @returns {MidCandidate[]} in order; what can't be read is left out
+ */
+function readCandidates(text) {
+  if (typeof text !== "string" || text.length > TEXT_MAX) return [];
+  /** @type {MidCandidate[]} */
+  const found = [];
+  /** @type {string | undefined} */
+  let sdpMid;
+  for (const line of text.split(/\r?\n/)) {
+    const value = line.replace(/^a=/, "");
+    if (value.startsWith("mid:")) sdpMid = value.slice("mid:".length).trim();
+    else if (value.startsWith("candidate:") && sdpMid !== undefined) found.push({ candidate: value, sdpMid });
+  }
+  return found;
+}
+return { writeCandidates, readCandidates };
+})();
+
+modules["data-transfer.js"] = (function () {
+const { fire, turn } = modules["events.js"];
+//! A data channel of a call, as the API shows it.
+
+
+/** Sends on a channel. */
+class DataSender {
+  #channel;
+
+  /** @param {RTCDataChannel} channel */
+  constructor(channel) {
+    this.#channel = channel;
+  }
+
+  /**
+   * @param {string | Blob | ArrayBuffer | ArrayBufferView} data
+   * @throws whatever the channel throws, such as when it is not open
+   */
+  send(data) {
+    this.#channel.send(/** @type {any} */ (data));
+  }
+}
+
+/** Takes what comes on a channel. */
+class DataReceiver {
+  constructor() {
+    /** Data came: `event.data`. @type {((event: MessageEvent) => void) | undefined} */
+    this.onMessage = this.onMessage;
+  }
+}
+
+/** A data channel. */
+class DataTransfer {
+  #channel;
+  #sender;
+  #receiver = new DataReceiver();
+  #closed = false;
+
+  /** @param {RTCDataChannel} channel */
+  constructor(channel) {
+    this.#channel = channel;
+    this.#sender = new DataSender(channel);
+    /** The channel's label. */
+    this.label = channel.label;
+    /** The channel is open. @type {((event?: Event) => void) | undefined} */
+    this.onOpen = this.onOpen;
+    /** The channel is closed. @type {((event?: Event) => void) | undefined} */
+    this.onClose = this.onClose;
+    /** The channel has failed. @type {((event?: Event) => void) | undefined} */
+    this.onError = this.onError;
+    channel.binaryType = "arraybuffer";
+    channel.onopen = (event) => turn(() => fire(this, "onOpen", event));
+    channel.onclose = (event) => turn(() => this.close(event));
+    channel.onerror = (event) => turn(() => fire(this, "onError", event));
+    channel.onmessage = (event) => turn(() => fire(this.#receiver, "onMessage", event));
+    // One that the other side made may be open already.
+    if (channel.readyState === "open") fire(this, "onOpen");
+  }
+
+  /** @returns {"none" | "starting" | "open" | "closed"} */
+  getState() {
+    if (this.#closed) return "closed";
+    const { readyState } = this.#channel;
+    if (readyState === "connecting") return "starting";
+    return readyState === "open" ? "open" : "closed";
+  }
+
+  /** @returns {DataSender | null} null before it is open */
+  getSender() {
+    return this.getState() === "open" ? this.#sender : null;
+  }
+
+  /** @returns {DataReceiver} where its `onMessage` is set, best before the channel is open */
+  getReceiver() {
+    return this.#receiver;
+  }
+
+  /** @returns {RTCDataChannel} the channel itself, such as for its `bufferedAmount` */
+  getChannel() {
+    return this.#channel;
+  }
+
+  // For the call.
+
+  /**
+   * It is over, with its call or by itself.
+   * @param {Event} [event]
+   */
+  close(event) {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#channel.close();
+    fire(this, "onClose", event);
+  }
+}
+return { DataSender, DataReceiver, DataTransfer };
+})();
+
+modules["call-peer.js"] = (function () {
+const { readCandidates, writeCandidates } = modules["candidates.js"];
+const { DataTransfer } = modules["data-transfer.js"];
+const { environment } = modules["environment.js"];
+const { startTimer, stopTimer, turn } = modules["events.js"];
+const { log } = modules["log.js"];
+//! The browser's side of a call: its RTCPeerConnection, tracks, data channels and candidates. Not here: who is asked, and
+//! what an answer means (`call.js`).
+
+
+/** Longest time that candidates are waited for before a description goes out, in milliseconds. */
+const GATHER_MS_MAX = 5000;
+/** Candidates that are found within so many milliseconds go out together. */
+const TRICKLE_MS = 60;
+/** Candidates kept for a description that has not come. */
+const EARLY_MAX = 256;
+
+/** A direction of MEDIADIRECTION as transceivers call it. @type {Record<string, RTCRtpTransceiverDirection>} */
+const DIRECTIONS = { SENDRECV: "sendrecv", SENDONLY: "sendonly", RECVONLY: "recvonly", NONE: "inactive" };
+
+/**
+ * What a call is told.
+ * @typedef {object} PeerHooks
+ * @property {(lines: string) => void} candidates found after the description that needs them went out
+ * @property {(stream: MediaStream) => void} remoteAdded
+ * @property {(stream: MediaStream) => void} remoteRemoved
+ * @property {(transfer: DataTransfer) => void} dataTransfer a channel was made, here or there
+ * @property {() => void} failed nothing gets through to the other side any more
+ */
+
+/** One peer connection. All that is asynchronous is done in the order in which it was asked for. */
+class CallPeer {
+  #connection;
+  #hooks;
+  /** @type {Promise<any>} */
+  #work = Promise.resolve();
+  #over = false;
+  #trickles = false;
+  /** Candidates that have not gone out. @type {import("./candidates.js").MidCandidate[]} */
+  #found = [];
+  /** @type {any} */
+  #trickleTimer;
+  /** Their candidates, before their description. @type {import("./candidates.js").MidCandidate[]} */
+  #early = [];
+  #known = new Set();
+  /** @type {Map<string, DataTransfer>} */
+  #transfers = new Map();
+  /** @type {Set<MediaStream>} */
+  #remote = new Set();
+
+  /**
+   * @param {RTCConfiguration} configuration
+   * @param {PeerHooks} hooks
+   */
+  constructor(configuration, hooks) {
+    this.#hooks = hooks;
+    const connection = environment.openPeer(configuration);
+    this.#connection = connection;
+    connection.onicecandidate = ({ candidate }) => turn(() => this.#candidate(candidate));
+    connection.ontrack = (event) => turn(() => this.#track(event));
+    connection.ondatachannel = ({ channel }) => turn(() => this.#transfer(channel));
+    connection.onconnectionstatechange = () => turn(() => {
+      if (connection.connectionState === "failed" && !this.#over) hooks.failed();
+    });
+  }
+
+  /** The connection itself. */
+  get connection() {
+    return this.#connection;
+  }
+
+  /** Whether candidates of ours go out after our descriptions. @param {boolean} trickles */
+  set trickles(trickles) {
+    this.#trickles = trickles;
+  }
+
+  /**
+   * Runs `step` after all that was asked for before.
+   * @template T
+   * @param {() => Promise<T>} step
+   * @returns {Promise<T>}
+   */
+  inTurn(step) {
+    const run = this.#work.then(step);
+    this.#work = run.catch(() => {});
+    return run;
+  }
+
+  /**
+   * Sets what is sent and taken, and makes the channels there are not yet.
+   * @param {import("./call-config.js").CallConfig} config
+   * @param {MediaStream[]} streams what is sent
+   */
+  async apply(config, streams) {
+    for (const [kind, direction] of [["audio", config.audioConfig], ["video", config.videoConfig]]) {
+      const sends = direction === "SENDRECV" || direction === "SENDONLY";
+      const stream = sends ? streams.find((one) => tracksOf(one, kind).length > 0) : undefined;
+      const track = stream ? tracksOf(stream, kind)[0] : null;
+      const found = this.#connection.getTransceivers().find(({ receiver, direction: now }) =>
+        receiver.track?.kind === kind && now !== "stopped");
+      if (!found) {
+        if (direction === "NONE") continue;
+        this.#connection.addTransceiver(track ?? kind, {
+          direction: DIRECTIONS[direction], streams: stream ? [stream] : [],
+        });
+        continue;
+      }
+      found.direction = DIRECTIONS[direction];
+      if (stream) found.sender.setStreams?.(stream);
+      await found.sender.replaceTrack(track);
+    }
+    for (const { label, reliable } of config.dataChannelConfig ?? []) {
+      if (this.#transfers.has(label)) continue;
+      this.#transfer(this.#connection.createDataChannel(label, reliable === false ? { maxRetransmits: 0 } : {}));
+    }
+  }
+
+  /**
+   * Our description, with all candidates unless they trickle.
+   * @param {"offer" | "answer"} type
+   * @param {{ iceRestart?: boolean }} [options]
+   * @returns {Promise<string>}
+   */
+  async describe(type, { iceRestart } = {}) {
+    const connection = this.#connection;
+    const description = type === "offer"
+      ? await connection.createOffer({ iceRestart }) : await connection.createAnswer();
+    await connection.setLocalDescription(description);
+    if (!this.#trickles) await this.#gathered();
+    this.#found = [];
+    return connection.localDescription?.sdp ?? "";
+  }
+
+  /**
+   * Their description.
+   * @param {"offer" | "answer" | "pranswer"} type
+   * @param {string} sdp
+   */
+  async describes(type, sdp) {
+    await this.#connection.setRemoteDescription({ type, sdp });
+    for (const candidate of this.#early.splice(0)) await this.#add(candidate);
+  }
+
+  /**
+   * Takes back an offer of ours that was refused: all is as it was before.
+   * @param {import("./call-config.js").CallConfig} config what was sent and taken
+   * @param {MediaStream[]} streams
+   */
+  async rollBack(config, streams) {
+    const connection = this.#connection;
+    if (connection.signalingState !== "have-local-offer") return;
+    await connection.setLocalDescription({ type: "rollback" });
+    for (const added of connection.getTransceivers().filter(({ mid }) => mid === null)) added.stop();
+    await this.apply(config, streams);
+    // Chromium goes on with what was offered until the next answer. So it gets one: the last again.
+    const last = connection.currentRemoteDescription?.sdp ?? "";
+    const role = /\na=setup:active\b/.test(connection.currentLocalDescription?.sdp ?? "") ? "passive" : "active";
+    try {
+      await connection.setLocalDescription(await connection.createOffer());
+      await connection.setRemoteDescription({ type: "answer", sdp: last.replace(/a=setup:actpass\b/g, `a=setup:${role}`) });
+    } catch (error) {
+      log("info", "what was refused stays in the description", error);
+      await connection.setLocalDescription({ type: "rollback" });
+    }
+  }
+
+  /**
+   * Candidates of theirs; those known already change nothing.
+   * @param {any} lines
+   */
+  learn(lines) {
+    for (const candidate of readCandidates(lines)) {
+      const key = `${candidate.sdpMid} ${candidate.candidate}`;
+      if (this.#known.has(key) || this.#known.size >= EARLY_MAX) continue;
+      this.#known.add(key);
+      if (this.#connection.remoteDescription) this.inTurn(() => this.#add(candidate));
+      else this.#early.push(candidate);
+    }
+  }
+
+  /**
+   * @param {string} label
+   * @returns {DataTransfer | null}
+   */
+  transfer(label) {
+    return this.#transfers.get(label) ?? null;
+  }
+
+  /** Ends it. */
+  close() {
+    this.#over = true;
+    stopTimer(this.#trickleTimer);
+    for (const transfer of this.#transfers.values()) transfer.close();
+    this.#connection.close();
+    for (const stream of this.#remote) this.#hooks.remoteRemoved(stream);
+    this.#remote.clear();
+  }
+
+  /** @param {import("./candidates.js").MidCandidate} candidate */
+  async #add(candidate) {
+    // One that can't be used is one way less; the call may do without.
+    await this.#connection.addIceCandidate(candidate).catch(() => {});
+  }
+
+  /** @param {RTCIceCandidate | null} found */
+  #candidate(found) {
+    if (!this.#trickles || this.#over) return;
+    if (found?.candidate) this.#found.push({ candidate: found.candidate, sdpMid: found.sdpMid ?? "0" });
+    stopTimer(this.#trickleTimer);
+    const send = () => {
+      const lines = writeCandidates(this.#found.splice(0), !found);
+      if (lines !== "" && !this.#over) this.#hooks.candidates(lines);
+    };
+    this.#trickleTimer = startTimer(send, TRICKLE_MS);
+  }
+
+  #gathered() {
+    const connection = this.#connection;
+    return new Promise((resolve) => {
+      if (connection.iceGatheringState === "complete") {
+        resolve(null);
+        return;
+      }
+      const timer = startTimer(() => resolve(null), GATHER_MS_MAX);
+      connection.onicegatheringstatechange = () => {
+        if (connection.iceGatheringState !== "complete") return;
+        stopTimer(timer);
+        resolve(null);
+      };
+    });
+  }
+
+  /** @param {RTCTrackEvent} event */
+  #track({ streams, track }) {
+    const stream = streams[0] ?? environment.makeStream([track]);
+    if (this.#remote.has(stream)) return;
+    this.#remote.add(stream);
+    stream.onremovetrack = () => turn(() => {
+      if (stream.getTracks().length === 0 && this.#remote.delete(stream)) this.#hooks.remoteRemoved(stream);
+    });
+    this.#hooks.remoteAdded(stream);
+  }
+
+  /** @param {RTCDataChannel} channel */
+  #transfer(channel) {
+    const transfer = new DataTransfer(channel);
+    this.#transfers.set(channel.label, transfer);
+    this.#hooks.dataTransfer(transfer);
+  }
+}
+
+/**
+ * @param {MediaStream} stream
+ * @param {string} kind
+ * @returns {MediaStreamTrack[]}
+ */
+function tracksOf(stream, kind) {
+  return kind === "audio" ? stream.getAudioTracks() : stream.getVideoTracks();
+}
+return { CallPeer };
+})();
+
+modules["call-state.js"] = (function () {
+const { CALLSTATE } = modules["constants.js"];
+//! States of a chat's signalling: the table of edges, and what the application is told. Pure.
+
+
+/** A state with the status that led to it. */
+class CallState {
+  /**
+   * @param {string} state one of CALLSTATE
+   * @param {number} [code] SIP-like status
+   * @param {string} [reason] in words
+   */
+  constructor(state, code, reason) {
+    /** One of CALLSTATE. */
+    this.state = state;
+    /** Why. */
+    this.status = { code, reason };
+  }
+}
+
+/**
+ * What can happen to a chat, a transfer or a call.
+ * @typedef {"started" | "responded" | "completed" | "updating" | "updated" | "update-failed" | "refused"
+ *   | "ended"} CallEvent
+ */
+
+const {
+  NONE, STARTED, RESPONDED, ESTABLISHED, UPDATING, UPDATED, UPDATE_FAILED, FAILED, ENDED,
+} = CALLSTATE;
+
+/** State → event → next state. What is not listed changes nothing. */
+const CALL_EDGES = Object.freeze({
+  [NONE]: { started: STARTED, refused: FAILED, ended: ENDED },
+  [STARTED]: { responded: RESPONDED, refused: FAILED, ended: ENDED },
+  [RESPONDED]: { responded: RESPONDED, completed: ESTABLISHED, refused: FAILED, ended: ENDED },
+  [ESTABLISHED]: { updating: UPDATING, ended: ENDED, refused: FAILED },
+  [UPDATING]: { updated: UPDATED, "update-failed": UPDATE_FAILED, ended: ENDED, refused: FAILED },
+  [UPDATED]: { updating: UPDATING, ended: ENDED, refused: FAILED },
+  [UPDATE_FAILED]: { updating: UPDATING, ended: ENDED, refused: FAILED },
+  [FAILED]: {},
+  [ENDED]: {},
+});
+
+/**
+ * @param {string} state
+ * @param {CallEvent} event
+ * @returns {string | null} the next state; null if the event means nothing in this one
+ */
+function nextCallState(state, event) {
+  const edges = /** @type {Record<string, Record<string, string>>} */ (CALL_EDGES)[state];
+  return edges?.[event] ?? null;
+}
+
+/**
+ * @param {string} state
+ * @returns {boolean} whether nothing can follow
+ */
+function isFinal(state) {
+  return state === FAILED || state === ENDED;
+}
+return { CallState, CALL_EDGES, nextCallState, isFinal };
+})();
+
+modules["errors.js"] = (function () {
+//! Errors as the application sees them: a code and a reason.
+
+/** Codes of {@link ErrorInfo}. Above 1000: local to the client, never on the wire. */
+const ERRORCODE = Object.freeze({
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  RESOURCE_UNAVAILABLE: 404,
+  PROXYAUTH_REQUIRED: 407,
+  TEMPORARILY_UNAVAILABLE: 480,
+  BUSY_HERE: 486,
+  REQUEST_TERMINATED: 487,
+  SYSTEM_ERROR: 500,
+  BUSY_EVERYWHERE: 600,
+  DECLINED: 603,
+  WEBSOCKET_ERROR: 1001,
+  PEERCONNECTION_ERROR: 1101,
+  MEDIA_ERROR: 1201,
+  RESTORE_FAILED: 1301,
+  SAVE_FAILED: 1302,
+});
+
+/** Why something failed. */
+class ErrorInfo {
+  /**
+   * @param {number} code one of {@link ERRORCODE}, or another SIP-like code
+   * @param {string} [reason] for people
+   */
+  constructor(code, reason = "") {
+    /** One of {@link ERRORCODE}, or another SIP-like code. */
+    this.code = code;
+    /** In words. */
+    this.reason = reason;
+  }
+}
+return { ERRORCODE, ErrorInfo };
+})();
+
+modules["local-media.js"] = (function () {
+const { MEDIASTREAMEVENT } = modules["constants.js"];
+const { environment } = modules["environment.js"];
+const { ERRORCODE, ErrorInfo } = modules["errors.js"];
+//! What this end of a call sends: streams that the application gave, or microphone and camera.
+
+
+/** The streams of one end. What the library has taken itself it gives back; what it was given stays the application's. */
+class CallMedia {
+  #tell;
+  /** @type {MediaStream[]} */
+  #given = [];
+  /** @type {MediaStream[]} */
+  #taken = [];
+  #over = false;
+
+  /** @param {(event: string, stream?: MediaStream) => void} tell */
+  constructor(tell) {
+    this.#tell = tell;
+  }
+
+  /** @returns {MediaStream[]} */
+  get streams() {
+    return [...this.#given, ...this.#taken];
+  }
+
+  /**
+   * Sees to it that there is something to send.
+   * @param {import("./call-config.js").CallConfig} config
+   * @param {MediaStream | MediaStream[] | null} [given]
+   * @throws {ErrorInfo} MEDIA_ERROR, if microphone or camera can't be had
+   */
+  async take(config, given) {
+    const streams = given ? [given].flat() : [];
+    for (const stream of streams.filter((one) => !this.#given.includes(one))) {
+      this.#given.push(stream);
+      this.#tell(MEDIASTREAMEVENT.LOCAL_STREAM_ADDED, stream);
+    }
+    const has = (/** @type {"getAudioTracks" | "getVideoTracks"} */ tracks) =>
+      this.streams.some((stream) => stream[tracks]().some(({ readyState }) => readyState === "live"));
+    const audio = config.shouldSendAudio() && !has("getAudioTracks");
+    const video = config.shouldSendVideo() && !has("getVideoTracks");
+    if (!audio && !video) return;
+    let stream;
+    try {
+      stream = await environment.captureMedia({ audio, video });
+    } catch (error) {
+      this.#tell(MEDIASTREAMEVENT.LOCAL_STREAM_ERROR);
+      const why = /** @type {any} */ (error)?.name === "NotAllowedError" ? "microphone or camera may not be used"
+        : `microphone or camera cannot be had: ${/** @type {any} */ (error)?.message ?? error}`;
+      throw new ErrorInfo(ERRORCODE.MEDIA_ERROR, why);
+    }
+    this.#taken.push(stream);
+    if (this.#over) this.end();
+    else this.#tell(MEDIASTREAMEVENT.LOCAL_STREAM_ADDED, stream);
+  }
+
+  /** Gives back what was taken. */
+  end() {
+    this.#over = true;
+    for (const stream of this.#taken) for (const track of stream.getTracks()) track.stop();
+    for (const stream of this.streams) this.#tell(MEDIASTREAMEVENT.LOCAL_STREAM_REMOVED, stream);
+    this.#given = [];
+    this.#taken = [];
+  }
+}
+return { CallMedia };
+})();
+
+modules["call.js"] = (function () {
+const { CallConfig, EVERYTHING, configOf, conflictOf, fitting, readCallConfig, receiving } = modules["call-config.js"];
+const { CallFrames } = modules["call-frames.js"];
+const { CallPeer } = modules["call-peer.js"];
+const { CallState, isFinal, nextCallState } = modules["call-state.js"];
+const { ACTION, CALLSTATE, MEDIASTREAMEVENT, MESSAGESTATE } = modules["constants.js"];
+const { ERRORCODE, ErrorInfo } = modules["errors.js"];
+const { fire, turn } = modules["events.js"];
+const { CallMedia } = modules["local-media.js"];
+const { log } = modules["log.js"];
+//! A call: its signalling, over a peer connection that goes from browser to browser. Not here: tracks, channels and
+//! candidates (`call-peer.js`), finding the call of a frame (`call-package.js`).
+
+
+/** What the server calls itself when it takes back a change. */
+const CANCELLING = "##re-invite_cancel@server##";
+/** States in which the call may be changed. @type {string[]} */
+const CHANGEABLE = [CALLSTATE.ESTABLISHED, CALLSTATE.UPDATED, CALLSTATE.UPDATE_FAILED];
+
+/** @typedef {import("./message.js").Message} Message */
+/** @typedef {Record<string, any> | null} Headers */
+/** @typedef {MediaStream | MediaStream[] | null} Streams */
+
+/** A call. Made by `CallPackage.createCall`, or handed to `onIncomingCall`. */
+class Call {
+  #session;
+  #frames;
+  #state = new CallState(CALLSTATE.NONE);
+  /** What is agreed on. */
+  #config;
+  /** What the application wants. */
+  #wanted;
+  /** What the other side has said last. */
+  #remoteConfig = new CallConfig();
+  /** @type {CallPeer | null} */
+  #peer = null;
+  #media = new CallMedia((event, stream) => fire(this, "onMediaStreamEvent", event, stream, {}));
+  #incoming = false;
+  /** The request that opened it, ours or theirs. @type {Message | null} */
+  #opening = null;
+  /** A change of ours without an answer. @type {{ request: Message, before: CallConfig } | null} */
+  #change = null;
+  /** A change of theirs without an answer. @type {Message | null} */
+  #asked = null;
+  #restarted = false;
+  #begun = false;
+  /** @type {((error: ErrorInfo) => void) | undefined} */
+  #errorCallback;
+  /** @type {{ resolve: (call: Call) => void, reject: (error: ErrorInfo) => void }[]} */
+  #waiting = [];
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {CallConfig | null} callConfig
+   * @param {string} caller
+   * @param {string} callee
+   */
+  constructor(session, callConfig, caller, callee) {
+    this.#session = session;
+    this.#config = readCallConfig(callConfig);
+    this.#wanted = this.#config;
+    this.#frames = new CallFrames(session, caller, callee);
+    /** Milliseconds between two looks at candidates, in browsers that need it; none does. */
+    this.iceCheckInterval = 2000;
+    /** What it is for, if not for people to talk: stands in its description (`s=`). */
+    this.purpose = "";
+    /** `off`, `half` or `full`. */
+    this.trickleIceMode = "off";
+    /** The signalling changed. @type {((callState: CallState, extHeaders: Headers) => void) | undefined} */
+    this.onCallStateChange = this.onCallStateChange;
+    /** A stream came or went, of MEDIASTREAMEVENT.
+     * @type {((event: string, stream: MediaStream | undefined, extHeaders: Headers) => void) | undefined} */
+    this.onMediaStreamEvent = this.onMediaStreamEvent;
+    /** The other side wants a change: accept or decline it. Without it, the library accepts what fits.
+     * @type {((remoteCallConfig: CallConfig, extHeaders: Headers) => void) | undefined} */
+    this.onUpdate = this.onUpdate;
+    /** There is a data channel. @type {((dataTransfer: import("./data-transfer.js").DataTransfer) => void) | undefined} */
+    this.onDataTransfer = this.onDataTransfer;
+  }
+
+  /** Id of the subsession. */
+  get subSessionId() {
+    return this.#frames.subSessionId;
+  }
+
+  /** Type of the package it belongs to. */
+  get packageType() {
+    return this.#frames.packageType;
+  }
+
+  set packageType(type) {
+    this.#frames.packageType = type;
+  }
+
+  /**
+   * Calls.
+   * @param {Streams} [localMediaStreams] what is sent; without it the library takes microphone and camera as the config says
+   * @param {Headers} [extHeaders] for the other side
+   */
+  start(localMediaStreams, extHeaders) {
+    if (this.#begun) throw new Error("wsc: it was started already");
+    this.#begun = true;
+    this.#step(async () => {
+      const peer = await this.#connect(localMediaStreams);
+      peer.trickles = this.trickleIceMode === "full";
+      await peer.apply(this.#config, this.#media.streams);
+      const sdp = named(await peer.describe("offer"), this.purpose);
+      if (isFinal(this.#state.state)) return;
+      this.#opening = this.#frames.request(MESSAGESTATE.INITIAL, sdp, extHeaders);
+      this.#session.sendMessage(this.#opening);
+      this.#session.putSubSession(this.packageType, this.subSessionId, this);
+      this.#move("started");
+    });
+  }
+
+  /**
+   * Accepts a call that came in, or a change.
+   * @param {CallConfig | null} [callConfig] what this end sends and takes; as much as fits if it is left out
+   * @param {Streams} [localMediaStreams]
+   * @param {Headers} [extHeaders] for the other side
+   * @throws {Error} if there is nothing to accept, or the config is no answer to the other side's
+   */
+  accept(callConfig, localMediaStreams, extHeaders) {
+    const request = this.#unanswered();
+    const changes = request === this.#asked;
+    const own = changes ? receiving(this.#wanted) : EVERYTHING;
+    const config = callConfig ? readCallConfig(callConfig) : fitting(this.#remoteConfig, own);
+    const conflict = conflictOf(this.#remoteConfig, config);
+    if (conflict !== "") throw new Error(`wsc: ${conflict}`);
+    this.#begun = true;
+    this.#config = config;
+    if (callConfig || !changes) this.#wanted = config;
+    this.#step(async () => {
+      const peer = await this.#connect(localMediaStreams);
+      const { sdp } = request.payload;
+      const takesTrickle = /\na=ice-options:[^\r\n]*\btrickle\b/.test(sdp);
+      peer.trickles = this.trickleIceMode !== "off" && takesTrickle;
+      await peer.describes("offer", sdp);
+      await peer.apply(config, this.#media.streams);
+      const answer = await peer.describe("answer");
+      if (isFinal(this.#state.state)) return;
+      this.#session.sendMessage(this.#frames.response(request, MESSAGESTATE.FINAL, answer, extHeaders));
+      if (!changes) this.#move("responded", 200, "OK");
+    });
+  }
+
+  /**
+   * Refuses a call that came in, or a change.
+   * @param {number} [code] 603 (declined), 486 (busy) or 600 (busy everywhere)
+   * @param {Headers} [extHeaders] for the other side
+   */
+  decline(code = ERRORCODE.DECLINED, extHeaders) {
+    const request = this.#unanswered();
+    this.#session.sendError(request, code, "Decline", extHeaders);
+    if (request === this.#asked) {
+      this.#asked = null;
+      this.#move("update-failed", code, "Decline");
+    } else {
+      this.#finish("refused", code, "Decline");
+    }
+  }
+
+  /**
+   * Asks for other media in the open call.
+   * @param {CallConfig | null} callConfig
+   * @param {Streams} [localStreams]
+   * @param {Headers} [extHeaders] for the other side
+   * @returns {Promise<Call>} rejects with an ErrorInfo, and the call goes on as it was
+   */
+  update(callConfig, localStreams, extHeaders) {
+    return this.#renegotiate(readCallConfig(callConfig, this.#config), localStreams, extHeaders, {});
+  }
+
+  /**
+   * Brings the media back where they were lost.
+   * @param {() => void} [successCallback]
+   * @param {(error: ErrorInfo) => void} [failureCallback]
+   */
+  resume(successCallback, failureCallback) {
+    this.#renegotiate(this.#config, null, null, { iceRestart: true })
+      .then(() => successCallback?.(), (error) => failureCallback?.(error));
+  }
+
+  /**
+   * Hangs up, takes back the asking, or declines.
+   * @param {Headers} [extHeaders] for the other side
+   */
+  end(extHeaders) {
+    if (isFinal(this.#state.state)) return;
+    if (this.#incoming && this.#state.status.code === 180) {
+      this.decline(ERRORCODE.DECLINED, extHeaders);
+      return;
+    }
+    if (this.#opening && !this.#session.withdraw(this.#opening)) {
+      const open = this.#state.state !== CALLSTATE.STARTED && this.#state.state !== CALLSTATE.RESPONDED;
+      const of = open ? null : this.#opening;
+      this.#session.sendMessage(this.#frames.message(ACTION.SHUTDOWN, of, extHeaders));
+    }
+    this.#finish("ended", undefined, "ended by this side");
+  }
+
+  /** @returns {CallState} */
+  getCallState() {
+    return this.#state;
+  }
+
+  /** @returns {CallConfig} what this end sends and takes */
+  getCallConfig() {
+    return this.#config;
+  }
+
+  /** @returns {string} */
+  getCaller() {
+    return this.#frames.initiator;
+  }
+
+  /** @returns {string} */
+  getCallee() {
+    return this.#frames.target;
+  }
+
+  /** @returns {RTCPeerConnection | null} null before there is one */
+  getPeerConnection() {
+    return this.#peer?.connection ?? null;
+  }
+
+  /**
+   * @param {string} label
+   * @returns {import("./data-transfer.js").DataTransfer | null}
+   */
+  getDataTransfer(label) {
+    return this.#peer?.transfer(label) ?? null;
+  }
+
+  /** @param {number} ms */
+  setIceCheckInterval(ms) {
+    if (!(ms > 0)) throw new RangeError("wsc: an interval is longer than nothing");
+    this.iceCheckInterval = ms;
+  }
+
+  /** @returns {number} milliseconds */
+  getIceCheckInterval() {
+    return this.iceCheckInterval;
+  }
+
+  // For package developers.
+
+  /** @param {((error: ErrorInfo) => void) | undefined} callback hears what goes wrong after the creation */
+  set errorCallback(callback) {
+    this.#errorCallback = callback;
+  }
+
+  /** What a CapabilityExchange inside it needs to know. */
+  capabilityContext() {
+    return { session: this.#session, packageType: this.packageType, peer: this.#frames.peer(this.#incoming) };
+  }
+
+  /**
+   * Takes a frame of this subsession.
+   * @param {Message} message
+   */
+  onMessage(message) {
+    const { action } = message.header;
+    const starts = action === ACTION.START;
+    if (message.isRequest()) {
+      if (!starts) this.#session.sendError(message, 405, "unknown action");
+      else if (!this.#opening) this.#arrive(message);
+      else this.#changeAsked(message);
+    } else if (starts && (message.isResponse() || message.isError())) {
+      this.#answered(message);
+    } else if (action === ACTION.TRICKLE && message.isMessage()) {
+      this.#peer?.learn(message.payload?.candidates);
+    } else if (action === ACTION.COMPLETE && message.isMessage()) {
+      this.#completed();
+    } else if (action === ACTION.SHUTDOWN && message.isMessage()) {
+      this.#shutDown(message);
+    }
+  }
+
+  /** Frees everything without a word to the server. */
+  clear() {
+    this.#finish("ended", ERRORCODE.WEBSOCKET_ERROR, "the session is over");
+  }
+
+  /** @returns {object} what is worth knowing, without secrets */
+  toJSON() {
+    const { subSessionId } = this;
+    return { subSessionId, initiator: this.getCaller(), target: this.getCallee(), state: this.#state.state };
+  }
+
+  // Answers to what this end has asked.
+
+  /** @param {Message} message */
+  #answered(message) {
+    const { correlation_id: id, message_state } = message.control;
+    const change = this.#change;
+    if (change && (id === undefined || id === change.request.control.correlation_id)) {
+      if (message.isError()) this.#changeRefused(message.header.error_code, message.header.reason);
+      else if (message_state === MESSAGESTATE.FINAL) this.#changed(message);
+    } else if (!this.#incoming && (id === undefined || id === this.#opening?.control.correlation_id)) {
+      if (message.isError()) this.#refused(message);
+      else if (message_state === MESSAGESTATE.FINAL) this.#accepted(message);
+      else this.#progress(message);
+    }
+  }
+
+  /** @param {Message} message */
+  #progress(message) {
+    const sdp = message.payload?.sdp;
+    const code = message.header.response_code ?? (sdp ? 183 : 180);
+    if (code === 183) this.#session.sendMessage(this.#frames.prack(message));
+    if (sdp) this.#step((peer) => peer.describes("pranswer", sdp));
+    this.#move("responded", code, message.header.reason, message.getExtHeaders());
+  }
+
+  /** @param {Message} message */
+  #accepted(message) {
+    if (this.#state.state === CALLSTATE.ESTABLISHED || isFinal(this.#state.state)) return;
+    const { response_code: code = 200, reason } = message.header;
+    this.#move("responded", code, reason, message.getExtHeaders());
+    this.#step(async (peer) => {
+      const sdp = message.payload?.sdp ?? peer.connection.pendingRemoteDescription?.sdp;
+      if (typeof sdp !== "string") throw new ErrorInfo(488, "the answer has no description");
+      this.#remoteConfig = configOf(sdp);
+      await peer.describes("answer", sdp);
+      if (isFinal(this.#state.state)) return;
+      message.complete(this.#session);
+      this.#move("completed");
+    });
+  }
+
+  /** @param {Message} message */
+  #refused(message) {
+    const { error_code: code = 0, reason = "" } = message.header;
+    const cancelled = code === ERRORCODE.REQUEST_TERMINATED;
+    this.#finish(cancelled ? "ended" : "refused", code, reason, message.getExtHeaders());
+  }
+
+  // What comes in.
+
+  /** @param {Message} request */
+  #arrive(request) {
+    this.#incoming = true;
+    this.#opening = request;
+    this.#frames.opened(request);
+    const sdp = request.payload?.sdp;
+    if (typeof sdp !== "string" || sdp === "") {
+      this.#session.sendError(request, 488, "no session description");
+      this.#finish("ended", 488, "no session description");
+      return;
+    }
+    this.#remoteConfig = configOf(sdp);
+    this.#session.putSubSession(this.packageType, this.subSessionId, this);
+    this.#move("started");
+    this.#session.sendMessage(this.#frames.response(request, MESSAGESTATE.SUBSEQUENT, undefined, null));
+    this.#move("responded", 180, "Ringing");
+  }
+
+  /** @returns {CallConfig} what the other side has said last, as it sees it */
+  getRemoteCallConfig() {
+    return this.#remoteConfig;
+  }
+
+  /** @param {Message} request */
+  #changeAsked(request) {
+    const sdp = request.payload?.sdp;
+    if (this.#change || this.#asked) {
+      this.#session.sendError(request, 491, "Glare");
+      return;
+    }
+    if (!CHANGEABLE.includes(this.#state.state) || typeof sdp !== "string") {
+      this.#session.sendError(request, 488, "the call cannot be changed now");
+      return;
+    }
+    const before = this.#remoteConfig;
+    this.#asked = request;
+    this.#remoteConfig = configOf(sdp);
+    this.#move("updating", undefined, undefined, request.getExtHeaders());
+    const { audioConfig, videoConfig } = this.#remoteConfig;
+    const same = audioConfig === before.audioConfig && videoConfig === before.videoConfig;
+    if (!same && typeof this.onUpdate === "function") {
+      fire(this, "onUpdate", this.#remoteConfig, request.getExtHeaders());
+    } else {
+      this.accept(null, null, null);
+    }
+  }
+
+  #completed() {
+    if (this.#asked) {
+      this.#asked = null;
+      this.#move("updated");
+    } else if (this.#incoming && this.#state.status.code === 200) {
+      this.#move("completed");
+    }
+  }
+
+  /** @param {Message} message */
+  #shutDown(message) {
+    if (message.header.initiator === CANCELLING) {
+      if (!this.#asked) return;
+      this.#asked = null;
+      this.#move("update-failed", ERRORCODE.REQUEST_TERMINATED, "taken back");
+      return;
+    }
+    const open = this.#state.state !== CALLSTATE.STARTED && this.#state.state !== CALLSTATE.RESPONDED;
+    const reason = message.header.reason ?? (open ? "shutdown" : "cancelled");
+    this.#finish("ended", undefined, reason, message.getExtHeaders());
+  }
+
+  /** @returns {Message} what came in and still waits for the application */
+  #unanswered() {
+    const rings = this.#incoming && !this.#begun && this.#state.status.code === 180;
+    const request = this.#asked ?? (rings ? this.#opening : null);
+    if (!request) throw new Error("wsc: there is nothing to answer");
+    return request;
+  }
+
+  // Changes of ours.
+
+  /**
+   * @param {CallConfig} config
+   * @param {Streams | undefined} streams
+   * @param {Headers | undefined} extHeaders
+   * @param {{ iceRestart?: boolean }} options
+   * @returns {Promise<Call>}
+   */
+  #renegotiate(config, streams, extHeaders, options) {
+    if (this.#change || this.#asked || !CHANGEABLE.includes(this.#state.state)) {
+      throw new Error("wsc: the call cannot be changed now");
+    }
+    const before = this.#config;
+    this.#config = config;
+    const request = this.#frames.request(MESSAGESTATE.SUBSEQUENT, "", extHeaders);
+    this.#change = { request, before };
+    this.#move("updating");
+    const settled = new Promise((resolve, reject) => { this.#waiting.push({ resolve, reject }); });
+    settled.catch(() => {});
+    this.#step(async () => {
+      const peer = await this.#connect(streams);
+      peer.trickles = this.trickleIceMode !== "off";
+      await peer.apply(config, this.#media.streams);
+      request.payload = { sdp: await peer.describe("offer", options) };
+      if (!isFinal(this.#state.state)) this.#session.sendMessage(request);
+    }, (error) => this.#changeRefused(error.code, error.reason));
+    return settled;
+  }
+
+  /** @param {Message} message */
+  #changed(message) {
+    const sdp = message.payload?.sdp;
+    this.#step(async (peer) => {
+      this.#remoteConfig = configOf(sdp);
+      await peer.describes("answer", sdp);
+      if (isFinal(this.#state.state)) return;
+      message.complete(this.#session);
+      this.#change = null;
+      this.#wanted = this.#config;
+      this.#move("updated");
+      for (const { resolve } of this.#waiting.splice(0)) resolve(this);
+    }, (error) => this.#changeRefused(error.code, error.reason));
+  }
+
+  /**
+   * @param {number} [code]
+   * @param {string} [reason]
+   */
+  #changeRefused(code = 0, reason = "") {
+    const change = this.#change;
+    if (!change) return;
+    this.#change = null;
+    this.#config = change.before;
+    this.#step(async (peer) => {
+      const { audioConfig, videoConfig } = change.before;
+      await peer.rollBack(new CallConfig(audioConfig, videoConfig), this.#media.streams);
+    });
+    this.#move("update-failed", code, reason);
+    for (const { reject } of this.#waiting.splice(0)) reject(new ErrorInfo(code, reason));
+  }
+
+  // Both.
+
+  /**
+   * The peer connection, with what is sent at hand.
+   * @param {Streams} [given]
+   * @returns {Promise<CallPeer>}
+   */
+  async #connect(given) {
+    await this.#media.take(this.#config, given);
+    if (!this.#peer) {
+      const iceServers = await this.#session.iceServers();
+      // It may have ended meanwhile.
+      if (isFinal(this.#state.state)) throw new ErrorInfo(ERRORCODE.REQUEST_TERMINATED, "it is over");
+      this.#peer = new CallPeer({ iceServers }, {
+        candidates: (lines) => this.#session.sendMessage(this.#frames.trickle(lines, this.#incoming)),
+        remoteAdded: (stream) => fire(this, "onMediaStreamEvent", MEDIASTREAMEVENT.REMOTE_STREAM_ADDED, stream, {}),
+        remoteRemoved: (stream) => fire(this, "onMediaStreamEvent", MEDIASTREAMEVENT.REMOTE_STREAM_REMOVED, stream, {}),
+        dataTransfer: (transfer) => fire(this, "onDataTransfer", transfer),
+        failed: () => this.#unreachable(),
+      });
+    }
+    return this.#peer;
+  }
+
+  /** No way between the two works any more: the caller tries anew once. */
+  #unreachable() {
+    const error = new ErrorInfo(ERRORCODE.PEERCONNECTION_ERROR, "no way to the other side works");
+    if (!this.#restarted && !this.#incoming && CHANGEABLE.includes(this.#state.state) && !this.#asked) {
+      this.#restarted = true;
+      this.#renegotiate(this.#config, null, null, { iceRestart: true });
+    } else {
+      this.#tell(error);
+    }
+  }
+
+  /**
+   * Does something with the peer connection, after all that is under way; what goes wrong ends the call, unless
+   * `failed` knows better.
+   * @param {(peer: CallPeer) => Promise<void>} step
+   * @param {(error: ErrorInfo) => void} [failed]
+   */
+  #step(step, failed = (error) => this.#broken(error)) {
+    const run = async () => {
+      if (isFinal(this.#state.state)) return;
+      await step(/** @type {CallPeer} */ (this.#peer));
+    };
+    const error = (/** @type {any} */ thrown) => turn(() => {
+      if (isFinal(this.#state.state)) return;
+      log("warn", "a step of a call failed", thrown);
+      failed(thrown instanceof ErrorInfo ? thrown
+        : new ErrorInfo(ERRORCODE.PEERCONNECTION_ERROR, String(thrown?.message ?? thrown)));
+    });
+    this.#queue = this.#queue.then(run).catch(error);
+  }
+
+  /** @type {Promise<void>} */
+  #queue = Promise.resolve();
+
+  /** @param {ErrorInfo} error that ends it */
+  #broken(error) {
+    const opening = this.#opening;
+    if (opening && this.#incoming && !isFinal(this.#state.state) && this.#state.status.code === 180) {
+      this.#session.sendError(opening, 488, "the media cannot be set up");
+    } else if (opening && !this.#session.withdraw(opening)) {
+      const open = CHANGEABLE.includes(this.#state.state) || this.#state.state === CALLSTATE.UPDATING;
+      this.#session.sendMessage(this.#frames.message(ACTION.SHUTDOWN, open ? null : opening, null));
+    }
+    this.#finish("refused", error.code, error.reason);
+    this.#tell(error);
+  }
+
+  /** @param {ErrorInfo} error */
+  #tell(error) {
+    fire({ errorCallback: () => this.#errorCallback?.call(this, error) }, "errorCallback");
+  }
+
+  /**
+   * @param {import("./call-state.js").CallEvent} event
+   * @param {number} [code]
+   * @param {string} [reason]
+   * @param {Headers} [extHeaders]
+   */
+  #move(event, code, reason, extHeaders = {}) {
+    const next = nextCallState(this.#state.state, event);
+    if (next === null) return;
+    this.#state = new CallState(next, code, reason);
+    fire(this, "onCallStateChange", this.#state, extHeaders);
+  }
+
+  /**
+   * @param {"refused" | "ended"} event
+   * @param {number} [code]
+   * @param {string} [reason]
+   * @param {Headers} [extHeaders]
+   */
+  #finish(event, code, reason = "", extHeaders = {}) {
+    if (isFinal(this.#state.state)) return;
+    this.#session.removeSubSession(this.subSessionId);
+    this.#move(event, code, reason, extHeaders);
+    for (const { reject } of this.#waiting.splice(0)) reject(new ErrorInfo(code ?? 487, reason));
+    this.#peer?.close();
+    this.#media.end();
+  }
+}
+
+/**
+ * @param {string} sdp
+ * @param {string} purpose
+ * @returns {string} the description with the purpose as the session's name
+ */
+function named(sdp, purpose) {
+  return purpose === "" ? sdp : sdp.replace(/^s=.*$/m, `s=${purpose}`);
+}
+return { Call };
+})();
+
+modules["call-package.js"] = (function () {
+const { configOf } = modules["call-config.js"];
+const { Call } = modules["call.js"];
+const { ACTION, CALLSTATE } = modules["constants.js"];
+const { ERRORCODE } = modules["errors.js"];
+const { fire, later } = modules["events.js"];
+const { log } = modules["log.js"];
+//! The package of calls.
+
+
+/** Ways in which candidates may travel. */
+const TRICKLE_MODES = ["off", "half", "full"];
+
+/** All calls of a session. */
+class CallPackage {
+  #session;
+  #trickleIceMode = "off";
+  /** @type {Map<string, (call: Call) => void>} */
+  #takers = new Map();
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} [packageType]
+   */
+  constructor(session, packageType = "call") {
+    this.#session = session;
+    /** Type of the package. */
+    this.packageType = packageType;
+    /** What users of the package can do. @type {string[]} */
+    this.services = [];
+    /** Somebody calls: accept or decline it, now or later.
+     * @type {((call: Call, remoteCallConfig: import("./call-config.js").CallConfig,
+     *   extHeaders: Record<string, any>) => void) | undefined} */
+    this.onIncomingCall = this.onIncomingCall;
+    /** A call came back after a reload of the page. @type {((call: Call) => void) | undefined} */
+    this.onResurrect = this.onResurrect;
+    session.registerPackage(this);
+  }
+
+  /**
+   * @param {string} target whom to call, such as `bob@example.com`
+   * @param {import("./call-config.js").CallConfig | null} [callConfig] what this end sends and takes; audio if left out
+   * @param {(error: import("./errors.js").ErrorInfo) => void} [errorCallback] hears what goes wrong from now on
+   * @returns {Call} not started yet
+   */
+  createCall(target, callConfig, errorCallback) {
+    if (typeof target !== "string" || target.trim() === "") throw new Error("wsc: there must be somebody to call");
+    const call = this.#make(callConfig ?? null, this.#session.getUserName(), target.trim());
+    call.errorCallback = errorCallback;
+    return call;
+  }
+
+  /**
+   * Makes a call; overridable to make an extended one.
+   * @param {import("./client.js").Session} session
+   * @param {import("./call-config.js").CallConfig | null} callConfig
+   * @param {string} caller
+   * @param {string} callee
+   * @returns {Call}
+   */
+  prepareCall(session, callConfig, caller, callee) {
+    return new Call(session, callConfig, caller, callee);
+  }
+
+  /** @returns {Call[]} the calls that are not over */
+  getCalls() {
+    return /** @type {any[]} */ (this.#session.getSubSessionsByPackageType(this.packageType).values())
+      .filter((one) => typeof one.getCallState === "function");
+  }
+
+  /**
+   * Stores a call.
+   * @param {string} id
+   * @param {Call} call
+   */
+  putCall(id, call) {
+    this.#session.putSubSession(this.packageType, id, call);
+  }
+
+  /** @param {string} mode `off` (at first), `half` or `full`; for calls made from now on */
+  setTrickleIceMode(mode) {
+    if (!TRICKLE_MODES.includes(mode)) throw new TypeError(`wsc: not a mode: ${mode}`);
+    this.#trickleIceMode = mode;
+  }
+
+  /**
+   * Calls with this purpose go to somebody else than `onIncomingCall`.
+   * @param {string} purpose
+   * @param {(call: Call) => void} taker
+   */
+  setTaker(purpose, taker) {
+    this.#takers.set(purpose, taker);
+    this.services = ["Data channel"];
+  }
+
+  /** Hangs up all calls. */
+  close() {
+    this.getCalls().forEach((call) => call.end());
+  }
+
+  /** Frees everything without a word to the server. */
+  clear() {
+    this.getCalls().forEach((call) => call.clear());
+  }
+
+  /** @param {Record<string, any>} data what a reload has left; nothing is kept over one yet */
+  onRehydration(data) {
+    log("warn", "calls do not come back after a reload", data.subSessionId);
+  }
+
+  /**
+   * Takes a frame of the package.
+   * @param {import("./message.js").Message} message
+   */
+  onMessage(message) {
+    const id = message.control.subsession_id ?? "";
+    const known = this.#session.getSubSession(id);
+    const opens = message.isRequest() && message.header.action === ACTION.START && id !== "";
+    if (known) known.onMessage(message);
+    else if (opens) this.#ring(message);
+    else if (message.isRequest()) this.#session.sendError(message, 481, "no such subsession");
+  }
+
+  /** @param {import("./message.js").Message} request */
+  #ring(request) {
+    const { initiator = "", target = "" } = request.header;
+    const call = this.#make(null, initiator, target);
+    call.onMessage(request);
+    if (call.getCallState().state !== CALLSTATE.RESPONDED) return;
+    const purpose = /^s=(direct)\s*$/m.exec(request.payload.sdp)?.[1];
+    const taker = purpose && this.#takers.get(purpose);
+    if (taker) {
+      later(() => taker(call));
+    } else if (purpose) {
+      call.decline(488);
+    } else if (typeof this.onIncomingCall === "function") {
+      fire(this, "onIncomingCall", call, configOf(request.payload.sdp), request.getExtHeaders());
+    } else {
+      log("warn", "a call came in and nobody has set onIncomingCall");
+      call.decline(ERRORCODE.TEMPORARILY_UNAVAILABLE);
+    }
+  }
+
+  /**
+   * @param {import("./call-config.js").CallConfig | null} callConfig
+   * @param {string} caller
+   * @param {string} callee
+   * @returns {Call}
+   */
+  #make(callConfig, caller, callee) {
+    const call = this.prepareCall(this.#session, callConfig, caller, callee);
+    call.packageType = this.packageType;
+    call.trickleIceMode = this.#trickleIceMode;
+    return call;
+  }
+}
+return { CallPackage };
 })();
 
 modules["capability.js"] = (function () {
@@ -1313,6 +2949,106 @@ function randomUuid() {
     .join("-");
 }
 return { randomWord, randomUuid };
+})();
+
+modules["direct-socket.js"] = (function () {
+const { startTimer } = modules["events.js"];
+//! A data channel that looks like a WebSocket, and which addresses lead to one. Media that would go through the relay go
+//! from browser to browser by it.
+
+
+/** Who opens what has this host. @type {Map<string, (url: URL) => ChannelSocket>} */
+const openers = new Map();
+
+/**
+ * @param {string} host that stands in the address
+ * @param {((url: URL) => ChannelSocket) | null} opener null: nobody any more
+ */
+function routeDirectly(host, opener) {
+  if (opener) openers.set(host, opener);
+  else openers.delete(host);
+}
+
+/**
+ * @param {string} url
+ * @returns {WebSocket | null} what is used as one; null if the address is an ordinary one
+ */
+function openDirectly(url) {
+  if (openers.size === 0) return null;
+  const address = new URL(url);
+  return /** @type {any} */ (openers.get(address.hostname)?.(address) ?? null);
+}
+
+/** A channel with a WebSocket's members, as far as MSRP uses them. */
+class ChannelSocket {
+  readyState = 0;
+  binaryType = "arraybuffer";
+  /** @type {((event: object) => void) | null} */
+  onopen = null;
+  /** @type {((event: { data: any }) => void) | null} */
+  onmessage = null;
+  /** @type {((event: { code: number, reason: string }) => void) | null} */
+  onclose = null;
+  /** @type {RTCDataChannel | null} */
+  #channel = null;
+  #wanted = false;
+  /** What came before anybody listened. @type {any[]} */
+  #early = [];
+
+  /** @param {RTCDataChannel} channel */
+  attach(channel) {
+    this.#channel = channel;
+    channel.binaryType = "arraybuffer";
+    channel.onopen = () => this.#open();
+    channel.onmessage = ({ data }) => {
+      if (this.readyState === 1) this.onmessage?.({ data });
+      else this.#early.push(data);
+    };
+    channel.onclose = () => {
+      this.readyState = 3;
+      this.onclose?.({ code: 1000, reason: "" });
+    };
+    this.#open();
+  }
+
+  /** @returns {boolean} whether the channel is here */
+  isAttached() {
+    return this.#channel !== null;
+  }
+
+  /** @returns {boolean} whether somebody listens */
+  isWanted() {
+    return this.#wanted;
+  }
+
+  /** Somebody listens from the next task on. @returns {this} */
+  begin() {
+    startTimer(() => {
+      this.#wanted = true;
+      this.#open();
+    }, 0);
+    return this;
+  }
+
+  /** @param {Uint8Array} octets */
+  send(octets) {
+    this.#channel?.send(/** @type {any} */ (octets));
+  }
+
+  /** Closes it; nothing is reported. */
+  close() {
+    this.readyState = 3;
+    this.#channel?.close();
+  }
+
+  #open() {
+    if (!this.#wanted || this.readyState !== 0 || this.#channel?.readyState !== "open") return;
+    this.readyState = 1;
+    this.onopen?.({});
+    for (const data of this.#early.splice(0)) this.onmessage?.({ data });
+  }
+}
+return { routeDirectly, openDirectly, ChannelSocket };
 })();
 
 modules["msrp/frame.js"] = (function () {
@@ -2505,6 +4241,7 @@ return { RESPONSE_MS_MAX, Endpoint };
 })();
 
 modules["msrp/connection.js"] = (function () {
+const { openDirectly } = modules["direct-socket.js"];
 const { environment } = modules["environment.js"];
 const { startTimer, stopTimer, turn } = modules["events.js"];
 const { log } = modules["log.js"];
@@ -2571,7 +4308,7 @@ class MsrpConnection {
   open(url) {
     const former = this.#forget();
     if (former && former.readyState < 2) former.close(CLOSE_REPLACED, "");
-    const socket = environment.openSocket(url, [SUBPROTOCOL]);
+    const socket = openDirectly(url) ?? environment.openSocket(url, [SUBPROTOCOL]);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => turn(() => {
@@ -3341,7 +5078,9 @@ class ChatMedia extends MediaLink {
     const bare = acceptTypes.length === 0 || admits(acceptTypes, type);
     const wrapped = acceptTypes.includes(CPIM_TYPE)
       && (acceptWrappedTypes.length === 0 || admits(acceptWrappedTypes, type));
-    const preferred = acceptTypes[0] === CPIM_TYPE && type !== TYPING_TYPE;
+    // Whoever tells what became of messages needs the envelope for it.
+    const preferred = type !== TYPING_TYPE
+      && (acceptTypes[0] === CPIM_TYPE || acceptWrappedTypes.includes(IMDN_TYPE));
     if (type !== CPIM_TYPE && wrapped && (preferred || !bare)) {
       const labelled = type === "text/plain" && !contentType.includes(";")
         ? "text/plain;charset=UTF-8" : contentType;
@@ -3454,44 +5193,6 @@ class ChatMedia extends MediaLink {
   }
 }
 return { ChatMedia };
-})();
-
-modules["errors.js"] = (function () {
-//! Errors as the application sees them: a code and a reason.
-
-/** Codes of {@link ErrorInfo}. Above 1000: local to the client, never on the wire. */
-const ERRORCODE = Object.freeze({
-  UNAUTHORIZED: 401,
-  FORBIDDEN: 403,
-  RESOURCE_UNAVAILABLE: 404,
-  PROXYAUTH_REQUIRED: 407,
-  TEMPORARILY_UNAVAILABLE: 480,
-  BUSY_HERE: 486,
-  REQUEST_TERMINATED: 487,
-  SYSTEM_ERROR: 500,
-  BUSY_EVERYWHERE: 600,
-  DECLINED: 603,
-  WEBSOCKET_ERROR: 1001,
-  PEERCONNECTION_ERROR: 1101,
-  MEDIA_ERROR: 1201,
-  RESTORE_FAILED: 1301,
-  SAVE_FAILED: 1302,
-});
-
-/** Why something failed. */
-class ErrorInfo {
-  /**
-   * @param {number} code one of {@link ERRORCODE}, or another SIP-like code
-   * @param {string} [reason] for people
-   */
-  constructor(code, reason = "") {
-    /** One of {@link ERRORCODE}, or another SIP-like code. */
-    this.code = code;
-    /** In words. */
-    this.reason = reason;
-  }
-}
-return { ERRORCODE, ErrorInfo };
 })();
 
 modules["invitation.js"] = (function () {
@@ -4489,6 +6190,67 @@ class Connection {
 return { Connection };
 })();
 
+modules["ice.js"] = (function () {
+const { turnServers } = modules["auth.js"];
+const { ACTION, MESSAGETYPE } = modules["constants.js"];
+const { environment } = modules["environment.js"];
+const { startTimer, stopTimer } = modules["events.js"];
+const { Message } = modules["message.js"];
+//! STUN and TURN servers: those the application gives, else those the server has told, asked for anew when they are old.
+
+
+/** Longest wait for the server's answer, in milliseconds. */
+const ANSWER_MS_MAX = 2000;
+
+/** The servers of one session. */
+class IceServers {
+  /** @type {RTCIceServer[]} */
+  #known = [];
+  #goodUntil = Infinity;
+  /** Who waits for the server's answer. @type {(() => void)[]} */
+  #waiting = [];
+
+  /** @param {any} payload of a connect's or an enquiry's response */
+  learn(payload) {
+    if (Array.isArray(payload?.iceServers)) {
+      this.#known = payload.iceServers;
+      const seconds = Number(payload.iceServersTtl);
+      this.#goodUntil = seconds > 0 ? environment.now() + seconds * 1000 : Infinity;
+    }
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {import("./auth.js").AuthHandler | null} handler
+   * @returns {Promise<RTCIceServer[]>}
+   */
+  async get(session, handler) {
+    const given = await turnServers(handler);
+    if (given) return given;
+    if (environment.now() >= this.#goodUntil) await this.#ask(session);
+    return this.#known;
+  }
+
+  /** @param {import("./client.js").Session} session */
+  #ask(session) {
+    const user = session.getUserName();
+    return new Promise((resolve) => {
+      const timer = startTimer(() => resolve(null), ANSWER_MS_MAX);
+      this.#waiting.push(() => {
+        stopTimer(timer);
+        resolve(null);
+      });
+      session.sendMessage(new Message({
+        control: { type: MESSAGETYPE.REQUEST, package_type: "register" },
+        header: { action: ACTION.ICE_ENQUIRY, initiator: user, target: user },
+      }));
+    });
+  }
+}
+return { IceServers };
+})();
+
 modules["subsession-map.js"] = (function () {
 //! The `Map` of the API: older than the language's own, and with other names.
 
@@ -4781,8 +6543,9 @@ const { ACTION, MESSAGETYPE, SESSIONSTATE } = modules["constants.js"];
 const { environment } = modules["environment.js"];
 const { ERRORCODE, ErrorInfo } = modules["errors.js"];
 const { fire, guarded, later, startTimer, stopTimer } = modules["events.js"];
+const { IceServers } = modules["ice.js"];
 const { log } = modules["log.js"];
-const { Message, PROTOCOL_VERSION, readMessage } = modules["message.js"];
+const { Message, PROTOCOL_VERSION, errorTo, readMessage } = modules["message.js"];
 const { PackageHost } = modules["packages.js"];
 const { Sequence } = modules["sequence.js"];
 //! The session: a relation to the server that outlives its sockets.
@@ -4814,6 +6577,7 @@ class Session extends PackageHost {
   #challenges = new Challenges();
   /** @type {any} */
   #authHandler = null;
+  #iceServers = new IceServers();
   /** @type {any} */
   #authorization;
   /** @type {string | undefined} */
@@ -4947,6 +6711,11 @@ class Session extends PackageHost {
     this.#authHandler = handler;
   }
 
+  /** @returns {Promise<RTCIceServer[]>} STUN and TURN servers for a call */
+  iceServers() {
+    return this.#iceServers.get(this, this.#authHandler);
+  }
+
   /**
    * @override
    * @param {string} packageType
@@ -5066,6 +6835,7 @@ class Session extends PackageHost {
       this.#sequence.receive(sequence);
       this.#sequence.confirm(this.#sequence.lastSent);
     }
+    this.#iceServers.learn(message.payload);
     this.#connection.watch();
     this.#scheduleAck();
     this.setSessionState(nextSessionState(this.#state, resumed || lost ? "resumed" : "connected"));
@@ -5180,7 +6950,10 @@ class Session extends PackageHost {
     const { control } = message;
     control.package_type ??= this.packageTypeOf(control.subsession_id ?? "");
     const packageType = control.package_type ?? "register";
-    if (packageType === "register") return;
+    if (packageType === "register") {
+      if (message.header.action === ACTION.ICE_ENQUIRY) this.#iceServers.learn(message.payload);
+      return;
+    }
     if (message.header.action === ACTION.ENQUIRY && packageType !== "capability") {
       this.#enquiry(message);
       return;
@@ -5213,14 +6986,7 @@ class Session extends PackageHost {
    * @param {Record<string, any> | null} [extHeaders]
    */
   sendError(request, code, reason, extHeaders) {
-    const { package_type, subsession_id, correlation_id } = request.control;
-    const { action, initiator, target } = request.header;
-    const error = new Message({
-      control: { type: MESSAGETYPE.ERROR, package_type, subsession_id, correlation_id },
-      header: { action, initiator, target, error_code: code, reason },
-    });
-    error.addExtHeaders(extHeaders);
-    this.sendMessage(error);
+    this.sendMessage(errorTo(request, code, reason, extHeaders));
   }
 
   /** @param {Message} message */
@@ -5303,6 +7069,195 @@ class Session extends PackageHost {
   }
 }
 return { Session };
+})();
+
+modules["direct-session.js"] = (function () {
+const { ChannelSocket, routeDirectly } = modules["direct-socket.js"];
+const { SESSIONSTATE } = modules["constants.js"];
+const { startTimer, stopTimer, turn } = modules["events.js"];
+const { errorTo, readMessage } = modules["message.js"];
+const { PackageHost } = modules["packages.js"];
+//! A session of two browsers with nobody between them: frames go over a data channel of a call, media over others. Chats and
+//! transfers are made in it as in any session. Not here: who calls, and when (`direct-package.js`).
+
+
+/** Label of the channel that carries frames. */
+const FRAMES = "jsonrtc";
+/** Milliseconds after which a session in which nothing is left is given up by who has called. */
+const IDLE_MS = 60_000;
+/** Channels that may wait for the chat or file they are of. */
+const CHANNELS_MAX = 64;
+
+/** One of them. It lives as long as its call. */
+class DirectSession extends PackageHost {
+  #call;
+  #own;
+  #peer;
+  #calls;
+  #numbers = 0;
+  /** What was sent before the channel was open. @type {string[]} */
+  #early = [];
+  /** Channels that are here, or listened to, of which the other is still to come; by label.
+   * @type {Map<string, ChannelSocket>} */
+  #channels = new Map();
+  #hosts = new Set();
+  #over = false;
+  /** @type {any} */
+  #idleTimer;
+
+  /**
+   * @param {import("./call.js").Call} call established, or about to be
+   * @param {string} own the user's name
+   * @param {string} peer the other side's
+   * @param {boolean} calls whether this side has called
+   */
+  constructor(call, own, peer, calls) {
+    super();
+    this.#call = call;
+    this.#own = own;
+    this.#peer = peer;
+    this.#calls = calls;
+    /** No server: media have no address, and need no TLS of their own, for data channels have. */
+    this.webSocketUri = "ws:";
+  }
+
+  /** @returns {string} */
+  getUserName() {
+    return this.#own;
+  }
+
+  /** @returns {string} who is at the other end */
+  getPeerName() {
+    return this.#peer;
+  }
+
+  /** @returns {string} */
+  getSessionState() {
+    return this.#over ? SESSIONSTATE.CLOSED : SESSIONSTATE.CONNECTED;
+  }
+
+  /** @returns {string} */
+  genNewCorrelationId() {
+    return `${this.#calls ? "c" : "s"}${this.#numbers + 1}`;
+  }
+
+  /** @returns {boolean} nothing that was sent can be taken back */
+  withdraw() {
+    return false;
+  }
+
+  /** @param {import("./message.js").Message} message */
+  sendMessage(message) {
+    if (message.isRequest()) message.control.correlation_id ??= this.genNewCorrelationId();
+    this.#numbers += 1;
+    const text = JSON.stringify(message);
+    const sender = this.#call.getDataTransfer(FRAMES)?.getSender();
+    if (sender) sender.send(text);
+    else this.#early.push(text);
+  }
+
+  /**
+   * @param {import("./message.js").Message} request
+   * @param {number} code
+   * @param {string} [reason]
+   * @param {Record<string, any> | null} [extHeaders]
+   */
+  sendError(request, code, reason, extHeaders) {
+    this.sendMessage(errorTo(request, code, reason, extHeaders));
+  }
+
+  /**
+   * @override
+   * @param {string} id
+   */
+  removeSubSession(id) {
+    super.removeSubSession(id);
+    stopTimer(this.#idleTimer);
+    if (!this.#calls) return;
+    this.#idleTimer = startTimer(() => {
+      if (!this.hasSubSessions()) this.#call.end();
+    }, IDLE_MS);
+  }
+
+  /**
+   * A channel of the call's: the one for frames, or one of media.
+   * @param {import("./data-transfer.js").DataTransfer} transfer
+   */
+  channel(transfer) {
+    if (transfer.label === FRAMES) {
+      transfer.getReceiver().onMessage = ({ data }) => turn(() => this.#receive(String(data)));
+      transfer.onOpen = () => {
+        for (const text of this.#early.splice(0)) transfer.getSender()?.send(text);
+      };
+    } else {
+      const socket = this.#socket(transfer.label);
+      socket?.attach(transfer.getChannel());
+      if (socket?.isWanted()) this.#channels.delete(transfer.label);
+    }
+  }
+
+  /** Frees everything: the call is over. */
+  clear() {
+    if (this.#over) return;
+    this.#over = true;
+    stopTimer(this.#idleTimer);
+    for (const host of this.#hosts) routeDirectly(host, null);
+    this.clearSubSessions();
+  }
+
+  /** @param {string} text */
+  #receive(text) {
+    const message = readMessage(text);
+    if (!message || this.#over) return;
+    const { control, header, payload } = message;
+    const asks = message.isRequest() || message.isMessage();
+    // Who is at the other end is known from the call, whatever is written here.
+    if (asks) [header.initiator, header.target] = [this.#peer, this.#own];
+    const id = control.subsession_id ?? "";
+    if (typeof payload?.sdp === "string") payload.sdp = this.#addressed(payload.sdp, id, !message.isRequest());
+    const handler = this.getPackage(control.package_type ?? "");
+    if (handler) handler.onMessage(message);
+    else if (message.isRequest()) this.sendError(message, 404, "package not available");
+  }
+
+  /**
+   * A description says where media are; between two browsers they are in a channel named after the subsession.
+   * @param {string} sdp
+   * @param {string} id of the subsession
+   * @param {boolean} opens whether this side makes the channel: who has asked does
+   * @returns {string}
+   */
+  #addressed(sdp, id, opens) {
+    let section = 0;
+    return sdp.replace(/^a=path:msrps?:\/\/([^:;/\s]+)[^\r\n]*\r?\n/gm, (line, host) => {
+      const label = `${id}/${section}`;
+      section += 1;
+      this.#hosts.add(host);
+      routeDirectly(host, () => {
+        const socket = /** @type {ChannelSocket} */ (this.#socket(label));
+        const connection = this.#call.getPeerConnection();
+        if (opens && connection) socket.attach(connection.createDataChannel(label));
+        // Both are here now, or the other side has it in its hands; what arrives later is a stranger.
+        if (opens || socket.isAttached()) this.#channels.delete(label);
+        return socket.begin();
+      });
+      return `${line}a=ws-resource-path:/${label}\r\n`;
+    });
+  }
+
+  /**
+   * @param {string} label
+   * @returns {ChannelSocket | undefined} undefined if too many wait
+   */
+  #socket(label) {
+    const known = this.#channels.get(label);
+    if (known || this.#channels.size >= CHANNELS_MAX) return known;
+    const socket = new ChannelSocket();
+    this.#channels.set(label, socket);
+    return socket;
+  }
+}
+return { FRAMES, DirectSession };
 })();
 
 modules["file-source.js"] = (function () {
@@ -5812,6 +7767,187 @@ class FileTransferPackage extends InvitationPackage {
 return { FileTransferPackage };
 })();
 
+modules["direct-package.js"] = (function () {
+const { CallConfig } = modules["call-config.js"];
+const { ChatPackage } = modules["chat-package.js"];
+const { CALLSTATE, MEDIADIRECTION } = modules["constants.js"];
+const { DirectSession, FRAMES } = modules["direct-session.js"];
+const { environment } = modules["environment.js"];
+const { startTimer, stopTimer } = modules["events.js"];
+const { FileTransferPackage } = modules["file-transfer-package.js"];
+const { log } = modules["log.js"];
+//! Chats and files from browser to browser, without the relay, where the other side is a browser that can; else as usual.
+
+
+/** What such a call is for, as its description says. */
+const PURPOSE = "direct";
+/** What users say who can do it. */
+const SERVICE = "Data channel";
+/** How long the other side may take, in milliseconds; after that it is done as usual. */
+const OPEN_MS_MAX = 8000;
+
+/** @typedef {{ session: DirectSession, chats: ChatPackage, files: FileTransferPackage }} Way */
+
+/** Chooses the way of each chat and file. */
+class DirectPackage {
+  #session;
+  #calls;
+  #chats;
+  #files;
+  #exchange;
+  /** Ways there are, or that are being opened, by who is at their end. @type {Map<string, Promise<Way | null>>} */
+  #ways = new Map();
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {object} packages of the same session
+   * @param {import("./call-package.js").CallPackage} packages.calls
+   * @param {ChatPackage} packages.chats its `onIncomingChat` hears of chats that come directly, too
+   * @param {FileTransferPackage} packages.files its `onFileTransfer` hears of files that come directly, too
+   * @param {import("./capability.js").CapabilityExchange} packages.exchange asks who can do it
+   */
+  constructor(session, { calls, chats, files, exchange }) {
+    this.#session = session;
+    this.#calls = calls;
+    this.#chats = chats;
+    this.#files = files;
+    this.#exchange = exchange;
+    if (environment.hasPeers()) calls.setTaker(PURPOSE, (call) => this.#taken(call));
+  }
+
+  /**
+   * @param {string} target with whom
+   * @returns {Promise<import("./chat.js").Chat>} not started yet
+   */
+  async createChat(target) {
+    const way = await this.#to(target);
+    return (way?.chats ?? this.#chats).createChat(target);
+  }
+
+  /**
+   * @param {string} target who gets a file
+   * @returns {Promise<import("./file-transfer.js").FileTransfer>} not started yet
+   */
+  async createFileTransfer(target) {
+    const way = await this.#to(target);
+    return (way?.files ?? this.#files).createFileTransfer(target);
+  }
+
+  /**
+   * @param {string} target
+   * @returns {Promise<boolean>} whether there is a direct way to them now
+   */
+  async isDirect(target) {
+    return (await this.#ways.get(this.#name(target)) ?? null) !== null;
+  }
+
+  /**
+   * @param {string} target
+   * @returns {Promise<Way | null>} null: there is none
+   */
+  #to(target) {
+    const name = this.#name(target);
+    const known = this.#ways.get(name);
+    if (known) return known;
+    const opened = this.#open(name).catch((error) => {
+      log("info", "there is no direct way", error);
+      return null;
+    });
+    this.#ways.set(name, opened);
+    opened.then((way) => {
+      if (!way) this.#ways.delete(name);
+    });
+    return opened;
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Promise<Way | null>}
+   */
+  async #open(name) {
+    if (!environment.hasPeers()) return null;
+    const { targetCapability = "" } = await this.#exchange.enquiry(undefined, name);
+    if (!targetCapability.split(",").some((service) => service.trim() === SERVICE)) return null;
+    const { NONE } = MEDIADIRECTION;
+    const call = this.#calls.createCall(name, new CallConfig(NONE, NONE, [{ label: FRAMES, reliable: true }]));
+    call.purpose = PURPOSE;
+    return new Promise((resolve) => {
+      const timer = startTimer(() => {
+        call.end();
+        resolve(null);
+      }, OPEN_MS_MAX);
+      const settle = (/** @type {Way | null} */ way) => {
+        stopTimer(timer);
+        resolve(way);
+      };
+      this.#follow(call, name, true, settle);
+      call.start();
+    });
+  }
+
+  /** @param {import("./call.js").Call} call that came in */
+  #taken(call) {
+    const name = this.#name(call.getCaller());
+    const way = new Promise((resolve) => { this.#follow(call, name, false, resolve); });
+    // Where both have called, each uses its own.
+    if (!this.#ways.has(name)) this.#ways.set(name, way);
+    call.accept(new CallConfig(MEDIADIRECTION.NONE, MEDIADIRECTION.NONE));
+  }
+
+  /**
+   * @param {import("./call.js").Call} call
+   * @param {string} name
+   * @param {boolean} calls whether this side has called
+   * @param {(way: Way | null) => void} settle called when it is open, or will not be
+   */
+  #follow(call, name, calls, settle) {
+    const session = new DirectSession(call, this.#session.getUserName(), name, calls);
+    const way = this.#inside(session);
+    call.onDataTransfer = (transfer) => {
+      session.channel(transfer);
+      if (transfer.label !== FRAMES) return;
+      const opened = transfer.onOpen;
+      transfer.onOpen = () => {
+        opened?.();
+        settle(way);
+      };
+    };
+    call.onCallStateChange = ({ state }) => {
+      if (state !== CALLSTATE.FAILED && state !== CALLSTATE.ENDED) return;
+      settle(null);
+      this.#ways.delete(name);
+      session.clear();
+    };
+    // No way through any more: the next chat asks anew.
+    call.errorCallback = () => call.end();
+  }
+
+  /**
+   * @param {DirectSession} direct
+   * @returns {Way}
+   */
+  #inside(direct) {
+    const session = /** @type {any} */ (direct);
+    const chats = new ChatPackage(session);
+    const files = new FileTransferPackage(session);
+    chats.onIncomingChat = (chat, extHeaders) => this.#chats.arrived(chat, extHeaders);
+    files.onFileTransfer = (transfer, extHeaders) => this.#files.arrived(transfer, extHeaders);
+    return { session: direct, chats, files };
+  }
+
+  /**
+   * @param {string} target
+   * @returns {string} with our own domain, if it has none
+   */
+  #name(target) {
+    const plain = target.trim().replace(/^sips?:/i, "");
+    const domain = this.#session.getUserName().split("@")[1];
+    return plain.includes("@") || plain.startsWith("tel:") || !domain ? plain : `${plain}@${domain}`;
+  }
+}
+return { DirectPackage };
+})();
+
 modules["messaging.js"] = (function () {
 const { ACTION, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
 const { ERRORCODE, ErrorInfo } = modules["errors.js"];
@@ -6173,15 +8309,20 @@ return { MessagingMessage, MessagingPackage, Messaging };
 
 modules["wsc.js"] = (function () {
 const { AuthHandler } = modules["auth.js"];
+const { CallConfig } = modules["call-config.js"];
+const { CallPackage } = modules["call-package.js"];
 const { CallState } = modules["call-state.js"];
+const { Call } = modules["call.js"];
 const { CapabilityExchange, CapabilityPackage, Query } = modules["capability.js"];
 const { ChatConfig, ChatMessage } = modules["chat-config.js"];
 const { ChatPackage } = modules["chat-package.js"];
 const { Chat } = modules["chat.js"];
 const { Session } = modules["client.js"];
 const {
-  ACTION, AUTHTYPE, CALLSTATE, ConnectionStateEnum, MESSAGETYPE, SESSIONSTATE,
+  ACTION, AUTHTYPE, CALLSTATE, ConnectionStateEnum, MEDIADIRECTION, MEDIASTREAMEVENT, MESSAGETYPE, SESSIONSTATE,
 } = modules["constants.js"];
+const { DataReceiver, DataSender, DataTransfer } = modules["data-transfer.js"];
+const { DirectPackage } = modules["direct-package.js"];
 const { ERRORCODE, ErrorInfo } = modules["errors.js"];
 const { LOGLEVEL, getLogger, setLogLevel, setLogger } = modules["log.js"];
 const { FileTransferPackage } = modules["file-transfer-package.js"];
@@ -6199,6 +8340,9 @@ const wsc = {
   AUTHTYPE,
   AuthHandler,
   CALLSTATE,
+  Call,
+  CallConfig,
+  CallPackage,
   CallState,
   CapabilityExchange,
   CapabilityPackage,
@@ -6207,12 +8351,18 @@ const wsc = {
   ChatMessage,
   ChatPackage,
   ConnectionStateEnum,
+  DataReceiver,
+  DataSender,
+  DataTransfer,
+  DirectPackage,
   ERRORCODE,
   ErrorInfo,
   ExtensibleSession: Session,
   FileTransfer,
   FileTransferPackage,
   LOGLEVEL,
+  MEDIADIRECTION,
+  MEDIASTREAMEVENT,
   MESSAGETYPE,
   MSSAGETYPE: MESSAGETYPE,
   Map: WscMap,

@@ -1,15 +1,20 @@
 //! The library's door: every public name, one by one and together in the namespace `wsc`.
 
 import { AuthHandler } from "./auth.js";
+import { CallConfig } from "./call-config.js";
+import { CallPackage } from "./call-package.js";
 import { CallState } from "./call-state.js";
+import { Call } from "./call.js";
 import { CapabilityExchange, CapabilityPackage, Query } from "./capability.js";
 import { ChatConfig, ChatMessage } from "./chat-config.js";
 import { ChatPackage } from "./chat-package.js";
 import { Chat } from "./chat.js";
 import { Session } from "./client.js";
 import {
-  ACTION, AUTHTYPE, CALLSTATE, ConnectionStateEnum, MESSAGETYPE, SESSIONSTATE,
+  ACTION, AUTHTYPE, CALLSTATE, ConnectionStateEnum, MEDIADIRECTION, MEDIASTREAMEVENT, MESSAGETYPE, SESSIONSTATE,
 } from "./constants.js";
+import { DataReceiver, DataSender, DataTransfer } from "./data-transfer.js";
+import { DirectPackage } from "./direct-package.js";
 import { ERRORCODE, ErrorInfo } from "./errors.js";
 import { LOGLEVEL, getLogger, setLogLevel, setLogger } from "./log.js";
 import { FileTransferPackage } from "./file-transfer-package.js";
@@ -19,9 +24,10 @@ import { Messaging, MessagingMessage, MessagingPackage } from "./messaging.js";
 import { WscMap } from "./subsession-map.js";
 
 export {
-  ACTION, AUTHTYPE, AuthHandler, CALLSTATE, CallState, CapabilityExchange, CapabilityPackage, Chat,
-  ChatConfig, ChatMessage, ChatPackage, ConnectionStateEnum, ERRORCODE, ErrorInfo, FileTransfer,
-  FileTransferPackage, LOGLEVEL,
+  ACTION, AUTHTYPE, AuthHandler, CALLSTATE, Call, CallConfig, CallPackage, CallState, CapabilityExchange, CapabilityPackage, Chat,
+  ChatConfig, ChatMessage, ChatPackage, ConnectionStateEnum, DataReceiver, DataSender, DataTransfer, DirectPackage, ERRORCODE,
+  ErrorInfo, FileTransfer,
+  FileTransferPackage, LOGLEVEL, MEDIADIRECTION, MEDIASTREAMEVENT,
   MESSAGETYPE, MESSAGETYPE as MSSAGETYPE, Message, Messaging, MessagingMessage, MessagingPackage,
   Query, SESSIONSTATE, Session, Session as ExtensibleSession, WscMap as Map, getLogger,
   setLogLevel, setLogger,
@@ -33,6 +39,9 @@ export const wsc = {
   AUTHTYPE,
   AuthHandler,
   CALLSTATE,
+  Call,
+  CallConfig,
+  CallPackage,
   CallState,
   CapabilityExchange,
   CapabilityPackage,
@@ -41,12 +50,18 @@ export const wsc = {
   ChatMessage,
   ChatPackage,
   ConnectionStateEnum,
+  DataReceiver,
+  DataSender,
+  DataTransfer,
+  DirectPackage,
   ERRORCODE,
   ErrorInfo,
   ExtensibleSession: Session,
   FileTransfer,
   FileTransferPackage,
   LOGLEVEL,
+  MEDIADIRECTION,
+  MEDIASTREAMEVENT,
   MESSAGETYPE,
   MSSAGETYPE: MESSAGETYPE,
   Map: WscMap,

@@ -88,6 +88,10 @@ pub struct Branch {
     pub spelling: Option<String>,
     /// The correlation id of the request that opened it.
     pub opening: String,
+    /// The correlation id of the `start` of ours that the browser has answered and the peer has yet to confirm, if
+    /// it is not the opening one.
+    #[serde(default)]
+    pub confirming: Option<String>,
     /// Requests of the browser's that we have to answer.
     pub from_browser: Vec<Asked>,
     /// Requests of ours that the browser has to answer.
@@ -105,6 +109,7 @@ impl Branch {
             subsession,
             spelling: None,
             opening,
+            confirming: None,
             from_browser,
             to_browser,
             over: false,

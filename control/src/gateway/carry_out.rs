@@ -215,7 +215,7 @@ impl Gateway {
             return;
         }
         let correlation = match web.action.as_str() {
-            "complete" => Some(branch.opening.clone()),
+            "complete" => branch.confirming.take().or(Some(branch.opening.clone())),
             "shutdown" if is_open => self.browsers.next_correlation(branch.session),
             "shutdown" => Some(branch.opening.clone()),
             _ => None,
@@ -258,7 +258,9 @@ impl Gateway {
             }
             ("BYE" | "CANCEL", _) => self.end(id, &Why::hung_up(), turn),
             ("INVITE", Line::Idle) => self.invite(id, request, turn),
-            ("INVITE", _) => tracing::warn!(bridge = id.0, "a second INVITE is not supported"),
+            // The description that changes an open session.
+            ("INVITE", Line::Open { .. }) => self.request(id, request, turn),
+            ("INVITE", _) => tracing::warn!(bridge = id.0, "the session is not open yet"),
             _ => self.request(id, request, turn),
         }
     }
@@ -293,7 +295,7 @@ impl Gateway {
         }
     }
 
-    /// Any request but INVITE, ACK, BYE and CANCEL.
+    /// Any request but the first INVITE, ACK, BYE and CANCEL.
     fn request(&mut self, id: BridgeId, request: OutSipRequest, turn: &mut Turn<'_>) {
         let method = request.method.clone();
         let request = self.addressed(id, request);
@@ -337,7 +339,7 @@ impl Gateway {
                 tracing::debug!(bridge = id.0, method, ?refused, "a request was not sent");
                 if idle {
                     self.end(id, &not_sent(refused), turn);
-                } else if outside {
+                } else if outside || method == "INVITE" {
                     self.not_answered(id, &method, &not_sent(refused), turn);
                 }
             }

@@ -208,14 +208,13 @@ impl Gateway {
         };
         let (user, peer) = (bridge.user.clone(), bridge.peer.clone());
         let has_room = bridge.has_room();
+        // What changes a session needs an open one.
+        let too_early = frame.action() == "start" && !bridge.is_open();
         let Some(branch) = bridge.branches.get_mut(at) else {
             return;
         };
         let session = branch.session;
-        if frame.action() == "start" {
-            return self.refuse_frame(session, frame, 488, "updates are not supported", turn);
-        }
-        if !has_room || branch.asked(frame.action()).is_some() {
+        if too_early || !has_room || branch.asked(frame.action()).is_some() {
             return self.refuse_frame(session, frame, 491, "request pending", turn);
         }
         branch.from_browser.push(asked(frame, &user, &peer));
@@ -253,11 +252,14 @@ impl Gateway {
         let is_final = frame.is_final();
         if is_final {
             branch.to_browser.remove(waits);
+            if asked.action == "start" && asked.correlation != branch.opening {
+                branch.confirming = Some(asked.correlation.clone());
+            }
             if invited && asked.action == "start" {
                 self.keep_only(id, at, turn);
             }
         }
-        match self.run_frame(id, session, frame, &asked.initiator, &asked.target) {
+        match self.run_answer(id, session, frame, &asked) {
             Ran::Done(orders) => self.carry_out_all(id, orders, turn),
             Ran::NoCriterion if !is_final => {}
             Ran::NoCriterion | Ran::Failed => self.end(id, &Why::script_failed(), turn),
@@ -300,7 +302,7 @@ impl Gateway {
             // This device does not want; another may.
             return self.drop_branch(id, at, &Why::hung_up(), turn);
         }
-        match self.run_frame(id, session, frame, &asked.initiator, &asked.target) {
+        match self.run_answer(id, session, frame, &asked) {
             Ran::Done(orders) => self.carry_out_all(id, orders, turn),
             Ran::NoCriterion | Ran::Failed => {}
         }
@@ -345,6 +347,27 @@ impl Gateway {
                 Ran::NoCriterion | Ran::Failed => {}
             },
         }
+    }
+
+    /// Runs what an answer of the browser's means to the peer's request that it is about.
+    fn run_answer(
+        &mut self,
+        id: BridgeId,
+        session: SessionKey,
+        frame: &Frame,
+        asked: &Asked,
+    ) -> Ran {
+        let about = |method: &str| match asked.action.as_str() {
+            "start" => matches!(method, "INVITE" | "UPDATE"),
+            "enquiry" => method == "OPTIONS",
+            _ => false,
+        };
+        let servers = self.bridges.get(&id).map(|bridge| &bridge.servers);
+        let server = servers.and_then(|servers| servers.iter().find(|(_, method)| about(method)));
+        let server = server.map(|(server, _)| *server);
+        let view = Inbound::Web(views::web_view(frame, &asked.initiator, &asked.target));
+        let criterion = criterion(frame.action(), script_kind(frame.control.kind));
+        self.run(id, Some(session), criterion, view, server)
     }
 
     fn run_frame(

@@ -165,7 +165,9 @@ impl Gateway {
         let view = views::sip_view(message);
         match view.method.as_str() {
             "BYE" => self.bye_received(id, server, view, turn),
-            "INVITE" | "UPDATE" => self.change_asked(id, server, &view.content, turn),
+            "INVITE" | "UPDATE" if self.has_media(id) => {
+                self.change_asked(id, server, &view.content, turn);
+            }
             _ => self.ask_inside(id, server, view, turn),
         }
     }
@@ -278,6 +280,14 @@ impl Gateway {
         };
         if status >= 200 {
             self.clients.remove(&client);
+            let changes =
+                |(other, method): &(ClientId, String)| *other == client && method == "INVITE";
+            if let Line::Open { dialog } = bridge.line
+                && status < 300
+                && bridge.clients.iter().any(changes)
+            {
+                turn.net.ack(dialog);
+            }
             bridge.clients.retain(|(other, _)| *other != client);
             if let Some(dialog) = invitation {
                 if status < 300 {
@@ -326,6 +336,12 @@ impl Gateway {
         if let Ran::Done(orders) = self.run_sip(id, view, None) {
             self.carry_out_all(id, orders, turn);
         }
+    }
+
+    /// Whether the media go through the relay.
+    fn has_media(&self, id: BridgeId) -> bool {
+        let bridge = self.bridges.get(&id);
+        bridge.is_some_and(|bridge| matches!(bridge.media, super::media::Media::Made(_)))
     }
 
     /// Whether a bridge has no dialog: it lives from single requests.
@@ -383,6 +399,17 @@ impl Gateway {
         let Some(bridge) = self.bridges.get_mut(&id) else {
             return;
         };
+        if matches!(bridge.line, Line::Open { .. }) {
+            // A change that the browser has answered.
+            if bridge
+                .branches
+                .iter()
+                .any(|branch| branch.confirming.is_some())
+            {
+                self.run_bare(id, "ACK", turn);
+            }
+            return;
+        }
         if !matches!(bridge.line, Line::Accepted { .. }) {
             return;
         }

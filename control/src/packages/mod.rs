@@ -111,6 +111,11 @@ pub fn shipped() -> Vec<Package> {
             include_str!("../../packages/chat/chat.rhai"),
             Some(include_str!("../../packages/chat/test.json")),
         ),
+        package(
+            "call",
+            include_str!("../../packages/call/call.rhai"),
+            Some(include_str!("../../packages/call/test.json")),
+        ),
     ]
 }
 
@@ -257,6 +262,7 @@ mod tests {
             "messaging",
             "file_transfer",
             "chat",
+            "call",
             "greeting",
         ];
         assert_eq!(names, expected);

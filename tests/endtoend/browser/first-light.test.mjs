@@ -29,10 +29,6 @@ describe('a browser and a handset', () => {
     bob.write('say Hello from the handset');
     await shows(page, 'Hello from the handset');
     await bob.line(/^delivered /);
-    if (process.env.SCREENSHOT) {
-      await page.setViewportSize({ width: 1000, height: 640 });
-      await page.screenshot({ path: process.env.SCREENSHOT });
-    }
     await send(page, 'Grüße, 你好 🌉');
     await bob.line(/^message from .*: Grüße, 你好 🌉$/);
 

@@ -11,9 +11,9 @@ const CHROMIUM_ARGS = [
 ];
 const PAGE_TIMEOUT_MS = 20_000;
 
-/** A browser without a window. */
-export function launch() {
-  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS });
+/** A browser without a window, with more of its options. */
+export function launch(...options) {
+  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...CHROMIUM_ARGS, ...options] });
 }
 
 /** The whole system on free ports, and the handsets of a test. */

@@ -1,5 +1,6 @@
 //! The WebSocket of one MSRP session, and its clock (RFC 7977). A message is a frame.
 
+import { openDirectly } from "../direct-socket.js";
 import { environment } from "../environment.js";
 import { startTimer, stopTimer, turn } from "../events.js";
 import { log } from "../log.js";
@@ -64,7 +65,7 @@ export class MsrpConnection {
   open(url) {
     const former = this.#forget();
     if (former && former.readyState < 2) former.close(CLOSE_REPLACED, "");
-    const socket = environment.openSocket(url, [SUBPROTOCOL]);
+    const socket = openDirectly(url) ?? environment.openSocket(url, [SUBPROTOCOL]);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => turn(() => {

@@ -1,0 +1,129 @@
+// Chats and files between two browsers by data channels, and by MSRP where that does not work.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { System, launch } from './system.mjs';
+
+/** @type {System} */
+let system;
+/** @type {import('playwright-core').Browser} */
+let browser;
+
+before(async () => {
+  browser = await launch('--disable-features=WebRtcHideLocalIpsWithMdns');
+  system = await System.start('--no-handsets');
+});
+after(async () => {
+  await browser?.close();
+  await system?.stop();
+});
+
+/** A page with a session; `direct` as far as it can. */
+async function online(name, { webrtc = true } = {}) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  if (!webrtc) await page.addInitScript(() => { delete globalThis.RTCPeerConnection; });
+  await page.goto(system.page);
+  await page.evaluate(async (user) => {
+    const wsc = await import('/sdk/wsc.js');
+    const session = new wsc.Session(user, `ws://${location.host}/ws/webrtc/demo`);
+    const calls = new wsc.CallPackage(session);
+    const chats = new wsc.ChatPackage(session);
+    const files = new wsc.FileTransferPackage(session);
+    const exchange = new wsc.CapabilityPackage(session).createCapabilityExchange();
+    const direct = new wsc.DirectPackage(session, { calls, chats, files, exchange });
+    const told = [];
+    const listen = (chat) => {
+      chat.onChatMessage = (message) => {
+        told.push(`${chat.getInitiator()}: ${message.content}`);
+        chat.displayed(message);
+      };
+      chat.onMessageTyping = () => told.push('typing');
+      chat.onMessageStatus = (id, status) => told.push(status);
+      chat.onStateChange = ({ state }) => told.push(state);
+      chat.onConnectionStateChange = ({ state }) => told.push(`connection ${state}`);
+      globalThis.chat = chat;
+      return chat;
+    };
+    chats.onIncomingChat = (chat) => listen(chat).accept();
+    const hash = async (blob) => Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer())),
+      (octet) => octet.toString(16).padStart(2, '0')).join('');
+    files.onFileTransfer = (transfer) => {
+      const parts = [];
+      transfer.onFileData = ({ content }) => parts.push(content);
+      transfer.onFileTransferSuccess = async () => told.push(`file ${await hash(new Blob(parts))}`);
+      transfer.accept();
+    };
+    const chatWith = async (target) => { listen(await direct.createChat(target)).start(); };
+    const sendFile = async (target, octets) => {
+      const transfer = await direct.createFileTransfer(target);
+      return new Promise((resolve) => {
+        transfer.onFileTransferSuccess = () => resolve('sent');
+        transfer.onFileTransferFailure = (id, status, reason) => resolve(`${status} ${reason}`);
+        transfer.start({ file: new File([Uint8Array.from({ length: octets }, (_, at) => (at * 31) & 255)], 'x.bin') });
+      });
+    };
+    Object.assign(globalThis, { wsc, session, calls, direct, told, chatWith, sendFile });
+    await session.connected;
+  }, name);
+  return {
+    page,
+    hears: (line) => page.waitForFunction((wanted) => globalThis.told.includes(wanted), line, { timeout: 20_000 })
+      .catch(async () => assert.fail(`${name} has not heard "${line}", but ${await page.evaluate(() => globalThis.told.join('; '))}`)),
+    run: (body, ...given) => page.evaluate(body, ...given),
+    leave: async () => {
+      await page.evaluate(() => globalThis.session.close());
+      await context.close();
+    },
+  };
+}
+
+/** Both chat, and say so: what is typed, read, and sent as a file. */
+async function converse(alice, bob) {
+  await alice.run(() => globalThis.chatWith('bob'));
+  await Promise.all([alice.hears('connection OPEN'), bob.hears('connection OPEN')]);
+  await alice.run(() => {
+    globalThis.chat.indicateTyping(true);
+    globalThis.chat.send('Grüße 🌉');
+  });
+  await bob.hears('typing');
+  await bob.hears('alice@localhost: Grüße 🌉');
+  await alice.hears('displayed');
+  await bob.run(() => { globalThis.chat.send('And back'); });
+  await alice.hears('alice@localhost: And back');
+  const octets = 1_500_000;
+  assert.equal(await alice.run((size) => globalThis.sendFile('bob', size), octets), 'sent');
+  const content = Uint8Array.from({ length: octets }, (_, at) => (at * 31) & 255);
+  await bob.hears(`file ${createHash('sha256').update(content).digest('hex')}`);
+  await alice.run(() => { globalThis.chat.end(); });
+  await bob.hears('ENDED');
+}
+
+describe('two pages that chat and send files', () => {
+  test('do so by data channels, where both can', async () => {
+    const [alice, bob] = [await online('alice'), await online('bob')];
+    await converse(alice, bob);
+    assert.equal(await alice.run(() => globalThis.direct.isDirect('bob')), true);
+    assert.equal(await bob.run(() => globalThis.direct.isDirect('alice')), true);
+    // The other way round by the same call.
+    assert.equal(await bob.run(() => globalThis.sendFile('alice', 1000)), 'sent');
+    assert.equal(await bob.run(() => globalThis.calls.getCalls().length), 1);
+    await Promise.all([alice.leave(), bob.leave()]);
+  });
+
+  test('do so by MSRP, where one of them has no WebRTC', async () => {
+    const [alice, bob] = [await online('alice'), await online('bob', { webrtc: false })];
+    await converse(alice, bob);
+    assert.equal(await alice.run(() => globalThis.direct.isDirect('bob')), false);
+    await Promise.all([alice.leave(), bob.leave()]);
+  });
+
+  test('do so by MSRP, where the data channel is refused', async () => {
+    const [alice, bob] = [await online('alice'), await online('bob')];
+    await bob.run(() => { globalThis.calls.setTaker('direct', (call) => call.decline(488)); });
+    await converse(alice, bob);
+    assert.equal(await alice.run(() => globalThis.direct.isDirect('bob')), false);
+    await Promise.all([alice.leave(), bob.leave()]);
+  });
+});
