@@ -17,11 +17,14 @@ import { log } from "./log.js";
 import { Message, PROTOCOL_VERSION, errorTo, readMessage } from "./message.js";
 import { PackageHost } from "./packages.js";
 import { Sequence } from "./sequence.js";
+import { forget, keep, readImage, recall, restoreSequence } from "./session-store.js";
 
 /** The first attempt to reconnect comes within this time, spread by chance. */
 const FIRST_RETRY_MS_MAX = 250;
 /** No ping interval may be shorter. */
 const PING_INTERVAL_MS_MIN = 1000;
+
+/** @typedef {import("./session-store.js").SessionImage} SessionImage */
 
 /** A session with the server. */
 export class Session extends PackageHost {
@@ -51,6 +54,11 @@ export class Session extends PackageHost {
   #ackTimer;
   #extHeaders;
   #extPayloads;
+  /** What it goes on with, until the server agrees. @type {SessionImage | null} */
+  #image = null;
+  #handedOver = false;
+  /** Who waits for the hibernation. @type {((error: ErrorInfo | null) => void) | null} */
+  #hibernating = null;
   /** @type {(session: Session) => void} */
   #resolveConnected = () => {};
   /** @type {(error: ErrorInfo) => void} */
@@ -66,9 +74,10 @@ export class Session extends PackageHost {
    * @param {string | null} [sessionId] of a stored session to be restored
    * @param {Record<string, any> | null} [extHeaders] sent with the connect
    * @param {any} [extPayloads] payload of the connect
+   * @param {SessionImage | string | null} [stateInfo] what {@link Session.exportState} gave on another device
    */
   constructor(
-    userName, webSocketUri, successCallback, failureCallback, sessionId, extHeaders, extPayloads,
+    userName, webSocketUri, successCallback, failureCallback, sessionId, extHeaders, extPayloads, stateInfo,
   ) {
     super();
     this.#userName = userName ?? "";
@@ -92,6 +101,12 @@ export class Session extends PackageHost {
     this.reConnectTime = 60000;
     /** Missed pings before the socket counts as lost. */
     this.retryCount = 2;
+    /** Seconds for which the server keeps the session while it hibernates. @type {number | undefined} */
+    this.timeToLive = undefined;
+    /** The server would like it to hibernate. @type {((params: { ttl?: number }) => void) | undefined} */
+    this.onHibernateRequest = this.onHibernateRequest;
+    /** It hibernates. @type {((params: { ttl: number }) => void) | undefined} */
+    this.onHibernated = this.onHibernated;
     /** Every change of state. @type {((sessionState: string) => void) | undefined} */
     this.onSessionStateChange = this.onSessionStateChange;
     /**
@@ -109,11 +124,16 @@ export class Session extends PackageHost {
       pingInterval: () => this.#pingInterval(),
       retryCount: () => this.retryCount,
     });
-    if (sessionId) {
-      const reason = "no stored data of that session";
-      later(() => this.#fail("refused", new ErrorInfo(ERRORCODE.RESTORE_FAILED, reason)));
-      return;
+    if (sessionId || stateInfo) {
+      const image = stateInfo ? readImage(stateInfo) : recall(sessionId ?? "");
+      if (!image) {
+        const reason = "no stored data of that session";
+        later(() => this.#fail("refused", new ErrorInfo(ERRORCODE.RESTORE_FAILED, reason)));
+        return;
+      }
+      this.#restore(image, Boolean(stateInfo));
     }
+    environment.onLeave(() => this.saveToStorage());
     try {
       this.#connection.open();
     } catch (error) {
@@ -165,6 +185,49 @@ export class Session extends PackageHost {
   /** @param {number} ms */
   setReconnectTime(ms) {
     this.reConnectTime = ms;
+  }
+
+  /**
+   * Parks the session: the server keeps it, and nothing comes in until it is woken.
+   * @param {number} timeToLiveSeconds how long it is to be kept
+   * @param {((error: ErrorInfo | null) => void) | null} [callback] null: it hibernates
+   */
+  hibernate(timeToLiveSeconds, callback) {
+    this.#hibernating = callback ?? (() => {});
+    this.sendMessage(new Message({
+      control: { type: MESSAGETYPE.REQUEST, package_type: "register" },
+      header: {
+        action: ACTION.HIBERNATE, initiator: this.#userName, target: this.#userName, ttl: timeToLiveSeconds,
+      },
+    }));
+  }
+
+  /** Ends the hibernation; so does sending something. */
+  wake() {
+    if (this.#state === SESSIONSTATE.HIBERNATED) this.#reconnect();
+  }
+
+  /**
+   * What another device needs to go on with this session; once it has, this one is SUSPENDED.
+   * @returns {SessionImage} as good as a password
+   */
+  exportState() {
+    if (this.sessionId === null) throw new Error("wsc: there is no session yet");
+    const subSessions = this.getAllSubSessions().map((subSession) => ({
+      packageType: this.packageTypeOf(subSession.subSessionId) ?? "",
+      subSessionId: subSession.subSessionId,
+      data: JSON.parse(JSON.stringify(subSession)),
+    })).filter(({ subSessionId }) => subSessionId !== "");
+    return {
+      sessionId: this.sessionId, userName: this.#userName, wscId: this.#wscId, sequence: this.#sequence.image(), subSessions,
+    };
+  }
+
+  /** Keeps the session for the page that comes after this one in the same tab; the library does so when the page goes. */
+  saveToStorage() {
+    if (this.sessionId !== null && !isOver(this.#state) && !keep(this.exportState())) {
+      log("warn", "the session could not be kept", ERRORCODE.SAVE_FAILED);
+    }
   }
 
   // For package developers.
@@ -219,6 +282,7 @@ export class Session extends PackageHost {
       }
     }
     if (this.#state === SESSIONSTATE.CONNECTED) this.#transmit(message);
+    else this.wake();
   }
 
   /**
@@ -242,6 +306,61 @@ export class Session extends PackageHost {
     fire(this, "onSessionStateChange", state);
   }
 
+  // Going on.
+
+  /**
+   * @param {SessionImage} image
+   * @param {boolean} handedOver by another device
+   */
+  #restore(image, handedOver) {
+    this.#image = image;
+    this.#handedOver = handedOver;
+    this.sessionId = image.sessionId;
+    this.#wscId = image.wscId;
+    this.#userName = image.userName;
+    restoreSequence(image, this.#sequence);
+    this.#state = nextSessionState(this.#state, "restored");
+    later(() => fire(this, "onSessionStateChange", SESSIONSTATE.RELOADING));
+  }
+
+  /**
+   * What was going on in the former page: packages that know how take it up, the rest is ended.
+   * @param {SessionImage} image
+   */
+  #rehydrate({ subSessions }) {
+    for (const { packageType, subSessionId, data } of subSessions) {
+      const owner = /** @type {any} */ (this.getPackage(packageType));
+      guarded("onRehydration", () => owner?.onRehydration?.(data));
+      if (this.getSubSession(subSessionId)) continue;
+      const { initiator, target } = data ?? {};
+      this.sendMessage(new Message({
+        control: { type: MESSAGETYPE.MESSAGE, package_type: packageType, subsession_id: subSessionId },
+        header: { action: ACTION.SHUTDOWN, initiator, target },
+      }));
+    }
+  }
+
+  /** @param {Message} message about hibernating */
+  #hibernation(message) {
+    const { ttl, error_code: code = 0, reason } = message.header;
+    const callback = this.#hibernating;
+    if (message.isRequest()) {
+      this.sendError(message, 405, "only the page decides");
+      fire(this, "onHibernateRequest", { ttl });
+      return;
+    }
+    this.#hibernating = null;
+    if (message.isResponse()) {
+      this.timeToLive = ttl;
+      stopTimer(this.#ackTimer);
+      this.#connection.drop(1000, "Hibernating");
+      this.setSessionState(nextSessionState(this.#state, "parked"));
+      fire(this, "onHibernated", { ttl });
+    }
+    const error = message.isError() ? new ErrorInfo(code, reason) : null;
+    this.#callBack(callback, error);
+  }
+
   // Connecting.
 
   #connect() {
@@ -254,6 +373,7 @@ export class Session extends PackageHost {
     if (this.#authorization) message.header.authorization = this.#authorization;
     if (this.sessionId !== null) {
       message.control.wsc_id = this.#wscId;
+      if (this.#handedOver && this.#image) message.header.handover = true;
       Object.assign(message.header, this.#sequence.marks());
     } else {
       const services = this.services();
@@ -304,7 +424,10 @@ export class Session extends PackageHost {
     this.setSessionState(nextSessionState(this.#state, resumed || lost ? "resumed" : "connected"));
     for (const kept of this.#sequence.unconfirmed) this.#transmit(kept);
     for (const early of this.#early.splice(0)) this.sendMessage(early);
-    if (!resumed) {
+    const restored = this.#image;
+    this.#image = null;
+    if (resumed && restored) this.#rehydrate(restored);
+    if (!resumed || restored) {
       this.#resolveConnected(this);
       this.#callBack(this.#success);
     }
@@ -415,6 +538,7 @@ export class Session extends PackageHost {
     const packageType = control.package_type ?? "register";
     if (packageType === "register") {
       if (message.header.action === ACTION.ICE_ENQUIRY) this.#iceServers.learn(message.payload);
+      else if (message.header.action === ACTION.HIBERNATE) this.#hibernation(message);
       return;
     }
     if (message.header.action === ACTION.ENQUIRY && packageType !== "capability") {
@@ -516,6 +640,7 @@ export class Session extends PackageHost {
    * @param {string} [reason]
    */
   #release(code, reason) {
+    if (this.sessionId !== null) forget(this.sessionId);
     stopTimer(this.#giveUpTimer);
     stopTimer(this.#ackTimer);
     this.#connection.drop(code, reason);

@@ -14,24 +14,38 @@ import { SESSIONSTATE } from "./constants.js";
  * - `ended`: the server ended it in good order
  * - `fatal`: the server says that the session cannot go on
  * - `close`: the application closed it
+ * - `restored`: it goes on with what another page has left
+ * - `parked`: the server keeps it while nobody is there
  *
  * @typedef {"connected" | "refused" | "lost" | "resumed" | "given-up" | "moved" | "ended"
- *   | "fatal" | "close"} SessionEvent
+ *   | "fatal" | "close" | "restored" | "parked"} SessionEvent
  */
 
-const { NONE, CONNECTED, RECONNECTING, SUSPENDED, FAILED, CLOSED } = SESSIONSTATE;
+const { NONE, CONNECTED, RECONNECTING, RELOADING, HIBERNATED, SUSPENDED, FAILED, CLOSED } = SESSIONSTATE;
 
 /** State → event → next state. What is not listed changes nothing. */
 export const SESSION_EDGES = Object.freeze({
   [NONE]: {
     connected: CONNECTED,
+    restored: RELOADING,
     refused: FAILED,
     lost: FAILED,
     ended: CLOSED,
     fatal: CLOSED,
     close: CLOSED,
   },
+  [RELOADING]: {
+    resumed: CONNECTED,
+    lost: RECONNECTING,
+    moved: SUSPENDED,
+    ended: CLOSED,
+    fatal: CLOSED,
+    "given-up": FAILED,
+    close: CLOSED,
+  },
+  [HIBERNATED]: { lost: RECONNECTING, close: CLOSED },
   [CONNECTED]: {
+    parked: HIBERNATED,
     lost: RECONNECTING,
     moved: SUSPENDED,
     ended: CLOSED,

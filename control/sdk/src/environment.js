@@ -30,6 +30,14 @@ export const environment = {
    */
   makeStream: (tracks) => new MediaStream(tracks),
 
+  /** @returns {Storage} of this tab; throws where there is none */
+  storage: () => sessionStorage,
+
+  /** @param {() => void} callback called when the page goes away */
+  onLeave: (callback) => {
+    if (typeof window === "object") window.addEventListener("pagehide", callback);
+  },
+
   /** @returns {number} milliseconds of a clock that never jumps */
   now: () => performance.now(),
 

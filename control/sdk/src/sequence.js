@@ -64,6 +64,12 @@ export class Sequence {
     return { cslr: this.lastReceived, cslw: lowest, csuw: this.lastSent };
   }
 
+  /** @returns {import("./session-store.js").SessionImage["sequence"]} for whoever goes on with it */
+  image() {
+    const { lastSent, lastReceived, unconfirmed } = this;
+    return { lastSent, lastReceived, unconfirmed: unconfirmed.map(({ control, header, payload }) => ({ control, header, payload })) };
+  }
+
   /** The server gave a new session for the lost one: its connect counts as number 1. */
   restart() {
     this.lastSent = 1;

@@ -3,6 +3,103 @@
 "use strict";
 const modules = {};
 
+modules["environment.js"] = (function () {
+//! Everything the library takes from its surroundings: sockets, clock, timers, chance.
+//! Tests put their own in place; no other module names these globals.
+
+const environment = {
+  /**
+   * @param {string} url
+   * @param {string[]} protocols
+   * @returns {WebSocket} throws a SyntaxError if the URL is unusable
+   */
+  openSocket: (url, protocols) => new WebSocket(url, protocols),
+
+  /**
+   * @param {RTCConfiguration} configuration
+   * @returns {RTCPeerConnection}
+   */
+  openPeer: (configuration) => new RTCPeerConnection(configuration),
+
+  /** @returns {boolean} whether there can be calls at all */
+  hasPeers: () => typeof RTCPeerConnection === "function",
+
+  /**
+   * @param {{ audio: boolean, video: boolean }} what
+   * @returns {Promise<MediaStream>} rejects if the user or the machine does not give it
+   */
+  captureMedia: (what) => navigator.mediaDevices.getUserMedia(what),
+
+  /**
+   * @param {MediaStreamTrack[]} tracks
+   * @returns {MediaStream}
+   */
+  makeStream: (tracks) => new MediaStream(tracks),
+
+  /** @returns {Storage} of this tab; throws where there is none */
+  storage: () => sessionStorage,
+
+  /** @param {() => void} callback called when the page goes away */
+  onLeave: (callback) => {
+    if (typeof window === "object") window.addEventListener("pagehide", callback);
+  },
+
+  /** @returns {number} milliseconds of a clock that never jumps */
+  now: () => performance.now(),
+
+  /**
+   * @param {() => void} callback
+   * @param {number} ms
+   * @returns {any} what `stopTimer` takes
+   */
+  startTimer: (callback, ms) => setTimeout(callback, ms),
+
+  /** @param {any} timer */
+  stopTimer: (timer) => clearTimeout(timer),
+
+  /** @returns {number} from 0 to less than 1; for jitter, not for secrets */
+  chance: () => Math.random(),
+
+  /**
+   * @param {number} count
+   * @returns {Uint8Array} octets nobody can guess
+   */
+  randomOctets: (count) => crypto.getRandomValues(new Uint8Array(count)),
+};
+return { environment };
+})();
+
+modules["adapter.js"] = (function () {
+const { environment } = modules["environment.js"];
+//! Small functions that pages in use expect beside the classes.
+
+
+/**
+ * Makes a class of the old kind inherit another; `Sub.superclass` is the other's prototype.
+ * @param {any} Sub
+ * @param {any} Base
+ */
+function extend(Sub, Base) {
+  Object.setPrototypeOf(Sub.prototype, Base.prototype);
+  Sub.superclass = Base.prototype;
+}
+
+/** @returns {{ webrtc: boolean, flash: boolean }} what the browser can do */
+function getMediaOptions() {
+  return { webrtc: environment.hasPeers(), flash: false };
+}
+
+/**
+ * Shows a stream in a media element.
+ * @param {any} element
+ * @param {MediaStream | null} stream
+ */
+function attachMediaStream(element, stream) {
+  element.srcObject = stream;
+}
+return { extend, getMediaOptions, attachMediaStream };
+})();
+
 modules["constants.js"] = (function () {
 //! The constant objects of the API. Values are the words themselves unless a number is given.
 
@@ -102,64 +199,6 @@ const MESSAGESTATE = Object.freeze({
   FINAL: "final",
 });
 return { SESSIONSTATE, CALLSTATE, ConnectionStateEnum, MEDIADIRECTION, MEDIASTREAMEVENT, AUTHTYPE, ACTION, MESSAGETYPE, MESSAGESTATE };
-})();
-
-modules["environment.js"] = (function () {
-//! Everything the library takes from its surroundings: sockets, clock, timers, chance.
-//! Tests put their own in place; no other module names these globals.
-
-const environment = {
-  /**
-   * @param {string} url
-   * @param {string[]} protocols
-   * @returns {WebSocket} throws a SyntaxError if the URL is unusable
-   */
-  openSocket: (url, protocols) => new WebSocket(url, protocols),
-
-  /**
-   * @param {RTCConfiguration} configuration
-   * @returns {RTCPeerConnection}
-   */
-  openPeer: (configuration) => new RTCPeerConnection(configuration),
-
-  /** @returns {boolean} whether there can be calls at all */
-  hasPeers: () => typeof RTCPeerConnection === "function",
-
-  /**
-   * @param {{ audio: boolean, video: boolean }} what
-   * @returns {Promise<MediaStream>} rejects if the user or the machine does not give it
-   */
-  captureMedia: (what) => navigator.mediaDevices.getUserMedia(what),
-
-  /**
-   * @param {MediaStreamTrack[]} tracks
-   * @returns {MediaStream}
-   */
-  makeStream: (tracks) => new MediaStream(tracks),
-
-  /** @returns {number} milliseconds of a clock that never jumps */
-  now: () => performance.now(),
-
-  /**
-   * @param {() => void} callback
-   * @param {number} ms
-   * @returns {any} what `stopTimer` takes
-   */
-  startTimer: (callback, ms) => setTimeout(callback, ms),
-
-  /** @param {any} timer */
-  stopTimer: (timer) => clearTimeout(timer),
-
-  /** @returns {number} from 0 to less than 1; for jitter, not for secrets */
-  chance: () => Math.random(),
-
-  /**
-   * @param {number} count
-   * @returns {Uint8Array} octets nobody can guess
-   */
-  randomOctets: (count) => crypto.getRandomValues(new Uint8Array(count)),
-};
-return { environment };
 })();
 
 modules["log.js"] = (function () {
@@ -5976,24 +6015,38 @@ const { SESSIONSTATE } = modules["constants.js"];
  * - `ended`: the server ended it in good order
  * - `fatal`: the server says that the session cannot go on
  * - `close`: the application closed it
+ * - `restored`: it goes on with what another page has left
+ * - `parked`: the server keeps it while nobody is there
  *
  * @typedef {"connected" | "refused" | "lost" | "resumed" | "given-up" | "moved" | "ended"
- *   | "fatal" | "close"} SessionEvent
+ *   | "fatal" | "close" | "restored" | "parked"} SessionEvent
  */
 
-const { NONE, CONNECTED, RECONNECTING, SUSPENDED, FAILED, CLOSED } = SESSIONSTATE;
+const { NONE, CONNECTED, RECONNECTING, RELOADING, HIBERNATED, SUSPENDED, FAILED, CLOSED } = SESSIONSTATE;
 
 /** State → event → next state. What is not listed changes nothing. */
 const SESSION_EDGES = Object.freeze({
   [NONE]: {
     connected: CONNECTED,
+    restored: RELOADING,
     refused: FAILED,
     lost: FAILED,
     ended: CLOSED,
     fatal: CLOSED,
     close: CLOSED,
   },
+  [RELOADING]: {
+    resumed: CONNECTED,
+    lost: RECONNECTING,
+    moved: SUSPENDED,
+    ended: CLOSED,
+    fatal: CLOSED,
+    "given-up": FAILED,
+    close: CLOSED,
+  },
+  [HIBERNATED]: { lost: RECONNECTING, close: CLOSED },
   [CONNECTED]: {
+    parked: HIBERNATED,
     lost: RECONNECTING,
     moved: SUSPENDED,
     ended: CLOSED,
@@ -6523,6 +6576,12 @@ class Sequence {
     return { cslr: this.lastReceived, cslw: lowest, csuw: this.lastSent };
   }
 
+  /** @returns {import("./session-store.js").SessionImage["sequence"]} for whoever goes on with it */
+  image() {
+    const { lastSent, lastReceived, unconfirmed } = this;
+    return { lastSent, lastReceived, unconfirmed: unconfirmed.map(({ control, header, payload }) => ({ control, header, payload })) };
+  }
+
   /** The server gave a new session for the lost one: its connect counts as number 1. */
   restart() {
     this.lastSent = 1;
@@ -6532,6 +6591,95 @@ class Sequence {
   }
 }
 return { UNCONFIRMED_MAX, Sequence };
+})();
+
+modules["session-store.js"] = (function () {
+const { environment } = modules["environment.js"];
+const { Message } = modules["message.js"];
+//! What is kept of a session over a reload of its page, or given to another device.
+
+
+/** Name under which the id of the page's session is kept. */
+const LAST = "sessionId";
+
+/**
+ * All that a session needs to go on elsewhere. It is as good as a password for as long as the session lives.
+ * @typedef {object} SessionImage
+ * @property {string} sessionId
+ * @property {string} userName
+ * @property {string} [wscId] of the server's node
+ * @property {{ lastSent: number, lastReceived: number, unconfirmed: object[] }} sequence
+ * @property {{ packageType: string, subSessionId: string, data: any }[]} subSessions what was going on
+ */
+
+/**
+ * Keeps it in this tab.
+ * @param {SessionImage} image
+ * @returns {boolean} whether that was possible
+ */
+function keep(image) {
+  try {
+    const storage = environment.storage();
+    storage.setItem(image.sessionId, JSON.stringify(image));
+    storage.setItem(LAST, image.sessionId);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {string} sessionId
+ * @returns {SessionImage | null} what was kept; it is not kept any more
+ */
+function recall(sessionId) {
+  try {
+    const image = readImage(JSON.parse(environment.storage().getItem(sessionId) ?? "null"));
+    forget(sessionId);
+    return image?.sessionId === sessionId ? image : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string} sessionId */
+function forget(sessionId) {
+  try {
+    const storage = environment.storage();
+    storage.removeItem(sessionId);
+    if (storage.getItem(LAST) === sessionId) storage.removeItem(LAST);
+  } catch {
+    // A page without storage has nothing to forget.
+  }
+}
+
+/**
+ * @param {any} given
+ * @returns {SessionImage | null} null if it is none
+ */
+function readImage(given) {
+  const image = typeof given === "string" ? JSON.parse(given) : given;
+  const { sessionId, userName, wscId, sequence, subSessions } = image ?? {};
+  const { lastSent, lastReceived, unconfirmed } = sequence ?? {};
+  const counts = [lastSent, lastReceived].every((count) => Number.isSafeInteger(count) && count >= 0);
+  if (typeof sessionId !== "string" || typeof userName !== "string" || !counts) return null;
+  return {
+    sessionId, userName, wscId,
+    sequence: { lastSent, lastReceived, unconfirmed: Array.isArray(unconfirmed) ? unconfirmed : [] },
+    subSessions: Array.isArray(subSessions) ? subSessions : [],
+  };
+}
+
+/**
+ * @param {SessionImage} image
+ * @param {import("./sequence.js").Sequence} sequence gets the numbers, and the frames that nobody has confirmed
+ */
+function restoreSequence(image, sequence) {
+  sequence.lastSent = image.sequence.lastSent;
+  sequence.lastReceived = image.sequence.lastReceived;
+  sequence.unconfirmed = image.sequence.unconfirmed.map((frame) => new Message(frame));
+}
+return { keep, recall, forget, readImage, restoreSequence };
 })();
 
 modules["client.js"] = (function () {
@@ -6548,6 +6696,7 @@ const { log } = modules["log.js"];
 const { Message, PROTOCOL_VERSION, errorTo, readMessage } = modules["message.js"];
 const { PackageHost } = modules["packages.js"];
 const { Sequence } = modules["sequence.js"];
+const { forget, keep, readImage, recall, restoreSequence } = modules["session-store.js"];
 //! The session: a relation to the server that outlives its sockets.
 //!
 //! Numbers and keeps the frames (`sequence.js`), moves through the states (`connection-state.js`),
@@ -6559,6 +6708,8 @@ const { Sequence } = modules["sequence.js"];
 const FIRST_RETRY_MS_MAX = 250;
 /** No ping interval may be shorter. */
 const PING_INTERVAL_MS_MIN = 1000;
+
+/** @typedef {import("./session-store.js").SessionImage} SessionImage */
 
 /** A session with the server. */
 class Session extends PackageHost {
@@ -6588,6 +6739,11 @@ class Session extends PackageHost {
   #ackTimer;
   #extHeaders;
   #extPayloads;
+  /** What it goes on with, until the server agrees. @type {SessionImage | null} */
+  #image = null;
+  #handedOver = false;
+  /** Who waits for the hibernation. @type {((error: ErrorInfo | null) => void) | null} */
+  #hibernating = null;
   /** @type {(session: Session) => void} */
   #resolveConnected = () => {};
   /** @type {(error: ErrorInfo) => void} */
@@ -6603,9 +6759,10 @@ class Session extends PackageHost {
    * @param {string | null} [sessionId] of a stored session to be restored
    * @param {Record<string, any> | null} [extHeaders] sent with the connect
    * @param {any} [extPayloads] payload of the connect
+   * @param {SessionImage | string | null} [stateInfo] what {@link Session.exportState} gave on another device
    */
   constructor(
-    userName, webSocketUri, successCallback, failureCallback, sessionId, extHeaders, extPayloads,
+    userName, webSocketUri, successCallback, failureCallback, sessionId, extHeaders, extPayloads, stateInfo,
   ) {
     super();
     this.#userName = userName ?? "";
@@ -6629,6 +6786,12 @@ class Session extends PackageHost {
     this.reConnectTime = 60000;
     /** Missed pings before the socket counts as lost. */
     this.retryCount = 2;
+    /** Seconds for which the server keeps the session while it hibernates. @type {number | undefined} */
+    this.timeToLive = undefined;
+    /** The server would like it to hibernate. @type {((params: { ttl?: number }) => void) | undefined} */
+    this.onHibernateRequest = this.onHibernateRequest;
+    /** It hibernates. @type {((params: { ttl: number }) => void) | undefined} */
+    this.onHibernated = this.onHibernated;
     /** Every change of state. @type {((sessionState: string) => void) | undefined} */
     this.onSessionStateChange = this.onSessionStateChange;
     /**
@@ -6646,11 +6809,16 @@ class Session extends PackageHost {
       pingInterval: () => this.#pingInterval(),
       retryCount: () => this.retryCount,
     });
-    if (sessionId) {
-      const reason = "no stored data of that session";
-      later(() => this.#fail("refused", new ErrorInfo(ERRORCODE.RESTORE_FAILED, reason)));
-      return;
+    if (sessionId || stateInfo) {
+      const image = stateInfo ? readImage(stateInfo) : recall(sessionId ?? "");
+      if (!image) {
+        const reason = "no stored data of that session";
+        later(() => this.#fail("refused", new ErrorInfo(ERRORCODE.RESTORE_FAILED, reason)));
+        return;
+      }
+      this.#restore(image, Boolean(stateInfo));
     }
+    environment.onLeave(() => this.saveToStorage());
     try {
       this.#connection.open();
     } catch (error) {
@@ -6702,6 +6870,49 @@ class Session extends PackageHost {
   /** @param {number} ms */
   setReconnectTime(ms) {
     this.reConnectTime = ms;
+  }
+
+  /**
+   * Parks the session: the server keeps it, and nothing comes in until it is woken.
+   * @param {number} timeToLiveSeconds how long it is to be kept
+   * @param {((error: ErrorInfo | null) => void) | null} [callback] null: it hibernates
+   */
+  hibernate(timeToLiveSeconds, callback) {
+    this.#hibernating = callback ?? (() => {});
+    this.sendMessage(new Message({
+      control: { type: MESSAGETYPE.REQUEST, package_type: "register" },
+      header: {
+        action: ACTION.HIBERNATE, initiator: this.#userName, target: this.#userName, ttl: timeToLiveSeconds,
+      },
+    }));
+  }
+
+  /** Ends the hibernation; so does sending something. */
+  wake() {
+    if (this.#state === SESSIONSTATE.HIBERNATED) this.#reconnect();
+  }
+
+  /**
+   * What another device needs to go on with this session; once it has, this one is SUSPENDED.
+   * @returns {SessionImage} as good as a password
+   */
+  exportState() {
+    if (this.sessionId === null) throw new Error("wsc: there is no session yet");
+    const subSessions = this.getAllSubSessions().map((subSession) => ({
+      packageType: this.packageTypeOf(subSession.subSessionId) ?? "",
+      subSessionId: subSession.subSessionId,
+      data: JSON.parse(JSON.stringify(subSession)),
+    })).filter(({ subSessionId }) => subSessionId !== "");
+    return {
+      sessionId: this.sessionId, userName: this.#userName, wscId: this.#wscId, sequence: this.#sequence.image(), subSessions,
+    };
+  }
+
+  /** Keeps the session for the page that comes after this one in the same tab; the library does so when the page goes. */
+  saveToStorage() {
+    if (this.sessionId !== null && !isOver(this.#state) && !keep(this.exportState())) {
+      log("warn", "the session could not be kept", ERRORCODE.SAVE_FAILED);
+    }
   }
 
   // For package developers.
@@ -6756,6 +6967,7 @@ class Session extends PackageHost {
       }
     }
     if (this.#state === SESSIONSTATE.CONNECTED) this.#transmit(message);
+    else this.wake();
   }
 
   /**
@@ -6779,6 +6991,61 @@ class Session extends PackageHost {
     fire(this, "onSessionStateChange", state);
   }
 
+  // Going on.
+
+  /**
+   * @param {SessionImage} image
+   * @param {boolean} handedOver by another device
+   */
+  #restore(image, handedOver) {
+    this.#image = image;
+    this.#handedOver = handedOver;
+    this.sessionId = image.sessionId;
+    this.#wscId = image.wscId;
+    this.#userName = image.userName;
+    restoreSequence(image, this.#sequence);
+    this.#state = nextSessionState(this.#state, "restored");
+    later(() => fire(this, "onSessionStateChange", SESSIONSTATE.RELOADING));
+  }
+
+  /**
+   * What was going on in the former page: packages that know how take it up, the rest is ended.
+   * @param {SessionImage} image
+   */
+  #rehydrate({ subSessions }) {
+    for (const { packageType, subSessionId, data } of subSessions) {
+      const owner = /** @type {any} */ (this.getPackage(packageType));
+      guarded("onRehydration", () => owner?.onRehydration?.(data));
+      if (this.getSubSession(subSessionId)) continue;
+      const { initiator, target } = data ?? {};
+      this.sendMessage(new Message({
+        control: { type: MESSAGETYPE.MESSAGE, package_type: packageType, subsession_id: subSessionId },
+        header: { action: ACTION.SHUTDOWN, initiator, target },
+      }));
+    }
+  }
+
+  /** @param {Message} message about hibernating */
+  #hibernation(message) {
+    const { ttl, error_code: code = 0, reason } = message.header;
+    const callback = this.#hibernating;
+    if (message.isRequest()) {
+      this.sendError(message, 405, "only the page decides");
+      fire(this, "onHibernateRequest", { ttl });
+      return;
+    }
+    this.#hibernating = null;
+    if (message.isResponse()) {
+      this.timeToLive = ttl;
+      stopTimer(this.#ackTimer);
+      this.#connection.drop(1000, "Hibernating");
+      this.setSessionState(nextSessionState(this.#state, "parked"));
+      fire(this, "onHibernated", { ttl });
+    }
+    const error = message.isError() ? new ErrorInfo(code, reason) : null;
+    this.#callBack(callback, error);
+  }
+
   // Connecting.
 
   #connect() {
@@ -6791,6 +7058,7 @@ class Session extends PackageHost {
     if (this.#authorization) message.header.authorization = this.#authorization;
     if (this.sessionId !== null) {
       message.control.wsc_id = this.#wscId;
+      if (this.#handedOver && this.#image) message.header.handover = true;
       Object.assign(message.header, this.#sequence.marks());
     } else {
       const services = this.services();
@@ -6841,7 +7109,10 @@ class Session extends PackageHost {
     this.setSessionState(nextSessionState(this.#state, resumed || lost ? "resumed" : "connected"));
     for (const kept of this.#sequence.unconfirmed) this.#transmit(kept);
     for (const early of this.#early.splice(0)) this.sendMessage(early);
-    if (!resumed) {
+    const restored = this.#image;
+    this.#image = null;
+    if (resumed && restored) this.#rehydrate(restored);
+    if (!resumed || restored) {
       this.#resolveConnected(this);
       this.#callBack(this.#success);
     }
@@ -6952,6 +7223,7 @@ class Session extends PackageHost {
     const packageType = control.package_type ?? "register";
     if (packageType === "register") {
       if (message.header.action === ACTION.ICE_ENQUIRY) this.#iceServers.learn(message.payload);
+      else if (message.header.action === ACTION.HIBERNATE) this.#hibernation(message);
       return;
     }
     if (message.header.action === ACTION.ENQUIRY && packageType !== "capability") {
@@ -7053,6 +7325,7 @@ class Session extends PackageHost {
    * @param {string} [reason]
    */
   #release(code, reason) {
+    if (this.sessionId !== null) forget(this.sessionId);
     stopTimer(this.#giveUpTimer);
     stopTimer(this.#ackTimer);
     this.#connection.drop(code, reason);
@@ -7948,6 +8221,272 @@ class DirectPackage {
 return { DirectPackage };
 })();
 
+modules["message-alert.js"] = (function () {
+const { ACTION, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
+const { ErrorInfo } = modules["errors.js"];
+const { fire } = modules["events.js"];
+const { Message } = modules["message.js"];
+//! Notices of waiting messages, such as a mailbox's: package `message_notification`.
+
+
+/** @typedef {Record<string, any> | null | undefined} Headers */
+
+/**
+ * What who subscribes is told.
+ * @typedef {object} SubscriptionCallbacks
+ * @property {((target: string) => void) | null} [onSuccess]
+ * @property {((error: ErrorInfo) => void) | null} [onError]
+ * @property {((notification: Notification) => void) | null} [onNotification]
+ * @property {(() => void) | null} [onEnd]
+ */
+
+/** How many messages of a class there are. */
+class MessageCounts {
+  #counts;
+
+  /** @param {string} [text] `2/8 (0/2)`, RFC 3842: new/old (urgent new/urgent old) */
+  constructor(text = "") {
+    const counts = /^(\d+)\/(\d+)(?:\s*\((\d+)\/(\d+)\))?/.exec(text.trim()) ?? [];
+    this.#counts = [1, 2, 3, 4].map((at) => Number(counts[at] ?? 0));
+  }
+
+  /** @returns {number} */
+  getNew() {
+    return this.#counts[0];
+  }
+
+  /** @returns {number} */
+  getOld() {
+    return this.#counts[1];
+  }
+
+  /** @returns {number} */
+  getUrgentNew() {
+    return this.#counts[2];
+  }
+
+  /** @returns {number} */
+  getUrgentOld() {
+    return this.#counts[3];
+  }
+}
+
+/** Something that was told in a subscription. */
+class Notification {
+  #sender;
+  #receiver;
+  #content;
+
+  /**
+   * @param {string} [sender]
+   * @param {string} [receiver]
+   * @param {any} [content] the frame's payload
+   */
+  constructor(sender = "", receiver = "", content = null) {
+    this.#sender = sender;
+    this.#receiver = receiver;
+    this.#content = content;
+  }
+
+  /** @returns {string} */
+  getSender() {
+    return this.#sender;
+  }
+
+  /** @returns {string} */
+  getReceiver() {
+    return this.#receiver;
+  }
+
+  /** @returns {any} the frame's payload */
+  getContent() {
+    return this.#content;
+  }
+}
+
+/** How many messages wait. */
+class MessageSummary extends Notification {
+  /** @returns {string | undefined} address of the mailbox */
+  getMessageAccount() {
+    return this.getContent()?.message_account;
+  }
+
+  /** @returns {boolean} */
+  isMessageWaiting() {
+    return String(this.getContent()?.messages_waiting).toLowerCase() === "yes";
+  }
+
+  /**
+   * @param {string} classType such as `voice_message`
+   * @returns {MessageCounts | null} null if nothing was said of it
+   */
+  getMessageCounts(classType) {
+    const text = this.getContent()?.[classType.toLowerCase().replace(/-/g, "_")];
+    return typeof text === "string" ? new MessageCounts(text) : null;
+  }
+}
+
+/** A subscription to somebody's notices. */
+class Subscription {
+  #session;
+  #callbacks;
+  #notifier;
+  #subscriber;
+  #packageType;
+  #valid = false;
+  #over = false;
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} notifier whose notices
+   * @param {string} subscriber who gets them
+   * @param {SubscriptionCallbacks} callbacks
+   * @param {string} [packageType]
+   */
+  constructor(session, notifier, subscriber, callbacks, packageType = "message_notification") {
+    this.#session = session;
+    this.#notifier = notifier;
+    this.#subscriber = subscriber;
+    this.#callbacks = callbacks;
+    this.#packageType = packageType;
+    /** Id of the subsession. */
+    this.subSessionId = session.generateSubSessionId();
+  }
+
+  /** @param {Headers} [extHeaders] for the other side */
+  start(extHeaders) {
+    const request = this.#frame(MESSAGETYPE.REQUEST, ACTION.START);
+    request.control.message_state = MESSAGESTATE.INITIAL;
+    request.addExtHeaders(extHeaders);
+    this.#session.putSubSession(this.#packageType, this.subSessionId, this);
+    this.#session.sendMessage(request);
+  }
+
+  /** @param {Headers} [extHeaders] for the other side */
+  end(extHeaders) {
+    if (this.#over) return;
+    const message = this.#frame(MESSAGETYPE.MESSAGE, ACTION.SHUTDOWN);
+    message.addExtHeaders(extHeaders);
+    this.#session.sendMessage(message);
+    this.#finish();
+  }
+
+  /** @returns {boolean} whether notices come */
+  isValid() {
+    return this.#valid && !this.#over;
+  }
+
+  /** @returns {string} */
+  getNotifier() {
+    return this.#notifier;
+  }
+
+  /** @returns {string} */
+  getSubscriber() {
+    return this.#subscriber;
+  }
+
+  /**
+   * Takes a frame of this subsession.
+   * @param {Message} message
+   */
+  onMessage(message) {
+    const { action, initiator, target, error_code: code = 0, reason } = message.header;
+    if (action === ACTION.START && message.isError()) {
+      this.#finish();
+      fire(this.#callbacks, "onError", new ErrorInfo(code, reason));
+    } else if (action === ACTION.START && message.isResponse()) {
+      if (message.control.message_state === MESSAGESTATE.SUBSEQUENT) return;
+      this.#valid = true;
+      fire(this.#callbacks, "onSuccess", this.#notifier);
+    } else if (action === ACTION.NOTIFY) {
+      const Kind = message.payload?.messages_waiting === undefined ? Notification : MessageSummary;
+      fire(this.#callbacks, "onNotification", new Kind(initiator, target, message.payload));
+    } else if (action === ACTION.SHUTDOWN) {
+      this.#finish();
+      fire(this.#callbacks, "onEnd");
+    }
+  }
+
+  /** The session is over. */
+  clear() {
+    this.#finish();
+  }
+
+  #finish() {
+    this.#over = true;
+    this.#session.removeSubSession(this.subSessionId);
+  }
+
+  /**
+   * @param {string} type
+   * @param {string} action
+   */
+  #frame(type, action) {
+    return new Message({
+      control: { type, package_type: this.#packageType, subsession_id: this.subSessionId },
+      header: { action, initiator: this.#subscriber, target: this.#notifier },
+    });
+  }
+}
+
+/** The package of subscriptions. */
+class MessageAlertPackage {
+  #session;
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} [packageType]
+   */
+  constructor(session, packageType = "message_notification") {
+    this.#session = session;
+    /** Type of the package. */
+    this.packageType = packageType;
+    session.registerPackage(this);
+  }
+
+  /**
+   * Makes and starts a subscription.
+   * @param {string} target whose notices
+   * @param {string} subscriber who gets them, the user if left out
+   * @param {SubscriptionCallbacks["onSuccess"]} [onSuccess]
+   * @param {SubscriptionCallbacks["onError"]} [onError]
+   * @param {SubscriptionCallbacks["onNotification"]} [onNotification]
+   * @param {SubscriptionCallbacks["onEnd"]} [onEnd]
+   * @param {Headers} [extHeaders]
+   * @returns {Subscription}
+   */
+  createNewSubscription(target, subscriber, onSuccess, onError, onNotification, onEnd, extHeaders) {
+    const callbacks = { onSuccess, onError, onNotification, onEnd };
+    const who = subscriber || this.#session.getUserName();
+    const subscription = new Subscription(this.#session, target, who, callbacks, this.packageType);
+    subscription.start(extHeaders);
+    return subscription;
+  }
+
+  /** @returns {Subscription[]} those that are not over */
+  getSubscriptions() {
+    return /** @type {any[]} */ (this.#session.getSubSessionsByPackageType(this.packageType).values());
+  }
+
+  /**
+   * Takes a frame of the package.
+   * @param {Message} message
+   */
+  onMessage(message) {
+    const known = this.#session.getSubSession(message.control.subsession_id ?? "");
+    if (known) known.onMessage(message);
+    else if (message.isRequest()) this.#session.sendError(message, 481, "no such subsession");
+  }
+
+  /** The session is over. */
+  clear() {
+    for (const subscription of this.getSubscriptions()) subscription.clear();
+  }
+}
+return { MessageCounts, Notification, MessageSummary, Subscription, MessageAlertPackage };
+})();
+
 modules["messaging.js"] = (function () {
 const { ACTION, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
 const { ERRORCODE, ErrorInfo } = modules["errors.js"];
@@ -8308,6 +8847,7 @@ return { MessagingMessage, MessagingPackage, Messaging };
 })();
 
 modules["wsc.js"] = (function () {
+const { attachMediaStream, extend, getMediaOptions } = modules["adapter.js"];
 const { AuthHandler } = modules["auth.js"];
 const { CallConfig } = modules["call-config.js"];
 const { CallPackage } = modules["call-package.js"];
@@ -8327,6 +8867,7 @@ const { ERRORCODE, ErrorInfo } = modules["errors.js"];
 const { LOGLEVEL, getLogger, setLogLevel, setLogger } = modules["log.js"];
 const { FileTransferPackage } = modules["file-transfer-package.js"];
 const { FileTransfer } = modules["file-transfer.js"];
+const { MessageAlertPackage, MessageCounts, MessageSummary, Notification, Subscription } = modules["message-alert.js"];
 const { Message } = modules["message.js"];
 const { Messaging, MessagingMessage, MessagingPackage } = modules["messaging.js"];
 const { WscMap } = modules["subsession-map.js"];
@@ -8367,13 +8908,21 @@ const wsc = {
   MSSAGETYPE: MESSAGETYPE,
   Map: WscMap,
   Message,
+  MessageAlertPackage,
+  MessageCounts,
+  MessageSummary,
   Messaging,
   MessagingMessage,
   MessagingPackage,
+  Notification,
   Query,
   SESSIONSTATE,
   Session,
+  Subscription,
+  attachMediaStream,
+  extend,
   getLogger,
+  getMediaOptions,
   setLogLevel,
   setLogger,
 };

@@ -1,5 +1,6 @@
 //! The library's door: every public name, one by one and together in the namespace `wsc`.
 
+import { attachMediaStream, extend, getMediaOptions } from "./adapter.js";
 import { AuthHandler } from "./auth.js";
 import { CallConfig } from "./call-config.js";
 import { CallPackage } from "./call-package.js";
@@ -19,6 +20,7 @@ import { ERRORCODE, ErrorInfo } from "./errors.js";
 import { LOGLEVEL, getLogger, setLogLevel, setLogger } from "./log.js";
 import { FileTransferPackage } from "./file-transfer-package.js";
 import { FileTransfer } from "./file-transfer.js";
+import { MessageAlertPackage, MessageCounts, MessageSummary, Notification, Subscription } from "./message-alert.js";
 import { Message } from "./message.js";
 import { Messaging, MessagingMessage, MessagingPackage } from "./messaging.js";
 import { WscMap } from "./subsession-map.js";
@@ -28,8 +30,9 @@ export {
   ChatConfig, ChatMessage, ChatPackage, ConnectionStateEnum, DataReceiver, DataSender, DataTransfer, DirectPackage, ERRORCODE,
   ErrorInfo, FileTransfer,
   FileTransferPackage, LOGLEVEL, MEDIADIRECTION, MEDIASTREAMEVENT,
-  MESSAGETYPE, MESSAGETYPE as MSSAGETYPE, Message, Messaging, MessagingMessage, MessagingPackage,
-  Query, SESSIONSTATE, Session, Session as ExtensibleSession, WscMap as Map, getLogger,
+  MESSAGETYPE, MESSAGETYPE as MSSAGETYPE, Message, MessageAlertPackage, MessageCounts, MessageSummary, Messaging, MessagingMessage, MessagingPackage,
+  Query, SESSIONSTATE, Session, Session as ExtensibleSession, Subscription, WscMap as Map,
+  Notification, attachMediaStream, extend, getLogger, getMediaOptions,
   setLogLevel, setLogger,
 };
 
@@ -66,13 +69,21 @@ export const wsc = {
   MSSAGETYPE: MESSAGETYPE,
   Map: WscMap,
   Message,
+  MessageAlertPackage,
+  MessageCounts,
+  MessageSummary,
   Messaging,
   MessagingMessage,
   MessagingPackage,
+  Notification,
   Query,
   SESSIONSTATE,
   Session,
+  Subscription,
+  attachMediaStream,
+  extend,
   getLogger,
+  getMediaOptions,
   setLogLevel,
   setLogger,
 };

@@ -397,7 +397,7 @@ test("two packages of one type are an error", () => {
 });
 
 test("every edge of the table leads to a known state, and final states stay", () => {
-  const events = ["connected", "refused", "lost", "resumed", "given-up", "moved", "ended", "fatal", "close"];
+  const events = ["connected", "refused", "lost", "resumed", "given-up", "moved", "ended", "fatal", "close", "restored", "parked"];
   for (const [state, edges] of Object.entries(SESSION_EDGES)) {
     for (const [event, next] of Object.entries(edges)) {
       assert.ok(events.includes(event), event);

@@ -63,13 +63,12 @@ const HANDSETS: [Handset; 2] = [
     Handset {
         name: "bob",
         does: "sends back what you write",
-        arguments: &["--echo", "--wrap"],
+        arguments: &["--echo"],
     },
     Handset {
         name: "carol",
         does: "says hello and answers",
         arguments: &[
-            "--wrap",
             "--say",
             "Hello, this is carol.",
             "--reply",
