@@ -6,28 +6,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { System, call, chatIs, launch, send, shows } from './system.mjs';
+import { call, chatIs, everything, send, shows } from './system.mjs';
 
 const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1000, height: 640 };
 
-/** @type {System} */
-let system;
-/** @type {import('playwright-core').Browser} */
-let browser;
+const all = everything();
 let folder;
 
-before(async () => {
-  browser = await launch();
-  system = await System.start('--no-handsets');
-  folder = await mkdtemp(join(tmpdir(), 'causeway-'));
-});
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-  await rm(folder, { recursive: true });
-});
-afterEach(() => system.stopHandsets());
+before(async () => { folder = await mkdtemp(join(tmpdir(), 'causeway-')); });
+after(() => rm(folder, { recursive: true }));
+afterEach(() => all.system.stopHandsets());
 
 /** Takes a picture for the documentation, if pictures are wanted. */
 async function picture(page, name, size) {
@@ -77,9 +66,9 @@ function painted(page) {
 
 describe('the demo page', () => {
   test('tells who is there and what they can do; chats with ticks and typing; files both ways', async () => {
-    const bob = await system.handset('bob', '--wrap');
-    await system.handset('carol', '--absent', '480');
-    const { page, errors, context } = await system.login(browser, 'alice');
+    const bob = await all.system.handset('bob', '--wrap');
+    await all.system.handset('carol', '--absent', '480');
+    const { page, errors, context } = await all.system.login(all.browser, 'alice');
     await contactSays(page, 'bob', 'Online · Chat · Files');
     await contactSays(page, 'carol', 'Offline');
 
@@ -111,8 +100,8 @@ describe('the demo page', () => {
   });
 
   test('says in words what did not work', async () => {
-    await system.handset('bob', '--decline', '603', '--refuse-texts', '603');
-    const { page, errors, context } = await system.login(browser, 'alice');
+    await all.system.handset('bob', '--decline', '603', '--refuse-texts', '603');
+    const { page, errors, context } = await all.system.login(all.browser, 'alice');
     await call(page, 'bob');
     await chatIs(page, 'bob declined');
     // Without a chat it is a text on its own.
@@ -129,9 +118,9 @@ describe('the demo page', () => {
   });
 
   test('two pages text each other, without a chat and unasked; who reads it late is seen to', async () => {
-    await system.handset('bob');
-    const alice = await system.login(browser, 'alice');
-    const erin = await system.login(browser, 'erin');
+    await all.system.handset('bob');
+    const alice = await all.system.login(all.browser, 'alice');
+    const erin = await all.system.login(all.browser, 'erin');
     await call(erin.page, 'alice');
     await alice.page.getByTestId('decline-button').click();
     await chatIs(erin.page, 'alice declined');
@@ -145,8 +134,8 @@ describe('the demo page', () => {
   });
 
   test('a file that is cancelled on its way is told so on both sides', async () => {
-    const alice = await system.login(browser, 'alice');
-    const erin = await system.login(browser, 'erin');
+    const alice = await all.system.login(all.browser, 'alice');
+    const erin = await all.system.login(all.browser, 'erin');
     await call(alice.page, 'erin');
     await erin.page.getByTestId('accept-button').click();
     await chatIs(alice.page, 'Connected');
@@ -165,8 +154,8 @@ describe('the demo page', () => {
   });
 
   test('is used by keyboard alone, on a phone, and nothing sticks out', async () => {
-    const bob = await system.handset('bob');
-    const { page, errors, context } = await system.login(browser, 'alice');
+    const bob = await all.system.handset('bob');
+    const { page, errors, context } = await all.system.login(all.browser, 'alice');
     await page.setViewportSize(PHONE);
     const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
     assert.ok(await fits());

@@ -2,29 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
-import { System, launch } from './system.mjs';
+import { describe, test } from 'node:test';
+import { CALLS, everything } from './system.mjs';
 
-/** @type {System} */
-let system;
-/** @type {import('playwright-core').Browser} */
-let browser;
-
-before(async () => {
-  browser = await launch('--disable-features=WebRtcHideLocalIpsWithMdns');
-  system = await System.start('--no-handsets');
-});
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-});
+const all = everything(...CALLS);
 
 /** A page with a session; `direct` as far as it can. */
 async function online(name, { webrtc = true } = {}) {
-  const context = await browser.newContext();
+  const context = await all.browser.newContext();
   const page = await context.newPage();
   if (!webrtc) await page.addInitScript(() => { delete globalThis.RTCPeerConnection; });
-  await page.goto(system.page);
+  await page.goto(all.system.page);
   await page.evaluate(async (user) => {
     const wsc = await import('/sdk/wsc.js');
     const session = new wsc.Session(user, `ws://${location.host}/ws/webrtc/demo`);

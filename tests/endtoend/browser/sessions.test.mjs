@@ -1,22 +1,10 @@
 // Sessions that leave their page: hibernating, after a reload, on another device.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { System, launch } from './system.mjs';
+import { test } from 'node:test';
+import { everything } from './system.mjs';
 
-/** @type {System} */
-let system;
-/** @type {import('playwright-core').Browser} */
-let browser;
-
-before(async () => {
-  browser = await launch();
-  system = await System.start('--no-handsets');
-});
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-});
+const all = everything();
 
 /** Makes a session in a page, which goes on with what is given. */
 async function begin(page, sessionId = null, stateInfo = null) {
@@ -39,8 +27,8 @@ async function begin(page, sessionId = null, stateInfo = null) {
 }
 
 async function open() {
-  const page = await (await browser.newContext()).newPage();
-  await page.goto(system.page);
+  const page = await (await all.browser.newContext()).newPage();
+  await page.goto(all.system.page);
   return page;
 }
 
@@ -48,7 +36,7 @@ const hears = (page, line) => page.waitForFunction((wanted) => globalThis.told.i
 const id = (page) => page.evaluate(() => globalThis.session.getSessionId());
 
 test('a session hibernates, and is woken by what it sends', async () => {
-  const bob = await system.handset('bob');
+  const bob = await all.system.handset('bob');
   const page = await begin(await open());
   const before = await id(page);
   await page.evaluate(() => new Promise((resolve) => { globalThis.session.hibernate(3600, resolve); }));
@@ -58,11 +46,11 @@ test('a session hibernates, and is woken by what it sends', async () => {
   await bob.line(/^text from .*: I am back$/);
   assert.equal(await id(page), before);
   await page.evaluate(() => globalThis.session.close());
-  await system.stopHandsets();
+  await all.system.stopHandsets();
 });
 
 test('a page that is loaded anew goes on with its session', async () => {
-  const bob = await system.handset('bob');
+  const bob = await all.system.handset('bob');
   const page = await begin(await open());
   const before = await id(page);
   await page.reload();
@@ -73,11 +61,11 @@ test('a page that is loaded anew goes on with its session', async () => {
   await hears(page, 'Still there?');
   await page.evaluate(() => globalThis.session.close());
   assert.equal(await page.evaluate(() => sessionStorage.length), 0, 'nothing is left behind');
-  await system.stopHandsets();
+  await all.system.stopHandsets();
 });
 
 test('a session goes on in another browser, and the first knows', async () => {
-  const bob = await system.handset('bob');
+  const bob = await all.system.handset('bob');
   const first = await begin(await open());
   const state = await first.evaluate(() => globalThis.session.exportState());
   const second = await begin(await open(), null, state);
@@ -86,5 +74,5 @@ test('a session goes on in another browser, and the first knows', async () => {
   bob.write('text sip:alice@localhost Where are you?');
   await hears(second, 'Where are you?');
   await second.evaluate(() => globalThis.session.close());
-  await system.stopHandsets();
+  await all.system.stopHandsets();
 });

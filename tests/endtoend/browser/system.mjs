@@ -1,6 +1,7 @@
 // What the tests in a real browser share: the whole system, handsets, a page that is logged in.
 
 import assert from 'node:assert/strict';
+import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 import { Program } from './programs.mjs';
 
@@ -14,6 +15,27 @@ const PAGE_TIMEOUT_MS = 20_000;
 /** A browser without a window, with more of its options. */
 export function launch(...options) {
   return chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...CHROMIUM_ARGS, ...options] });
+}
+
+/** A camera and a microphone of the browser's own making, and this machine's addresses not hidden from other pages. */
+export const CALLS = [
+  '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
+  '--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets',
+];
+
+/** The whole system without handsets, and a browser with these options, while the tests of a file run. */
+export function everything(...options) {
+  /** @type {{ system: System, browser: import('playwright-core').Browser }} */
+  const all = {};
+  before(async () => {
+    all.browser = await launch(...options);
+    all.system = await System.start('--no-handsets');
+  });
+  after(async () => {
+    await all.browser?.close();
+    await all.system?.stop();
+  });
+  return all;
 }
 
 /** The whole system on free ports, and the handsets of a test. */

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
-import { System, launch } from './system.mjs';
+import { test } from 'node:test';
+import { CALLS, everything } from './system.mjs';
 
 const tutorial = await readFile(new URL('../../../docs/tutorial.md', import.meta.url), 'utf8');
 
@@ -14,35 +14,21 @@ function code(language) {
   return found.join('\n');
 }
 
-/** @type {System} */
-let system;
-/** @type {import('playwright-core').Browser} */
-let browser;
-
-before(async () => {
-  // The tutorial's page is served by this test: its address is not known for one of this machine's.
-  const off = '--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets';
-  browser = await launch('--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', off);
-  system = await System.start('--no-handsets');
-});
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-});
+const all = everything(...CALLS);
 
 async function open(name) {
-  const page = await (await browser.newContext()).newPage();
+  const page = await (await all.browser.newContext()).newPage();
   page.setDefaultTimeout(20_000);
   const errors = [];
   page.on('pageerror', (error) => errors.push(error.message));
   await page.route(/\/demo\/mine\.html/, (route) => route.fulfill({ contentType: 'text/html', body: code('html') }));
   await page.route(/\/demo\/mine\.js/, (route) => route.fulfill({ contentType: 'text/javascript', body: code('js') }));
-  await page.goto(new URL(`mine.html?name=${name}`, system.page).href);
+  await page.goto(new URL(`mine.html?name=${name}`, all.system.page).href);
   return { page, errors, says: (words) => page.locator('#log li', { hasText: words }).first().waitFor() };
 }
 
 test('the tutorial does what it says', async () => {
-  const bob = await system.handset('bob', '--wrap');
+  const bob = await all.system.handset('bob', '--wrap');
   const alice = await open('alice');
   await alice.says('online as alice@localhost');
   await alice.says('bob can do: IM/CHAT,File transfer');
@@ -80,5 +66,5 @@ test('the tutorial does what it says', async () => {
   await alice.page.getByText('Send').click();
   await alice.says('no chat: Not Found (404)');
   assert.deepEqual([...alice.errors, ...erin.errors], []);
-  await system.stopHandsets();
+  await all.system.stopHandsets();
 });
