@@ -4,48 +4,69 @@
 import { turn } from "./events.js";
 import { fileLines } from "./file-sdp.js";
 import { FileSource } from "./file-source.js";
+import { hashCheck } from "./hash.js";
 import { randomWord } from "./identifiers.js";
 import { MediaLink } from "./media-link.js";
 import { writeSdp } from "./sdp.js";
 
-/** Chunks under way: with those of 16 KiB, 1 MiB. */
-const WINDOW = 64;
 /** Octets of the largest file taken whose size was not announced. */
 const UNANNOUNCED_OCTETS_MAX = 16 * 1024 * 1024 * 1024;
 
 /** @typedef {import("./file-sdp.js").FileDescription} FileDescription */
 
 /**
+ * What has come of a file, and what is needed to go on with the rest.
+ * @typedef {object} Received
+ * @property {number} octets from its start
+ * @property {ReturnType<typeof hashCheck>} check of all of them; null if there is none
+ * @property {WritableStreamDefaultWriter | null} writer where they went
+ */
+
+/**
  * @typedef {object} FileHooks
- * @property {(octets: number, total: number) => void} progress so many have arrived over there
- * @property {(from: number, content: Uint8Array, total: number) => void} data
+ * @property {(octets: number, total: number) => void} progress so many of the whole have arrived over there
+ * @property {(from: number, content: Uint8Array, total: number) => void} data where it is in the whole
  * @property {() => void} success
  * @property {(status: number, reason: string) => void} failure
  */
 
-/** One file in one direction. */
+/** One file, or the rest of one, in one direction. */
 export class FileMedia extends MediaLink {
   #hooks;
   #file;
-  /** What is sent; null if this side receives. @type {Blob | null} */
+  /** The whole of what is sent; null if this side receives. @type {Blob | null} */
   #blob;
+  #asks;
   #chunkOctets;
   #messageId = randomWord(24);
   #settled = false;
+  /** Octets of the file before what this transfer carries. */
+  #offset;
+  /** @type {Received} */
+  #received;
+  /** Octets at the start of it that the other side has. */
+  #arrived;
 
   /**
    * @param {FileDescription} file
    * @param {Blob | null} blob
-   * @param {number} chunkOctets
-   * @param {boolean} secure
+   * @param {{ chunkOctets: number, secure: boolean, asks: boolean, sink: WritableStream | null,
+   *   received: Received | null }} choices `asks`: for a file of the other side's; `received`: of an earlier transfer
    * @param {FileHooks & import("./media-link.js").LinkHooks} hooks
    */
-  constructor(file, blob, chunkOctets, secure, hooks) {
+  constructor(file, blob, { chunkOctets, secure, asks, sink, received }, hooks) {
     super(secure, hooks);
     this.#file = file;
     this.#blob = blob;
+    this.#asks = asks;
     this.#chunkOctets = chunkOctets;
     this.#hooks = hooks;
+    this.#offset = (file.range?.start ?? 1) - 1;
+    this.#arrived = this.#offset;
+    const writer = sink?.getWriter() ?? received?.writer ?? null;
+    // Of a part whose start nobody here has seen there is no hash.
+    const check = this.#offset === 0 ? hashCheck(file.hashes) : null;
+    this.#received = received ? { ...received, writer } : { octets: this.#offset, check, writer };
   }
 
   /** @override */
@@ -57,8 +78,30 @@ export class FileMedia extends MediaLink {
       acceptWrappedTypes: [],
       direction: sends ? "sendonly" : "recvonly",
       information: sends ? this.#file.description : "",
-      attributes: fileLines(this.#file, sends),
+      attributes: fileLines(this.#file, sends, this.#asks),
     });
+  }
+
+  /**
+   * @override
+   * @param {import("./sdp.js").RemoteMedia} remote
+   */
+  wrongWith({ direction, file, maxSize }) {
+    const ours = this.#file;
+    const part = (/** @type {FileDescription} */ { range }) => (range ? `${range.start}-${range.stop ?? "*"}` : "");
+    if (direction === (this.#blob ? "sendonly" : "recvonly")) return "both sides go the same way";
+    if (this.#asks && !file) return "it names no file";
+    if (file && file.id !== ours.id) return "it is for another file";
+    // The answer repeats the range, or there is no transfer of a part: RFC 5547, 8.3.
+    if ((file || ours.range) && part(file ?? { ...ours, range: null }) !== part(ours)) return "it is for another part";
+    if (this.#blob && this.#part().size > maxSize) return "the file is larger than it takes";
+    if (this.#asks && file) {
+      const { size, hashes, name, type, disposition, description, dates } = file;
+      Object.assign(ours, { size, hashes, disposition, description, dates });
+      Object.assign(ours, { name: name || ours.name, type: type || ours.type });
+      if (this.#received.octets === 0) this.#received.check = hashCheck(hashes);
+    }
+    return "";
   }
 
   /** @override @returns {ReturnType<MediaLink["endpoint"]>} */
@@ -67,12 +110,15 @@ export class FileMedia extends MediaLink {
       acceptTypes: ["*"],
       octetsMax: this.#file.size ?? UNANNOUNCED_OCTETS_MAX,
       chunkOctets: this.#chunkOctets,
-      window: WINDOW,
+      bulk: true,
     }, {
       message: () => 415,
       piece: ({ from, octets, total, last }) => this.#receive(from, octets, total, last),
       aborted: () => this.#settle(487, "the sender gave up"),
-      progress: (_, octets) => this.#hooks.progress(octets, this.#blob?.size ?? 0),
+      progress: (_, octets) => {
+        this.#arrived = this.#offset + octets;
+        this.#hooks.progress(this.#arrived, this.#blob?.size ?? 0);
+      },
       sent: () => this.#settle(0, ""),
       failed: (_, status, reason) => this.#settle(status, reason),
     }];
@@ -80,10 +126,9 @@ export class FileMedia extends MediaLink {
 
   /** @override */
   begun() {
-    const blob = this.#blob;
-    if (!blob) return;
+    if (!this.#blob) return;
     const body = new FileSource(
-      blob,
+      this.#part(),
       () => turn(() => this.connection()?.resume()),
       (reason) => turn(() => {
         this.abort();
@@ -108,25 +153,92 @@ export class FileMedia extends MediaLink {
     this.#settle(status, reason);
   }
 
+  /** @returns {number} octets of the file, from its start, that are over there as far as we know */
+  arrived() {
+    return this.#arrived;
+  }
+
+  /** @returns {number} octets of the file, from its start, that have come */
+  come() {
+    return this.#received.octets;
+  }
+
+  /** @returns {Received} what has come, for the transfer of the rest; this one takes nothing more */
+  handOver() {
+    this.#settled = true;
+    return this.#received;
+  }
+
+  /** What is sent. RFC 5547, 6: Byte-Range counts from 1 in the part. */
+  #part() {
+    const blob = /** @type {Blob} */ (this.#blob);
+    return this.#file.range ? blob.slice(this.#offset, this.#file.range.stop ?? blob.size) : blob;
+  }
+
   /**
-   * @param {number} from
-   * @param {Uint8Array} octets
+   * @param {number} start in what this transfer carries
+   * @param {Uint8Array} piece
    * @param {number | null} total
    * @param {boolean} last
-   * @returns {number | void}
+   * @returns {number | void | Promise<number | void>} a status to refuse it with; a promise: once it is taken
    */
-  #receive(from, octets, total, last) {
+  #receive(start, piece, total, last) {
     if (this.#blob || this.#settled) return 413;
-    const { size } = this.#file;
-    const whole = total ?? size ?? 0;
-    if (octets.length > 0) this.#hooks.data(from, octets, whole);
-    if (!last) return undefined;
-    if (size !== null && size !== total) {
-      this.#settle(413, `${total} octets came of ${size}`);
-      return 413;
+    const { size, range } = this.#file;
+    const stop = range?.stop ?? size;
+    const received = this.#received;
+    // An earlier transfer may have brought more than its sender knew.
+    const octets = piece.subarray(Math.max(received.octets - this.#offset - start, 0));
+    const from = received.octets;
+    received.octets += octets.length;
+    received.check?.update(octets);
+    const whole = size ?? this.#offset + (total ?? 0);
+    if (octets.length > 0 && !received.writer) this.#hooks.data(from, octets, whole);
+    const wrong = last ? this.#wrongAtTheEnd(stop, total) : null;
+    if (!received.writer) return last ? this.#ends(wrong) : undefined;
+    return this.#written(received.writer, octets, whole, last && !wrong).then(
+      () => (last ? this.#ends(wrong) : undefined),
+      (error) => this.#ends([413, `what has come can't be kept: ${error?.message ?? error}`]),
+    );
+  }
+
+  /**
+   * @param {WritableStreamDefaultWriter} writer
+   * @param {Uint8Array} octets
+   * @param {number} whole
+   * @param {boolean} isThere whether nothing is missing any more
+   */
+  async #written(writer, octets, whole, isThere) {
+    if (octets.length > 0) await writer.write(octets);
+    this.#hooks.progress(this.#received.octets, whole);
+    if (isThere) await writer.close();
+  }
+
+  /**
+   * @param {number | null} stop
+   * @param {number | null} total
+   * @returns {[number, string] | null}
+   */
+  #wrongAtTheEnd(stop, total) {
+    if (stop !== null && stop !== this.#offset + (total ?? 0)) {
+      return [413, `${total} octets came of ${stop - this.#offset}`];
     }
-    this.#settle(0, "");
-    return undefined;
+    const { check, octets } = this.#received;
+    const isWhole = this.#file.size === null || this.#file.size === octets;
+    if (!check || !isWhole || check.holds()) return null;
+    // Going on from here can't mend it.
+    this.#received = { octets: 0, check: null, writer: null };
+    return [400, "the file's hash is not the one that was announced"];
+  }
+
+  /**
+   * @param {[number, string] | null} wrong
+   * @returns {number | undefined}
+   */
+  #ends(wrong) {
+    if (this.#settled) return wrong ? 413 : undefined;
+    this.#settle(...(wrong ?? /** @type {[number, string]} */ ([0, ""])));
+    return wrong?.[0];
   }
 
   /**

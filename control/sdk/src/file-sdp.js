@@ -14,23 +14,29 @@ const NAME_CHARACTERS_MAX = 255;
  * @property {string} disposition `render` or `attachment`
  * @property {string} description
  * @property {{ creation?: string, modification?: string, read?: string }} dates
+ * @property {FileRange | null} range the part that is sent; null: all of it
  */
+
+/** A part of a file: its first octet, counted from 1, and its last; null: to the end.
+ * @typedef {{ start: number, stop: number | null }} FileRange */
 
 /**
  * @param {FileDescription} file
- * @param {boolean} offers whether we have it; an answer says less (RFC 5547, 8.3.1)
+ * @param {boolean} has whether it is ours; who takes it says less (RFC 5547, 8.3.1)
+ * @param {boolean} [asks] whether we ask for it: by its hash, if that is known (8.2.2)
  * @returns {string[]} attribute lines
  */
-export function fileLines(file, offers) {
-  const hashes = offers ? file.hashes : [];
+export function fileLines(file, has, asks = false) {
+  const hashes = has || asks ? file.hashes : [];
   const selector = [
-    `name:"${encoded(file.name)}"`,
+    file.name && `name:"${encoded(file.name)}"`,
     file.type && `type:${file.type.replace(/[^\x21-\x7e]/g, "")}`,
     file.size !== null && `size:${file.size}`,
     ...hashes.map(({ algorithmName, value }) => `hash:${algorithmName}:${value.toUpperCase()}`),
   ];
   const lines = [`a=file-selector:${selector.filter(Boolean).join(" ")}`, `a=file-transfer-id:${file.id}`];
-  if (!offers) return lines;
+  if (file.range) lines.push(`a=file-range:${file.range.start}-${file.range.stop ?? "*"}`);
+  if (!has) return lines;
   lines.push(`a=file-disposition:${file.disposition}`);
   const dates = Object.entries(file.dates).filter(([, date]) => date)
     .map(([kind, date]) => `${kind}:"${String(date).replace(/["\r\n]/g, "")}"`);
@@ -50,12 +56,15 @@ export function readFileLines(section) {
   if (selector === undefined || !id || !/^[!#-'*+.0-9A-Z^-z|~-]{1,128}$/.test(id)) return null;
   const value = (/** @type {RegExp} */ pattern) => pattern.exec(` ${selector}`)?.[1];
   const size = value(/ size:(\d{1,15})(?= |$)/);
+  const name = value(/ name:"([^"]*)"/);
+  const range = readRange(attribute("file-range"));
+  if (typeof range === "string") return null;
   const date = attribute("file-date") ?? "";
   const when = (/** @type {string} */ kind) => new RegExp(`(?:^| )${kind}:"([^"]*)"`).exec(date)?.[1];
   const dates = { creation: when("creation"), modification: when("modification"), read: when("read") };
   return {
     id,
-    name: safeName(value(/ name:"([^"]*)"/) ?? ""),
+    name: name === undefined ? "" : safeName(name),
     type: value(/ type:([^ ;]+(?:;[^ ="]+="[^"]*")*)/) ?? "",
     size: size === undefined ? null : Number(size),
     hashes: [...selector.matchAll(/(?:^| )hash:([\w-]+):([0-9A-Fa-f:]+)/g)]
@@ -63,7 +72,20 @@ export function readFileLines(section) {
     disposition: attribute("file-disposition") === "attachment" ? "attachment" : "render",
     description: section.find((line) => line.startsWith("i="))?.slice(2) ?? "",
     dates,
+    range,
   };
+}
+
+/**
+ * @param {string | undefined} text of `a=file-range`
+ * @returns {FileRange | null | string} a string if it can't be one
+ */
+function readRange(text) {
+  if (text === undefined) return null;
+  const parts = /^(\d{1,15})-(?:(\d{1,15})|\*)$/.exec(text);
+  const start = Number(parts?.[1] ?? 0);
+  const stop = parts?.[2] === undefined ? null : Number(parts[2]);
+  return start < 1 || (stop !== null && stop < start) ? "no range" : { start, stop };
 }
 
 /**

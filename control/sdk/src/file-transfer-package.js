@@ -6,11 +6,17 @@ import { FileTransfer } from "./file-transfer.js";
 import { InvitationPackage } from "./invitation-package.js";
 import { log } from "./log.js";
 
+/** Files that came in, whole or cut off, of which the rest may still come. */
+const RESUMABLE_MAX = 32;
+
 /**
  * All transfers of a session.
  * @extends {InvitationPackage<FileTransfer>}
  */
 export class FileTransferPackage extends InvitationPackage {
+  /** What came in, oldest first. @type {FileTransfer[]} */
+  #incoming = [];
+
   /**
    * @param {import("./client.js").Session} session
    * @param {string} [packageType]
@@ -22,6 +28,13 @@ export class FileTransferPackage extends InvitationPackage {
      * @type {((fileTransfer: FileTransfer, extHeaders: Record<string, any>) => void) | undefined}
      */
     this.onFileTransfer = this.onFileTransfer;
+    /**
+     * Somebody wants a file of ours; which one, `props` of its configuration say. Accept with `{ file }`, or decline.
+     * @type {((fileTransfer: FileTransfer, extHeaders: Record<string, any>) => void) | undefined}
+     */
+    this.onFileRequest = this.onFileRequest;
+    /** Octets of the largest file that is taken; larger ones are declined with 403, `133 Size exceeded`. */
+    this.maxFileSize = Infinity;
   }
 
   /**
@@ -30,6 +43,32 @@ export class FileTransferPackage extends InvitationPackage {
    */
   createFileTransfer(target) {
     return this.make(target);
+  }
+
+  /**
+   * Transfers what has not arrived of a file whose transfer was cut off: offers the rest of one that went out, asks for
+   * the rest of one that came in. Its hash is that of the whole file.
+   * @param {FileTransfer} former
+   * @param {Record<string, any> | null} [extHeaders] for the other side
+   * @returns {FileTransfer} a new one, with an id of its own, that is started; callbacks may be set now
+   */
+  resume(former, extHeaders) {
+    const rest = former.rest();
+    const { peer } = former.capabilityContext();
+    const next = this.make(peer);
+    if (rest.file) former.end();
+    else this.#takeOver(next, former);
+    next.start(rest, extHeaders);
+    return next;
+  }
+
+  /**
+   * @param {FileTransfer} next
+   * @param {FileTransfer} former
+   */
+  #takeOver(next, former) {
+    next.takeOver(former);
+    this.#incoming = [...this.#incoming.filter((one) => one !== former), next].slice(-RESUMABLE_MAX);
   }
 
   /**
@@ -62,9 +101,20 @@ export class FileTransferPackage extends InvitationPackage {
    * @param {Record<string, any>} extHeaders
    */
   arrived(transfer, extHeaders) {
+    if (transfer.isWanted() && typeof this.onFileRequest === "function") {
+      fire(this, "onFileRequest", transfer, extHeaders);
+      return;
+    }
+    const [config] = transfer.getFileConfigs();
     if (!transfer.isOffered()) {
       transfer.decline(488, "no file is offered");
+    } else if ((config?.props?.size ?? 0) > this.maxFileSize) {
+      transfer.decline(403, "Forbidden", { warning: '399 browser "133 Size exceeded"' });
     } else if (typeof this.onFileTransfer === "function") {
+      const former = Number(config?.props?.startOffset ?? 1) > 1
+        ? this.#incoming.find((one) => transfer.isRestOf(one)) : undefined;
+      if (former) this.#takeOver(transfer, former);
+      else this.#incoming = [...this.#incoming, transfer].slice(-RESUMABLE_MAX);
       fire(this, "onFileTransfer", transfer, extHeaders);
     } else {
       log("warn", "a file came in and nobody has set onFileTransfer");

@@ -3,36 +3,43 @@
 //! (`file-transfer-package.js`).
 
 import { CALLSTATE } from "./constants.js";
-import { fire, fireFirst, later } from "./events.js";
+import { fire, fireFirst, later, turn } from "./events.js";
 import { FileMedia } from "./file-media.js";
+import { hashesOf } from "./hash.js";
 import { randomWord } from "./identifiers.js";
 import { Invitation } from "./invitation.js";
 import { readSdp } from "./sdp.js";
 
 /** Octets of a chunk if the application does not say. */
-const CHUNK_OCTETS = 16 * 1024;
+const CHUNK_OCTETS = 64 * 1024;
 const CHUNK_OCTETS_MAX = 256 * 1024;
 
 /**
- * What is known of a file. `startOffset` and `stopOffset` are not used yet.
+ * What is known of a file.
  * @typedef {object} FileProperty
  * @property {string} [name]
  * @property {number} [size] octets
  * @property {string} [type]
- * @property {{ algorithmName: string, value: string }[]} [hashes]
+ * @property {{ algorithmName: string, value: string }[]} [hashes] of the whole file, `sha-1` and `sha-256`, upper-case
+ *   pairs with colons. Computed if they are not given, for which the file is read once more; `[]`: none
  * @property {string} [disposition] `render` or `attachment`
  * @property {string} [dispositon] the same, as the patent prints it
  * @property {string} [description]
- * @property {string} [creationTime]
+ * @property {string} [creationTime] such as `Wed, 01 May 2024 09:30:00 +0000`
  * @property {string} [modificationTime]
  * @property {string} [readTime]
- * @property {string} [direction] `send`
+ * @property {string | number} [startOffset] the first octet that is sent, counted from 1: a part of a file
+ * @property {string | number} [stopOffset] the last one; `*` or nothing: to the end
+ * @property {string} [direction] `send`, or `receive`: who starts it wants the file
  * @property {string} [fileTransferId] made by the library
  */
 
 /**
- * A file to be sent, or one that comes in (without `file`).
- * @typedef {{ file?: Blob | null, props?: FileProperty | null, fileTransferId?: string }} FileConfig
+ * A file to be sent, or one that comes in (without `file`). `sink` is where a file that comes in is to be written, in
+ * order, such as what `createWritable()` of a file in OPFS gives; it is closed when the file is there, and left open
+ * after a failure, for the rest.
+ * @typedef {{ file?: Blob | null, props?: FileProperty | null, fileTransferId?: string,
+ *   sink?: WritableStream | null }} FileConfig
  */
 
 /** Where octets are in a file: the first has number 1, `end` is the last one.
@@ -48,6 +55,14 @@ export class FileTransfer extends Invitation {
   #config = null;
   /** @type {FileDescription | null} */
   #file = null;
+  /** Whether the other side wants a file of ours. */
+  #isWanted = false;
+  /** Whether the file is there. */
+  #isDone = false;
+  /** The file's hashes are being computed; what waits for them. @type {object | null} */
+  #hashing = null;
+  /** What an earlier transfer has brought. @type {import("./file-media.js").Received | null} */
+  #received = null;
 
   /**
    * @param {import("./client.js").Session} session
@@ -64,10 +79,13 @@ export class FileTransfer extends Invitation {
     /** It is not, and will not be.
      * @type {((fileTransferId: string, status: number, reason: string) => void) | undefined} */
     this.onFileTransferFailure = this.onFileTransferFailure;
+    /** The transfer that was cut off and whose rest this one brings; `onFileData` goes on where that one stopped.
+     * @type {FileTransfer | null} */
+    this.resumes = null;
   }
 
   /**
-   * Offers a file.
+   * Offers a file, or asks for one: with `props.direction` `receive`, and its hashes or its name in `props`.
    * @override
    * @param {FileConfig | FileConfig[]} fileConfig the file; of a list the one there is
    * @param {Record<string, any> | null} [extHeaders] for the other side
@@ -76,9 +94,39 @@ export class FileTransfer extends Invitation {
     const configs = Array.isArray(fileConfig) ? fileConfig : [fileConfig];
     const [config] = configs;
     if (configs.length !== 1) throw new Error("wsc: one file for each transfer; make several");
-    if (!(config?.file instanceof Blob)) throw new TypeError("wsc: a transfer needs a File or a Blob");
-    if (config.props?.direction === "receive") throw new Error("wsc: files are pushed, not pulled");
-    super.start(config, extHeaders);
+    if (this.#hashing) throw new Error("wsc: it was started already");
+    const asks = config?.props?.direction === "receive";
+    if (!asks && !(config?.file instanceof Blob)) throw new TypeError("wsc: a transfer needs a File or a Blob");
+    if (asks && !config.props?.name && !config.props?.hashes?.length) {
+      throw new Error("wsc: a file is asked for by its hashes or its name");
+    }
+    this.#describe(config, randomWord(32));
+    this.#hashed(config, () => super.start(config, extHeaders));
+  }
+
+  /**
+   * Takes what is offered, or gives what is wanted.
+   * @override
+   * @param {FileConfig | FileConfig[] | null} [fileConfig] `sink`: where the file is to go, if not to `onFileData`;
+   *   `file`: the one that is wanted
+   * @param {Record<string, any> | null} [extHeaders] for the other side
+   */
+  accept(fileConfig, extHeaders) {
+    const config = (Array.isArray(fileConfig) ? fileConfig[0] : fileConfig) ?? {};
+    if (!this.#isWanted) {
+      super.accept(config, extHeaders);
+      return;
+    }
+    if (!(config.file instanceof Blob)) throw new TypeError("wsc: a file is wanted: give a File or a Blob");
+    const asked = /** @type {FileDescription} */ (this.#file);
+    this.#describe(config, asked.id, asked.range);
+    this.#hashed(config, () => {
+      const ours = this.#file?.hashes ?? [];
+      const other = asked.hashes.some(({ algorithmName, value }) => ours.some((hash) =>
+        hash.algorithmName === algorithmName.toLowerCase() && hash.value.toUpperCase() !== value.toUpperCase()));
+      if (other) this.decline(488, "that is another file");
+      else super.accept(config, extHeaders);
+    });
   }
 
   /**
@@ -88,6 +136,16 @@ export class FileTransfer extends Invitation {
     const media = /** @type {FileMedia | null} */ (this.media());
     media?.abort();
     this.end();
+  }
+
+  /**
+   * Ends it, or takes back the asking.
+   * @override
+   * @param {Record<string, any> | null} [extHeaders] for the other side
+   */
+  end(extHeaders) {
+    if (this.#hashing && this.getState().state === CALLSTATE.NONE) this.#unsent(487, "it was not offered yet");
+    super.end(extHeaders);
   }
 
   /** @param {number} octets of a chunk, at most 256 KiB */
@@ -109,15 +167,64 @@ export class FileTransfer extends Invitation {
   onMessage(message) {
     if (message.isRequest() && message.payload?.sdp && !this.media()) {
       const remote = readSdp(message.payload.sdp);
-      if (typeof remote !== "string") this.#file = remote.direction === "recvonly" ? null : remote.file;
-      if (this.#file) this.#config = { file: null, props: propertiesOf(this.#file), fileTransferId: this.#file.id };
+      if (typeof remote !== "string" && remote.file) {
+        this.#isWanted = remote.direction === "recvonly";
+        this.#file = remote.file;
+        if (!this.#isWanted) remote.file.name ||= "file";
+        const props = propertiesOf(remote.file, this.#isWanted ? "receive" : "send");
+        this.#config = { file: null, props, fileTransferId: remote.file.id };
+      }
     }
     super.onMessage(message);
   }
 
   /** @returns {boolean} whether a file is offered, and not wanted or something else */
   isOffered() {
-    return this.#file !== null;
+    return this.#file !== null && !this.#isWanted;
+  }
+
+  /** @returns {boolean} whether a file of ours is wanted */
+  isWanted() {
+    return this.#isWanted;
+  }
+
+  /**
+   * @param {FileTransfer} former
+   * @returns {boolean} whether this one brings the rest of the file that was cut off in that one
+   */
+  isRestOf(former) {
+    const [ours, theirs] = [this.#file, former.#file];
+    const media = /** @type {FileMedia | null} */ (former.media());
+    const from = (/** @type {FileTransfer} */ one) => one.capabilityContext().peer;
+    if (!ours || !theirs || !media || former.#isDone || former.#config?.file || from(former) !== from(this)) return false;
+    const same = ours.hashes.length > 0
+      ? ours.hashes.some((hash) => theirs.hashes.some((other) => hash.algorithmName === other.algorithmName
+        && hash.value.toUpperCase() === other.value.toUpperCase()))
+      : ours.name === theirs.name && ours.size === theirs.size;
+    return same && (ours.range?.start ?? 1) - 1 <= media.come();
+  }
+
+  /**
+   * Goes on where a transfer was cut off, which takes nothing more.
+   * @param {FileTransfer} former
+   */
+  takeOver(former) {
+    const media = /** @type {FileMedia | null} */ (former.media());
+    this.#received = media?.handOver() ?? null;
+    this.resumes = former;
+    former.end();
+  }
+
+  /** @returns {FileConfig} what has not arrived of the file, to be transferred anew; throws if that makes no sense */
+  rest() {
+    const file = this.#file;
+    const media = /** @type {FileMedia | null} */ (this.media());
+    if (!file || this.#isDone) throw new Error("wsc: there is nothing to resume");
+    const blob = this.#config?.file ?? null;
+    const has = (blob ? media?.arrived() : media?.come()) ?? 0;
+    const startOffset = Math.max(Math.min(has, (blob?.size ?? file.size ?? Infinity) - 1), 0) + 1;
+    const props = { ...propertiesOf(file, blob ? "send" : "receive"), startOffset, fileTransferId: undefined };
+    return { file: blob, props };
   }
 
   /**
@@ -126,16 +233,16 @@ export class FileTransfer extends Invitation {
    * @param {boolean} secure
    */
   createMedia(config, secure) {
+    const file = this.#file ?? describe({}, null, randomWord(32), null);
     const blob = config?.file ?? null;
-    if (blob && config) {
-      this.#config = config;
-      this.#file = describe(config, blob);
-      config.fileTransferId = this.#file.id;
-      config.props = propertiesOf(this.#file);
-    }
-    const file = this.#file ?? describe({}, new Blob([]));
     const fileTransferId = file.id;
-    return new FileMedia(file, blob, this.#chunkOctets, secure, {
+    return new FileMedia(file, blob, {
+      chunkOctets: this.#chunkOctets,
+      secure,
+      asks: this.#config?.props?.direction === "receive" && !this.#isWanted,
+      sink: config?.sink ?? null,
+      received: this.#received,
+    }, {
       ...this.linkHooks({ fileTransferId }),
       progress: (octets, total) => {
         const range = { start: 1, end: octets, total };
@@ -146,6 +253,7 @@ export class FileTransfer extends Invitation {
         fire(this, "onFileData", { fileTransferId, range, content });
       },
       success: () => {
+        this.#isDone = true;
         fire(this, "onFileTransferSuccess", fileTransferId);
         // Who has sent it ends it: RFC 5547, 8.4.
         if (blob) this.end();
@@ -161,22 +269,83 @@ export class FileTransfer extends Invitation {
       },
     });
   }
+
+  /**
+   * @param {FileConfig} config gets what the library adds
+   * @param {string} id
+   * @param {import("./file-sdp.js").FileRange | null} [asked] the part that is wanted
+   */
+  #describe(config, id, asked) {
+    const file = describe(config, config.file ?? null, id, asked ?? rangeOf(config.props ?? {}));
+    this.#file = file;
+    this.#config = config;
+    config.fileTransferId = id;
+    config.props = propertiesOf(file, config.props?.direction === "receive" ? "receive" : "send");
+  }
+
+  /**
+   * Goes on once the file's hashes are known.
+   * @param {FileConfig} config
+   * @param {() => void} next
+   */
+  #hashed(config, next) {
+    const file = /** @type {FileDescription} */ (this.#file);
+    if (!config.file || (config.props?.hashes?.length ?? 0) > 0 || file.hashes === NONE) {
+      next();
+      return;
+    }
+    const turnOf = {};
+    this.#hashing = turnOf;
+    hashesOf(config.file, () => this.#hashing === turnOf).then((hashes) => turn(() => {
+      if (this.#hashing !== turnOf) return;
+      file.hashes = hashes;
+      if (config.props) config.props.hashes = hashes;
+      this.#hashing = null;
+      next();
+    }), (error) => turn(() => this.#unsent(400, `the file can't be read: ${error?.message ?? error}`)));
+  }
+
+  /**
+   * @param {number} status
+   * @param {string} reason
+   */
+  #unsent(status, reason) {
+    if (!this.#hashing) return;
+    this.#hashing = null;
+    fireFirst(this, ["onFileTransferFailure", "onFiieTransferFailure"], this.#file?.id, status, reason);
+  }
+}
+
+/** No hashes, by the application's wish. @type {never[]} */
+const NONE = [];
+
+/**
+ * @param {FileProperty} props
+ * @returns {import("./file-sdp.js").FileRange | null}
+ */
+function rangeOf({ startOffset, stopOffset }) {
+  const start = Number(startOffset ?? 1);
+  const stop = stopOffset === undefined || stopOffset === "*" ? null : Number(stopOffset);
+  if (!(start >= 1) || (stop !== null && !(stop >= start))) throw new RangeError("wsc: no part of a file");
+  return start === 1 && stop === null ? null : { start, stop };
 }
 
 /**
  * @param {FileConfig} config
- * @param {Blob} blob
+ * @param {Blob | null} blob
+ * @param {string} id
+ * @param {import("./file-sdp.js").FileRange | null} range
  * @returns {FileDescription}
  */
-function describe({ props }, blob) {
-  const { name, lastModified } = /** @type {Partial<File>} */ (blob);
+function describe({ props }, blob, id, range) {
+  const { name, lastModified } = /** @type {Partial<File>} */ (blob ?? {});
   const modified = lastModified === undefined ? undefined : new Date(lastModified).toUTCString();
   return {
-    id: randomWord(32),
-    name: props?.name ?? name ?? "file",
-    type: props?.type ?? blob.type,
-    size: blob.size,
-    hashes: props?.hashes ?? [],
+    id,
+    name: props?.name ?? name ?? (blob ? "file" : ""),
+    type: props?.type ?? blob?.type ?? "",
+    size: blob?.size ?? props?.size ?? null,
+    hashes: blob && props?.hashes?.length === 0 ? NONE : props?.hashes ?? [],
     disposition: (props?.disposition ?? props?.dispositon) === "attachment" ? "attachment" : "render",
     description: (props?.description ?? "").replace(/[\r\n]+/g, " "),
     dates: {
@@ -184,15 +353,17 @@ function describe({ props }, blob) {
       modification: props?.modificationTime ?? modified?.replace("GMT", "+0000"),
       read: props?.readTime,
     },
+    range: range && blob ? { start: range.start, stop: range.stop ?? blob.size } : range,
   };
 }
 
 /**
  * @param {FileDescription} file
+ * @param {string} direction
  * @returns {FileProperty}
  */
-function propertiesOf(file) {
-  const { id, name, type, hashes, disposition, description, dates } = file;
+function propertiesOf(file, direction) {
+  const { id, name, type, hashes, disposition, description, dates, range } = file;
   return {
     name,
     type,
@@ -203,7 +374,8 @@ function propertiesOf(file) {
     creationTime: dates.creation,
     modificationTime: dates.modification,
     readTime: dates.read,
-    direction: "send",
+    ...(range && { startOffset: String(range.start), stopOffset: String(range.stop ?? "*") }),
+    direction,
     fileTransferId: id,
   };
 }

@@ -208,8 +208,10 @@ export class Invitation {
     this.#move("responded", code ?? 200, reason);
     if (isFinal(this.#state.state)) return;
     message.complete(this.#session);
-    if (!this.#media?.remote() || typeof described === "string") {
-      const why = typeof described === "string" ? described : "no session description";
+    const remote = this.#media?.remote();
+    const wrong = remote ? this.#media?.wrongWith(remote) : "no session description";
+    if (wrong || typeof described === "string") {
+      const why = typeof described === "string" ? described : wrong;
       this.#shutdown(this.#opening, null);
       this.#finish("refused", 488, `the answer is unusable: ${why}`);
       return;
@@ -220,7 +222,9 @@ export class Invitation {
 
   /** @param {Message} message */
   #refused(message) {
-    const { error_code: code = 0, reason = "" } = message.header;
+    const { error_code: code = 0, warning } = message.header;
+    // A network says in a Warning what it means by a code, as `399 host "133 Size exceeded"`.
+    const reason = /"([^"]*)"/.exec(warning ?? "")?.[1] ?? message.header.reason ?? "";
     const cancelled = code === ERRORCODE.REQUEST_TERMINATED;
     this.#finish(cancelled ? "ended" : "refused", code, reason);
   }

@@ -72,6 +72,14 @@ export class MediaLink {
     throw new Error("wsc: media must say what travels");
   }
 
+  /**
+   * @param {RemoteMedia} _remote the answer to what we offered
+   * @returns {string} why it can't be used, or nothing
+   */
+  wrongWith(_remote) {
+    return "";
+  }
+
   /** The connection was begun: what waited may be sent. */
   begun() {}
 

@@ -3672,6 +3672,47 @@ function sameUri(one, other) {
 return { readUri, sameUri };
 })();
 
+modules["msrp/window.js"] = (function () {
+//! How many chunks of a large message may be under way: as many as are answered soon. Pure.
+//!
+//! It grows while answers come soon and it is used up, and halves when they come late: a fast way is kept full, and on a
+//! slow one no more waits in its buffers than it carries within a few seconds, far from the time-out of a response.
+
+const CHUNKS_AT_FIRST = 16;
+const CHUNKS_MIN = 2;
+/** With chunks of 64 KiB, 8 MiB. */
+const CHUNKS_MAX = 128;
+/** Milliseconds to an answer, up to which more may be under way. */
+const SOON_MS = 250;
+/** Milliseconds from which on less may. */
+const LATE_MS = 2000;
+
+/** The window of one sender. */
+class Window {
+  /** Chunks that may be under way. */
+  chunks = CHUNKS_AT_FIRST;
+  /** When it was halved. Answers to what was sent before say nothing of the smaller one. */
+  #halvedAt = -Infinity;
+
+  /**
+   * @param {number} sentAt when the request went out, in milliseconds
+   * @param {number} now
+   * @param {boolean} isFull whether as many were under way as may be
+   */
+  answered(sentAt, now, isFull) {
+    if (sentAt < this.#halvedAt) return;
+    const ms = now - sentAt;
+    if (ms > LATE_MS) {
+      this.chunks = Math.max(CHUNKS_MIN, Math.floor(this.chunks / 2));
+      this.#halvedAt = now;
+    } else if (ms <= SOON_MS && isFull) {
+      this.chunks = Math.min(CHUNKS_MAX, this.chunks + 1);
+    }
+  }
+}
+return { Window };
+})();
+
 modules["msrp/endpoint.js"] = (function () {
 const { randomWord } = modules["identifiers.js"];
 const { admits, bareType } = modules["media-types.js"];
@@ -3680,6 +3721,7 @@ const { Inflow } = modules["msrp/inflow.js"];
 const { FramingLost, Reader } = modules["msrp/reader.js"];
 const { Reassembly } = modules["msrp/reassembly.js"];
 const { sameUri } = modules["msrp/uri.js"];
+const { Window } = modules["msrp/window.js"];
 //! One MSRP session's end: requests, responses, reports, chunks, time-outs (RFC 4975). Pure:
 //! octets and time in, octets and events out. Not here: the socket (`connection.js`).
 
@@ -3692,6 +3734,8 @@ const RESPONSE_MS_MAX = 30_000;
 const FRAME_OVERHEAD_OCTETS_MAX = 32 * 1024;
 /** Octets of a chunk of a message that is taken piece by piece. */
 const PIECE_OCTETS_MAX = 64 * 1024 * 1024;
+/** Chunks sent without an answer. */
+const CHUNKS_MAX = 16;
 /** Messages waiting to be sent. */
 const QUEUE_MAX = 1000;
 /** Sent messages of which a report may still come. */
@@ -3707,6 +3751,7 @@ const FAULTS_MAX = 5;
  * @property {number} octetsMax largest message taken
  * @property {number} [chunkOctets] body of a chunk, 2048 at first
  * @property {number} [window] chunks sent without an answer, 16 at first
+ * @property {boolean} [bulk] large messages: as many chunks as the way carries
  */
 
 /**
@@ -3723,6 +3768,8 @@ const FAULTS_MAX = 5;
  * @property {boolean} [successReport] ask the far end to report success
  */
 
+/** A number refuses with that status. @typedef {number | void} Taken */
+
 /**
  * @typedef {object} EndpointHooks
  * @property {(octets: Uint8Array) => void} transmit one frame
@@ -3730,16 +3777,16 @@ const FAULTS_MAX = 5;
  * @property {(incoming: { messageId: string, contentType: string, body: Uint8Array }) =>
  *   number | void} message a whole message; a number refuses it with that status
  * @property {(piece: { messageId: string, contentType: string, from: number, octets: Uint8Array,
- *   total: number | null, last: boolean }) => number | void} [piece] the next piece of a large message. Whoever
- *   has this takes one large message by it, and no whole ones
+ *   total: number | null, last: boolean }) => Taken | Promise<Taken>} [piece] the next piece of a large message,
+ *   answered when it is taken. Whoever has this takes one large message by it, and no whole ones
  * @property {(messageId: string) => void} [aborted] the rest of that message will not come
- * @property {(messageId: string, octets: number) => void} [progress] so many were answered
+ * @property {(messageId: string, octets: number) => void} [progress] so many from its start were answered
  * @property {(messageId: string) => void} sent the far end has the whole message
  * @property {(messageId: string, status: number, reason: string) => void} failed
  * @property {(status: number, reason: string) => void} broken the session can't go on
  */
 
-/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean, answered: number }} Sending */
+/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean }} Sending */
 
 /** One end of one session. */
 class Endpoint {
@@ -3759,7 +3806,7 @@ class Endpoint {
   /** Messages not yet sent as a whole; the first one is under way. @type {Sending[]} */
   #queue = [];
   /** Requests without an answer, oldest first.
-   * @type {Map<string, { sending: Sending | null, at: number, octets: number }>} */
+   * @type {Map<string, { sending: Sending | null, at: number, start: number }>} */
   #pending = new Map();
   /** Sent as a whole, waiting for a success report. @type {Map<string, Sending>} */
   #reportable = new Map();
@@ -3774,7 +3821,7 @@ class Endpoint {
     this.#hooks = hooks;
     this.#remotePath = settings.remotePath;
     this.#chunkOctets = settings.chunkOctets ?? 2048;
-    this.#window = settings.window ?? 16;
+    this.#window = settings.bulk ? new Window() : null;
     this.#reader = this.#newReader();
     this.#reassembly = new Reassembly(settings.octetsMax);
     this.#inflow = hooks.piece ? new Inflow(settings.octetsMax) : null;
@@ -3814,7 +3861,7 @@ class Endpoint {
    */
   send(outgoing, now) {
     if (this.#state === "over" || this.#queue.length >= QUEUE_MAX) return false;
-    this.#queue.push({ outgoing, next: 0, open: 0, whole: false, answered: 0 });
+    this.#queue.push({ outgoing, next: 0, open: 0, whole: false });
     this.#pump(now);
     return true;
   }
@@ -3925,15 +3972,19 @@ class Endpoint {
       sending.next = 0;
       sending.open = 0;
       sending.whole = false;
-      sending.answered = 0;
     }
     this.#queue = [...again, ...this.#queue.filter((sending) => !again.has(sending))];
+  }
+
+  /** @returns {number} chunks that may be without an answer */
+  #chunksMax() {
+    return this.#window?.chunks ?? this.#settings.window ?? CHUNKS_MAX;
   }
 
   /** @param {number} now */
   #pump(now) {
     while (this.#state === "bound" && this.#queue.length > 0
-      && this.#pending.size < this.#window) {
+      && this.#pending.size < this.#chunksMax()) {
       if (!this.#sendChunk(this.#queue[0], now)) return;
     }
   }
@@ -3988,8 +4039,9 @@ class Endpoint {
    */
   #request(method, headers, chunk, now, flag = "$", answered = true) {
     const tid = this.#newTid(chunk?.body);
-    const octets = chunk?.body.length ?? 0;
-    if (answered) this.#pending.set(tid, { sending: chunk?.sending ?? null, at: now, octets });
+    const sending = chunk?.sending ?? null;
+    const start = (sending?.next ?? 0) - (chunk?.body.length ?? 0);
+    if (answered) this.#pending.set(tid, { sending, at: now, start });
     this.#hooks.transmit(writeRequest({
       tid,
       method,
@@ -4022,6 +4074,7 @@ class Endpoint {
     const { localUri } = this.#settings;
     const request = this.#pending.get(response.tid);
     if (!request || response.fault || !sameUri(response.toPath[0], localUri)) return;
+    this.#window?.answered(request.at, now, this.#pending.size >= this.#chunksMax());
     this.#pending.delete(response.tid);
     const { sending } = request;
     const good = response.status >= 200 && response.status < 300;
@@ -4034,14 +4087,22 @@ class Endpoint {
       }
     } else {
       sending.open -= 1;
-      sending.answered += request.octets;
-      this.#hooks.progress?.(sending.outgoing.messageId, sending.answered);
+      this.#hooks.progress?.(sending.outgoing.messageId, this.#answered(sending));
       const done = sending.whole && sending.open === 0;
       if (done && !sending.outgoing.successReport) {
         this.#hooks.sent(sending.outgoing.messageId);
       }
     }
     this.#pump(now);
+  }
+
+  /**
+   * @param {Sending} sending
+   * @returns {number} octets from its start that were answered without a gap
+   */
+  #answered(sending) {
+    for (const request of this.#pending.values()) if (request.sending === sending) return request.start;
+    return sending.next;
   }
 
   /**
@@ -4175,23 +4236,22 @@ class Endpoint {
    * @param {(status: number, comment: string) => void} answer
    */
   #stream(inflow, messageId, contentType, request, answer) {
-    const outcome = inflow.take(messageId, request);
-    if (outcome.kind === "refused") {
-      answer(outcome.status, outcome.comment);
+    const chunk = inflow.take(messageId, request);
+    if (chunk.kind === "refused") {
+      answer(chunk.status, chunk.comment);
       return;
     }
-    if (outcome.kind === "aborted") this.#hooks.aborted?.(messageId);
-    if (outcome.kind === "piece") {
-      const { from, octets, total, last } = outcome;
-      const refused = this.#hooks.piece?.({ messageId, contentType, from, octets, total, last });
-      if (typeof refused === "number") {
-        answer(refused, "Not taken");
-        return;
-      }
-      answer(200, "OK");
-      if (last && (request.headers.get("success-report") ?? "").toLowerCase() === "yes") {
-        this.#reportSuccess(request, messageId, total ?? 0);
-      }
+    if (chunk.kind === "aborted") this.#hooks.aborted?.(messageId);
+    if (chunk.kind === "piece") {
+      const { from, octets, total, last } = chunk;
+      const taken = (/** @type {Taken} */ refused) => {
+        answer(refused ?? 200, typeof refused === "number" ? "Not taken" : "OK");
+        const reports = (request.headers.get("success-report") ?? "").toLowerCase() === "yes";
+        if (last && reports && typeof refused !== "number") this.#reportSuccess(request, messageId, total ?? 0);
+      };
+      const outcome = this.#hooks.piece?.({ messageId, contentType, from, octets, total, last });
+      if (outcome instanceof Promise) outcome.then(taken);
+      else taken(outcome);
       return;
     }
     answer(200, "OK");
@@ -4271,6 +4331,7 @@ function coversAll(report, sending) {
  */
 function holds(body, tid) {
   for (let at = body.indexOf(45); at >= 0; at = body.indexOf(45, at + 1)) {
+    if (body[at + 1] !== 45) continue;
     const there = body.subarray(at, at + 7 + tid.length);
     if (String.fromCharCode(...there) === `-------${tid}`) return true;
   }
@@ -4531,6 +4592,14 @@ class MediaLink {
     throw new Error("wsc: media must say what travels");
   }
 
+  /**
+   * @param {RemoteMedia} _remote the answer to what we offered
+   * @returns {string} why it can't be used, or nothing
+   */
+  wrongWith(_remote) {
+    return "";
+  }
+
   /** The connection was begun: what waited may be sent. */
   begun() {}
 
@@ -4739,23 +4808,29 @@ const NAME_CHARACTERS_MAX = 255;
  * @property {string} disposition `render` or `attachment`
  * @property {string} description
  * @property {{ creation?: string, modification?: string, read?: string }} dates
+ * @property {FileRange | null} range the part that is sent; null: all of it
  */
+
+/** A part of a file: its first octet, counted from 1, and its last; null: to the end.
+ * @typedef {{ start: number, stop: number | null }} FileRange */
 
 /**
  * @param {FileDescription} file
- * @param {boolean} offers whether we have it; an answer says less (RFC 5547, 8.3.1)
+ * @param {boolean} has whether it is ours; who takes it says less (RFC 5547, 8.3.1)
+ * @param {boolean} [asks] whether we ask for it: by its hash, if that is known (8.2.2)
  * @returns {string[]} attribute lines
  */
-function fileLines(file, offers) {
-  const hashes = offers ? file.hashes : [];
+function fileLines(file, has, asks = false) {
+  const hashes = has || asks ? file.hashes : [];
   const selector = [
-    `name:"${encoded(file.name)}"`,
+    file.name && `name:"${encoded(file.name)}"`,
     file.type && `type:${file.type.replace(/[^\x21-\x7e]/g, "")}`,
     file.size !== null && `size:${file.size}`,
     ...hashes.map(({ algorithmName, value }) => `hash:${algorithmName}:${value.toUpperCase()}`),
   ];
   const lines = [`a=file-selector:${selector.filter(Boolean).join(" ")}`, `a=file-transfer-id:${file.id}`];
-  if (!offers) return lines;
+  if (file.range) lines.push(`a=file-range:${file.range.start}-${file.range.stop ?? "*"}`);
+  if (!has) return lines;
   lines.push(`a=file-disposition:${file.disposition}`);
   const dates = Object.entries(file.dates).filter(([, date]) => date)
     .map(([kind, date]) => `${kind}:"${String(date).replace(/["\r\n]/g, "")}"`);
@@ -4775,12 +4850,15 @@ function readFileLines(section) {
   if (selector === undefined || !id || !/^[!#-'*+.0-9A-Z^-z|~-]{1,128}$/.test(id)) return null;
   const value = (/** @type {RegExp} */ pattern) => pattern.exec(` ${selector}`)?.[1];
   const size = value(/ size:(\d{1,15})(?= |$)/);
+  const name = value(/ name:"([^"]*)"/);
+  const range = readRange(attribute("file-range"));
+  if (typeof range === "string") return null;
   const date = attribute("file-date") ?? "";
   const when = (/** @type {string} */ kind) => new RegExp(`(?:^| )${kind}:"([^"]*)"`).exec(date)?.[1];
   const dates = { creation: when("creation"), modification: when("modification"), read: when("read") };
   return {
     id,
-    name: safeName(value(/ name:"([^"]*)"/) ?? ""),
+    name: name === undefined ? "" : safeName(name),
     type: value(/ type:([^ ;]+(?:;[^ ="]+="[^"]*")*)/) ?? "",
     size: size === undefined ? null : Number(size),
     hashes: [...selector.matchAll(/(?:^| )hash:([\w-]+):([0-9A-Fa-f:]+)/g)]
@@ -4788,7 +4866,20 @@ function readFileLines(section) {
     disposition: attribute("file-disposition") === "attachment" ? "attachment" : "render",
     description: section.find((line) => line.startsWith("i="))?.slice(2) ?? "",
     dates,
+    range,
   };
+}
+
+/**
+ * @param {string | undefined} text of `a=file-range`
+ * @returns {FileRange | null | string} a string if it can't be one
+ */
+function readRange(text) {
+  if (text === undefined) return null;
+  const parts = /^(\d{1,15})-(?:(\d{1,15})|\*)$/.exec(text);
+  const start = Number(parts?.[1] ?? 0);
+  const stop = parts?.[2] === undefined ? null : Number(parts[2]);
+  return start < 1 || (stop !== null && stop < start) ? "no range" : { start, stop };
 }
 
 /**
@@ -5445,8 +5536,10 @@ class Invitation {
     this.#move("responded", code ?? 200, reason);
     if (isFinal(this.#state.state)) return;
     message.complete(this.#session);
-    if (!this.#media?.remote() || typeof described === "string") {
-      const why = typeof described === "string" ? described : "no session description";
+    const remote = this.#media?.remote();
+    const wrong = remote ? this.#media?.wrongWith(remote) : "no session description";
+    if (wrong || typeof described === "string") {
+      const why = typeof described === "string" ? described : wrong;
       this.#shutdown(this.#opening, null);
       this.#finish("refused", 488, `the answer is unusable: ${why}`);
       return;
@@ -5457,7 +5550,9 @@ class Invitation {
 
   /** @param {Message} message */
   #refused(message) {
-    const { error_code: code = 0, reason = "" } = message.header;
+    const { error_code: code = 0, warning } = message.header;
+    // A network says in a Warning what it means by a code, as `399 host "133 Size exceeded"`.
+    const reason = /"([^"]*)"/.exec(warning ?? "")?.[1] ?? message.header.reason ?? "";
     const cancelled = code === ERRORCODE.REQUEST_TERMINATED;
     this.#finish(cancelled ? "ended" : "refused", code, reason);
   }
@@ -7603,10 +7698,219 @@ class FileSource {
 return { FileSource };
 })();
 
+modules["hash.js"] = (function () {
+//! SHA-1 and SHA-256 of what comes piece by piece (FIPS 180-4), which the browser's own digests do not do: they
+//! want the whole at once. Pure.
+
+const BLOCK_OCTETS = 64;
+/** Where the length of the whole begins in the last block. */
+const LENGTH_AT = 56;
+
+/** What both have in common: blocks, and how the last one is filled. */
+class Hash {
+  #block = new Uint8Array(BLOCK_OCTETS);
+  #used = 0;
+  #length = 0;
+
+  /** @param {number[]} start */
+  constructor(start) {
+    /** The words that are the hash in the end. */
+    this.state = Int32Array.from(start);
+  }
+
+  /** @param {Uint8Array} octets that follow on those before */
+  update(octets) {
+    this.#length += octets.length;
+    let at = 0;
+    if (this.#used > 0) {
+      at = Math.min(BLOCK_OCTETS - this.#used, octets.length);
+      this.#block.set(octets.subarray(0, at), this.#used);
+      this.#used += at;
+      if (this.#used < BLOCK_OCTETS) return;
+      this.compress(this.#block, 0);
+    }
+    for (; at + BLOCK_OCTETS <= octets.length; at += BLOCK_OCTETS) this.compress(octets, at);
+    this.#block.set(octets.subarray(at));
+    this.#used = octets.length - at;
+  }
+
+  /** @returns {string} upper-case pairs with colons, as RFC 5547 writes them; nothing may follow */
+  digest() {
+    const length = this.#length;
+    const rest = (this.#used < LENGTH_AT ? 1 : 2) * BLOCK_OCTETS - this.#used;
+    const end = new Uint8Array(rest);
+    end[0] = 0x80;
+    const view = new DataView(end.buffer);
+    view.setUint32(rest - 8, Math.floor(length / 0x2000_0000));
+    view.setUint32(rest - 4, (length << 3) >>> 0);
+    this.update(end);
+    return Array.from(this.state, (word) => (word >>> 0).toString(16).padStart(8, "0"))
+      .join("").toUpperCase().match(/../g)?.join(":") ?? "";
+  }
+
+  /**
+   * @param {Uint8Array} _octets
+   * @param {number} _at where the block begins
+   */
+  compress(_octets, _at) {}
+}
+
+const words = new Int32Array(80);
+
+/** SHA-1, the only hash that RFC 5547 knows. */
+class Sha1 extends Hash {
+  constructor() {
+    super([0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0]);
+  }
+
+  /**
+   * @override
+   * @param {Uint8Array} octets
+   * @param {number} at
+   */
+  compress(octets, at) {
+    for (let i = 0, p = at; i < 16; i += 1, p += 4) {
+      words[i] = (octets[p] << 24) | (octets[p + 1] << 16) | (octets[p + 2] << 8) | octets[p + 3];
+    }
+    for (let i = 16; i < 80; i += 1) {
+      const word = words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16];
+      words[i] = (word << 1) | (word >>> 31);
+    }
+    const { state } = this;
+    let a = state[0];
+    let b = state[1];
+    let c = state[2];
+    let d = state[3];
+    let e = state[4];
+    for (let i = 0; i < 80; i += 1) {
+      let mixed = 0;
+      if (i < 20) mixed = (d ^ (b & (c ^ d))) + 0x5a827999;
+      else if (i < 40) mixed = (b ^ c ^ d) + 0x6ed9eba1;
+      else if (i < 60) mixed = ((b & c) | (d & (b | c))) + 0x8f1bbcdc;
+      else mixed = (b ^ c ^ d) + 0xca62c1d6;
+      const next = (((a << 5) | (a >>> 27)) + mixed + e + words[i]) | 0;
+      e = d;
+      d = c;
+      c = (b << 30) | (b >>> 2);
+      b = a;
+      a = next;
+    }
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+  }
+}
+
+/** The first 32 bits of the fractional parts of a root of each of the first primes. */
+const roots = (/** @type {number} */ count, /** @type {number} */ root) => {
+  const primes = /** @type {number[]} */ ([]);
+  for (let n = 2; primes.length < count; n += 1) if (primes.every((prime) => n % prime !== 0)) primes.push(n);
+  return primes.map((prime) => ((prime ** (1 / root)) % 1) * 0x1_0000_0000 | 0);
+};
+const ROUNDS = Int32Array.from(roots(64, 3));
+const START_256 = roots(8, 2);
+
+/** SHA-256. */
+class Sha256 extends Hash {
+  constructor() {
+    super(START_256);
+  }
+
+  /**
+   * @override
+   * @param {Uint8Array} octets
+   * @param {number} at
+   */
+  compress(octets, at) {
+    for (let i = 0, p = at; i < 16; i += 1, p += 4) {
+      words[i] = (octets[p] << 24) | (octets[p + 1] << 16) | (octets[p + 2] << 8) | octets[p + 3];
+    }
+    for (let i = 16; i < 64; i += 1) {
+      const x = words[i - 15];
+      const y = words[i - 2];
+      const first = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
+      const second = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
+      words[i] = (words[i - 16] + first + words[i - 7] + second) | 0;
+    }
+    const { state } = this;
+    let a = state[0];
+    let b = state[1];
+    let c = state[2];
+    let d = state[3];
+    let e = state[4];
+    let f = state[5];
+    let g = state[6];
+    let h = state[7];
+    for (let i = 0; i < 64; i += 1) {
+      const sigma = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
+      const one = (h + sigma + (g ^ (e & (f ^ g))) + ROUNDS[i] + words[i]) | 0;
+      const other = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
+      h = g;
+      g = f;
+      f = e;
+      e = (d + one) | 0;
+      d = c;
+      c = b;
+      b = a;
+      a = (one + other + ((b & c) | (d & (b | c)))) | 0;
+    }
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+    state[5] += f;
+    state[6] += g;
+    state[7] += h;
+  }
+}
+
+/** The hashes that are known, the one that is trusted most first. */
+const KNOWN = /** @type {const} */ ([["sha-256", Sha256], ["sha-1", Sha1]]);
+/** Octets of a Blob that are read at a time. */
+const SLICE_OCTETS = 1024 * 1024;
+
+/** @typedef {{ algorithmName: string, value: string }} HashValue */
+
+/**
+ * What checks octets against hashes that were announced; null if none of them is known.
+ * @param {HashValue[]} announced
+ * @returns {{ update: (octets: Uint8Array) => void, holds: () => boolean } | null} `holds` is asked once, at the end
+ */
+function hashCheck(announced) {
+  for (const [name, Known] of KNOWN) {
+    const value = announced.find(({ algorithmName }) => algorithmName.toLowerCase() === name)?.value;
+    if (value === undefined) continue;
+    const hash = new Known();
+    return { update: (octets) => hash.update(octets), holds: () => hash.digest() === value.toUpperCase() };
+  }
+  return null;
+}
+
+/**
+ * The hashes of a file, read a slice at a time: SHA-1, as RFC 5547 wants, and SHA-256.
+ * @param {Blob} blob
+ * @param {() => boolean} wanted whether anybody still wants to know
+ * @returns {Promise<HashValue[]>} rejects if the file can't be read
+ */
+async function hashesOf(blob, wanted = () => true) {
+  const hashes = [...KNOWN].reverse().map(([algorithmName, Known]) => ({ algorithmName, hash: new Known() }));
+  for (let at = 0; at < blob.size && wanted(); at += SLICE_OCTETS) {
+    const octets = new Uint8Array(await blob.slice(at, at + SLICE_OCTETS).arrayBuffer());
+    for (const { hash } of hashes) hash.update(octets);
+  }
+  return hashes.map(({ algorithmName, hash }) => ({ algorithmName, value: hash.digest() }));
+}
+return { hashCheck, hashesOf };
+})();
+
 modules["file-media.js"] = (function () {
 const { turn } = modules["events.js"];
 const { fileLines } = modules["file-sdp.js"];
 const { FileSource } = modules["file-source.js"];
+const { hashCheck } = modules["hash.js"];
 const { randomWord } = modules["identifiers.js"];
 const { MediaLink } = modules["media-link.js"];
 const { writeSdp } = modules["sdp.js"];
@@ -7614,44 +7918,64 @@ const { writeSdp } = modules["sdp.js"];
 //! Not here: signalling (`invitation.js`), the connection (`media-link.js`), chunks (`msrp/endpoint.js`).
 
 
-/** Chunks under way: with those of 16 KiB, 1 MiB. */
-const WINDOW = 64;
 /** Octets of the largest file taken whose size was not announced. */
 const UNANNOUNCED_OCTETS_MAX = 16 * 1024 * 1024 * 1024;
 
 /** @typedef {import("./file-sdp.js").FileDescription} FileDescription */
 
 /**
+ * What has come of a file, and what is needed to go on with the rest.
+ * @typedef {object} Received
+ * @property {number} octets from its start
+ * @property {ReturnType<typeof hashCheck>} check of all of them; null if there is none
+ * @property {WritableStreamDefaultWriter | null} writer where they went
+ */
+
+/**
  * @typedef {object} FileHooks
- * @property {(octets: number, total: number) => void} progress so many have arrived over there
- * @property {(from: number, content: Uint8Array, total: number) => void} data
+ * @property {(octets: number, total: number) => void} progress so many of the whole have arrived over there
+ * @property {(from: number, content: Uint8Array, total: number) => void} data where it is in the whole
  * @property {() => void} success
  * @property {(status: number, reason: string) => void} failure
  */
 
-/** One file in one direction. */
+/** One file, or the rest of one, in one direction. */
 class FileMedia extends MediaLink {
   #hooks;
   #file;
-  /** What is sent; null if this side receives. @type {Blob | null} */
+  /** The whole of what is sent; null if this side receives. @type {Blob | null} */
   #blob;
+  #asks;
   #chunkOctets;
   #messageId = randomWord(24);
   #settled = false;
+  /** Octets of the file before what this transfer carries. */
+  #offset;
+  /** @type {Received} */
+  #received;
+  /** Octets at the start of it that the other side has. */
+  #arrived;
 
   /**
    * @param {FileDescription} file
    * @param {Blob | null} blob
-   * @param {number} chunkOctets
-   * @param {boolean} secure
+   * @param {{ chunkOctets: number, secure: boolean, asks: boolean, sink: WritableStream | null,
+   *   received: Received | null }} choices `asks`: for a file of the other side's; `received`: of an earlier transfer
    * @param {FileHooks & import("./media-link.js").LinkHooks} hooks
    */
-  constructor(file, blob, chunkOctets, secure, hooks) {
+  constructor(file, blob, { chunkOctets, secure, asks, sink, received }, hooks) {
     super(secure, hooks);
     this.#file = file;
     this.#blob = blob;
+    this.#asks = asks;
     this.#chunkOctets = chunkOctets;
     this.#hooks = hooks;
+    this.#offset = (file.range?.start ?? 1) - 1;
+    this.#arrived = this.#offset;
+    const writer = sink?.getWriter() ?? received?.writer ?? null;
+    // Of a part whose start nobody here has seen there is no hash.
+    const check = this.#offset === 0 ? hashCheck(file.hashes) : null;
+    this.#received = received ? { ...received, writer } : { octets: this.#offset, check, writer };
   }
 
   /** @override */
@@ -7663,8 +7987,30 @@ class FileMedia extends MediaLink {
       acceptWrappedTypes: [],
       direction: sends ? "sendonly" : "recvonly",
       information: sends ? this.#file.description : "",
-      attributes: fileLines(this.#file, sends),
+      attributes: fileLines(this.#file, sends, this.#asks),
     });
+  }
+
+  /**
+   * @override
+   * @param {import("./sdp.js").RemoteMedia} remote
+   */
+  wrongWith({ direction, file, maxSize }) {
+    const ours = this.#file;
+    const part = (/** @type {FileDescription} */ { range }) => (range ? `${range.start}-${range.stop ?? "*"}` : "");
+    if (direction === (this.#blob ? "sendonly" : "recvonly")) return "both sides go the same way";
+    if (this.#asks && !file) return "it names no file";
+    if (file && file.id !== ours.id) return "it is for another file";
+    // The answer repeats the range, or there is no transfer of a part: RFC 5547, 8.3.
+    if ((file || ours.range) && part(file ?? { ...ours, range: null }) !== part(ours)) return "it is for another part";
+    if (this.#blob && this.#part().size > maxSize) return "the file is larger than it takes";
+    if (this.#asks && file) {
+      const { size, hashes, name, type, disposition, description, dates } = file;
+      Object.assign(ours, { size, hashes, disposition, description, dates });
+      Object.assign(ours, { name: name || ours.name, type: type || ours.type });
+      if (this.#received.octets === 0) this.#received.check = hashCheck(hashes);
+    }
+    return "";
   }
 
   /** @override @returns {ReturnType<MediaLink["endpoint"]>} */
@@ -7673,12 +8019,15 @@ class FileMedia extends MediaLink {
       acceptTypes: ["*"],
       octetsMax: this.#file.size ?? UNANNOUNCED_OCTETS_MAX,
       chunkOctets: this.#chunkOctets,
-      window: WINDOW,
+      bulk: true,
     }, {
       message: () => 415,
       piece: ({ from, octets, total, last }) => this.#receive(from, octets, total, last),
       aborted: () => this.#settle(487, "the sender gave up"),
-      progress: (_, octets) => this.#hooks.progress(octets, this.#blob?.size ?? 0),
+      progress: (_, octets) => {
+        this.#arrived = this.#offset + octets;
+        this.#hooks.progress(this.#arrived, this.#blob?.size ?? 0);
+      },
       sent: () => this.#settle(0, ""),
       failed: (_, status, reason) => this.#settle(status, reason),
     }];
@@ -7686,10 +8035,9 @@ class FileMedia extends MediaLink {
 
   /** @override */
   begun() {
-    const blob = this.#blob;
-    if (!blob) return;
+    if (!this.#blob) return;
     const body = new FileSource(
-      blob,
+      this.#part(),
       () => turn(() => this.connection()?.resume()),
       (reason) => turn(() => {
         this.abort();
@@ -7714,25 +8062,92 @@ class FileMedia extends MediaLink {
     this.#settle(status, reason);
   }
 
+  /** @returns {number} octets of the file, from its start, that are over there as far as we know */
+  arrived() {
+    return this.#arrived;
+  }
+
+  /** @returns {number} octets of the file, from its start, that have come */
+  come() {
+    return this.#received.octets;
+  }
+
+  /** @returns {Received} what has come, for the transfer of the rest; this one takes nothing more */
+  handOver() {
+    this.#settled = true;
+    return this.#received;
+  }
+
+  /** What is sent. RFC 5547, 6: Byte-Range counts from 1 in the part. */
+  #part() {
+    const blob = /** @type {Blob} */ (this.#blob);
+    return this.#file.range ? blob.slice(this.#offset, this.#file.range.stop ?? blob.size) : blob;
+  }
+
   /**
-   * @param {number} from
-   * @param {Uint8Array} octets
+   * @param {number} start in what this transfer carries
+   * @param {Uint8Array} piece
    * @param {number | null} total
    * @param {boolean} last
-   * @returns {number | void}
+   * @returns {number | void | Promise<number | void>} a status to refuse it with; a promise: once it is taken
    */
-  #receive(from, octets, total, last) {
+  #receive(start, piece, total, last) {
     if (this.#blob || this.#settled) return 413;
-    const { size } = this.#file;
-    const whole = total ?? size ?? 0;
-    if (octets.length > 0) this.#hooks.data(from, octets, whole);
-    if (!last) return undefined;
-    if (size !== null && size !== total) {
-      this.#settle(413, `${total} octets came of ${size}`);
-      return 413;
+    const { size, range } = this.#file;
+    const stop = range?.stop ?? size;
+    const received = this.#received;
+    // An earlier transfer may have brought more than its sender knew.
+    const octets = piece.subarray(Math.max(received.octets - this.#offset - start, 0));
+    const from = received.octets;
+    received.octets += octets.length;
+    received.check?.update(octets);
+    const whole = size ?? this.#offset + (total ?? 0);
+    if (octets.length > 0 && !received.writer) this.#hooks.data(from, octets, whole);
+    const wrong = last ? this.#wrongAtTheEnd(stop, total) : null;
+    if (!received.writer) return last ? this.#ends(wrong) : undefined;
+    return this.#written(received.writer, octets, whole, last && !wrong).then(
+      () => (last ? this.#ends(wrong) : undefined),
+      (error) => this.#ends([413, `what has come can't be kept: ${error?.message ?? error}`]),
+    );
+  }
+
+  /**
+   * @param {WritableStreamDefaultWriter} writer
+   * @param {Uint8Array} octets
+   * @param {number} whole
+   * @param {boolean} isThere whether nothing is missing any more
+   */
+  async #written(writer, octets, whole, isThere) {
+    if (octets.length > 0) await writer.write(octets);
+    this.#hooks.progress(this.#received.octets, whole);
+    if (isThere) await writer.close();
+  }
+
+  /**
+   * @param {number | null} stop
+   * @param {number | null} total
+   * @returns {[number, string] | null}
+   */
+  #wrongAtTheEnd(stop, total) {
+    if (stop !== null && stop !== this.#offset + (total ?? 0)) {
+      return [413, `${total} octets came of ${stop - this.#offset}`];
     }
-    this.#settle(0, "");
-    return undefined;
+    const { check, octets } = this.#received;
+    const isWhole = this.#file.size === null || this.#file.size === octets;
+    if (!check || !isWhole || check.holds()) return null;
+    // Going on from here can't mend it.
+    this.#received = { octets: 0, check: null, writer: null };
+    return [400, "the file's hash is not the one that was announced"];
+  }
+
+  /**
+   * @param {[number, string] | null} wrong
+   * @returns {number | undefined}
+   */
+  #ends(wrong) {
+    if (this.#settled) return wrong ? 413 : undefined;
+    this.#settle(...(wrong ?? /** @type {[number, string]} */ ([0, ""])));
+    return wrong?.[0];
   }
 
   /**
@@ -7751,8 +8166,9 @@ return { FileMedia };
 
 modules["file-transfer.js"] = (function () {
 const { CALLSTATE } = modules["constants.js"];
-const { fire, fireFirst, later } = modules["events.js"];
+const { fire, fireFirst, later, turn } = modules["events.js"];
 const { FileMedia } = modules["file-media.js"];
+const { hashesOf } = modules["hash.js"];
 const { randomWord } = modules["identifiers.js"];
 const { Invitation } = modules["invitation.js"];
 const { readSdp } = modules["sdp.js"];
@@ -7762,29 +8178,35 @@ const { readSdp } = modules["sdp.js"];
 
 
 /** Octets of a chunk if the application does not say. */
-const CHUNK_OCTETS = 16 * 1024;
+const CHUNK_OCTETS = 64 * 1024;
 const CHUNK_OCTETS_MAX = 256 * 1024;
 
 /**
- * What is known of a file. `startOffset` and `stopOffset` are not used yet.
+ * What is known of a file.
  * @typedef {object} FileProperty
  * @property {string} [name]
  * @property {number} [size] octets
  * @property {string} [type]
- * @property {{ algorithmName: string, value: string }[]} [hashes]
+ * @property {{ algorithmName: string, value: string }[]} [hashes] of the whole file, `sha-1` and `sha-256`, upper-case
+ *   pairs with colons. Computed if they are not given, for which the file is read once more; `[]`: none
  * @property {string} [disposition] `render` or `attachment`
  * @property {string} [dispositon] the same, as the patent prints it
  * @property {string} [description]
- * @property {string} [creationTime]
+ * @property {string} [creationTime] such as `Wed, 01 May 2024 09:30:00 +0000`
  * @property {string} [modificationTime]
  * @property {string} [readTime]
- * @property {string} [direction] `send`
+ * @property {string | number} [startOffset] the first octet that is sent, counted from 1: a part of a file
+ * @property {string | number} [stopOffset] the last one; `*` or nothing: to the end
+ * @property {string} [direction] `send`, or `receive`: who starts it wants the file
  * @property {string} [fileTransferId] made by the library
  */
 
 /**
- * A file to be sent, or one that comes in (without `file`).
- * @typedef {{ file?: Blob | null, props?: FileProperty | null, fileTransferId?: string }} FileConfig
+ * A file to be sent, or one that comes in (without `file`). `sink` is where a file that comes in is to be written, in
+ * order, such as what `createWritable()` of a file in OPFS gives; it is closed when the file is there, and left open
+ * after a failure, for the rest.
+ * @typedef {{ file?: Blob | null, props?: FileProperty | null, fileTransferId?: string,
+ *   sink?: WritableStream | null }} FileConfig
  */
 
 /** Where octets are in a file: the first has number 1, `end` is the last one.
@@ -7800,6 +8222,14 @@ class FileTransfer extends Invitation {
   #config = null;
   /** @type {FileDescription | null} */
   #file = null;
+  /** Whether the other side wants a file of ours. */
+  #isWanted = false;
+  /** Whether the file is there. */
+  #isDone = false;
+  /** The file's hashes are being computed; what waits for them. @type {object | null} */
+  #hashing = null;
+  /** What an earlier transfer has brought. @type {import("./file-media.js").Received | null} */
+  #received = null;
 
   /**
    * @param {import("./client.js").Session} session
@@ -7816,10 +8246,13 @@ class FileTransfer extends Invitation {
     /** It is not, and will not be.
      * @type {((fileTransferId: string, status: number, reason: string) => void) | undefined} */
     this.onFileTransferFailure = this.onFileTransferFailure;
+    /** The transfer that was cut off and whose rest this one brings; `onFileData` goes on where that one stopped.
+     * @type {FileTransfer | null} */
+    this.resumes = null;
   }
 
   /**
-   * Offers a file.
+   * Offers a file, or asks for one: with `props.direction` `receive`, and its hashes or its name in `props`.
    * @override
    * @param {FileConfig | FileConfig[]} fileConfig the file; of a list the one there is
    * @param {Record<string, any> | null} [extHeaders] for the other side
@@ -7828,9 +8261,39 @@ class FileTransfer extends Invitation {
     const configs = Array.isArray(fileConfig) ? fileConfig : [fileConfig];
     const [config] = configs;
     if (configs.length !== 1) throw new Error("wsc: one file for each transfer; make several");
-    if (!(config?.file instanceof Blob)) throw new TypeError("wsc: a transfer needs a File or a Blob");
-    if (config.props?.direction === "receive") throw new Error("wsc: files are pushed, not pulled");
-    super.start(config, extHeaders);
+    if (this.#hashing) throw new Error("wsc: it was started already");
+    const asks = config?.props?.direction === "receive";
+    if (!asks && !(config?.file instanceof Blob)) throw new TypeError("wsc: a transfer needs a File or a Blob");
+    if (asks && !config.props?.name && !config.props?.hashes?.length) {
+      throw new Error("wsc: a file is asked for by its hashes or its name");
+    }
+    this.#describe(config, randomWord(32));
+    this.#hashed(config, () => super.start(config, extHeaders));
+  }
+
+  /**
+   * Takes what is offered, or gives what is wanted.
+   * @override
+   * @param {FileConfig | FileConfig[] | null} [fileConfig] `sink`: where the file is to go, if not to `onFileData`;
+   *   `file`: the one that is wanted
+   * @param {Record<string, any> | null} [extHeaders] for the other side
+   */
+  accept(fileConfig, extHeaders) {
+    const config = (Array.isArray(fileConfig) ? fileConfig[0] : fileConfig) ?? {};
+    if (!this.#isWanted) {
+      super.accept(config, extHeaders);
+      return;
+    }
+    if (!(config.file instanceof Blob)) throw new TypeError("wsc: a file is wanted: give a File or a Blob");
+    const asked = /** @type {FileDescription} */ (this.#file);
+    this.#describe(config, asked.id, asked.range);
+    this.#hashed(config, () => {
+      const ours = this.#file?.hashes ?? [];
+      const other = asked.hashes.some(({ algorithmName, value }) => ours.some((hash) =>
+        hash.algorithmName === algorithmName.toLowerCase() && hash.value.toUpperCase() !== value.toUpperCase()));
+      if (other) this.decline(488, "that is another file");
+      else super.accept(config, extHeaders);
+    });
   }
 
   /**
@@ -7840,6 +8303,16 @@ class FileTransfer extends Invitation {
     const media = /** @type {FileMedia | null} */ (this.media());
     media?.abort();
     this.end();
+  }
+
+  /**
+   * Ends it, or takes back the asking.
+   * @override
+   * @param {Record<string, any> | null} [extHeaders] for the other side
+   */
+  end(extHeaders) {
+    if (this.#hashing && this.getState().state === CALLSTATE.NONE) this.#unsent(487, "it was not offered yet");
+    super.end(extHeaders);
   }
 
   /** @param {number} octets of a chunk, at most 256 KiB */
@@ -7861,15 +8334,64 @@ class FileTransfer extends Invitation {
   onMessage(message) {
     if (message.isRequest() && message.payload?.sdp && !this.media()) {
       const remote = readSdp(message.payload.sdp);
-      if (typeof remote !== "string") this.#file = remote.direction === "recvonly" ? null : remote.file;
-      if (this.#file) this.#config = { file: null, props: propertiesOf(this.#file), fileTransferId: this.#file.id };
+      if (typeof remote !== "string" && remote.file) {
+        this.#isWanted = remote.direction === "recvonly";
+        this.#file = remote.file;
+        if (!this.#isWanted) remote.file.name ||= "file";
+        const props = propertiesOf(remote.file, this.#isWanted ? "receive" : "send");
+        this.#config = { file: null, props, fileTransferId: remote.file.id };
+      }
     }
     super.onMessage(message);
   }
 
   /** @returns {boolean} whether a file is offered, and not wanted or something else */
   isOffered() {
-    return this.#file !== null;
+    return this.#file !== null && !this.#isWanted;
+  }
+
+  /** @returns {boolean} whether a file of ours is wanted */
+  isWanted() {
+    return this.#isWanted;
+  }
+
+  /**
+   * @param {FileTransfer} former
+   * @returns {boolean} whether this one brings the rest of the file that was cut off in that one
+   */
+  isRestOf(former) {
+    const [ours, theirs] = [this.#file, former.#file];
+    const media = /** @type {FileMedia | null} */ (former.media());
+    const from = (/** @type {FileTransfer} */ one) => one.capabilityContext().peer;
+    if (!ours || !theirs || !media || former.#isDone || former.#config?.file || from(former) !== from(this)) return false;
+    const same = ours.hashes.length > 0
+      ? ours.hashes.some((hash) => theirs.hashes.some((other) => hash.algorithmName === other.algorithmName
+        && hash.value.toUpperCase() === other.value.toUpperCase()))
+      : ours.name === theirs.name && ours.size === theirs.size;
+    return same && (ours.range?.start ?? 1) - 1 <= media.come();
+  }
+
+  /**
+   * Goes on where a transfer was cut off, which takes nothing more.
+   * @param {FileTransfer} former
+   */
+  takeOver(former) {
+    const media = /** @type {FileMedia | null} */ (former.media());
+    this.#received = media?.handOver() ?? null;
+    this.resumes = former;
+    former.end();
+  }
+
+  /** @returns {FileConfig} what has not arrived of the file, to be transferred anew; throws if that makes no sense */
+  rest() {
+    const file = this.#file;
+    const media = /** @type {FileMedia | null} */ (this.media());
+    if (!file || this.#isDone) throw new Error("wsc: there is nothing to resume");
+    const blob = this.#config?.file ?? null;
+    const has = (blob ? media?.arrived() : media?.come()) ?? 0;
+    const startOffset = Math.max(Math.min(has, (blob?.size ?? file.size ?? Infinity) - 1), 0) + 1;
+    const props = { ...propertiesOf(file, blob ? "send" : "receive"), startOffset, fileTransferId: undefined };
+    return { file: blob, props };
   }
 
   /**
@@ -7878,16 +8400,16 @@ class FileTransfer extends Invitation {
    * @param {boolean} secure
    */
   createMedia(config, secure) {
+    const file = this.#file ?? describe({}, null, randomWord(32), null);
     const blob = config?.file ?? null;
-    if (blob && config) {
-      this.#config = config;
-      this.#file = describe(config, blob);
-      config.fileTransferId = this.#file.id;
-      config.props = propertiesOf(this.#file);
-    }
-    const file = this.#file ?? describe({}, new Blob([]));
     const fileTransferId = file.id;
-    return new FileMedia(file, blob, this.#chunkOctets, secure, {
+    return new FileMedia(file, blob, {
+      chunkOctets: this.#chunkOctets,
+      secure,
+      asks: this.#config?.props?.direction === "receive" && !this.#isWanted,
+      sink: config?.sink ?? null,
+      received: this.#received,
+    }, {
       ...this.linkHooks({ fileTransferId }),
       progress: (octets, total) => {
         const range = { start: 1, end: octets, total };
@@ -7898,6 +8420,7 @@ class FileTransfer extends Invitation {
         fire(this, "onFileData", { fileTransferId, range, content });
       },
       success: () => {
+        this.#isDone = true;
         fire(this, "onFileTransferSuccess", fileTransferId);
         // Who has sent it ends it: RFC 5547, 8.4.
         if (blob) this.end();
@@ -7913,22 +8436,83 @@ class FileTransfer extends Invitation {
       },
     });
   }
+
+  /**
+   * @param {FileConfig} config gets what the library adds
+   * @param {string} id
+   * @param {import("./file-sdp.js").FileRange | null} [asked] the part that is wanted
+   */
+  #describe(config, id, asked) {
+    const file = describe(config, config.file ?? null, id, asked ?? rangeOf(config.props ?? {}));
+    this.#file = file;
+    this.#config = config;
+    config.fileTransferId = id;
+    config.props = propertiesOf(file, config.props?.direction === "receive" ? "receive" : "send");
+  }
+
+  /**
+   * Goes on once the file's hashes are known.
+   * @param {FileConfig} config
+   * @param {() => void} next
+   */
+  #hashed(config, next) {
+    const file = /** @type {FileDescription} */ (this.#file);
+    if (!config.file || (config.props?.hashes?.length ?? 0) > 0 || file.hashes === NONE) {
+      next();
+      return;
+    }
+    const turnOf = {};
+    this.#hashing = turnOf;
+    hashesOf(config.file, () => this.#hashing === turnOf).then((hashes) => turn(() => {
+      if (this.#hashing !== turnOf) return;
+      file.hashes = hashes;
+      if (config.props) config.props.hashes = hashes;
+      this.#hashing = null;
+      next();
+    }), (error) => turn(() => this.#unsent(400, `the file can't be read: ${error?.message ?? error}`)));
+  }
+
+  /**
+   * @param {number} status
+   * @param {string} reason
+   */
+  #unsent(status, reason) {
+    if (!this.#hashing) return;
+    this.#hashing = null;
+    fireFirst(this, ["onFileTransferFailure", "onFiieTransferFailure"], this.#file?.id, status, reason);
+  }
+}
+
+/** No hashes, by the application's wish. @type {never[]} */
+const NONE = [];
+
+/**
+ * @param {FileProperty} props
+ * @returns {import("./file-sdp.js").FileRange | null}
+ */
+function rangeOf({ startOffset, stopOffset }) {
+  const start = Number(startOffset ?? 1);
+  const stop = stopOffset === undefined || stopOffset === "*" ? null : Number(stopOffset);
+  if (!(start >= 1) || (stop !== null && !(stop >= start))) throw new RangeError("wsc: no part of a file");
+  return start === 1 && stop === null ? null : { start, stop };
 }
 
 /**
  * @param {FileConfig} config
- * @param {Blob} blob
+ * @param {Blob | null} blob
+ * @param {string} id
+ * @param {import("./file-sdp.js").FileRange | null} range
  * @returns {FileDescription}
  */
-function describe({ props }, blob) {
-  const { name, lastModified } = /** @type {Partial<File>} */ (blob);
+function describe({ props }, blob, id, range) {
+  const { name, lastModified } = /** @type {Partial<File>} */ (blob ?? {});
   const modified = lastModified === undefined ? undefined : new Date(lastModified).toUTCString();
   return {
-    id: randomWord(32),
-    name: props?.name ?? name ?? "file",
-    type: props?.type ?? blob.type,
-    size: blob.size,
-    hashes: props?.hashes ?? [],
+    id,
+    name: props?.name ?? name ?? (blob ? "file" : ""),
+    type: props?.type ?? blob?.type ?? "",
+    size: blob?.size ?? props?.size ?? null,
+    hashes: blob && props?.hashes?.length === 0 ? NONE : props?.hashes ?? [],
     disposition: (props?.disposition ?? props?.dispositon) === "attachment" ? "attachment" : "render",
     description: (props?.description ?? "").replace(/[\r\n]+/g, " "),
     dates: {
@@ -7936,15 +8520,17 @@ function describe({ props }, blob) {
       modification: props?.modificationTime ?? modified?.replace("GMT", "+0000"),
       read: props?.readTime,
     },
+    range: range && blob ? { start: range.start, stop: range.stop ?? blob.size } : range,
   };
 }
 
 /**
  * @param {FileDescription} file
+ * @param {string} direction
  * @returns {FileProperty}
  */
-function propertiesOf(file) {
-  const { id, name, type, hashes, disposition, description, dates } = file;
+function propertiesOf(file, direction) {
+  const { id, name, type, hashes, disposition, description, dates, range } = file;
   return {
     name,
     type,
@@ -7955,7 +8541,8 @@ function propertiesOf(file) {
     creationTime: dates.creation,
     modificationTime: dates.modification,
     readTime: dates.read,
-    direction: "send",
+    ...(range && { startOffset: String(range.start), stopOffset: String(range.stop ?? "*") }),
+    direction,
     fileTransferId: id,
   };
 }
@@ -7971,11 +8558,17 @@ const { log } = modules["log.js"];
 //! The package of file transfers.
 
 
+/** Files that came in, whole or cut off, of which the rest may still come. */
+const RESUMABLE_MAX = 32;
+
 /**
  * All transfers of a session.
  * @extends {InvitationPackage<FileTransfer>}
  */
 class FileTransferPackage extends InvitationPackage {
+  /** What came in, oldest first. @type {FileTransfer[]} */
+  #incoming = [];
+
   /**
    * @param {import("./client.js").Session} session
    * @param {string} [packageType]
@@ -7987,6 +8580,13 @@ class FileTransferPackage extends InvitationPackage {
      * @type {((fileTransfer: FileTransfer, extHeaders: Record<string, any>) => void) | undefined}
      */
     this.onFileTransfer = this.onFileTransfer;
+    /**
+     * Somebody wants a file of ours; which one, `props` of its configuration say. Accept with `{ file }`, or decline.
+     * @type {((fileTransfer: FileTransfer, extHeaders: Record<string, any>) => void) | undefined}
+     */
+    this.onFileRequest = this.onFileRequest;
+    /** Octets of the largest file that is taken; larger ones are declined with 403, `133 Size exceeded`. */
+    this.maxFileSize = Infinity;
   }
 
   /**
@@ -7995,6 +8595,32 @@ class FileTransferPackage extends InvitationPackage {
    */
   createFileTransfer(target) {
     return this.make(target);
+  }
+
+  /**
+   * Transfers what has not arrived of a file whose transfer was cut off: offers the rest of one that went out, asks for
+   * the rest of one that came in. Its hash is that of the whole file.
+   * @param {FileTransfer} former
+   * @param {Record<string, any> | null} [extHeaders] for the other side
+   * @returns {FileTransfer} a new one, with an id of its own, that is started; callbacks may be set now
+   */
+  resume(former, extHeaders) {
+    const rest = former.rest();
+    const { peer } = former.capabilityContext();
+    const next = this.make(peer);
+    if (rest.file) former.end();
+    else this.#takeOver(next, former);
+    next.start(rest, extHeaders);
+    return next;
+  }
+
+  /**
+   * @param {FileTransfer} next
+   * @param {FileTransfer} former
+   */
+  #takeOver(next, former) {
+    next.takeOver(former);
+    this.#incoming = [...this.#incoming.filter((one) => one !== former), next].slice(-RESUMABLE_MAX);
   }
 
   /**
@@ -8027,9 +8653,20 @@ class FileTransferPackage extends InvitationPackage {
    * @param {Record<string, any>} extHeaders
    */
   arrived(transfer, extHeaders) {
+    if (transfer.isWanted() && typeof this.onFileRequest === "function") {
+      fire(this, "onFileRequest", transfer, extHeaders);
+      return;
+    }
+    const [config] = transfer.getFileConfigs();
     if (!transfer.isOffered()) {
       transfer.decline(488, "no file is offered");
+    } else if ((config?.props?.size ?? 0) > this.maxFileSize) {
+      transfer.decline(403, "Forbidden", { warning: '399 browser "133 Size exceeded"' });
     } else if (typeof this.onFileTransfer === "function") {
+      const former = Number(config?.props?.startOffset ?? 1) > 1
+        ? this.#incoming.find((one) => transfer.isRestOf(one)) : undefined;
+      if (former) this.#takeOver(transfer, former);
+      else this.#incoming = [...this.#incoming, transfer].slice(-RESUMABLE_MAX);
       fire(this, "onFileTransfer", transfer, extHeaders);
     } else {
       log("warn", "a file came in and nobody has set onFileTransfer");

@@ -1,109 +1,7 @@
 import assert from "node:assert/strict";
-import { beforeEach, test } from "node:test";
-import { FileTransferPackage, Session, setLogLevel } from "../src/wsc.js";
+import { test } from "node:test";
 import { fileLines, readFileLines } from "../src/file-sdp.js";
-import { Reader } from "../src/msrp/reader.js";
-import { connectResponse, fakeWorld } from "./fake-world.js";
-
-setLogLevel(10);
-const encoder = new TextEncoder();
-const PEER_PATH = "msrp://127.0.0.1:20010/s9f4;ws";
-const sdp = (direction, lines = []) => [
-  "v=0", "o=- 7 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0",
-  "m=message 20010 TCP/MSRP *", `a=path:${PEER_PATH}`, "a=ws-resource-path:/msrp/7f3c9a52e1",
-  "a=setup:passive", "a=accept-types:*", `a=${direction}`, ...lines, "",
-].join("\r\n");
-const SELECTOR = 'a=file-selector:name:"b%22e/../ach 1.jpg" type:image/jpeg size:5 hash:sha-1:72:24:5F';
-
-let world;
-let session;
-let files;
-let signal;
-let sequence;
-
-beforeEach(() => {
-  world = fakeWorld();
-  session = new Session("alice", "ws://localhost/ws/webrtc/demo");
-  files = new FileTransferPackage(session);
-  signal = world.socket;
-  signal.opens();
-  signal.receives(connectResponse());
-  signal.take();
-  sequence = 1;
-});
-
-function fromServer(type, action, id, { control = {}, header = {}, payload } = {}) {
-  sequence += 1;
-  signal.receives({
-    control: { type, package_type: "file_transfer", session_id: "b2f1", subsession_id: id, sequence, ...control },
-    header: { action, initiator: "alice@localhost", target: "bob", ...header },
-    payload,
-  });
-  world.tick();
-}
-
-/** Sets all callbacks; returns what they told. */
-function listen(transfer) {
-  const told = [];
-  transfer.onFileData = ({ range, content }) => told.push(["data", { ...range }, content.slice()]);
-  transfer.onProgress = ({ range }) => told.push(["progress", range.end, range.total]);
-  transfer.onFileTransferSuccess = (id) => told.push(["success", id]);
-  transfer.onFileTransferFailure = (id, status, reason) => told.push(["failure", id, status, reason]);
-  return told;
-}
-
-/** The media socket, bound. */
-function bound(localSdp) {
-  const media = world.socket;
-  const reader = new Reader(1 << 22);
-  const localUri = /a=path:(\S+)/.exec(localSdp)[1];
-  const take = () => media.take().flatMap((octets) => reader.push(octets));
-  const respond = (frame, status = 200) => media.receives(
-    `MSRP ${frame.tid} ${status} x\r\nTo-Path: ${localUri}\r\nFrom-Path: ${PEER_PATH}\r\n-------${frame.tid}$\r\n`,
-  );
-  let tids = 0;
-  const chunk = (body, range, flag, id = "f1") => {
-    tids += 1;
-    media.receives(encoder.encode(
-      `MSRP tid${tids}x SEND\r\nTo-Path: ${localUri}\r\nFrom-Path: ${PEER_PATH}\r\nMessage-ID: ${id}\r\n`
-      + `Byte-Range: ${range}\r\nContent-Type: image/jpeg\r\n\r\n${body}\r\n-------tid${tids}x${flag}\r\n`,
-    ));
-    world.tick();
-    return take().map(({ status }) => status);
-  };
-  media.opens();
-  respond(take()[0]);
-  world.tick();
-  return { media, take, respond, chunk };
-}
-
-/** Starts a transfer and lets it be accepted. */
-function sending(blob, props) {
-  const transfer = files.createFileTransfer("bob");
-  const told = listen(transfer);
-  transfer.setChunkSize(4);
-  transfer.start({ file: blob, props });
-  const [start] = signal.take();
-  fromServer("response", "start", transfer.subSessionId, {
-    control: { correlation_id: start.control.correlation_id, message_state: "final" },
-    header: { response_code: 200 }, payload: { sdp: sdp("recvonly") },
-  });
-  signal.take();
-  return { transfer, told, start, ...bound(start.payload.sdp) };
-}
-
-/** A file comes in. */
-function offered(lines = [SELECTOR, "a=file-transfer-id:t1"], direction = "sendonly") {
-  fromServer("request", "start", "c3d1", {
-    control: { correlation_id: "s8", message_state: "initial" },
-    header: { initiator: "bob@localhost", target: "alice@localhost" }, payload: { sdp: sdp(direction, lines) },
-  });
-}
-
-const settle = async () => {
-  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => { setImmediate(resolve); });
-  world.tick();
-};
+import { files, fromServer, listen, offered, bound, sdp, sending, SELECTOR, SHA_1, settle, signal, world } from "./file-world.js";
 
 test("rfc5547 6: names are encoded, and what came cannot leave its folder", () => {
   const file = {
@@ -187,7 +85,7 @@ test("what fails is told once: refused, declined, given up, cut off", async () =
 
   const declined = files.createFileTransfer("bob");
   const told = listen(declined);
-  declined.start({ file: new Blob(["x"]) });
+  declined.start({ file: new Blob(["x"]), props: { hashes: [] } });
   signal.take();
   fromServer("error", "start", declined.subSessionId, { header: { error_code: 603, reason: "Decline" } });
   assert.deepEqual(told.map(([what, , status]) => [what, status]), [["failure", 603]]);
@@ -209,7 +107,7 @@ test("a file comes in piece by piece, whatever comes twice", () => {
   const told = listen(transfer);
   const [{ props }] = transfer.getFileConfigs();
   assert.deepEqual([props.name, props.type, props.size, props.hashes], ["ach 1.jpg", "image/jpeg", 5,
-    [{ algorithmName: "sha-1", value: "72:24:5F" }]]);
+    [{ algorithmName: "sha-1", value: SHA_1 }]]);
   transfer.accept();
   const answer = signal.take().at(-1).payload.sdp;
   assert.match(answer, /a=recvonly\r\na=file-selector:name:"ach 1.jpg" type:image\/jpeg size:5\r\na=file-transfer-id:t1\r\n$/);
@@ -264,7 +162,7 @@ test("what offers no file, or wants one, is refused, and so is a file nobody wai
 
 test("the patent's names are heard where the API's are not set", () => {
   const transfer = files.createFileTransfer("bob");
-  const config = { file: new Blob(["x"]), props: { dispositon: "attachment" } };
+  const config = { file: new Blob(["x"]), props: { dispositon: "attachment", hashes: [] } };
   transfer.start([config]);
   const told = [];
   transfer.onCallStateChange = ({ state }) => told.push(state);

@@ -8,6 +8,7 @@ import { Inflow } from "./inflow.js";
 import { FramingLost, Reader } from "./reader.js";
 import { Reassembly } from "./reassembly.js";
 import { sameUri } from "./uri.js";
+import { Window } from "./window.js";
 
 /** @typedef {import("./frame.js").Frame} Frame */
 
@@ -17,6 +18,8 @@ export const RESPONSE_MS_MAX = 30_000;
 const FRAME_OVERHEAD_OCTETS_MAX = 32 * 1024;
 /** Octets of a chunk of a message that is taken piece by piece. */
 const PIECE_OCTETS_MAX = 64 * 1024 * 1024;
+/** Chunks sent without an answer. */
+const CHUNKS_MAX = 16;
 /** Messages waiting to be sent. */
 const QUEUE_MAX = 1000;
 /** Sent messages of which a report may still come. */
@@ -32,6 +35,7 @@ const FAULTS_MAX = 5;
  * @property {number} octetsMax largest message taken
  * @property {number} [chunkOctets] body of a chunk, 2048 at first
  * @property {number} [window] chunks sent without an answer, 16 at first
+ * @property {boolean} [bulk] large messages: as many chunks as the way carries
  */
 
 /**
@@ -48,6 +52,8 @@ const FAULTS_MAX = 5;
  * @property {boolean} [successReport] ask the far end to report success
  */
 
+/** A number refuses with that status. @typedef {number | void} Taken */
+
 /**
  * @typedef {object} EndpointHooks
  * @property {(octets: Uint8Array) => void} transmit one frame
@@ -55,16 +61,16 @@ const FAULTS_MAX = 5;
  * @property {(incoming: { messageId: string, contentType: string, body: Uint8Array }) =>
  *   number | void} message a whole message; a number refuses it with that status
  * @property {(piece: { messageId: string, contentType: string, from: number, octets: Uint8Array,
- *   total: number | null, last: boolean }) => number | void} [piece] the next piece of a large message. Whoever
- *   has this takes one large message by it, and no whole ones
+ *   total: number | null, last: boolean }) => Taken | Promise<Taken>} [piece] the next piece of a large message,
+ *   answered when it is taken. Whoever has this takes one large message by it, and no whole ones
  * @property {(messageId: string) => void} [aborted] the rest of that message will not come
- * @property {(messageId: string, octets: number) => void} [progress] so many were answered
+ * @property {(messageId: string, octets: number) => void} [progress] so many from its start were answered
  * @property {(messageId: string) => void} sent the far end has the whole message
  * @property {(messageId: string, status: number, reason: string) => void} failed
  * @property {(status: number, reason: string) => void} broken the session can't go on
  */
 
-/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean, answered: number }} Sending */
+/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean }} Sending */
 
 /** One end of one session. */
 export class Endpoint {
@@ -84,7 +90,7 @@ export class Endpoint {
   /** Messages not yet sent as a whole; the first one is under way. @type {Sending[]} */
   #queue = [];
   /** Requests without an answer, oldest first.
-   * @type {Map<string, { sending: Sending | null, at: number, octets: number }>} */
+   * @type {Map<string, { sending: Sending | null, at: number, start: number }>} */
   #pending = new Map();
   /** Sent as a whole, waiting for a success report. @type {Map<string, Sending>} */
   #reportable = new Map();
@@ -99,7 +105,7 @@ export class Endpoint {
     this.#hooks = hooks;
     this.#remotePath = settings.remotePath;
     this.#chunkOctets = settings.chunkOctets ?? 2048;
-    this.#window = settings.window ?? 16;
+    this.#window = settings.bulk ? new Window() : null;
     this.#reader = this.#newReader();
     this.#reassembly = new Reassembly(settings.octetsMax);
     this.#inflow = hooks.piece ? new Inflow(settings.octetsMax) : null;
@@ -139,7 +145,7 @@ export class Endpoint {
    */
   send(outgoing, now) {
     if (this.#state === "over" || this.#queue.length >= QUEUE_MAX) return false;
-    this.#queue.push({ outgoing, next: 0, open: 0, whole: false, answered: 0 });
+    this.#queue.push({ outgoing, next: 0, open: 0, whole: false });
     this.#pump(now);
     return true;
   }
@@ -250,15 +256,19 @@ export class Endpoint {
       sending.next = 0;
       sending.open = 0;
       sending.whole = false;
-      sending.answered = 0;
     }
     this.#queue = [...again, ...this.#queue.filter((sending) => !again.has(sending))];
+  }
+
+  /** @returns {number} chunks that may be without an answer */
+  #chunksMax() {
+    return this.#window?.chunks ?? this.#settings.window ?? CHUNKS_MAX;
   }
 
   /** @param {number} now */
   #pump(now) {
     while (this.#state === "bound" && this.#queue.length > 0
-      && this.#pending.size < this.#window) {
+      && this.#pending.size < this.#chunksMax()) {
       if (!this.#sendChunk(this.#queue[0], now)) return;
     }
   }
@@ -313,8 +323,9 @@ export class Endpoint {
    */
   #request(method, headers, chunk, now, flag = "$", answered = true) {
     const tid = this.#newTid(chunk?.body);
-    const octets = chunk?.body.length ?? 0;
-    if (answered) this.#pending.set(tid, { sending: chunk?.sending ?? null, at: now, octets });
+    const sending = chunk?.sending ?? null;
+    const start = (sending?.next ?? 0) - (chunk?.body.length ?? 0);
+    if (answered) this.#pending.set(tid, { sending, at: now, start });
     this.#hooks.transmit(writeRequest({
       tid,
       method,
@@ -347,6 +358,7 @@ export class Endpoint {
     const { localUri } = this.#settings;
     const request = this.#pending.get(response.tid);
     if (!request || response.fault || !sameUri(response.toPath[0], localUri)) return;
+    this.#window?.answered(request.at, now, this.#pending.size >= this.#chunksMax());
     this.#pending.delete(response.tid);
     const { sending } = request;
     const good = response.status >= 200 && response.status < 300;
@@ -359,14 +371,22 @@ export class Endpoint {
       }
     } else {
       sending.open -= 1;
-      sending.answered += request.octets;
-      this.#hooks.progress?.(sending.outgoing.messageId, sending.answered);
+      this.#hooks.progress?.(sending.outgoing.messageId, this.#answered(sending));
       const done = sending.whole && sending.open === 0;
       if (done && !sending.outgoing.successReport) {
         this.#hooks.sent(sending.outgoing.messageId);
       }
     }
     this.#pump(now);
+  }
+
+  /**
+   * @param {Sending} sending
+   * @returns {number} octets from its start that were answered without a gap
+   */
+  #answered(sending) {
+    for (const request of this.#pending.values()) if (request.sending === sending) return request.start;
+    return sending.next;
   }
 
   /**
@@ -500,23 +520,22 @@ export class Endpoint {
    * @param {(status: number, comment: string) => void} answer
    */
   #stream(inflow, messageId, contentType, request, answer) {
-    const outcome = inflow.take(messageId, request);
-    if (outcome.kind === "refused") {
-      answer(outcome.status, outcome.comment);
+    const chunk = inflow.take(messageId, request);
+    if (chunk.kind === "refused") {
+      answer(chunk.status, chunk.comment);
       return;
     }
-    if (outcome.kind === "aborted") this.#hooks.aborted?.(messageId);
-    if (outcome.kind === "piece") {
-      const { from, octets, total, last } = outcome;
-      const refused = this.#hooks.piece?.({ messageId, contentType, from, octets, total, last });
-      if (typeof refused === "number") {
-        answer(refused, "Not taken");
-        return;
-      }
-      answer(200, "OK");
-      if (last && (request.headers.get("success-report") ?? "").toLowerCase() === "yes") {
-        this.#reportSuccess(request, messageId, total ?? 0);
-      }
+    if (chunk.kind === "aborted") this.#hooks.aborted?.(messageId);
+    if (chunk.kind === "piece") {
+      const { from, octets, total, last } = chunk;
+      const taken = (/** @type {Taken} */ refused) => {
+        answer(refused ?? 200, typeof refused === "number" ? "Not taken" : "OK");
+        const reports = (request.headers.get("success-report") ?? "").toLowerCase() === "yes";
+        if (last && reports && typeof refused !== "number") this.#reportSuccess(request, messageId, total ?? 0);
+      };
+      const outcome = this.#hooks.piece?.({ messageId, contentType, from, octets, total, last });
+      if (outcome instanceof Promise) outcome.then(taken);
+      else taken(outcome);
       return;
     }
     answer(200, "OK");
@@ -596,6 +615,7 @@ function coversAll(report, sending) {
  */
 function holds(body, tid) {
   for (let at = body.indexOf(45); at >= 0; at = body.indexOf(45, at + 1)) {
+    if (body[at + 1] !== 45) continue;
     const there = body.subarray(at, at + 7 + tid.length);
     if (String.fromCharCode(...there) === `-------${tid}`) return true;
   }
