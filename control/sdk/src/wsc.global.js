@@ -8048,6 +8048,15 @@ class FileMedia extends MediaLink {
     this.connection()?.send({ messageId: this.#messageId, contentType, body });
   }
 
+  /**
+   * Whether the far end still has the beginning of what it was being sent, nobody knows: the relay may have cut a chunk,
+   * which gives up the message (RFC 4975, 7.1). What is missing is a matter for another transfer.
+   * @override
+   */
+  interrupted() {
+    if (this.#blob) this.#settle(481, "the connection was lost");
+  }
+
   /** What is under way is not sent to its end; the other side is told. */
   abort() {
     if (this.#blob && !this.#settled) this.connection()?.abort(this.#messageId);

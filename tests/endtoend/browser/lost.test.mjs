@@ -1,76 +1,9 @@
 // Connections of a page that are cut in the middle of a chat: it goes on, and everything arrives once.
 
 import assert from 'node:assert/strict';
-import { createServer, connect } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { System, call, chatIs, launch, send, shows } from './system.mjs';
-
-/** Between the page's WebSockets and the servers: a wire that can be cut. */
-class Wire {
-  /** @type {Map<import('node:net').Socket, { port: number, far: import('node:net').Socket }>} */
-  #open = new Map();
-  #server = createServer((near) => this.#accept(near));
-  /** Whether nobody gets through. */
-  down = false;
-
-  async listen() {
-    await new Promise((resolve) => { this.#server.listen(0, '127.0.0.1', resolve); });
-    return this.#server.address().port;
-  }
-
-  close() {
-    this.cut(() => true);
-    this.#server.close();
-  }
-
-  /** Cuts the connections to ports that `which` wants cut. @returns {number} how many there were */
-  cut(which) {
-    const cut = [...this.#open].filter(([, { port }]) => which(port));
-    for (const [near, { far }] of cut) {
-      near.resetAndDestroy();
-      far.resetAndDestroy();
-    }
-    return cut.length;
-  }
-
-  #accept(near) {
-    near.on('error', () => {});
-    if (this.down) {
-      near.resetAndDestroy();
-      return;
-    }
-    let head = '';
-    const read = (bytes) => {
-      head += bytes.toString('latin1');
-      if (!head.includes('\r\n\r\n')) return;
-      near.off('data', read);
-      const [, port, rest] = /^GET \/(\d+)(\/.*)$/s.exec(head);
-      const far = connect(Number(port), '127.0.0.1');
-      this.#open.set(near, { port: Number(port), far });
-      far.on('error', () => {});
-      far.on('close', () => near.destroy());
-      near.on('close', () => {
-        this.#open.delete(near);
-        far.destroy();
-      });
-      far.write(`GET ${rest}`, 'latin1');
-      near.pipe(far);
-      far.pipe(near);
-    };
-    near.on('data', read);
-  }
-}
-
-/** In the page: WebSockets go through the wire, which finds their port in front of their path. */
-function throughTheWire(wire) {
-  const Real = window.WebSocket;
-  window.WebSocket = class extends Real {
-    constructor(url, protocols) {
-      const { port, pathname, search } = new URL(url, location.href.replace('http', 'ws'));
-      super(`ws://127.0.0.1:${wire}/${port}${pathname}${search}`, protocols);
-    }
-  };
-}
+import { Wire, throughTheWire } from './wire.mjs';
 
 /** @type {System} */
 let system;
