@@ -11,6 +11,7 @@ use super::calls::{Call, State as CallState};
 use super::chat::{News, Wish};
 use super::console::{ChatNumber, Command, Event};
 use super::endpoint::Endpoint;
+use super::files::Shelf;
 use super::registration::{self, Registration};
 use super::services::Pending;
 use super::settings::Settings;
@@ -44,6 +45,7 @@ pub struct Agent {
     pub(super) current: Option<ChatNumber>,
     pub(super) next_chat: ChatNumber,
     pub(super) news: mpsc::UnboundedSender<(ChatNumber, News)>,
+    pub(super) shelf: Shelf,
     pub(super) sockets: Sockets,
     inbox: mpsc::Receiver<Arrival>,
     newspaper: mpsc::UnboundedReceiver<(ChatNumber, News)>,
@@ -109,6 +111,7 @@ impl Agent {
             current: None,
             next_chat: 1,
             news,
+            shelf: Shelf::default(),
             sockets,
             inbox,
             newspaper,
@@ -264,9 +267,14 @@ impl Agent {
                 None => self.problem(format!("{to}: write the address as sip:alice@localhost")),
             },
             Command::Send(to, path) => match Uri::parse(&to) {
-                Some(uri) => self.offer_file(&uri, path, now),
+                Some(uri) => self.offer_file(&uri, &path, now),
                 None => self.problem(format!("{to}: write the address as sip:alice@localhost")),
             },
+            Command::Want(from, which) => match Uri::parse(&from) {
+                Some(uri) => self.want_file(&uri, &which, now),
+                None => self.problem(format!("{from}: write the address as sip:alice@localhost")),
+            },
+            Command::Cut => self.wish(Wish::Cut),
             Command::Typing(active) => self.wish(Wish::Typing(active)),
             Command::Say(text) => self.wish(Wish::Say(text)),
             Command::File(path) => self.wish(Wish::File(path)),
@@ -344,11 +352,26 @@ impl Agent {
                 return;
             }
             News::Delivered { id } => Event::Delivered { chat, id },
-            News::Failed { id, status } => Event::Failed { chat, id, status },
+            News::Failed { id, status } => {
+                self.tell(Event::Failed { chat, id, status });
+                return self.cut_off(chat, "the file was not taken", now);
+            }
             News::Refused { why } => Event::Problem { why },
-            News::Lost { cause } => return self.hang_up(chat, &cause, now),
+            News::Lost { cause } => {
+                self.hang_up(chat, &cause, now);
+                return self.cut_off(chat, &cause, now);
+            }
         };
         self.tell(event);
+    }
+
+    /// A transfer does not go on: if it brought a file of ours, its rest is for another one.
+    fn cut_off(&mut self, chat: ChatNumber, why: &str, now: Instant) {
+        let call = self.calls.get_mut(&chat);
+        if let Some(sending) = call.and_then(|call| call.file.take()) {
+            self.hang_up(chat, why, now);
+            self.offer_rest(&sending, now);
+        }
     }
 
     /// Tells the user.

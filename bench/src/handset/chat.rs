@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -12,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::cpim;
 use super::endpoint::{Bound, Place};
+use super::files::{FileOffer, Sending, Shelf};
 use super::incoming::{Assembler, Complete, Content, Remembered};
 use super::outgoing::{Fate, Order, Outgoing, Writer};
 use super::sip::token;
@@ -66,6 +68,8 @@ pub struct Parties {
     pub names: (String, String),
     /// Whether the peer takes text without a wrapper.
     pub takes_plain: bool,
+    /// The file that comes, if it is for one, and where it is kept if it is cut off.
+    pub file: Option<(FileOffer, Shelf)>,
 }
 
 /// What the user wants.
@@ -75,6 +79,10 @@ pub enum Wish {
     Say(String),
     /// Send a file.
     File(PathBuf),
+    /// Send the file that the session is for.
+    Transfer(Box<Sending>),
+    /// Break the connection off.
+    Cut,
     /// Say that the user types, or does not any more.
     Typing(bool),
 }
@@ -219,7 +227,10 @@ async fn talk(
         manners,
         orders: orders.clone(),
         news: news.clone(),
-        assembler: Assembler::new(manners.message_bytes_max),
+        assembler: match parties.file.clone() {
+            Some((file, shelf)) => Assembler::file(manners.message_bytes_max, file, shelf),
+            None => Assembler::new(manners.message_bytes_max),
+        },
         remembered: Remembered::default(),
         current: Current::Nothing,
         replies_given: 0,
@@ -235,8 +246,7 @@ async fn talk(
     for wish in early {
         sender.carry_out(wish).await?;
     }
-    let reading = incoming.read(read_half, connection.read);
-    tokio::pin!(reading);
+    let mut reading = Box::pin(incoming.read(read_half, connection.read));
     let result = loop {
         tokio::select! {
             ended = &mut reading => break ended,
@@ -250,11 +260,18 @@ async fn talk(
                 });
             }
             wish = wishes.recv() => match wish {
+                Some(Wish::Cut) => {
+                    writing.abort();
+                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "it was cut off"));
+                }
                 Some(wish) => sender.carry_out(wish).await?,
                 None => break Ok(()),
             },
         }
     };
+    // What has come of a file is kept from now on, for its rest may come at once.
+    drop(reading);
+    drop(incoming);
     // The writer may be stuck with a peer that reads nothing: then the connection is dropped.
     let _ = tokio::time::timeout(CLOSING, orders.send(Order::Close)).await;
     if tokio::time::timeout(CLOSING, &mut writing).await.is_err() {
@@ -278,14 +295,23 @@ impl Sender<'_> {
                 let (content_type, content) = cpim::composing(active);
                 order(&self.orders, in_memory(&content_type, content)).await
             }
-            Wish::File(path) => match file_message(&path) {
-                Ok(message) => order(&self.orders, message).await,
-                Err(error) => {
-                    let why = format!("can't read {}: {error}", path.display());
-                    self.news.send(News::Refused { why });
-                    Ok(())
-                }
-            },
+            Wish::File(path) => self.file(&path, file_message(&path)).await,
+            Wish::Transfer(sending) => self.file(&sending.path, transfer(&sending)).await,
+            // Before there is a connection there is none to cut.
+            Wish::Cut => Ok(()),
+        }
+    }
+}
+
+impl Sender<'_> {
+    async fn file(&self, path: &Path, message: io::Result<Outgoing>) -> io::Result<()> {
+        match message {
+            Ok(message) => order(&self.orders, message).await,
+            Err(error) => {
+                let why = format!("can't read {}: {error}", path.display());
+                self.news.send(News::Refused { why });
+                Ok(())
+            }
         }
     }
 }
@@ -313,12 +339,28 @@ fn in_memory(content_type: &str, content: Vec<u8>) -> Outgoing {
     Outgoing {
         id: token(12),
         content_type: content_type.to_owned(),
+        skipped: 0,
         bytes: content.len() as u64,
         content: Content::Memory(content),
+        arrived: Arc::default(),
     }
 }
 
-fn file_message(path: &PathBuf) -> io::Result<Outgoing> {
+/// The file, or the part of it, that a session is for.
+fn transfer(sending: &Sending) -> io::Result<Outgoing> {
+    let whole = file_message(&sending.path)?;
+    let skipped = sending.offer.offset();
+    let stop = sending.offer.range.and_then(|(_, stop)| stop);
+    Ok(Outgoing {
+        content_type: sending.offer.content_type.clone(),
+        skipped,
+        bytes: stop.unwrap_or(whole.bytes).saturating_sub(skipped),
+        arrived: sending.arrived.clone(),
+        ..whole
+    })
+}
+
+fn file_message(path: &Path) -> io::Result<Outgoing> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -330,8 +372,10 @@ fn file_message(path: &PathBuf) -> io::Result<Outgoing> {
     Ok(Outgoing {
         id: token(12),
         content_type: "application/octet-stream".to_owned(),
+        skipped: 0,
         bytes: metadata.len(),
         content: Content::Spooled(file),
+        arrived: Arc::default(),
     })
 }
 
@@ -497,6 +541,13 @@ impl Incoming<'_> {
         if !self.remembered.is_new(&message.id) {
             return Ok(());
         }
+        if let Some((file, _)) = &self.parties.file
+            && !file.describes(&message.content, message.bytes)
+        {
+            let why = "the file's hash or size is not the one that was announced".to_owned();
+            self.news.send(News::Refused { why });
+            return Ok(());
+        }
         let (kind, id) = (&message.content_type, message.id.clone());
         let in_memory = match &message.content {
             Content::Memory(bytes) => bytes.as_slice(),
@@ -541,7 +592,9 @@ impl Incoming<'_> {
                 id: token(12),
                 content_type,
                 content,
+                skipped: 0,
                 bytes,
+                arrived: Arc::default(),
             };
             order(&self.orders, back).await?;
         }

@@ -54,6 +54,13 @@ pub enum Event {
         name: String,
         bytes: Option<u64>,
     },
+    /// A file is wanted.
+    Wanted {
+        chat: ChatNumber,
+        from: String,
+        name: String,
+        hash: Option<String>,
+    },
     /// The other side types, or does not any more.
     Typing { chat: ChatNumber, active: bool },
     /// A single message came.
@@ -139,6 +146,12 @@ impl fmt::Display for Event {
                 let bytes = bytes.map_or("unknown".to_owned(), |bytes| bytes.to_string());
                 write!(f, "offered by {from}: {name}, {bytes} octets")
             }
+            Event::Wanted {
+                from, name, hash, ..
+            } => {
+                let hash = hash.as_deref().unwrap_or("no hash");
+                write!(f, "wanted by {from}: {name}, {hash}")
+            }
             Event::Typing { active: true, .. } => write!(f, "typing"),
             Event::Typing { active: false, .. } => write!(f, "not typing"),
             Event::Text { from, text, .. } => write!(f, "text from {from}: {text}"),
@@ -198,6 +211,10 @@ pub enum Command {
     Call(String),
     /// Offer somebody a file.
     Send(String, PathBuf),
+    /// Ask somebody for a file.
+    Want(String, String),
+    /// Break the connection of the current chat or file off.
+    Cut,
     /// Ask what somebody can do.
     Options(String),
     /// Send a text without a call.
@@ -231,6 +248,11 @@ impl Command {
                 let (uri, path) = rest.trim().split_once(' ').unwrap_or((rest, ""));
                 Ok(Command::Send(uri.to_owned(), path.into()))
             }
+            ("want", rest) if rest.trim().contains(' ') => {
+                let (uri, which) = rest.trim().split_once(' ').unwrap_or((rest, ""));
+                Ok(Command::Want(uri.to_owned(), which.to_owned()))
+            }
+            ("cut", "") => Ok(Command::Cut),
             ("typing", "on") => Ok(Command::Typing(true)),
             ("typing", "off") => Ok(Command::Typing(false)),
             ("call", uri) if !uri.is_empty() => Ok(Command::Call(uri.trim().to_owned())),
@@ -242,7 +264,7 @@ impl Command {
             ("quit", "") => Ok(Command::Quit),
             _ => Err(format!(
                 "\"{word}\" is no command: write say TEXT, typing on or off, file PATH, call URI, \
-                 text URI TEXT, send URI PATH, options URI, bye, chats, use N or quit"
+                 text URI TEXT, send URI PATH, want URI HASH or NAME, options URI, cut, bye, chats, use N or quit"
             )),
         }
     }

@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
 
+use super::files::{FileOffer, Shelf};
 use super::sip::token;
 use crate::msrp::{ByteRange, Flag};
 
@@ -128,6 +129,8 @@ pub struct Assembler {
     messages: HashMap<String, Message>,
     chunk: Option<Chunk>,
     message_bytes_max: u64,
+    /// The file that comes, and where it is kept if it is cut off.
+    file: Option<(FileOffer, Shelf)>,
 }
 
 impl Assembler {
@@ -137,7 +140,15 @@ impl Assembler {
             messages: HashMap::new(),
             chunk: None,
             message_bytes_max,
+            file: None,
         }
+    }
+
+    /// Takes one message that is a file, or the rest of one that was cut off.
+    pub fn file(message_bytes_max: u64, file: FileOffer, shelf: Shelf) -> Self {
+        let mut assembler = Assembler::new(message_bytes_max);
+        assembler.file = Some((file, shelf));
+        assembler
     }
 
     /// A chunk with a body begins. The error is the status to refuse it with.
@@ -157,18 +168,31 @@ impl Assembler {
         if !self.messages.contains_key(id) && self.messages.len() >= MESSAGES_MAX {
             return Err(413);
         }
-        self.messages
-            .entry(id.to_owned())
-            .or_insert_with(|| Message {
+        let offset = self.file.as_ref().map_or(0, |(file, _)| file.offset());
+        let file = &self.file;
+        self.messages.entry(id.to_owned()).or_insert_with(|| {
+            let begun = file
+                .as_ref()
+                .filter(|_| offset > 0)
+                .and_then(|(file, shelf)| shelf.take(file));
+            let is_begun = begun.is_some();
+            let (content, bytes) = begun.unwrap_or_else(|| (Content::Memory(Vec::new()), 0));
+            Message {
                 content_type: content_type.to_owned(),
-                content: Content::Memory(Vec::new()),
-                ranges: Vec::new(),
+                content,
+                ranges: if is_begun {
+                    vec![(0, bytes)]
+                } else {
+                    Vec::new()
+                },
                 total: None,
                 success_report,
                 hash: Sha256::new(),
-                hashed: 0,
-            });
-        let at = range.map_or(0, |range| range.start - 1);
+                // Of what came earlier there is no hash: it is taken from the whole at the end.
+                hashed: if is_begun { u64::MAX } else { 0 },
+            }
+        });
+        let at = range.map_or(0, |range| range.start - 1) + offset;
         self.chunk = Some(Chunk {
             id: id.to_owned(),
             at,
@@ -203,7 +227,7 @@ impl Assembler {
             Flag::Last => message.total = Some(chunk.at),
             Flag::More => {}
             Flag::Aborted => {
-                self.messages.remove(&chunk.id);
+                self.give_up(&chunk.id);
                 return None;
             }
         }
@@ -220,6 +244,27 @@ impl Assembler {
             bytes: total,
             success_report: message.success_report,
         })
+    }
+}
+
+impl Assembler {
+    /// A message will not come to its end. What has come of a file is kept.
+    fn give_up(&mut self, id: &str) {
+        let message = self.messages.remove(id);
+        if let (Some((file, shelf)), Some(message)) = (&self.file, message)
+            && let Some(&(0, bytes)) = message.ranges.first()
+        {
+            shelf.put(file, message.content, bytes);
+        }
+    }
+}
+
+impl Drop for Assembler {
+    fn drop(&mut self) {
+        let ids: Vec<String> = self.messages.keys().cloned().collect();
+        for id in ids {
+            self.give_up(&id);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod chat;
 mod console;
 mod cpim;
 mod endpoint;
+mod files;
 mod incoming;
 mod outgoing;
 mod registration;

@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -35,8 +37,12 @@ pub struct Outgoing {
     pub content_type: String,
     /// Its octets.
     pub content: Content,
-    /// How many there are.
+    /// Those before the first that is sent.
+    pub skipped: u64,
+    /// How many are sent.
     pub bytes: u64,
+    /// How many of those are over there.
+    pub arrived: Arc<AtomicU64>,
 }
 
 /// What the writing half is told.
@@ -72,6 +78,8 @@ struct UnderWay {
 struct Pending {
     /// The message; empty for the SEND that only says hello.
     id: String,
+    /// Octets of the message before this chunk.
+    from: u64,
     until: Instant,
 }
 
@@ -148,6 +156,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             tid,
             Pending {
                 id: String::new(),
+                from: 0,
                 until: Instant::now() + ANSWER,
             },
         );
@@ -189,6 +198,11 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             return Ok(());
         };
         message.open -= 1;
+        let open = self.pending.values().filter(|other| other.id == pending.id);
+        let arrived = open.map(|other| other.from).min().unwrap_or(message.offset);
+        if code == 200 {
+            message.message.arrived.store(arrived, Ordering::Relaxed);
+        }
         if code != 200 {
             self.fail(&pending.id, code);
         } else if message.all_written && message.open == 0 {
@@ -252,7 +266,9 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             let head = out.len();
             let piece = (from + length - at).min(PIECE_BYTES as u64) as usize;
             out.resize(head + piece, 0);
-            let bytes = message.content.read_at(&mut out[head..], at)?;
+            let bytes = message
+                .content
+                .read_at(&mut out[head..], message.skipped + at)?;
             if bytes == 0 {
                 break;
             }
@@ -282,6 +298,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             tid,
             Pending {
                 id: id.clone(),
+                from,
                 until,
             },
         );

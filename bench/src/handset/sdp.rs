@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::files::{FileOffer, Says};
+
 /// What the handset takes; `*` lets files through.
 const ACCEPT_TYPES: &str = "text/plain message/cpim *";
 /// What it takes when it wants everything in an envelope, as RCS handsets do.
@@ -26,46 +28,6 @@ impl Setup {
             Setup::Passive => "passive",
             Setup::Actpass => "actpass",
         }
-    }
-}
-
-/// The file that a description is about. RFC 5547, 6.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileOffer {
-    /// Its name, as it was encoded.
-    pub name: String,
-    /// Octets, if that is said.
-    pub bytes: Option<u64>,
-    /// `a=file-transfer-id`.
-    pub id: String,
-}
-
-impl FileOffer {
-    fn read(section: &[&str]) -> Option<FileOffer> {
-        let value = |name: &str| section.iter().find_map(|line| line.strip_prefix(name));
-        let selector = value("a=file-selector:")?;
-        let id = value("a=file-transfer-id:")?.to_owned();
-        let name = selector
-            .split_once("name:\"")
-            .and_then(|(_, rest)| rest.split_once('"'));
-        let size = selector
-            .split_once("size:")
-            .map(|(_, rest)| rest.split(' ').next());
-        Some(FileOffer {
-            name: name.map_or("", |(name, _)| name).to_owned(),
-            bytes: size.flatten().and_then(|digits| digits.parse().ok()),
-            id,
-        })
-    }
-
-    /// The lines of an offer (`sendonly`) or an answer.
-    fn lines(&self, direction: &str) -> String {
-        let FileOffer { name, bytes, id } = self;
-        let size = bytes.map_or(String::new(), |bytes| format!(" size:{bytes}"));
-        format!(
-            "a={direction}\r\na=file-selector:name:\"{name}\" type:application/octet-stream{size}\r\n\
-             a=file-transfer-id:{id}\r\n"
-        )
     }
 }
 
@@ -206,16 +168,25 @@ impl Local {
     /// An offer, perhaps of a file: either side may connect.
     pub fn offer(&self, file: Option<&FileOffer>) -> Vec<u8> {
         let line = format!("m=message {} TCP/MSRP *", self.port);
-        let file = file.map(|file| file.lines("sendonly"));
+        let says = |file: &FileOffer| {
+            if file.is_wanted {
+                Says::Wants
+            } else {
+                Says::Has
+            }
+        };
+        let file = file.map(|file| file.lines(says(file)));
         (self.session() + &self.media(&line, Setup::Actpass, file)).into_bytes()
     }
 
-    /// The answer to an offer. Its other m-lines are refused.
-    pub fn answer(&self, offer: &Media, role: Setup) -> Vec<u8> {
+    /// The answer to an offer; `given` is the file it wants. Its other m-lines are refused.
+    pub fn answer(&self, offer: &Media, role: Setup, given: Option<&FileOffer>) -> Vec<u8> {
         let mut text = self.session();
         for (index, line) in offer.lines.iter().enumerate() {
             if index == offer.index {
-                let file = offer.file.as_ref().map(|file| file.lines("recvonly"));
+                let given = given.map(|file| file.lines(Says::Has));
+                let taken = || Some(offer.file.as_ref()?.lines(Says::Takes));
+                let file = given.or_else(taken);
                 text += &self.media(&format!("m=message {} TCP/MSRP *", self.port), role, file);
             } else {
                 let mut words: Vec<&str> = line.split(' ').collect();
@@ -294,17 +265,24 @@ mod tests {
         };
         let file = FileOffer {
             name: "a b%22.jpg".to_owned(),
+            content_type: "image/jpeg".to_owned(),
             bytes: Some(7),
+            hashes: vec!["sha-1:72:AF".to_owned()],
             id: "t1".to_owned(),
+            range: Some((3, None)),
+            is_wanted: false,
         };
         let offer = Media::read(&local.offer(Some(&file))).unwrap();
         assert_eq!(offer.file.as_ref(), Some(&file));
-        let answer = String::from_utf8(local.answer(&offer, Setup::Active)).unwrap();
+        let answer = String::from_utf8(local.answer(&offer, Setup::Active, None)).unwrap();
         assert!(
-            answer.contains("a=recvonly\r\na=file-selector:name:\"a b%22.jpg\""),
+            answer.contains(
+                "a=recvonly\r\na=file-selector:name:\"a b%22.jpg\" type:image/jpeg size:7\r\n\
+                 a=file-transfer-id:t1\r\na=file-range:3-*\r\n"
+            ),
             "{answer}"
         );
-        let answer = local.answer(&media, Setup::Active);
+        let answer = local.answer(&media, Setup::Active, None);
         let text = String::from_utf8(answer.clone()).unwrap();
         assert!(
             text.contains("m=audio 0 RTP/AVP 0\r\nm=message 7 TCP/MSRP *\r\n"),

@@ -10,7 +10,7 @@ use super::sip::{Transport, Uri};
 /// A simulated handset: registers, takes and makes calls, chats over MSRP.
 ///
 /// Commands come line by line from standard input: `say TEXT`, `typing on`, `typing off`, `file PATH`,
-/// `call URI`, `text URI TEXT`, `send URI PATH`, `options URI`, `bye`, `chats`, `use N`, `quit`.
+/// `call URI`, `text URI TEXT`, `send URI PATH`, `want URI HASH` or `NAME`, `options URI`, `cut`, `bye`, `chats`, `use N`, `quit`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
     /// The handset's own address, such as sip:bob@localhost.
@@ -58,6 +58,9 @@ pub struct Arguments {
     /// Refuse larger messages with 413.
     #[arg(long, value_name = "OCTETS", default_value_t = 1 << 30)]
     max_size: u64,
+    /// Give this file to whoever asks for it by its hash or name; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    share: Vec<std::path::PathBuf>,
     /// What this handset can do, as parameters of a Contact.
     #[arg(long, value_name = "TAGS", default_value = TAGS)]
     capabilities: String,
@@ -107,6 +110,8 @@ pub struct Settings {
     pub manners: Manners,
     /// What it can do without a call.
     pub services: Services,
+    /// The files that may be asked for.
+    pub share: Vec<std::path::PathBuf>,
     /// Print JSON.
     pub json: bool,
 }
@@ -198,6 +203,7 @@ impl Arguments {
                 refuses: self.refuse_texts,
                 notifies: !self.silent,
             },
+            share: self.share,
             json: self.json,
         })
     }

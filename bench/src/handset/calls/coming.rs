@@ -1,13 +1,17 @@
 //! Calls that come in: INVITE, CANCEL, ACK. RFC 3261, 9.2, 13.3 and 14.2.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{ALLOW, CALLS_MAX, Call, Ours, State};
 use crate::handset::agent::Agent;
 use crate::handset::console::{ChatNumber, Event};
+use crate::handset::files::FileOffer;
 use crate::handset::sdp::Media;
 use crate::handset::sip::dialog::short_name;
 use crate::handset::sip::{Dialog, Message, ServerKey, token};
+
+/// How long a transfer that was cut off may take to end when its rest is offered already.
+const ENDING: Duration = Duration::from_millis(500);
 
 impl Agent {
     /// A repeated offer is answered as before; one that moves the media is refused, and everything
@@ -58,7 +62,22 @@ impl Agent {
             chat,
             from: from.clone(),
         });
-        if let Some(file) = &offer.file {
+        let mut sending = None;
+        if let Some(file) = offer.file.as_ref().filter(|file| file.is_wanted) {
+            let name = file.name.clone();
+            self.tell(Event::Wanted {
+                chat,
+                from: from.clone(),
+                name,
+                hash: file.hashes.first().cloned(),
+            });
+            sending = self.shared(file);
+            if sending.is_none() {
+                self.answer(key, request, 488, now);
+                let why = "no such file is shared".to_owned();
+                return self.tell(Event::Ended { chat, why });
+            }
+        } else if let Some(file) = &offer.file {
             self.tell(Event::Offered {
                 chat,
                 from: from.clone(),
@@ -94,7 +113,9 @@ impl Agent {
         self.transactions
             .respond(key, ringing, now, &mut self.outputs);
         let peer_path = offer.path.clone();
-        let answer_at = now + self.settings.ring;
+        let goes_on = |file: &FileOffer| file.is_wanted || self.shelf.reaches(file);
+        let is_ready = offer.file.as_ref().is_none_or(goes_on);
+        let answer_at = now + self.settings.ring + if is_ready { Duration::ZERO } else { ENDING };
         let state = State::Ringing {
             server: key.clone(),
             answer_at,
@@ -104,7 +125,7 @@ impl Agent {
             with: from,
             state,
             wishes: None,
-            file: None,
+            file: sending,
             dialog,
             description: Vec::new(),
             peer_path,
@@ -125,12 +146,19 @@ impl Agent {
             return;
         };
         let (server, offer) = (server.clone(), offer.clone());
+        if let Some(file) = offer.file.as_ref().filter(|file| !file.is_wanted)
+            && !self.shelf.reaches(file)
+        {
+            self.refuse_ringing(chat, &server, 488, now);
+            return self.forget(chat, "the beginning of the file is not here");
+        }
         let Some(invite) = self.transactions.request_of(&server) else {
             return;
         };
 
         let role = offer.role_as_answerer(prefer_passive);
-        call.description = local.answer(&offer, role);
+        let given = call.file.as_ref().map(|sending| &sending.offer);
+        call.description = local.answer(&offer, role, given);
         let tag = call.dialog.local_tag().unwrap_or_default();
         let mut response = Message::response(invite, 200, &tag);
         response.push("Contact", format!("<{contact}>"));

@@ -1,13 +1,13 @@
 //! Calls that go out, and what is answered to them. RFC 3261, 13.2.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::{ALLOW, CALLS_MAX, Call, Ours, State};
 use crate::handset::USER_AGENT;
 use crate::handset::agent::Agent;
 use crate::handset::console::{ChatNumber, Event};
-use crate::handset::sdp::{FileOffer, Media};
+use crate::handset::files::{FileOffer, Sending};
+use crate::handset::sdp::Media;
 use crate::handset::sip::dialog::short_name;
 use crate::handset::sip::{ClientKey, Dialog, Message, Start, Uri, token};
 
@@ -15,31 +15,19 @@ use crate::handset::sip::{ClientKey, Dialog, Message, Start, Uri, token};
 const RINGING_MAX: Duration = Duration::from_secs(180);
 
 impl Agent {
-    /// Offers a file to somebody.
-    pub(in crate::handset) fn offer_file(&mut self, to: &Uri, path: PathBuf, now: Instant) {
-        let bytes = match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => metadata.len(),
-            _ => return self.problem(format!("{}: no file that can be read", path.display())),
-        };
-        let name = path.file_name().map(|name| name.to_string_lossy());
-        let escaped = |c: char| match c {
-            '"' | '%' | '\\' => format!("%{:02X}", u32::from(c)),
-            c => c.to_string(),
-        };
-        let file = FileOffer {
-            name: name.unwrap_or_default().chars().map(escaped).collect(),
-            bytes: Some(bytes),
-            id: token(16),
-        };
-        self.invite(to, Some((file, path)), now);
-    }
-
     /// Calls somebody.
     pub(in crate::handset) fn call(&mut self, to: &Uri, now: Instant) {
-        self.invite(to, None, now);
+        self.invite(to, None, None, now);
     }
 
-    fn invite(&mut self, to: &Uri, file: Option<(FileOffer, PathBuf)>, now: Instant) {
+    /// Calls somebody, for a file that is `sending` or wanted.
+    pub(in crate::handset) fn invite(
+        &mut self,
+        to: &Uri,
+        file: Option<FileOffer>,
+        sending: Option<Sending>,
+        now: Instant,
+    ) {
         let Some(flow) = self.flow_to(to) else {
             return self.problem(format!(
                 "can't call {to}: start with --registrar, or call an address such as \
@@ -53,7 +41,7 @@ impl Agent {
         }
         let (place, bound) = self.endpoint.session();
         let description = self.description_of(&place);
-        let description = description.offer(file.as_ref().map(|(offer, _)| offer));
+        let description = description.offer(file.as_ref());
         let mut dialog = Dialog {
             call_id: token(12),
             local: format!("<{}>;tag={}", self.settings.aor, token(6)),
@@ -89,7 +77,7 @@ impl Agent {
             with,
             state,
             wishes: None,
-            file: file.map(|(_, path)| path),
+            file: sending,
             dialog,
             description,
             peer_path,

@@ -3,7 +3,6 @@
 mod coming;
 mod going;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +11,7 @@ use super::agent::Agent;
 use super::chat::{self, Desk, Parties, Way, Wish};
 use super::console::{ChatNumber, Event};
 use super::endpoint::{Bound, Place};
+use super::files::Sending;
 use super::sdp::{Local, Media, Setup};
 use super::sip::{ClientKey, Dialog, Flow, Message, ServerKey, Start, Uri, token};
 
@@ -60,7 +60,7 @@ pub struct Call {
     /// The way to the chat, once there is one.
     pub wishes: Option<mpsc::Sender<Wish>>,
     /// The file it is for, if it goes out; it ends when that is there.
-    pub file: Option<PathBuf>,
+    pub file: Option<Sending>,
     dialog: Dialog,
     /// Our last description, for a repeated offer.
     description: Vec<u8>,
@@ -163,11 +163,15 @@ impl Agent {
             peer_path: theirs.path.clone(),
             names: (own, format!("sip:{}", call.with)),
             takes_plain,
+            file: match (&call.file, &theirs.file) {
+                (None, Some(file)) => Some((file.clone(), self.shelf.clone())),
+                _ => None,
+            },
         };
         let (wishes, wish_queue) = mpsc::channel(WISHES);
-        if let Some(path) = call.file.clone() {
+        if let Some(sending) = call.file.clone() {
             // There is room: nothing else was wished for yet.
-            let _ = wishes.try_send(Wish::File(path));
+            let _ = wishes.try_send(Wish::Transfer(Box::new(sending)));
         }
         call.wishes = Some(wishes);
         let desk = Desk {
