@@ -311,6 +311,13 @@ impl Agent {
         }
     }
 
+    /// Tells what the chats have told by now.
+    pub(super) fn read_news(&mut self, now: Instant) {
+        while let Ok((chat, news)) = self.newspaper.try_recv() {
+            self.chat_news(chat, news, now);
+        }
+    }
+
     fn chat_news(&mut self, chat: ChatNumber, news: News, now: Instant) {
         let Some(call) = self.calls.get(&chat) else {
             return;

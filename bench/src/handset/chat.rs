@@ -510,6 +510,23 @@ impl Incoming<'_> {
             Current::Message(answering) => (answering, 200),
             Current::Refused(answering, status) => (answering, status),
         };
+        let whole = match status {
+            200 => self.assembler.end(flag),
+            _ => None,
+        };
+        let is_other = |message: &Complete| {
+            let file = self.parties.file.as_ref();
+            file.is_some_and(|(file, _)| !file.describes(message))
+        };
+        // The last chunk of a file is answered once its hash is known: the sender may end the session then.
+        let (status, whole) = match whole {
+            Some(message) if is_other(&message) => {
+                let why = "the file's hash or size is not the one that was announced".to_owned();
+                self.news.send(News::Refused { why });
+                (400, None)
+            }
+            whole => (status, whole),
+        };
         let is_answered = match answering.failure_report {
             FailureReport::Yes => true,
             FailureReport::Partial => status != 200,
@@ -522,11 +539,8 @@ impl Incoming<'_> {
                 .write(&mut out, &self.parties.place.uri, status);
             self.order(Order::Answer(out)).await?;
         }
-        if status != 200 {
-            return Ok(());
-        }
-        match self.assembler.end(flag) {
-            Some(complete) => self.complete(complete).await,
+        match whole {
+            Some(message) => self.complete(message).await,
             None => Ok(()),
         }
     }
@@ -539,13 +553,6 @@ impl Incoming<'_> {
             self.order(Order::Answer(out)).await?;
         }
         if !self.remembered.is_new(&message.id) {
-            return Ok(());
-        }
-        if let Some((file, _)) = &self.parties.file
-            && !file.describes(&message.content, message.bytes)
-        {
-            let why = "the file's hash or size is not the one that was announced".to_owned();
-            self.news.send(News::Refused { why });
             return Ok(());
         }
         let (kind, id) = (&message.content_type, message.id.clone());

@@ -12,7 +12,7 @@ use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
 use super::agent::Agent;
-use super::incoming::Content;
+use super::incoming::{Complete, Content, hexadecimal};
 use super::sip::{Uri, token};
 
 /// Files that were cut off and that are kept.
@@ -126,22 +126,40 @@ impl FileOffer {
         }
     }
 
-    /// Whether these octets have the hashes that were announced.
-    pub fn describes(&self, content: &Content, bytes: u64) -> bool {
-        let hashes = hashes_of(content);
-        let same = |announced: &String| {
-            let known = announced
-                .split(':')
+    /// Whether these octets are those that were announced: by SHA-256 if that was, which is known already, or by SHA-1.
+    pub fn describes(&self, message: &Complete) -> bool {
+        if self
+            .range
+            .is_some_and(|(_, stop)| stop.is_some() && stop != self.bytes)
+        {
+            // Of a part that ends before the file does there is no hash.
+            return true;
+        }
+        let announced = |kind: &str| {
+            let hashes = self.hashes.iter().map(|hash| hash.to_ascii_lowercase());
+            hashes
+                .filter_map(|hash| Some(hash.strip_prefix(kind)?.replace(':', "")))
                 .next()
-                .unwrap_or("")
-                .to_ascii_lowercase();
-            let of_kind = hashes
-                .iter()
-                .find(|hash| hash.starts_with(&format!("{known}:")));
-            of_kind.is_none_or(|hash| hash.eq_ignore_ascii_case(announced))
         };
-        self.bytes.is_none_or(|announced| announced == bytes) && self.hashes.iter().all(same)
+        let is_same = match (announced("sha-256:"), announced("sha-1:")) {
+            (Some(hash), _) => hash == message.sha256,
+            (None, Some(hash)) => hash == sha1_of(&message.content),
+            (None, None) => true,
+        };
+        is_same
+            && self
+                .bytes
+                .is_none_or(|announced| announced == message.bytes)
     }
+}
+
+/// Characters that would end a name, or lead out of its folder.
+fn escaped(name: &str) -> String {
+    let escaped = |c: char| match c {
+        '"' | '%' | '\\' | '/' => format!("%{:02X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    name.chars().map(escaped).collect()
 }
 
 /// Upper-case pairs with colons: RFC 5547, 6.
@@ -150,18 +168,28 @@ fn pairs(octets: &[u8]) -> String {
     pairs.join(":")
 }
 
-fn hashes_of(content: &Content) -> Vec<String> {
-    let (mut sha1, mut sha256) = (Sha1::new(), Sha256::new());
+fn each_piece(content: &Content, mut take: impl FnMut(&[u8])) {
     let (mut buffer, mut at) = (vec![0; 256 * 1024], 0);
     while let Ok(bytes @ 1..) = content.read_at(&mut buffer, at) {
-        sha1.update(&buffer[..bytes]);
-        sha256.update(&buffer[..bytes]);
+        take(&buffer[..bytes]);
         at += bytes as u64;
     }
-    vec![
-        format!("sha-1:{}", pairs(&sha1.finalize())),
-        format!("sha-256:{}", pairs(&sha256.finalize())),
-    ]
+}
+
+fn sha1_of(content: &Content) -> String {
+    let mut hash = Sha1::new();
+    each_piece(content, |piece| hash.update(piece));
+    hexadecimal(&hash.finalize())
+}
+
+fn hashes_of(content: &Content) -> Vec<String> {
+    let (mut sha1, mut sha256) = (Sha1::new(), Sha256::new());
+    each_piece(content, |piece| {
+        sha1.update(piece);
+        sha256.update(piece);
+    });
+    let (sha1, sha256) = (pairs(&sha1.finalize()), pairs(&sha256.finalize()));
+    vec![format!("sha-1:{sha1}"), format!("sha-256:{sha256}")]
 }
 
 /// A file that goes out.
@@ -190,12 +218,8 @@ impl Sending {
             ));
         }
         let name = path.file_name().map(|name| name.to_string_lossy());
-        let escaped = |c: char| match c {
-            '"' | '%' | '\\' => format!("%{:02X}", u32::from(c)),
-            c => c.to_string(),
-        };
         let offer = FileOffer {
-            name: name.unwrap_or_default().chars().map(escaped).collect(),
+            name: escaped(&name.unwrap_or_default()),
             content_type: "application/octet-stream".to_owned(),
             bytes: Some(metadata.len()),
             hashes: hashes_of(&Content::Spooled(file)),
@@ -303,7 +327,7 @@ impl Agent {
         if which.starts_with("sha-") {
             wanted.hashes.push(which.to_owned());
         } else {
-            which.clone_into(&mut wanted.name);
+            wanted.name = escaped(which);
         }
         self.invite(to, Some(wanted), None, now);
     }

@@ -201,7 +201,7 @@ export class FileTransfer extends Invitation {
       ? ours.hashes.some((hash) => theirs.hashes.some((other) => hash.algorithmName === other.algorithmName
         && hash.value.toUpperCase() === other.value.toUpperCase()))
       : ours.name === theirs.name && ours.size === theirs.size;
-    return same && (ours.range?.start ?? 1) - 1 <= media.come();
+    return same && (ours.range?.start ?? 1) - 1 <= (former.#received?.octets ?? media.come());
   }
 
   /**
@@ -210,7 +210,9 @@ export class FileTransfer extends Invitation {
    */
   takeOver(former) {
     const media = /** @type {FileMedia | null} */ (former.media());
-    this.#received = media?.handOver() ?? null;
+    // Of one that was not accepted, what it had from another.
+    const came = media?.handOver() ?? null;
+    this.#received = former.#received ?? came;
     this.resumes = former;
     former.end();
   }
@@ -221,7 +223,7 @@ export class FileTransfer extends Invitation {
     const media = /** @type {FileMedia | null} */ (this.media());
     if (!file || this.#isDone) throw new Error("wsc: there is nothing to resume");
     const blob = this.#config?.file ?? null;
-    const has = (blob ? media?.arrived() : media?.come()) ?? 0;
+    const has = (blob ? media?.arrived() : this.#received?.octets ?? media?.come()) ?? 0;
     const startOffset = Math.max(Math.min(has, (blob?.size ?? file.size ?? Infinity) - 1), 0) + 1;
     const props = { ...propertiesOf(file, blob ? "send" : "receive"), startOffset, fileTransferId: undefined };
     return { file: blob, props };
@@ -236,12 +238,14 @@ export class FileTransfer extends Invitation {
     const file = this.#file ?? describe({}, null, randomWord(32), null);
     const blob = config?.file ?? null;
     const fileTransferId = file.id;
+    const received = this.#received;
+    this.#received = null;
     return new FileMedia(file, blob, {
       chunkOctets: this.#chunkOctets,
       secure,
       asks: this.#config?.props?.direction === "receive" && !this.#isWanted,
       sink: config?.sink ?? null,
-      received: this.#received,
+      received,
     }, {
       ...this.linkHooks({ fileTransferId }),
       progress: (octets, total) => {

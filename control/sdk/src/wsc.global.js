@@ -3280,6 +3280,12 @@ class Inflow {
     this.#octetsMax = octetsMax;
   }
 
+  /** @returns {{ messageId: string, received: number } | null} the message that has begun and is not whole */
+  underWay() {
+    const [messageId, received] = [this.#messageId, this.#received];
+    return messageId !== "" && !this.#whole ? { messageId, received } : null;
+  }
+
   /**
    * @param {string} messageId
    * @param {import("./frame.js").Frame} frame a SEND with a body
@@ -3736,6 +3742,8 @@ const FRAME_OVERHEAD_OCTETS_MAX = 32 * 1024;
 const PIECE_OCTETS_MAX = 64 * 1024 * 1024;
 /** Chunks sent without an answer. */
 const CHUNKS_MAX = 16;
+/** Milliseconds after a new connection within which a large message goes on, or something of it was lost. */
+const STALL_MS = 2000;
 /** Messages waiting to be sent. */
 const QUEUE_MAX = 1000;
 /** Sent messages of which a report may still come. */
@@ -3811,6 +3819,8 @@ class Endpoint {
   /** Sent as a whole, waiting for a success report. @type {Map<string, Sending>} */
   #reportable = new Map();
   #faults = 0;
+  /** When a large message that came before the connection was lost must have gone on. */
+  #stalledAt = Infinity;
 
   /**
    * @param {EndpointSettings} settings
@@ -3910,6 +3920,7 @@ class Endpoint {
    */
   tick(now) {
     this.#reassembly.expire(now);
+    if (now >= this.#stalledAt) this.#reportStall();
     for (const [tid, { sending, at }] of this.#pending) {
       if (this.#isAway() && sending) continue;
       if (now - at < RESPONSE_MS_MAX || this.#state === "over") break;
@@ -3925,7 +3936,7 @@ class Endpoint {
     const [oldest] = [...this.#pending.values()].filter(({ sending }) =>
       !sending || !this.#isAway());
     const response = oldest ? oldest.at + RESPONSE_MS_MAX : Infinity;
-    const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity);
+    const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity, this.#stalledAt);
     return earliest === Infinity ? null : earliest;
   }
 
@@ -4079,7 +4090,7 @@ class Endpoint {
     const { sending } = request;
     const good = response.status >= 200 && response.status < 300;
     if (!sending) {
-      this.#bindingAnswered(good, response);
+      this.#bindingAnswered(good, response, now);
     } else if (!good) {
       this.#fail(sending, response.status, response.comment);
       if (response.status === 481 || response.status === 506) {
@@ -4108,14 +4119,18 @@ class Endpoint {
   /**
    * @param {boolean} good
    * @param {Frame} response
+   * @param {number} now
    */
-  #bindingAnswered(good, response) {
+  #bindingAnswered(good, response, now) {
     if (this.#state !== "binding" && this.#state !== "rebinding") return;
     if (!good) {
       this.#break(response.status, response.comment || "the first request was refused");
       return;
     }
-    if (this.#state === "rebinding") this.#sendAgain();
+    if (this.#state === "rebinding") {
+      this.#sendAgain();
+      if (this.#inflow?.underWay()) this.#stalledAt = now + STALL_MS;
+    }
     this.#state = "bound";
     this.#hooks.bound();
   }
@@ -4236,6 +4251,7 @@ class Endpoint {
    * @param {(status: number, comment: string) => void} answer
    */
   #stream(inflow, messageId, contentType, request, answer) {
+    this.#stalledAt = Infinity;
     const chunk = inflow.take(messageId, request);
     if (chunk.kind === "refused") {
       answer(chunk.status, chunk.comment);
@@ -4258,21 +4274,39 @@ class Endpoint {
   }
 
   /**
+   * What was under way to us went with the connection, or our answers to it did: the sender waits for them, and would for
+   * half a minute. It is told that the message has failed, so that it can send the rest in another way.
+   */
+  #reportStall() {
+    this.#stalledAt = Infinity;
+    const message = this.#inflow?.underWay();
+    if (!message) return;
+    const { messageId, received } = message;
+    this.#reportOn(messageId, `1-${received}/*`, "000 408 Lost with the connection");
+  }
+
+  /**
    * @param {Frame} request the chunk that made the message whole
    * @param {string} messageId
    * @param {number} total octets
    */
   #reportSuccess(request, messageId, total) {
+    this.#reportOn(messageId, `1-${total}/${total}`, "000 200 OK", request.fromPath);
+  }
+
+  /**
+   * @param {string} messageId
+   * @param {string} range
+   * @param {string} status
+   * @param {string[]} [toPath]
+   */
+  #reportOn(messageId, range, status, toPath = this.#remotePath) {
     this.#hooks.transmit(writeRequest({
       tid: randomWord(20),
       method: "REPORT",
-      toPath: request.fromPath,
+      toPath,
       fromPath: this.#settings.localUri,
-      headers: [
-        ["Message-ID", messageId],
-        ["Byte-Range", `1-${total}/${total}`],
-        ["Status", "000 200 OK"],
-      ],
+      headers: [["Message-ID", messageId], ["Byte-Range", range], ["Status", status]],
       flag: "$",
     }));
   }
@@ -8377,7 +8411,7 @@ class FileTransfer extends Invitation {
       ? ours.hashes.some((hash) => theirs.hashes.some((other) => hash.algorithmName === other.algorithmName
         && hash.value.toUpperCase() === other.value.toUpperCase()))
       : ours.name === theirs.name && ours.size === theirs.size;
-    return same && (ours.range?.start ?? 1) - 1 <= media.come();
+    return same && (ours.range?.start ?? 1) - 1 <= (former.#received?.octets ?? media.come());
   }
 
   /**
@@ -8386,7 +8420,9 @@ class FileTransfer extends Invitation {
    */
   takeOver(former) {
     const media = /** @type {FileMedia | null} */ (former.media());
-    this.#received = media?.handOver() ?? null;
+    // Of one that was not accepted, what it had from another.
+    const came = media?.handOver() ?? null;
+    this.#received = former.#received ?? came;
     this.resumes = former;
     former.end();
   }
@@ -8397,7 +8433,7 @@ class FileTransfer extends Invitation {
     const media = /** @type {FileMedia | null} */ (this.media());
     if (!file || this.#isDone) throw new Error("wsc: there is nothing to resume");
     const blob = this.#config?.file ?? null;
-    const has = (blob ? media?.arrived() : media?.come()) ?? 0;
+    const has = (blob ? media?.arrived() : this.#received?.octets ?? media?.come()) ?? 0;
     const startOffset = Math.max(Math.min(has, (blob?.size ?? file.size ?? Infinity) - 1), 0) + 1;
     const props = { ...propertiesOf(file, blob ? "send" : "receive"), startOffset, fileTransferId: undefined };
     return { file: blob, props };
@@ -8412,12 +8448,14 @@ class FileTransfer extends Invitation {
     const file = this.#file ?? describe({}, null, randomWord(32), null);
     const blob = config?.file ?? null;
     const fileTransferId = file.id;
+    const received = this.#received;
+    this.#received = null;
     return new FileMedia(file, blob, {
       chunkOctets: this.#chunkOctets,
       secure,
       asks: this.#config?.props?.direction === "receive" && !this.#isWanted,
       sink: config?.sink ?? null,
-      received: this.#received,
+      received,
     }, {
       ...this.linkHooks({ fileTransferId }),
       progress: (octets, total) => {

@@ -2,6 +2,10 @@
 // OCTETS and CUTS make it a longer run: `OCTETS=100000000 CUTS=20 node --test files-cut.test.mjs`.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { filesPage } from './files.mjs';
 import { System, launch } from './system.mjs';
@@ -17,15 +21,18 @@ let system;
 let browser;
 /** @type {Wire} */
 let wire;
+let wirePort;
+let folder;
 
-/** The octets after which there is a cut: by chance, the same for a seed. */
-function cuts(seed) {
-  let state = seed;
+/** The octets after which there is a cut: by chance, the same for a seed; `sides` take turns. */
+function cuts(...sides) {
+  let state = SEED;
   const chance = () => {
     state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
     return state / 0x80000000;
   };
-  return Array.from({ length: CUTS }, () => Math.trunc(chance() * OCTETS * 0.95)).sort((a, b) => a - b);
+  const places = Array.from({ length: CUTS }, () => Math.trunc(chance() * OCTETS * 0.9)).sort((a, b) => a - b);
+  return places.map((octets, turn) => ({ octets, act: sides[turn % sides.length] }));
 }
 
 describe('a file that is cut off', () => {
@@ -33,32 +40,92 @@ describe('a file that is cut off', () => {
     browser = await launch();
     system = await System.start('--no-handsets');
     wire = new Wire();
+    wirePort = await wire.listen();
+    folder = await mkdtemp(join(tmpdir(), 'causeway-files-'));
   });
   afterEach(() => system.stopHandsets());
   after(async () => {
     await browser?.close();
     wire?.close();
     await system?.stop();
+    await rm(folder, { recursive: true });
   });
 
+  /** Sends a file, which is cut off again and again; gives its hash. */
+  async function sentThroughCuts(page, target, ...sides) {
+    wire.plan(cuts(...sides), media);
+    const hash = await page.send(target, OCTETS, SEED);
+    const { how, transfers } = await page.sent();
+    assert.equal(how, 'there');
+    assert.ok(transfers > 1, 'it was cut off at all');
+    return hash;
+  }
+
+  /** What a handset has received: nothing twice, and with this hash. */
+  async function receivedOnce(handset, hash) {
+    const [, received] = await handset.line(/^received from .*: video\/mp4, \d+ octets, sha256 (\w+)$/);
+    assert.equal(received, hash);
+    assert.equal(handset.lines.filter((line) => line.startsWith('received from')).length, 1);
+  }
+
+  const throughWire = (name) => filesPage(system, browser, name, throughTheWire, wirePort);
+  const cutPage = () => wire.cut(media);
   const media = (port) => port !== Number(new URL(system.page).port);
 
   test('between two pages arrives once and whole', async () => {
-    const port = await wire.listen();
-    const alice = await filesPage(system, browser, 'alice', throughTheWire, port);
+    const alice = await throughWire('alice');
     const carol = await filesPage(system, browser, 'carol');
-    const hash = await alice.send('carol', OCTETS, SEED);
-    for (const octets of cuts(SEED)) {
-      await alice.progress(octets);
-      wire.cut(media);
-    }
-    const { how, transfers } = await alice.sent();
-    assert.equal(how, 'there');
-    assert.ok(transfers > 1, 'it was cut off at all');
+    const hash = await sentThroughCuts(alice, 'carol', cutPage);
     await carol.hears(hash);
     const told = await carol.told();
-    assert.deepEqual(told.filter((line) => line.startsWith('out of place')), []);
+    assert.deepEqual(told.filter((line) => line.startsWith('out of place')), [], told.join('\n'));
     assert.equal(told.filter((line) => line.startsWith('received')).length, 1, told.join('\n'));
     await Promise.all([alice.leave(), carol.leave()]);
+  });
+
+  test('from a page to a handset arrives once and whole, whichever side is cut', async () => {
+    const bob = await system.handset('bob');
+    const alice = await throughWire('alice');
+    const hash = await sentThroughCuts(alice, 'bob', cutPage, () => bob.write('cut'));
+    await receivedOnce(bob, hash);
+    await alice.leave();
+  });
+
+  test('from a handset to a page arrives once and whole, whichever side is cut', async () => {
+    const bob = await system.handset('bob');
+    const alice = await throughWire('alice');
+    const content = Buffer.alloc(OCTETS, Buffer.from(Array.from({ length: 997 }, (_, at) => (at * 31) & 255)));
+    const path = join(folder, 'film.bin');
+    await writeFile(path, content);
+    wire.plan(cuts(() => bob.write('cut'), cutPage), media);
+    bob.write(`send sip:alice@localhost ${path}`);
+    await alice.hears(createHash('sha256').update(content).digest('hex'));
+    const told = await alice.told();
+    assert.deepEqual(told.filter((line) => line.startsWith('out of place')), [], told.join('\n'));
+    assert.equal(told.filter((line) => line.startsWith('received')).length, 1, told.join('\n'));
+    await bob.line(/^ended: the file is there/);
+    await alice.leave();
+  });
+
+  test('the rest of a file that came is asked for, by a page and by a handset', async () => {
+    const content = Buffer.alloc(300_000, 'causeway');
+    const path = join(folder, 'shared.bin');
+    await writeFile(path, content);
+    const bob = await system.handset('bob', '--share', path);
+    const alice = await filesPage(system, browser, 'alice');
+    const sha1 = createHash('sha1').update(content).digest('hex').toUpperCase().match(/../g).join(':');
+    await alice.want('bob', sha1);
+    await bob.line(new RegExp(`^wanted by .*alice@localhost.*, sha-1:${sha1}$`));
+    await alice.hears(createHash('sha256').update(content).digest('hex'));
+    await alice.want('bob', sha1.replace(/../, '00'));
+    await alice.hears('not received: 488');
+    // And the other way: a handset asks for a file that the page has sent somebody.
+    const hash = await alice.send('bob', 200_000, SEED);
+    assert.equal((await alice.sent()).how, 'there');
+    bob.write('want sip:alice@localhost film 1.bin');
+    const [, received] = await bob.line(/^received from .*, 200000 octets, sha256 (\w+)$/);
+    const [, again] = await bob.line(/^received from .*, 200000 octets, sha256 (\w+)$/);
+    assert.deepEqual([received, again], [hash, hash]);
+    await alice.leave();
   });
 });

@@ -7,7 +7,7 @@ export async function filesPage(system, browser, name, script, argument) {
   if (script) await page.addInitScript(script, argument);
   await page.goto(system.page);
   await page.evaluate(prepare, name);
-  const { evaluate } = { evaluate: (...given) => page.evaluate(...given) };
+  const evaluate = page.evaluate.bind(page);
   return {
     page,
     leave: async () => {
@@ -16,18 +16,16 @@ export async function filesPage(system, browser, name, script, argument) {
     },
     /** Begins to send a file of so many octets, made from a seed; gives its SHA-256 once it has begun. */
     send: (target, octets, seed) => evaluate((given) => globalThis.send(...given), [target, octets, seed]),
+    want: (target, sha1) => evaluate((given) => { globalThis.want(...given); }, [target, sha1]),
     /** How the sending ended: `there` or why not, and how many transfers it took. */
     sent: () => evaluate(() => globalThis.sending),
     /** What has come of files so far. */
     told: () => evaluate(() => globalThis.told),
     hears: (line) => page.waitForFunction((wanted) => globalThis.told.some((one) => one.includes(wanted)), line, { timeout: 60_000 }),
-    set: (key, value) => evaluate(([where, what]) => { globalThis[where] = what; }, [key, value]),
-    /** Octets that the far end has of what is sent. */
-    progress: (octets) => page.waitForFunction((least) => globalThis.arrived >= least, octets, { timeout: 60_000 }),
   };
 }
 
-/** In the page: `send`, `sending`, `told`, `arrived`. */
+/** In the page: `send`, `sending`, `want`, `told`. */
 async function prepare(user) {
   const wsc = await import('/sdk/wsc.js');
   const session = new wsc.Session(user, `ws://${location.host}/ws/webrtc/demo`);
@@ -38,29 +36,37 @@ async function prepare(user) {
 
   // Everything that comes, gathered across transfers; each octet must come once, in its place.
   const parts = new Map();
-  files.onFileTransfer = (transfer) => {
-    const [{ props }] = transfer.getFileConfigs();
+  const take = (transfer) => {
     const received = (transfer.resumes && parts.get(transfer.resumes)) || { octets: 0, blobs: [], transfers: 0 };
     parts.set(transfer, received);
     received.transfers += 1;
+    const { props } = transfer.getFileConfigs()[0] ?? {};
+    told.push(`transfer ${received.transfers} from ${props?.startOffset ?? 1}, resumed: ${transfer.resumes !== null}`);
     transfer.onFileData = ({ range, content }) => {
       if (range.start !== received.octets + 1) told.push(`out of place: ${range.start} after ${received.octets}`);
       received.octets = range.end;
       received.blobs.push(new Blob([content]));
     };
     transfer.onFileTransferSuccess = async () => {
-      told.push(`received ${props.name}: ${await hashed(new Blob(received.blobs))} in ${received.transfers}`);
+      told.push(`received: ${await hashed(new Blob(received.blobs))} in ${received.transfers}`);
     };
     transfer.onFileTransferFailure = (id, status, reason) => told.push(`not received: ${status} ${reason}`);
-    transfer.accept();
+    return transfer;
   };
+  files.onFileTransfer = (transfer) => take(transfer).accept();
+  /** Asks for the file of this SHA-1. */
+  const want = (target, value) => {
+    const transfer = take(files.createFileTransfer(target));
+    transfer.start({ props: { direction: 'receive', hashes: [{ algorithmName: 'sha-1', value }] } });
+  };
+  let sent;
+  files.onFileRequest = (transfer) => transfer.accept({ file: sent });
 
   /** @param {any} transfer how it ends, and the transfers of its rest */
   const ended = (transfer, count) => new Promise((resolve) => {
-    transfer.onProgress = ({ range }) => { globalThis.arrived = range.end; };
     transfer.onFileTransferSuccess = () => resolve({ how: 'there', transfers: count });
     transfer.onFileTransferFailure = (id, status, reason) => {
-      if (count > 100 || globalThis.gives_up) resolve({ how: `${status} ${reason}`, transfers: count });
+      if (count > 100) resolve({ how: `${status} ${reason}`, transfers: count });
       else resolve(ended(files.resume(transfer), count + 1));
     };
   });
@@ -73,13 +79,13 @@ async function prepare(user) {
       state ^= state << 5;
       content[at] = state;
     }
-    const file = new File([content], 'film "1".bin', { type: 'video/mp4' });
-    globalThis.arrived = 0;
+    const file = new File([content], 'film 1.bin', { type: 'video/mp4' });
+    sent = file;
     const transfer = files.createFileTransfer(target);
     transfer.start({ file });
     globalThis.sending = ended(transfer, 1);
     return hashed(file);
   };
-  Object.assign(globalThis, { files, send, session, told });
+  Object.assign(globalThis, { send, session, told, want });
   await session.connected;
 }

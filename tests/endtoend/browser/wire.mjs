@@ -9,6 +9,12 @@ export class Wire {
   #server = createServer((near) => this.#accept(near));
   /** Whether nobody gets through. */
   down = false;
+  /** Octets that have gone over connections of which `counts` wants to know, either way. */
+  #octets = 0;
+  /** What happens once so many have: in order. @type {{ octets: number, act: () => void }[]} */
+  #events = [];
+  /** @param {number} _port */
+  counts = (_port) => false;
 
   async listen() {
     await new Promise((resolve) => { this.#server.listen(0, '127.0.0.1', resolve); });
@@ -28,6 +34,18 @@ export class Wire {
       far.resetAndDestroy();
     }
     return cut.length;
+  }
+
+  /** Does these things once so many octets, counted from now, have gone over connections to ports that `counts` counts. */
+  plan(events, counts) {
+    this.#octets = 0;
+    this.#events = events;
+    this.counts = counts;
+  }
+
+  #count(octets) {
+    this.#octets += octets;
+    while (this.#events.length > 0 && this.#events[0].octets <= this.#octets) this.#events.shift().act();
   }
 
   #accept(near) {
@@ -51,6 +69,9 @@ export class Wire {
         far.destroy();
       });
       far.write(`GET ${rest}`, 'latin1');
+      if (this.counts(Number(port))) {
+        for (const side of [near, far]) side.on('data', (data) => this.#count(data.length));
+      }
       near.pipe(far);
       far.pipe(near);
     };

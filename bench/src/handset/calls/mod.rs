@@ -123,6 +123,8 @@ impl Agent {
         match method {
             "BYE" => {
                 self.answer(key, request, 200, now);
+                // What came before it is told before it.
+                self.read_news(now);
                 self.forget(chat, "the other side hung up");
             }
             "INVITE" => self.invited_again(key, request, chat, now),

@@ -20,6 +20,8 @@ const FRAME_OVERHEAD_OCTETS_MAX = 32 * 1024;
 const PIECE_OCTETS_MAX = 64 * 1024 * 1024;
 /** Chunks sent without an answer. */
 const CHUNKS_MAX = 16;
+/** Milliseconds after a new connection within which a large message goes on, or something of it was lost. */
+const STALL_MS = 2000;
 /** Messages waiting to be sent. */
 const QUEUE_MAX = 1000;
 /** Sent messages of which a report may still come. */
@@ -95,6 +97,8 @@ export class Endpoint {
   /** Sent as a whole, waiting for a success report. @type {Map<string, Sending>} */
   #reportable = new Map();
   #faults = 0;
+  /** When a large message that came before the connection was lost must have gone on. */
+  #stalledAt = Infinity;
 
   /**
    * @param {EndpointSettings} settings
@@ -194,6 +198,7 @@ export class Endpoint {
    */
   tick(now) {
     this.#reassembly.expire(now);
+    if (now >= this.#stalledAt) this.#reportStall();
     for (const [tid, { sending, at }] of this.#pending) {
       if (this.#isAway() && sending) continue;
       if (now - at < RESPONSE_MS_MAX || this.#state === "over") break;
@@ -209,7 +214,7 @@ export class Endpoint {
     const [oldest] = [...this.#pending.values()].filter(({ sending }) =>
       !sending || !this.#isAway());
     const response = oldest ? oldest.at + RESPONSE_MS_MAX : Infinity;
-    const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity);
+    const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity, this.#stalledAt);
     return earliest === Infinity ? null : earliest;
   }
 
@@ -363,7 +368,7 @@ export class Endpoint {
     const { sending } = request;
     const good = response.status >= 200 && response.status < 300;
     if (!sending) {
-      this.#bindingAnswered(good, response);
+      this.#bindingAnswered(good, response, now);
     } else if (!good) {
       this.#fail(sending, response.status, response.comment);
       if (response.status === 481 || response.status === 506) {
@@ -392,14 +397,18 @@ export class Endpoint {
   /**
    * @param {boolean} good
    * @param {Frame} response
+   * @param {number} now
    */
-  #bindingAnswered(good, response) {
+  #bindingAnswered(good, response, now) {
     if (this.#state !== "binding" && this.#state !== "rebinding") return;
     if (!good) {
       this.#break(response.status, response.comment || "the first request was refused");
       return;
     }
-    if (this.#state === "rebinding") this.#sendAgain();
+    if (this.#state === "rebinding") {
+      this.#sendAgain();
+      if (this.#inflow?.underWay()) this.#stalledAt = now + STALL_MS;
+    }
     this.#state = "bound";
     this.#hooks.bound();
   }
@@ -520,6 +529,7 @@ export class Endpoint {
    * @param {(status: number, comment: string) => void} answer
    */
   #stream(inflow, messageId, contentType, request, answer) {
+    this.#stalledAt = Infinity;
     const chunk = inflow.take(messageId, request);
     if (chunk.kind === "refused") {
       answer(chunk.status, chunk.comment);
@@ -542,21 +552,39 @@ export class Endpoint {
   }
 
   /**
+   * What was under way to us went with the connection, or our answers to it did: the sender waits for them, and would for
+   * half a minute. It is told that the message has failed, so that it can send the rest in another way.
+   */
+  #reportStall() {
+    this.#stalledAt = Infinity;
+    const message = this.#inflow?.underWay();
+    if (!message) return;
+    const { messageId, received } = message;
+    this.#reportOn(messageId, `1-${received}/*`, "000 408 Lost with the connection");
+  }
+
+  /**
    * @param {Frame} request the chunk that made the message whole
    * @param {string} messageId
    * @param {number} total octets
    */
   #reportSuccess(request, messageId, total) {
+    this.#reportOn(messageId, `1-${total}/${total}`, "000 200 OK", request.fromPath);
+  }
+
+  /**
+   * @param {string} messageId
+   * @param {string} range
+   * @param {string} status
+   * @param {string[]} [toPath]
+   */
+  #reportOn(messageId, range, status, toPath = this.#remotePath) {
     this.#hooks.transmit(writeRequest({
       tid: randomWord(20),
       method: "REPORT",
-      toPath: request.fromPath,
+      toPath,
       fromPath: this.#settings.localUri,
-      headers: [
-        ["Message-ID", messageId],
-        ["Byte-Range", `1-${total}/${total}`],
-        ["Status", "000 200 OK"],
-      ],
+      headers: [["Message-ID", messageId], ["Byte-Range", range], ["Status", status]],
       flag: "$",
     }));
   }

@@ -1,0 +1,221 @@
+// A large file from a page to a handset and back, beside as many octets over a bare WebSocket: equal hashes, how fast,
+// and the memory of page and relay.
+//
+//     cargo build --release --workspace --bins
+//     PROFILE=release node tests/endtoend/browser/large-file.mjs [OCTETS]
+//
+// The bare WebSocket goes to a server that only counts octets, or sends them, in this process; both directions are timed
+// from the open connection to the word that all is there. Hashes are computed by the page before it offers the file,
+// which is timed on its own, and checked by it while a file comes in, which is part of the time.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { open, readFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { System, launch } from './system.mjs';
+
+const PART_OCTETS = 4 * 1024 * 1024;
+const MESSAGE_OCTETS = 64 * 1024;
+const TIMEOUT_MS = 600_000;
+
+/** A WebSocket server that takes octets and says when all are there, or sends as many; the path says which. */
+class Bare {
+  #server = createServer();
+
+  async listen() {
+    this.#server.on('upgrade', (request, socket) => this.#accept(request, socket));
+    await new Promise((resolve) => { this.#server.listen(0, '127.0.0.1', resolve); });
+    return `ws://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  close() {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #accept({ headers, url }, socket) {
+    const key = `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash('sha1').update(key).digest('base64');
+    socket.on('error', () => {});
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+      + `Sec-WebSocket-Accept: ${accept}\r\n\r\n`);
+    const [, way, octets] = url.split('/');
+    if (way === 'up') this.#take(socket, Number(octets));
+    else this.#send(socket, Number(octets));
+  }
+
+  /** Every message has a head of 14 octets: a length of eight, and a mask. */
+  #take(socket, octets) {
+    let left = octets + Math.ceil(octets / MESSAGE_OCTETS) * 14;
+    socket.on('data', (data) => {
+      left -= data.length;
+      if (left <= 0) socket.write(Buffer.from([0x81, 4, ...Buffer.from('done')]));
+    });
+  }
+
+  #send(socket, octets) {
+    const message = Buffer.concat([Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]), Buffer.alloc(MESSAGE_OCTETS, 7)]);
+    let left = Math.ceil(octets / MESSAGE_OCTETS);
+    const more = () => {
+      while (left > 0) {
+        left -= 1;
+        if (!socket.write(message)) return;
+      }
+    };
+    socket.on('drain', more);
+    socket.on('data', () => {});
+    more();
+  }
+}
+
+/** In the page: what is timed, each in seconds. */
+async function prepare() {
+  const wsc = await import('/sdk/wsc.js');
+  const session = new wsc.Session('alice', `ws://${location.host}/ws/webrtc/demo`);
+  const files = new wsc.FileTransferPackage(session);
+  const messageOctets = 64 * 1024;
+  const seconds = (since) => (performance.now() - since) / 1000;
+
+  globalThis.bare = (url, octets) => new Promise((resolve, reject) => {
+    const socket = new WebSocket(`${url}/${octets}`);
+    socket.binaryType = 'arraybuffer';
+    const message = new Uint8Array(messageOctets);
+    let left = octets;
+    let since;
+    const more = () => {
+      while (left > 0 && socket.bufferedAmount < 8 * 1024 * 1024) {
+        socket.send(message);
+        left -= messageOctets;
+      }
+      if (left > 0) setTimeout(more, 1);
+    };
+    socket.onopen = () => {
+      since = performance.now();
+      if (url.endsWith('/up')) more();
+    };
+    socket.onmessage = ({ data }) => {
+      if (typeof data !== 'string') left -= data.byteLength;
+      if (left <= 0) resolve(seconds(since));
+    };
+    socket.onerror = reject;
+  });
+
+  /** When the connection of a transfer opens, and how it ends. */
+  const timed = (transfer) => new Promise((resolve, reject) => {
+    let since;
+    transfer.onConnectionStateChange = ({ state }) => { if (state === 'OPEN') since ??= performance.now(); };
+    transfer.onFileTransferSuccess = () => resolve(seconds(since));
+    transfer.onFileTransferFailure = (id, status, reason) => reject(new Error(`${status} ${reason}`));
+  });
+  globalThis.up = async (part, octets) => {
+    const blob = new Blob([Uint8Array.from(atob(part), (letter) => letter.charCodeAt(0))]);
+    const file = new File(Array(octets / blob.size).fill(blob), 'large.bin', { type: 'application/octet-stream' });
+    const transfer = files.createFileTransfer('bob');
+    const hashing = performance.now();
+    let hashed;
+    transfer.onStateChange = () => { hashed ??= seconds(hashing); };
+    transfer.start({ file });
+    return { transfer: await timed(transfer), hashed };
+  };
+  files.onFileTransfer = (transfer) => {
+    globalThis.down = timed(transfer);
+    transfer.onFileData = () => {};
+    transfer.accept();
+  };
+  await session.connected;
+}
+
+/** Resident octets of processes, the largest so far. */
+class Memory {
+  /** @type {Map<string, { first: number, most: number }>} */
+  of = new Map();
+  #timer;
+
+  /** @param {() => Promise<[string, number][]>} processes names and ids */
+  constructor(processes) {
+    const look = async () => {
+      for (const [name, id] of await processes()) {
+        const status = await readFile(`/proc/${id}/status`, 'utf8').catch(() => '');
+        const octets = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
+        const known = this.of.get(name) ?? { first: octets, most: octets };
+        this.of.set(name, { first: known.first, most: Math.max(known.most, octets) });
+      }
+      this.#timer = setTimeout(look, 200);
+    };
+    look();
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/** Both ways, and bare; figures in octets and seconds. */
+export async function largeFile(octets) {
+  const folder = await mkdtemp(join(tmpdir(), 'causeway-large-'));
+  const browser = await launch();
+  const system = await System.start('--no-handsets');
+  const bare = new Bare();
+  let memory;
+  try {
+    const part = randomBytes(PART_OCTETS);
+    const path = join(folder, 'large.bin');
+    const file = await open(path, 'w');
+    const hash = createHash('sha256');
+    for (let at = 0; at < octets; at += PART_OCTETS) {
+      hash.update(part);
+      await file.write(part);
+    }
+    await file.close();
+    const sha256 = hash.digest('hex');
+
+    const url = await bare.listen();
+    const bob = await system.handset('bob', '--max-size', String(octets));
+    const page = await (await browser.newContext()).newPage();
+    page.setDefaultTimeout(TIMEOUT_MS);
+    await page.goto(system.page);
+    await page.evaluate(prepare);
+    const devtools = await browser.newBrowserCDPSession();
+    const [relay] = await system.dev.children();
+    memory = new Memory(async () => {
+      const { processInfo } = await devtools.send('SystemInfo.getProcessInfo').catch(() => ({ processInfo: [] }));
+      const renderers = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => [`page ${id}`, id]);
+      return [['relay', relay], ['handset', bob.child.pid], ...renderers];
+    });
+    const bareWay = (way) => page.evaluate(([whole, count]) => globalThis.bare(whole, count), [`${url}/${way}`, octets]);
+    const figures = { octets, bareUp: await bareWay('up') };
+    const { transfer, hashed } = await page.evaluate((given) => globalThis.up(...given), [part.toString('base64'), octets]);
+    Object.assign(figures, { up: transfer, hashed });
+    const [, received] = await bob.line(/^received from .*, sha256 (\w+)$/);
+    figures.bareDown = await bareWay('down');
+    bob.write(`send sip:alice@localhost ${path}`);
+    await page.waitForFunction(() => globalThis.down, undefined, { timeout: TIMEOUT_MS });
+    figures.down = await page.evaluate(() => globalThis.down);
+    return { ...figures, hashesEqual: received === sha256, memory: Object.fromEntries(memory.of) };
+  } finally {
+    memory?.stop();
+    await browser.close();
+    await system.stopHandsets();
+    await system.stop();
+    bare.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const octets = Math.ceil(Number(process.argv[2] ?? 2 ** 30) / PART_OCTETS) * PART_OCTETS;
+  const found = await largeFile(octets);
+  const rate = (seconds) => `${(octets / seconds / 1e6).toFixed(0)} MB/s`;
+  const row = (way, ours, theirs) => `| ${way} | ${rate(ours)} | ${rate(theirs)} | ${(theirs / ours).toFixed(2)} |`;
+  console.log(`${octets} octets; equal hashes: ${found.hashesEqual}\n`);
+  console.log('| way | file | bare WebSocket | ratio |\n|---|---|---|---|');
+  console.log(row('page → handset', found.up, found.bareUp));
+  console.log(row('handset → page', found.down, found.bareDown));
+  console.log(`\nSHA-1 and SHA-256 in the page, before the offer: ${rate(found.hashed)}`);
+  for (const [name, { first, most }] of Object.entries(found.memory)) {
+    console.log(`${name}: ${(first / 2 ** 20).toFixed(0)} MiB at first, at most ${(most / 2 ** 20).toFixed(0)} MiB`);
+  }
+}
