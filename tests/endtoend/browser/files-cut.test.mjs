@@ -91,23 +91,7 @@ describe('a file that is cut off', () => {
     await alice.leave();
   });
 
-  test('from a handset to a page arrives once and whole, whichever side is cut', async () => {
-    const bob = await system.handset('bob');
-    const alice = await throughWire('alice');
-    const content = Buffer.alloc(OCTETS, Buffer.from(Array.from({ length: 997 }, (_, at) => (at * 31) & 255)));
-    const path = join(folder, 'film.bin');
-    await writeFile(path, content);
-    wire.plan(cuts(() => bob.write('cut'), cutPage), media);
-    bob.write(`send sip:alice@localhost ${path}`);
-    await alice.hears(createHash('sha256').update(content).digest('hex'));
-    const told = await alice.told();
-    assert.deepEqual(told.filter((line) => line.startsWith('out of place')), [], told.join('\n'));
-    assert.equal(told.filter((line) => line.startsWith('received')).length, 1, told.join('\n'));
-    await bob.line(/^ended: the file is there/);
-    await alice.leave();
-  });
-
-  test('the rest of a file that came is asked for, by a page and by a handset', async () => {
+  test('a file is asked for, by a page and by a handset', async () => {
     const content = Buffer.alloc(300_000, 'causeway');
     const path = join(folder, 'shared.bin');
     await writeFile(path, content);
