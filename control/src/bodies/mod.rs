@@ -18,6 +18,7 @@ pub mod multipart;
 pub mod part;
 pub mod presence;
 pub mod resource_lists;
+pub mod sipfrag;
 mod xml;
 
 use std::fmt;

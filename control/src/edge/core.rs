@@ -18,7 +18,7 @@ use crate::metrics::{Counters, Gauge, Gauges};
 use crate::script::Scripts;
 use crate::sip::{
     AttemptId, ClientId, Credentials, DialogId, Held, Hop, OutRequest, OutResponse, Refused, Sent,
-    ServerId,
+    ServerId, SubscriptionId,
 };
 
 /// How long peers have to confirm that we end.
@@ -167,6 +167,26 @@ impl Net for SipPeers {
 
     fn remove_local(&mut self, user: &str) {
         SipPeers::remove_local(self, user);
+    }
+
+    fn subscribe_again(
+        &mut self,
+        subscription: SubscriptionId,
+        request: OutRequest,
+    ) -> Result<Sent, Refused> {
+        SipPeers::subscribe_again(self, subscription, request)
+    }
+
+    fn unsubscribe(&mut self, subscription: SubscriptionId) {
+        SipPeers::unsubscribe(self, subscription);
+    }
+
+    fn is_watched(&self, dialog: DialogId) -> bool {
+        SipPeers::is_watched(self, dialog)
+    }
+
+    fn stop_notifying(&mut self, dialog: DialogId) {
+        SipPeers::stop_notifying(self, dialog);
     }
 
     fn saved_dialog(&self, dialog: DialogId) -> Option<String> {

@@ -39,7 +39,7 @@ use super::{Listener, StartError};
 use crate::sip::{
     Action, AttemptId, ClientId, Credentials, DialogId, Event, Flow, Held, Hop, Millis, OutRequest,
     OutResponse, Refused, Secrets, SecurePlace, Sent, ServerId, Settings, Sip, SipTransport,
-    Upstream,
+    SubscriptionId, Upstream,
 };
 
 /// The largest datagram there is.
@@ -314,6 +314,38 @@ impl SipPeers {
         let answered = self.sip.respond(server, response, now, &mut actions);
         self.perform(actions);
         answered
+    }
+
+    /// [`Sip::subscribe_again`].
+    pub fn subscribe_again(
+        &mut self,
+        subscription: SubscriptionId,
+        request: OutRequest,
+    ) -> Result<Sent, Refused> {
+        let (now, mut actions) = (self.now(), Vec::new());
+        let sip = &mut self.sip;
+        let sent = sip.subscribe_again(subscription, request, now, &mut actions);
+        self.perform(actions);
+        sent
+    }
+
+    /// [`Sip::unsubscribe`].
+    pub fn unsubscribe(&mut self, subscription: SubscriptionId) {
+        let (now, mut actions) = (self.now(), Vec::new());
+        self.sip.unsubscribe(subscription, now, &mut actions);
+        self.perform(actions);
+    }
+
+    /// [`Sip::is_watched`].
+    pub fn is_watched(&self, dialog: DialogId) -> bool {
+        self.sip.is_watched(dialog)
+    }
+
+    /// [`Sip::stop_notifying`].
+    pub fn stop_notifying(&mut self, dialog: DialogId) {
+        let (now, mut actions) = (self.now(), Vec::new());
+        self.sip.stop_notifying(dialog, now, &mut actions);
+        self.perform(actions);
     }
 
     /// [`Sip::ack`].

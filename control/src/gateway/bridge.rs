@@ -8,7 +8,7 @@ use super::media::Media;
 use crate::jsonrtc::{Members, SessionKey};
 use crate::limits::PENDING_REQUESTS_MAX;
 use crate::script::Outbound;
-use crate::sip::{ClientId, DialogId, ServerId};
+use crate::sip::{ClientId, DialogId, ServerId, SubscriptionId};
 
 /// A bridge, by a number never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,6 +138,17 @@ pub struct Order {
     pub server: Option<ServerId>,
 }
 
+/// A subscription of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    /// Which.
+    pub id: SubscriptionId,
+    /// The value of its Event header; empty for one that a REFER has made.
+    pub event: String,
+    /// The request that asked for it, until it is answered.
+    pub client: Option<ClientId>,
+}
+
 /// A bridge.
 #[derive(Debug)]
 pub struct Bridge {
@@ -161,6 +172,10 @@ pub struct Bridge {
     pub clients: Vec<(ClientId, String)>,
     /// The peer's pending requests other than the first INVITE, with their methods.
     pub servers: Vec<(ServerId, String)>,
+    /// What we have subscribed to.
+    pub subscriptions: Vec<Subscribed>,
+    /// The dialog in which the peer has subscribed to something, if that is not the one above.
+    pub watched: Option<DialogId>,
     /// The relay's session.
     pub media: Media,
     /// What waits for the relay.
@@ -194,6 +209,8 @@ impl Bridge {
             line: Line::Idle,
             clients: Vec::new(),
             servers: Vec::new(),
+            subscriptions: Vec::new(),
+            watched: None,
             media: Media::None,
             waiting: VecDeque::new(),
             store: Members::new(),
@@ -219,6 +236,8 @@ impl Bridge {
         self.line == Line::Idle
             && self.clients.is_empty()
             && self.servers.is_empty()
+            && self.subscriptions.is_empty()
+            && self.watched.is_none()
             && self.waiting.is_empty()
             && self.branches.iter().all(quiet)
     }

@@ -1,9 +1,9 @@
 //! Carrying out what a script sent: frames to browsers, requests and responses to the SIP side.
 
-use super::bridge::{Asked, Branch, BridgeId, Line, Order};
+use super::bridge::{Asked, Branch, BridgeId, Line, Order, Subscribed};
 use super::ending::Why;
 use super::media::Anchored;
-use super::{Gateway, Turn, views};
+use super::{Gateway, Turn, subscribed, views};
 use crate::jsonrtc::{Control, Frame, Kind, MessageState};
 use crate::limits::{COMPLETE_MS, REQUEST_MS};
 use crate::metrics::Counter;
@@ -261,6 +261,7 @@ impl Gateway {
             // The description that changes an open session.
             ("INVITE", Line::Open { .. }) => self.request(id, request, turn),
             ("INVITE", _) => tracing::warn!(bridge = id.0, "the session is not open yet"),
+            ("NOTIFY", _) => self.notify(id, request, turn),
             _ => self.request(id, request, turn),
         }
     }
@@ -272,6 +273,7 @@ impl Gateway {
             Ok(crate::sip::Sent {
                 client,
                 dialog: Some(dialog),
+                ..
             }) => {
                 self.counters.add(Counter::SipRequestsSent);
                 if let Some(bridge) = self.bridges.get_mut(&id) {
@@ -284,6 +286,7 @@ impl Gateway {
             Ok(crate::sip::Sent {
                 client,
                 dialog: None,
+                ..
             }) => {
                 turn.net.cancel(client);
                 self.end(id, &Why::failed(503, "The invitation has no dialog"), turn);
@@ -323,9 +326,24 @@ impl Gateway {
             return;
         }
         let dialog = bridge.line.dialog().filter(|_| !outside);
-        match turn.net.request(dialog, views::out_request(request)) {
+        let request = views::out_request(request);
+        let event = subscribed::event(&request).to_owned();
+        let sent = match bridge.subscription_to(&request, &event) {
+            Some(known) => turn.net.subscribe_again(known, request),
+            None => turn.net.request(dialog, request),
+        };
+        match sent {
             Ok(sent) => {
                 self.counters.add(Counter::SipRequestsSent);
+                if let Some(subscription) = sent.subscription
+                    && self.subscriptions.insert(subscription, id).is_none()
+                {
+                    bridge.subscriptions.push(Subscribed {
+                        id: subscription,
+                        event,
+                        client: Some(sent.client),
+                    });
+                }
                 bridge.clients.push((sent.client, method));
                 self.clients.insert(sent.client, id);
                 if let Some(text) = question {
@@ -347,7 +365,7 @@ impl Gateway {
     }
 
     /// The request with the bridge's parties where the script left them out.
-    fn addressed(&self, id: BridgeId, mut request: OutSipRequest) -> OutSipRequest {
+    pub(super) fn addressed(&self, id: BridgeId, mut request: OutSipRequest) -> OutSipRequest {
         if let Some(bridge) = self.bridges.get(&id) {
             if request.from.is_empty() {
                 request.from = self.uri(&bridge.user);
@@ -394,6 +412,12 @@ impl Gateway {
             return;
         }
         self.servers.remove(&server);
+        if bridge.servers.iter().any(|(known, _)| *known == server) {
+            self.check_watched(id, turn);
+        }
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
         match invited {
             Some((invitation, dialog)) if invitation == server => {
                 if code < 300 {

@@ -172,6 +172,7 @@ impl Gateway {
             self.servers.remove(server);
             self.answer(*server, why.net_code, turn);
         }
+        self.end_subscriptions(bridge, turn);
         if let Some(dialog) = bridge.line.dialog() {
             self.dialogs.remove(&dialog);
         }

@@ -37,6 +37,11 @@ impl Gateway {
             Event::Cancelled { server } => self.cancelled(server, turn),
             Event::Acked { dialog } => self.acked(dialog, turn),
             Event::Ended { dialog, cause } => self.dialog_ended(dialog, cause, turn),
+            Event::Notified {
+                subscription,
+                message,
+                over,
+            } => self.notified(subscription, &message, over, turn),
             Event::Registered { attempt, .. } => self.registered(attempt, turn),
             Event::NotRegistered {
                 attempt,
@@ -95,7 +100,8 @@ impl Gateway {
         let Some(application) = application.map(|session| session.application().to_owned()) else {
             return self.answer(server, 480, turn);
         };
-        if dialog.is_some() && self.rings_too_often(&sessions, &peer) {
+        let invite = view.method == "INVITE";
+        if invite && self.rings_too_often(&sessions, &peer) {
             return self.answer(server, 486, turn);
         }
         self.last_bridge += 1;
@@ -109,6 +115,10 @@ impl Gateway {
                 self.settings.ring_ms
             }
             _ => {
+                bridge.watched = dialog;
+                if let Some(dialog) = dialog {
+                    self.dialogs.insert(dialog, id);
+                }
                 bridge.servers.push((server, view.method.clone()));
                 REQUEST_MS
             }
@@ -289,6 +299,12 @@ impl Gateway {
                 turn.net.ack(dialog);
             }
             bridge.clients.retain(|(other, _)| *other != client);
+            if let Some(gone) = bridge.subscription_answered(client, &view) {
+                self.subscriptions.remove(&gone);
+            } else if bridge.line == Line::Idle && !bridge.subscriptions.is_empty() {
+                // From now on the subscription says how long it lasts.
+                self.timers.set(id, None);
+            }
             if let Some(dialog) = invitation {
                 if status < 300 {
                     bridge.line = Line::Answered { dialog };
@@ -428,11 +444,13 @@ impl Gateway {
         };
         if let Some(bridge) = self.bridges.get_mut(&id) {
             bridge.line = Line::Idle;
+            bridge.watched = None;
         }
         let text = match cause {
             EndCause::NoAck => "The peer did not confirm",
             EndCause::PeerForgot => "The peer does not know the call any more",
             EndCause::Bye => "The peer hung up",
+            EndCause::Expired => "The subscription has expired",
         };
         self.end(id, &Why::failed(408, text), turn);
     }
@@ -468,7 +486,7 @@ impl Gateway {
         true
     }
 
-    fn run_sip(&mut self, id: BridgeId, view: SipView, server: Option<ServerId>) -> Ran {
+    pub(super) fn run_sip(&mut self, id: BridgeId, view: SipView, server: Option<ServerId>) -> Ran {
         let status = (!view.is_request).then_some(view.status);
         let criterion = net_criterion(&view.method, status);
         self.run(id, None, criterion, Inbound::Sip(view), server)
@@ -502,6 +520,7 @@ fn unhandled(method: &str) -> u16 {
         // Whoever asks whether we are there gets an answer.
         "OPTIONS" => 200,
         "INVITE" => 488,
+        "SUBSCRIBE" => 489,
         _ => 405,
     }
 }

@@ -26,6 +26,7 @@ mod relay;
 mod run;
 mod saved;
 mod sessions;
+mod subscribed;
 #[cfg(test)]
 mod tests;
 mod tracked;
@@ -161,6 +162,18 @@ pub trait Net {
     fn add_local(&mut self, user: &str);
     /// They don't any more.
     fn remove_local(&mut self, user: &str);
+    /// Refreshes a subscription of ours, or ends it.
+    fn subscribe_again(
+        &mut self,
+        subscription: sip::SubscriptionId,
+        request: sip::OutRequest,
+    ) -> Result<sip::Sent, sip::Refused>;
+    /// Ends a subscription of ours; nothing is told of it any more.
+    fn unsubscribe(&mut self, subscription: sip::SubscriptionId);
+    /// Whether a peer has a subscription in this dialog.
+    fn is_watched(&self, dialog: sip::DialogId) -> bool;
+    /// Ends the subscriptions of peers in this dialog.
+    fn stop_notifying(&mut self, dialog: sip::DialogId);
     /// A dialog as text, if it is one to be kept beyond the process.
     fn saved_dialog(&self, dialog: sip::DialogId) -> Option<String>;
     /// Takes a dialog back. `false`: the text is none.
@@ -202,6 +215,7 @@ pub struct Gateway {
     clients: HashMap<sip::ClientId, BridgeId>,
     servers: HashMap<sip::ServerId, BridgeId>,
     dialogs: HashMap<sip::DialogId, BridgeId>,
+    subscriptions: HashMap<sip::SubscriptionId, BridgeId>,
     /// Browsers whose users the registrar is asked about.
     connecting: HashMap<sip::AttemptId, registering::Granted>,
     /// Dialogs that are to end, with the Reason to give: those we answered, as soon as the ACK is there
@@ -242,6 +256,7 @@ impl Gateway {
             clients: HashMap::new(),
             servers: HashMap::new(),
             dialogs: HashMap::new(),
+            subscriptions: HashMap::new(),
             connecting: HashMap::new(),
             farewells: HashMap::new(),
             farewell_timers: Timers::default(),
@@ -483,6 +498,7 @@ impl Gateway {
         self.clients.values().all(known)
             && self.servers.values().all(known)
             && self.dialogs.values().all(known)
+            && self.subscriptions.values().all(known)
             && self
                 .seats
                 .values()

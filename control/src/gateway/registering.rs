@@ -4,9 +4,10 @@
 //! The browser answers with `authorization` in its next `connect`: a digest of its own making, or its
 //! hashed secret. A password as it stands is not taken, because the way here need not be a secret one.
 
-use super::{Gateway, Seat, Turn};
+use super::{Gateway, Seat, Turn, views};
 use crate::jsonrtc::{Members, SessionKey, SocketId, Welcome, close};
 use crate::metrics::Counter;
+use crate::script::OutSipRequest;
 use crate::sip::{Algorithm, Answer, AttemptId, Challenge, Credentials, Secret};
 
 /// A `connect` that was granted by the script.
@@ -17,6 +18,8 @@ pub struct Granted {
     /// The user part that SIP is told.
     pub local: String,
     pub store: Members,
+    /// What the script publishes of the user.
+    pub published: Vec<OutSipRequest>,
 }
 
 impl Gateway {
@@ -53,6 +56,7 @@ impl Gateway {
             welcome,
             local,
             store,
+            published,
         } = granted;
         let user = welcome.user.clone();
         let accepted = self
@@ -69,7 +73,28 @@ impl Gateway {
             ..Seat::default()
         };
         self.seats.insert(session, seat);
+        self.publish(&user, published, turn);
         tracing::debug!(session = session.0, "a session started");
+    }
+
+    /// Publishes what the script of the package `register` has said. What becomes of it is the SIP side's business.
+    pub(super) fn publish(
+        &mut self,
+        user: &str,
+        published: Vec<OutSipRequest>,
+        turn: &mut Turn<'_>,
+    ) {
+        for mut request in published {
+            // Nobody publishes for somebody else.
+            request.from = self.uri(user);
+            if request.to.is_empty() {
+                request.to = self.uri(user);
+            }
+            match turn.net.request(None, views::out_request(request)) {
+                Ok(_) => self.counters.add(Counter::SipRequestsSent),
+                Err(refused) => tracing::warn!(?refused, "PUBLISH was not sent"),
+            }
+        }
     }
 
     /// SIP need not know a user any more who has no session and asks for none.

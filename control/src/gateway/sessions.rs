@@ -58,13 +58,16 @@ impl Gateway {
             Ok(None) => return self.refuse_connect(socket, 405, "connecting is not offered", turn),
             Err(()) => return self.refuse_connect(socket, 503, "script failure", turn),
         };
-        let answer = actions
-            .outbound
-            .into_iter()
-            .find_map(|outbound| match outbound {
-                Outbound::Web(web) => Some(web),
-                Outbound::SipRequest(_) | Outbound::SipResponse(_) => None,
-            });
+        let (mut answer, mut published) = (None, Vec::new());
+        for outbound in actions.outbound {
+            match outbound {
+                Outbound::Web(web) => answer = answer.or(Some(web)),
+                Outbound::SipRequest(request) if request.method == "PUBLISH" => {
+                    published.push(request);
+                }
+                Outbound::SipRequest(_) | Outbound::SipResponse(_) => {}
+            }
+        }
         match answer {
             Some(web) if web.kind == WebKind::Response => {
                 let mut payload = web.payload;
@@ -85,6 +88,7 @@ impl Gateway {
                     welcome,
                     local,
                     store,
+                    published,
                 };
                 self.admit(granted, frame.header.get("authorization"), turn);
             }
@@ -243,9 +247,16 @@ impl Gateway {
         }
         self.users.put(&user, actions.stores.user);
         for outbound in actions.outbound {
-            let Outbound::Web(web) = outbound else {
-                tracing::warn!("the register package sends no SIP");
-                continue;
+            let web = match outbound {
+                Outbound::Web(web) => web,
+                Outbound::SipRequest(request) if request.method == "PUBLISH" => {
+                    self.publish(&user, vec![request], turn);
+                    continue;
+                }
+                Outbound::SipRequest(_) | Outbound::SipResponse(_) => {
+                    tracing::warn!("the register package sends no SIP but PUBLISH");
+                    continue;
+                }
             };
             let mut control = Control::new(views::kind(web.kind), REGISTER);
             control.correlation_id = Some(correlation(frame));

@@ -109,6 +109,9 @@ impl Sip {
                 ClientOwner::Gateway(_)
                 | ClientOwner::Nobody(Some(_))
                 | ClientOwner::Refresh(_)
+                | ClientOwner::Subscription { .. }
+                | ClientOwner::Notify(_)
+                | ClientOwner::Publication
                 | ClientOwner::Prack(_),
                 _,
             ) => true,

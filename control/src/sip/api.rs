@@ -47,6 +47,10 @@ pub struct ServerId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DialogId(pub u64);
 
+/// A subscription of ours. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SubscriptionId(pub u64);
+
 /// A browser's asking to be registered. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttemptId(pub u64);
@@ -118,6 +122,16 @@ pub enum Event {
         /// The INVITE's dialog.
         dialog: DialogId,
     },
+    /// News of a subscription of ours: a NOTIFY, which was answered 200. Where the notifier does not say any more that it is
+    /// over, the last one is made up here, with `Subscription-State: terminated;reason=timeout`.
+    Notified {
+        /// Which.
+        subscription: SubscriptionId,
+        /// The NOTIFY.
+        message: Message,
+        /// There is no such subscription any more.
+        over: bool,
+    },
     /// An attempt of [`Sip::register`](super::Sip::register) has succeeded.
     Registered {
         /// Which.
@@ -184,6 +198,8 @@ pub enum EndCause {
     PeerForgot,
     /// A BYE came, and was never answered by the gateway.
     Bye,
+    /// The subscription of a peer's that it was there for has not been refreshed; it was told so.
+    Expired,
 }
 
 /// A request the gateway wants sent. What `sip` itself writes is not in here: Via, Max-Forwards,
@@ -261,6 +277,8 @@ pub struct Sent {
     pub client: ClientId,
     /// The dialog: the one it was sent in, or the one this INVITE may open.
     pub dialog: Option<DialogId>,
+    /// The subscription that it may open, refreshes or ends.
+    pub subscription: Option<SubscriptionId>,
 }
 
 /// Why [`Sip`](super::Sip) did not do what the gateway asked. Nothing was sent, nothing has changed.

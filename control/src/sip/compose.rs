@@ -9,7 +9,8 @@ use super::text::{is_token, quote, unquote};
 use super::uri::{SipUri, Uri};
 
 /// What we let peers ask of us, for Allow.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, INFO, UPDATE, PRACK";
+pub(super) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, INFO, UPDATE, PRACK, SUBSCRIBE, NOTIFY, REFER";
 
 /// What peers may require of us, for Supported.
 pub(super) const SUPPORTED: &str = "100rel, timer";
@@ -176,6 +177,13 @@ pub(super) fn add_content(
         message.body.clone_from(body);
     }
     Ok(())
+}
+
+/// The Expires among headers of the caller's.
+pub(super) fn expires_value(headers: &[(String, String)]) -> Option<&str> {
+    let mut headers = headers.iter();
+    let found = headers.find(|(name, _)| name.eq_ignore_ascii_case("Expires"));
+    found.map(|(_, value)| value.as_str())
 }
 
 /// Reads an address the caller gave; a bare URI keeps its parameters.

@@ -61,6 +61,9 @@ pub(super) struct Dialog {
     pub peer_updates: bool,
     /// We made the Call-ID.
     pub owns_call_id: bool,
+    /// It is there for subscriptions alone; of ours it is open with the first NOTIFY.
+    #[serde(default)]
+    pub events: bool,
 }
 
 /// How far a dialog is.
@@ -162,6 +165,7 @@ impl Dialog {
             timer: None,
             peer_updates: false,
             owns_call_id: false,
+            events: false,
         }
     }
 

@@ -233,7 +233,10 @@ impl Sip {
         };
         let may = matches!(
             client.owner,
-            ClientOwner::Gateway(_) | ClientOwner::Registration
+            ClientOwner::Gateway(_)
+                | ClientOwner::Registration
+                | ClientOwner::Subscription { .. }
+                | ClientOwner::Publication
         );
         let mut tried = client.tries.hops.clone();
         tried.push(asked);

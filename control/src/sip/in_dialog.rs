@@ -62,6 +62,16 @@ impl Sip {
             _ if dialog.remote_cseq.is_some_and(|last| cseq <= last) => {
                 return self.refuse(&incoming, 500, Some("CSeq is out of order"), &[], out);
             }
+            Method::Notify => return self.on_notify(incoming, id, now, out),
+            Method::Subscribe if !self.has_room_for_watcher(id) => {
+                return self.refuse(&incoming, 503, None, &[("Retry-After", "60")], out);
+            }
+            Method::Subscribe if dialog.phase == Phase::Confirmed => {}
+            _ if dialog.events => return self.refuse_method(&incoming, out),
+            Method::Refer if !self.has_room_for_watcher(id) => {
+                return self.refuse(&incoming, 503, None, &[("Retry-After", "60")], out);
+            }
+            Method::Refer if dialog.phase == Phase::Confirmed => {}
             Method::Prack => {
                 if let Some(dialog) = self.dialogs.of_mut(id) {
                     dialog.remote_cseq = Some(cseq);

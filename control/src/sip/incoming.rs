@@ -10,6 +10,7 @@ use super::reader::{Fault, Head, read};
 use super::registrar::Outcome;
 use super::reliable::Reliable;
 use super::session_timer::{MIN_SE_S, lists};
+use super::subscription::EventName;
 use super::tables::{Server, ServerOwner, server_key};
 use super::transaction::server;
 use super::uri::{SipUri, Uri};
@@ -134,8 +135,13 @@ impl Sip {
     pub(super) fn dialog_of(&self, incoming: &Incoming) -> Option<DialogId> {
         let Head { from, to, .. } = &incoming.head;
         let call_id = incoming.message.call_id();
-        self.dialogs
-            .find(call_id, to.tag()?, from.tag().unwrap_or(""))
+        let found = self
+            .dialogs
+            .find(call_id, to.tag()?, from.tag().unwrap_or(""));
+        // The first NOTIFY opens the dialog.
+        let opened = || self.dialogs.find(call_id, to.tag()?, "");
+        let opens = incoming.head.method == Method::Notify;
+        found.or_else(|| opened().filter(|_| opens))
     }
 
     /// RFC 3261, 9.2.
@@ -219,8 +225,20 @@ impl Sip {
             _ if incoming.head.to.tag().is_some() => {
                 return self.refuse(&incoming, 481, None, &[], out);
             }
-            Method::Invite | Method::Message | Method::Options => {}
-            Method::Bye | Method::Info | Method::Update | Method::Prack => {
+            Method::Subscribe if EventName::of(&incoming.message).is_none() => {
+                let known = [("Allow-Events", "refer")];
+                return self.refuse(&incoming, 489, None, &known, out);
+            }
+            Method::Refer if incoming.message.header("Refer-To").is_none() => {
+                let why = "a REFER needs one Refer-To";
+                return self.refuse(&incoming, 400, Some(why), &[], out);
+            }
+            Method::Invite
+            | Method::Message
+            | Method::Options
+            | Method::Subscribe
+            | Method::Refer => {}
+            Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify => {
                 return self.refuse(&incoming, 481, None, &[], out);
             }
             _ => return self.refuse_method(&incoming, out),
@@ -228,7 +246,8 @@ impl Sip {
         if self.refuse_extensions(&incoming, out) {
             return;
         }
-        if method != Method::Invite {
+        let (invite, events) = (method == Method::Invite, method.subscribes());
+        if !invite && !events {
             let server = self.open_server(&incoming, ServerOwner::Gateway(None), now);
             let message = incoming.message;
             out.push(Action::Event(Event::Request {
@@ -244,15 +263,9 @@ impl Sip {
             .next()
             .and_then(sip_uri_of);
         let Some(target) = contact else {
-            return self.refuse(
-                &incoming,
-                400,
-                Some("an INVITE needs a SIP Contact"),
-                &[],
-                out,
-            );
+            return self.refuse(&incoming, 400, Some("this needs a SIP Contact"), &[], out);
         };
-        if self.is_too_short(&incoming.message) {
+        if invite && self.is_too_short(&incoming.message) {
             let least = MIN_SE_S.to_string();
             return self.refuse(&incoming, 422, None, &[("Min-SE", &least)], out);
         }
@@ -283,19 +296,22 @@ impl Sip {
                 .map(str::to_owned)
                 .collect(),
             source: Some(flow),
-            their_invite: Some(server),
-            proposed: (!message.body.is_empty()).then(|| message.body.clone()),
+            their_invite: invite.then_some(server),
+            events,
+            proposed: (invite && !message.body.is_empty()).then(|| message.body.clone()),
             ..Dialog::new(ids, parties, target.to_string())
         };
         dialog.note_abilities(&message);
-        if lists(&message, "Require", "100rel") {
+        if invite && lists(&message, "Require", "100rel") {
             let first = self.random.number();
             if let Some(server) = self.servers.of_mut(server) {
                 server.reliable = Some(Reliable::new(first));
             }
         }
         self.dialogs.insert(id, dialog);
-        self.answer_plainly(server, 100, now, out);
+        if invite {
+            self.answer_plainly(server, 100, now, out);
+        }
         out.push(Action::Event(Event::Request {
             server,
             dialog: Some(id),
@@ -406,6 +422,7 @@ impl Sip {
         let known = match incoming.head.method {
             Method::Invite => SUPPORTED,
             Method::Update => "timer",
+            Method::Refer => "norefersub",
             _ => "",
         };
         self.refuse_required(incoming, "Require", known, out)

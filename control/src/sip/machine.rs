@@ -13,11 +13,13 @@ use super::hops::Hops;
 use super::message::{Message, StartLine};
 use super::method::Method;
 use super::overload::Overload;
+use super::publication::Publications;
 use super::random::Random;
 use super::registrar::Registrar;
 use super::registration::Registration;
 use super::reliable::Reliable;
 use super::settings::Settings;
+use super::subscription::{Subscriptions, Watcher};
 use super::tables::{Cancel, Client, ClientOwner, Clients, Servers, Target};
 use super::timers::{TimerOf, Timers};
 use super::transaction::client;
@@ -51,6 +53,15 @@ pub struct Sip {
     pub(super) locals: BTreeSet<String>,
     /// The user part of our Record-Route: who has it was let through here before.
     pub(super) route_user: String,
+    /// Subscriptions of ours.
+    #[serde(default)]
+    pub(super) subscriptions: Subscriptions,
+    /// Those of peers.
+    #[serde(default)]
+    pub(super) watchers: Vec<Watcher>,
+    /// What our users publish.
+    #[serde(default)]
+    pub(super) publications: Publications,
     pub(super) last_id: u64,
 }
 
@@ -69,6 +80,10 @@ pub struct Held {
     pub bindings: usize,
     /// Registrations elsewhere; each holds one timer.
     pub registrations: usize,
+    /// Subscriptions, of ours and of peers.
+    pub subscriptions: usize,
+    /// What users publish.
+    pub publications: usize,
 }
 
 impl Sip {
@@ -92,6 +107,9 @@ impl Sip {
             nonces: Nonces::default(),
             locals: BTreeSet::new(),
             route_user,
+            subscriptions: Subscriptions::default(),
+            watchers: Vec::new(),
+            publications: Publications::default(),
             last_id: 0,
         }
     }
@@ -110,6 +128,8 @@ impl Sip {
             timers: self.timers.len(),
             bindings: self.registrar.len(),
             registrations: self.registrations.len(),
+            subscriptions: self.subscriptions.len() + self.watchers.len(),
+            publications: self.publications.len(),
         }
     }
 
@@ -282,6 +302,7 @@ impl Sip {
     pub(super) fn drop_dialog(&mut self, id: DialogId) {
         self.dialogs.remove(id);
         self.timers.set(TimerOf::Dialog(id), None);
+        self.forget_subscriptions_of(id);
     }
 
     pub(super) fn rearm_client(&mut self, id: ClientId) {

@@ -65,6 +65,11 @@ impl Method {
         )
     }
 
+    /// Whether it asks for a subscription, and so for a dialog.
+    pub fn subscribes(&self) -> bool {
+        matches!(self, Method::Subscribe | Method::Refer)
+    }
+
     /// The name as it stands in a message.
     pub fn as_str(&self) -> &str {
         if let Method::Other(name) = self {

@@ -11,7 +11,7 @@
 //! its state is `serde`-serialisable. The edge calls [`Sip::receive`], [`Sip::flow_lost`] and, when
 //! [`Sip::deadline`] has come, [`Sip::timeout`]; the gateway calls the rest.
 //!
-//! Not here: sockets and TLS (the edge), host names of requests that leave without a next hop, subscriptions.
+//! Not here: sockets and TLS (the edge), host names of requests that leave without a next hop.
 
 mod account;
 mod address;
@@ -28,11 +28,13 @@ mod machine;
 mod message;
 mod method;
 mod modify;
+mod notifier;
 mod outgoing;
 mod overload;
 #[cfg(test)]
 mod properties;
 mod proxy;
+mod publication;
 mod random;
 mod reader;
 mod registrar;
@@ -44,6 +46,8 @@ mod session_timer;
 mod settings;
 #[cfg(test)]
 mod simulation;
+mod subscribing;
+mod subscription;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,7 @@ impl Sip {
     pub fn remove_local(&mut self, user: &str, now: Millis, out: &mut Vec<Action>) {
         let key = user_key(user);
         self.locals.remove(&key);
+        self.unpublish(&key, now, out);
         self.unregister(&key, now, out);
     }
 
@@ -65,23 +66,35 @@ impl Sip {
         if !self.has_room() {
             return Err(Refused::Full);
         }
-        match dialog {
-            Some(dialog) => self.request_in_dialog(dialog, request, None, now, out),
-            None => self.request_outside(request, now, out),
+        match (&request.method, dialog) {
+            (method, _) if method.subscribes() => self.subscribe(dialog, request, now, out),
+            (Method::Notify, Some(dialog)) => self.notify(dialog, request, now, out),
+            (Method::Notify, None) => Err(Refused::Misused),
+            (Method::Publish, None) => self.publish(request, now, out),
+            (_, Some(dialog)) => self.request_in_dialog(dialog, request, None, now, out),
+            (Method::Bye, None) => Err(Refused::DialogUnknown),
+            (_, None) => {
+                let client = ClientId(self.next_id());
+                let owner = ClientOwner::Gateway(None);
+                self.open_outside(client, &request, owner, now, out)
+            }
         }
     }
 
-    fn request_outside(
+    /// Sends a request outside of dialogs; INVITE, SUBSCRIBE and REFER open one, and an INVITE belongs to it.
+    pub(super) fn open_outside(
         &mut self,
-        request: OutRequest,
+        client: ClientId,
+        request: &OutRequest,
+        mut owner: ClientOwner,
         now: Millis,
         out: &mut Vec<Action>,
     ) -> Result<Sent, Refused> {
-        if request.method == Method::Bye {
-            return Err(Refused::DialogUnknown);
-        }
-        let opens = request.method == Method::Invite;
-        if opens && self.dialogs.len() >= self.settings.limits.dialogs {
+        let (invite, events) = (
+            request.method == Method::Invite,
+            request.method.subscribes(),
+        );
+        if (invite || events) && self.dialogs.len() >= self.settings.limits.dialogs {
             return Err(Refused::Full);
         }
         let from = caller_address(&request.from)?;
@@ -105,26 +118,30 @@ impl Sip {
         for route in routes {
             message.push("Route", route);
         }
-        self.finish(&mut message, user.as_deref(), target.flow, &request)?;
+        self.finish(&mut message, user.as_deref(), target.flow, request)?;
         if by_hop {
             self.say_who(&mut message, caller.as_deref());
         }
-        let client = ClientId(self.next_id());
         let mut dialog = None;
-        if opens {
+        if invite || events {
             let id = DialogId(self.next_id());
             dialog = Some(id);
             let parties = (from.to_string(), to.to_string());
             let opened = Dialog {
                 local_cseq: 1,
                 contact_user: user,
-                our_invite: Some(client),
+                our_invite: invite.then_some(client),
                 owns_call_id: true,
+                events,
+                // A NOTIFY finds it without the tag that it brings.
+                remote_tag: events.then(String::new),
                 ..Dialog::new((call_id, local_tag), parties, uri)
             };
             self.dialogs.insert(id, opened);
+            if invite {
+                owner = ClientOwner::Gateway(dialog);
+            }
         }
-        let owner = ClientOwner::Gateway(dialog);
         if by_hop {
             self.authorize_request(&mut message, owner);
         }
@@ -132,7 +149,47 @@ impl Sip {
         if let Some(client) = self.clients.of_mut(client).filter(|_| by_hop) {
             client.hop = Some(target.flow);
         }
-        Ok(Sent { client, dialog })
+        Ok(Sent {
+            client,
+            dialog,
+            subscription: None,
+        })
+    }
+
+    /// Sends SUBSCRIBE, REFER or NOTIFY in a dialog.
+    pub(super) fn send_inside(
+        &mut self,
+        id: DialogId,
+        client: ClientId,
+        request: &OutRequest,
+        owner: ClientOwner,
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) -> Result<Sent, Refused> {
+        let dialog = self.dialogs.of(id).ok_or(Refused::DialogUnknown)?;
+        match dialog.phase {
+            Phase::Leaving => return Err(Refused::DialogUnknown),
+            Phase::Early => return Err(Refused::Misused),
+            Phase::Confirmed if dialog.held_bye.is_some() => return Err(Refused::DialogUnknown),
+            Phase::Confirmed => {}
+        }
+        if !self.has_room() {
+            return Err(Refused::Full);
+        }
+        let mut message = dialog.request(request.method.clone(), dialog.local_cseq + 1);
+        let target = next_hop(&message, dialog.source).ok_or(Refused::Unresolvable)?;
+        let user = dialog.contact_user.clone();
+        self.finish(&mut message, user.as_deref(), target.flow, request)?;
+        if let Some(dialog) = self.dialogs.of_mut(id) {
+            dialog.local_cseq += 1;
+        }
+        self.authorize_request(&mut message, owner);
+        self.start_client(client, message, target, owner, now, out);
+        Ok(Sent {
+            client,
+            dialog: Some(id),
+            subscription: None,
+        })
     }
 
     /// The name by which the registrar knows the caller, unless the gateway has said one. RFC 3325, 9.2.
@@ -241,7 +298,7 @@ impl Sip {
             Phase::Confirmed if dialog.held_bye.is_some() => return Err(Refused::DialogUnknown),
             Phase::Confirmed => {}
         }
-        if request.method == Method::Register {
+        if request.method == Method::Register || dialog.events {
             return Err(Refused::Misused);
         }
         let unacked = dialog.ack.as_ref().is_some_and(|ack| ack.sent.is_none());
@@ -264,6 +321,7 @@ impl Sip {
         let sent = Sent {
             client,
             dialog: Some(id),
+            subscription: None,
         };
         if waits {
             if let Some(dialog) = self.dialogs.of_mut(id) {
@@ -418,19 +476,31 @@ impl Sip {
                 reason: reason.clone(),
             };
         }
-        if invite && *code < 300 {
+        let events = record.method.subscribes();
+        if (invite || events) && *code < 300 {
             for route in record.request.header_lines("Record-Route") {
                 message.push("Record-Route", route);
             }
         }
-        if *code < 300 && (changes || record.method == Method::Options) {
+        if *code < 300 && (changes || events || record.method == Method::Options) {
             let user = sip_uri(record.request.request_uri()).and_then(|uri| uri.user);
             let ours =
                 self.contact_uri(user.as_deref(), record.flow, wants_secure(&record.request));
             message.push("Contact", contact(&ours, contact_params)?);
         }
         add_content(&mut message, headers, content.as_ref())?;
+        let granted_s = self.granted_s(&record.request, &response);
+        if let Some(seconds) =
+            granted_s.filter(|_| *code < 300 && record.method == Method::Subscribe)
+        {
+            message.remove("Expires");
+            message.push("Expires", seconds.to_string());
+        }
+        if *code == 489 && message.header("Allow-Events").is_none() {
+            message.push("Allow-Events", "refer");
+        }
         let (cseq, flow) = (record.cseq, record.flow);
+        let watched = events.then(|| record.request.clone());
         let request = changes.then(|| record.request.clone());
         if provisional {
             self.make_reliable(server, &mut message, now);
@@ -461,6 +531,13 @@ impl Sip {
         self.answer(server, &message, now, out);
         if let Some(id) = dialog_id.filter(|_| *code >= 300 || bye) {
             self.refused(id, invite, bye);
+        }
+        if let (Some(id), Some(request)) = (dialog_id, watched) {
+            match code {
+                200..300 => self.watch(id, &request, granted_s, now, out),
+                300.. => self.drop_if_unused(id),
+                _ => {}
+            }
         }
         if let Some(id) = dialog_id.filter(|_| *code >= 200 && changes) {
             if let Some(dialog) = self.dialogs.of_mut(id) {

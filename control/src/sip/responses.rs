@@ -83,6 +83,9 @@ impl Sip {
         {
             return;
         }
+        if head.method == Method::Publish && code >= 200 {
+            self.on_publish_response(id, Some(&response), now, out);
+        }
         match owner {
             ClientOwner::Refresh(dialog) => match (&head.method, code) {
                 (_, ..200) => {}
@@ -97,6 +100,12 @@ impl Sip {
                 _ => self.refresh_refused(id, dialog, code, now, out),
             },
             ClientOwner::Prack(_) => {}
+            ClientOwner::Subscription { id: of, asked } => {
+                self.on_subscribe_response(id, (of, asked), response, now, out);
+            }
+            // RFC 6665, 4.2.2.
+            ClientOwner::Notify(dialog) if code >= 300 => self.notify_refused(dialog, out),
+            ClientOwner::Notify(_) | ClientOwner::Publication => {}
             ClientOwner::Proxy(server) => self.proxy_response(server, response, now, out),
             ClientOwner::Registration if code >= 200 => {
                 self.on_register_response(id, &response, flow, now, out);
@@ -159,6 +168,9 @@ impl Sip {
             }
             return self.is_numbered_and_sent(id, request, (owner, target), now, out);
         }
+        if let Some(request) = self.is_met_otherwise(id, response) {
+            return self.is_numbered_and_sent(id, request, (owner, target), now, out);
+        }
         if !matches!(code, 401 | 407) || client_is_unwanted(self.clients.of(id)) {
             return false;
         }
@@ -166,6 +178,27 @@ impl Sip {
             return false;
         };
         self.is_numbered_and_sent(id, request, (owner, target), now, out)
+    }
+
+    /// A PUBLISH or SUBSCRIBE that is refused for what it says, as it may be sent again: whole, or for a longer time (RFC 3903, 4.5;
+    /// RFC 6665, 4.1.2.1). Once each.
+    fn is_met_otherwise(&mut self, id: ClientId, response: &Message) -> Option<Message> {
+        let method = response.method();
+        match (response.code(), &method) {
+            (412, Method::Publish) => self.published_anew(id),
+            (423, Method::Publish | Method::Subscribe) => {
+                let least = response.header("Min-Expires").and_then(leading_number)?;
+                let mut request = self.clients.of(id)?.request.clone();
+                let asked = request.header("Expires").and_then(leading_number)?;
+                if asked == 0 || asked >= least {
+                    return None;
+                }
+                request.headers.remove(0);
+                request.replace("Expires", [least.to_string()]);
+                Some(request)
+            }
+            _ => None,
+        }
     }
 
     /// Sends a changed request with the next CSeq. `false`: its dialog is gone.
@@ -202,7 +235,18 @@ impl Sip {
                 let user = super::account::user_of_from(request)?;
                 Some(self.registrations.get_mut(&user)?.next_cseq())
             }
-            ClientOwner::Gateway(None) => {
+            ClientOwner::Subscription { id, .. } => {
+                let dialog = self.subscriptions.of(id)?.dialog;
+                let dialog = self.dialogs.of_mut(dialog)?;
+                dialog.local_cseq += 1;
+                Some(dialog.local_cseq)
+            }
+            ClientOwner::Notify(id) => {
+                let dialog = self.dialogs.of_mut(id)?;
+                dialog.local_cseq += 1;
+                Some(dialog.local_cseq)
+            }
+            ClientOwner::Gateway(None) | ClientOwner::Publication => {
                 let former = request.header("CSeq").and_then(leading_number)?;
                 u32::try_from(former + 1).ok()
             }

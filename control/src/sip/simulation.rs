@@ -181,6 +181,13 @@ impl World {
                         Plan::Ring => {}
                     }
                 }
+                Method::Subscribe => {
+                    party.log.push("asked");
+                    let answer = OutResponse::new(200);
+                    party.sip.respond(server, answer, now, &mut out).unwrap();
+                    let notify = OutRequest::in_dialog(Method::Notify);
+                    party.sip.request(dialog, notify, now, &mut out).unwrap();
+                }
                 Method::Bye => {
                     party.log.push("bye");
                     let answer = OutResponse::new(200);
@@ -192,6 +199,7 @@ impl World {
                     party.sip.respond(server, answer, now, &mut out).unwrap();
                 }
             },
+            Event::Notified { .. } => party.log.push("notified"),
             Event::Response {
                 dialog, message, ..
             } => match (message.method(), message.code()) {
@@ -442,6 +450,50 @@ fn changing(seed: u64, transport: SipTransport) -> usize {
     }
     world.settle();
     world.logged(GATEWAY, "done") + world.logged(BOB, "done") + world.logged(GATEWAY, "accepted")
+}
+
+/// alice hears for a while how bob is, and does not want to any more.
+fn watching(seed: u64, transport: SipTransport) -> usize {
+    let mut world = World::new(seed, transport);
+    world.register();
+    let (alice, bob) = ("sip:alice@localhost", "sip:bob@localhost");
+    let mut subscribe = OutRequest::new(Method::Subscribe, alice, bob);
+    for (name, value) in [("Event", "presence"), ("Expires", "120")] {
+        subscribe.headers.push((name.to_owned(), value.to_owned()));
+    }
+    let (mut out, now) = (Vec::new(), world.now);
+    let sip = &mut world.parties[GATEWAY].sip;
+    let sent = sip.request(None, subscribe, now, &mut out).unwrap();
+    world.perform(GATEWAY, out);
+    let end = world.now + 600_000;
+    world.run(end, |_| false);
+    world.now = end;
+    let heard = world.logged(GATEWAY, "notified");
+    if world.loss == 0 {
+        // A NOTIFY for the first SUBSCRIBE and one for each refresh, a minute apart.
+        assert!(heard >= 9, "{heard}: {:?}", world.parties[GATEWAY].log);
+    }
+    let (mut out, now) = (Vec::new(), world.now);
+    let sip = &mut world.parties[GATEWAY].sip;
+    sip.unsubscribe(sent.subscription.unwrap(), now, &mut out);
+    world.perform(GATEWAY, out);
+    world.settle();
+    assert_eq!(world.logged(GATEWAY, "notified"), heard, "nobody listened");
+    heard
+}
+
+#[test]
+fn subscriptions_last_on_a_bad_network_and_nothing_is_left_behind() {
+    for transport in [SipTransport::Udp, SipTransport::Tcp] {
+        let mut heard = 0;
+        for seed in seeds(SEEDS / 4) {
+            match std::panic::catch_unwind(|| watching(seed, transport)) {
+                Ok(times) => heard += times,
+                Err(_) => panic!("seed {seed}; SEED={seed} replays it"),
+            }
+        }
+        assert!(heard > 0);
+    }
 }
 
 fn changes(transport: SipTransport) {

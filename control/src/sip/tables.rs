@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::api::{ClientId, DialogId, Flow, ServerId, SipTransport};
+use super::api::{ClientId, DialogId, Flow, ServerId, SipTransport, SubscriptionId};
 use super::message::Message;
 use super::method::Method;
 use super::reader::Head;
@@ -59,6 +59,12 @@ pub(super) enum ClientOwner {
     Proxy(ServerId),
     /// A user's registration.
     Registration,
+    /// A SUBSCRIBE or REFER; `asked`: the gateway waits for its answer.
+    Subscription { id: SubscriptionId, asked: bool },
+    /// A NOTIFY in this dialog.
+    Notify(DialogId),
+    /// A publication is refreshed, or taken back.
+    Publication,
     /// We, to know whether a hop is there.
     Probe,
     /// We, to know whether this dialog's peer is there.

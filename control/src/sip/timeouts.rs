@@ -22,6 +22,9 @@ impl Sip {
                 }
                 TimerOf::Registration(user) => self.registration_timeout(&user, now, out),
                 TimerOf::Probe => self.probe_hops(now, out),
+                TimerOf::Subscription(id) => self.subscription_timeout(id, now, out),
+                TimerOf::Watchers => self.watchers_timeout(now, out),
+                TimerOf::Publication(key) => self.publication_timeout(&key, now, out),
             }
         }
     }
@@ -140,6 +143,11 @@ impl Sip {
         };
         match client.owner {
             ClientOwner::Probe | ClientOwner::Prack(_) => {}
+            ClientOwner::Publication => self.on_publish_response(id, None, now, out),
+            ClientOwner::Notify(dialog) => self.notify_refused(dialog, out),
+            ClientOwner::Subscription { id: of, asked } => {
+                self.subscribe_failed(id, (of, asked), cause, now, out);
+            }
             ClientOwner::Refresh(dialog) => {
                 // RFC 4028, 10: no answer is as good as 408.
                 let code = if cause == Failure::Timeout { 408 } else { 503 };
@@ -163,6 +171,7 @@ impl Sip {
             }
             ClientOwner::Proxy(server) => self.proxy_failed(server, cause, now, out),
             ClientOwner::Gateway(dialog) => {
+                self.on_publish_response(id, None, now, out);
                 out.push(Action::Event(Event::Failed { client: id, cause }));
                 let Some(dialog_id) = dialog else {
                     return;
@@ -239,6 +248,10 @@ impl Sip {
                 if self.dialogs.of(dialog).is_some() {
                     self.end(dialog, EndCause::Bye, out);
                 }
+            }
+            ServerOwner::Gateway(Some(dialog)) => {
+                self.servers.remove(id);
+                self.drop_if_unused(dialog);
             }
             // RFC 4320, 4.2: a late answer to anything but an INVITE only does harm.
             ServerOwner::Gateway(_) | ServerOwner::Proxy(_) | ServerOwner::Own => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::api::{ClientId, DialogId, Millis, ServerId};
+use super::api::{ClientId, DialogId, Millis, ServerId, SubscriptionId};
 
 /// Whose timer it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,6 +18,12 @@ pub(super) enum TimerOf {
     Registration(String),
     /// Asking the next hops.
     Probe,
+    /// A subscription of ours.
+    Subscription(SubscriptionId),
+    /// Subscriptions of peers.
+    Watchers,
+    /// What a user has published, by its key.
+    Publication(String),
 }
 
 /// The queue.

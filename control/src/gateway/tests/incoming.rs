@@ -426,7 +426,7 @@ fn a_request_outside_of_any_package_is_refused() {
     let mut world = World::new();
     let alice = world.browser(1, "alice");
     world.frame(alice);
-    for (method, code) in [(Method::Options, 200), (Method::Subscribe, 405)] {
+    for (method, code) in [(Method::Options, 200), (Method::Subscribe, 489)] {
         let message = request(method, "bob", "alice", false, "");
         world.sip(Event::Request {
             server: INVITE,

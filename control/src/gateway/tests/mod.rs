@@ -8,5 +8,6 @@ mod restart;
 mod services;
 mod session_configs;
 mod sessions;
+mod subscribed;
 mod walk;
 mod world;

@@ -75,6 +75,9 @@ pub struct FakeNet {
     pub locals: BTreeSet<String>,
     pub registers: VecDeque<(String, Option<sip::Credentials>, sip::AttemptId)>,
     pub refuses: Option<Refused>,
+    pub unsubscribed: Vec<sip::SubscriptionId>,
+    /// Dialogs in which a peer has a subscription.
+    pub watched: BTreeSet<DialogId>,
     last: u64,
 }
 
@@ -88,6 +91,10 @@ impl Net for FakeNet {
         let sent = Sent {
             client: ClientId(self.last),
             dialog: dialog.or(opened),
+            subscription: request
+                .method
+                .subscribes()
+                .then_some(sip::SubscriptionId(self.last)),
         };
         self.requests.push_back((dialog, request, sent));
         Ok(sent)
@@ -124,6 +131,33 @@ impl Net for FakeNet {
 
     fn remove_local(&mut self, user: &str) {
         self.locals.remove(user);
+    }
+
+    fn subscribe_again(
+        &mut self,
+        subscription: sip::SubscriptionId,
+        request: OutRequest,
+    ) -> Result<Sent, Refused> {
+        self.last += 1;
+        let sent = Sent {
+            client: ClientId(self.last),
+            dialog: None,
+            subscription: Some(subscription),
+        };
+        self.requests.push_back((None, request, sent));
+        Ok(sent)
+    }
+
+    fn unsubscribe(&mut self, subscription: sip::SubscriptionId) {
+        self.unsubscribed.push(subscription);
+    }
+
+    fn is_watched(&self, dialog: DialogId) -> bool {
+        self.watched.contains(&dialog)
+    }
+
+    fn stop_notifying(&mut self, dialog: DialogId) {
+        self.watched.remove(&dialog);
     }
 
     fn saved_dialog(&self, dialog: DialogId) -> Option<String> {

@@ -13,7 +13,7 @@ use crate::bodies::imdn::Imdn;
 use crate::bodies::part::{Part, essence};
 use crate::bodies::presence::{Presence, Tuple};
 use crate::bodies::resource_lists::{Entry, RESOURCE_LISTS};
-use crate::bodies::{Malformed, cpim, features, multipart, resource_lists};
+use crate::bodies::{Malformed, cpim, features, multipart, resource_lists, sipfrag};
 use crate::script::limits::CONTENT_BYTES_MAX;
 
 /// Makes the functions known to the engine. Reading fails with what is wrong; a script may catch that.
@@ -134,6 +134,13 @@ fn register_documents(engine: &mut Engine) {
                 tuples: tuples.iter().map(tuple_of).collect::<Checked<_>>()?,
             };
             presence.write().map_err(refused)
+        })
+        .register_fn("parseSipfrag", |text: &str| -> Checked<Map> {
+            let (status, reason) = sipfrag::read(text).map_err(refused)?;
+            Ok(map_of([
+                ("status", INT::from(status).into()),
+                ("reason", reason.into()),
+            ]))
         })
         .register_fn("parseConferenceInfo", |text: &str| -> Checked<Map> {
             Ok(conference_map(Conference::read(text).map_err(refused)?))

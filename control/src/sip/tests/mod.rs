@@ -1,6 +1,7 @@
 //! The machine against peers written out by hand: what the simulation does not meet.
 
 mod changes;
+mod events;
 mod hops;
 mod proxy;
 mod registrations;
@@ -167,7 +168,10 @@ fn what_cannot_be_served_has_a_definite_answer() {
         ("MESSAGE", "sip:localhost", "", 405),
         ("FROB", "sip:localhost", "", 501),
         ("FROB", ALICE, "", 501),
-        ("SUBSCRIBE", ALICE, "", 405),
+        ("SUBSCRIBE", ALICE, "", 489),
+        ("REFER", ALICE, "", 400),
+        ("PUBLISH", ALICE, "", 405),
+        ("NOTIFY", ALICE, "", 481),
         ("UPDATE", ALICE, "", 481),
         ("PRACK", ALICE, "", 481),
         ("BYE", ALICE, "", 481),
