@@ -63,12 +63,13 @@ const HANDSETS: [Handset; 2] = [
     Handset {
         name: "bob",
         does: "sends back what you write",
-        arguments: &["--echo"],
+        arguments: &["--wrap", "--echo"],
     },
     Handset {
         name: "carol",
         does: "says hello and answers",
         arguments: &[
+            "--wrap",
             "--say",
             "Hello, this is carol.",
             "--reply",

@@ -15,7 +15,7 @@ use rhai::{
 use super::error::{Fault, ScriptError};
 use super::{CONSTANTS, host, json, limits};
 
-/// Milliseconds of a monotonic clock.
+/// Milliseconds of the CPU that the thread which asks has used, or of any clock that does not go back.
 pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
 thread_local! {

@@ -10,7 +10,7 @@ pub const TEST_CASES_MAX: usize = 1000;
 /// Steps of one run. 100 000 are about 4 ms; the longest shipped function takes a few hundred. It bounds the
 /// memory too: a map grown by index assignment is checked by nothing else.
 pub const OPERATIONS_MAX: u64 = 100_000;
-/// Wall clock of one run, in milliseconds: catches what is slow in few steps.
+/// CPU time of one run, in milliseconds: catches what is slow in few steps.
 pub const RUN_MS_MAX: u64 = 50;
 /// Steps between two looks at the clock. One step with strings of the largest size takes a few tens
 /// of microseconds.

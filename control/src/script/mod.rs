@@ -61,7 +61,7 @@ pub struct Environment {
     pub constants: JsonMap,
     /// The names of the session-configs that scripts may choose, and whether each is for browsers.
     pub session_configs: BTreeMap<String, bool>,
-    /// A monotonic clock, for the time limit only: scripts can't read it.
+    /// What the time limit is measured by; scripts can't read it.
     pub clock: Clock,
 }
 
