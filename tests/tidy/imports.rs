@@ -78,10 +78,11 @@ const CONTROL: Table = Table {
                 "config", "limits", "metrics", "random", "timers",
             ],
         ),
+        // Of bodies only where a description stands among other parts.
         (
             "gateway",
             &[
-                "jsonrtc", "sip", "sdp", "script", "packages", "state", "link", "limits",
+                "jsonrtc", "sip", "sdp", "script", "packages", "state", "link", "bodies", "limits",
                 "metrics", "random", "timers",
             ],
         ),

@@ -12,6 +12,7 @@ use super::chat::{News, Wish};
 use super::console::{ChatNumber, Command, Event};
 use super::endpoint::Endpoint;
 use super::files::Shelf;
+use super::focus::Focus;
 use super::registration::{self, Registration};
 use super::services::Pending;
 use super::settings::Settings;
@@ -44,6 +45,7 @@ pub struct Agent {
     pub(super) pending: HashMap<ClientKey, Pending>,
     pub(super) current: Option<ChatNumber>,
     pub(super) next_chat: ChatNumber,
+    pub(super) focus: Option<Focus>,
     pub(super) news: mpsc::UnboundedSender<(ChatNumber, News)>,
     pub(super) shelf: Shelf,
     pub(super) sockets: Sockets,
@@ -96,6 +98,7 @@ impl Agent {
                 super::sip::Transport::Tcp => ";transport=tcp".to_owned(),
             },
         };
+        let focus = settings.focus.then(Focus::default);
         let (news, newspaper) = mpsc::unbounded_channel();
         Ok(Agent {
             registration: Registration::new(settings.expires),
@@ -110,6 +113,7 @@ impl Agent {
             pending: HashMap::new(),
             current: None,
             next_chat: 1,
+            focus,
             news,
             shelf: Shelf::default(),
             sockets,
@@ -231,7 +235,7 @@ impl Agent {
                 match output {
                     Output::Transmit(flow, bytes) => self.sockets.send(flow.peer, bytes),
                     Output::Request(key, request) => self.request(&key, &request, now),
-                    Output::Ack(ack) => self.acknowledged(&ack),
+                    Output::Ack(ack) => self.acknowledged(&ack, now),
                     Output::Response(key, response) => {
                         if !self.service_answer(&key, Some(&response))
                             && !self.registration_answer(&key, Some(&response), now)
@@ -328,12 +332,17 @@ impl Agent {
         let from = call.with.clone();
         let event = match news {
             News::Open => Event::Open { chat },
-            News::Text { id, text } => Event::Message {
+            News::Text { id, text, author } => Event::Message {
                 chat,
-                from,
+                from: author.unwrap_or(from),
                 id,
                 text,
             },
+            News::PassOn {
+                author,
+                content_type,
+                content,
+            } => return self.mix(chat, author.as_deref(), &content_type, &content),
             News::Content {
                 id,
                 content_type,

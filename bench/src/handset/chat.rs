@@ -16,6 +16,7 @@ use super::endpoint::{Bound, Place};
 use super::files::{FileOffer, Sending, Shelf};
 use super::incoming::{Assembler, Complete, Content, Remembered};
 use super::outgoing::{Fate, Order, Outgoing, Writer};
+use super::sip::dialog::short_name;
 use super::sip::token;
 use crate::msrp::{Event, FailureReport, Flag, Head, Kind, Reader, session_id, writer};
 
@@ -47,6 +48,8 @@ pub struct Manners {
     pub wraps: bool,
     /// Tells senders who ask for it what became of their messages.
     pub notifies: bool,
+    /// Takes envelopes only, and passes them on instead of reading them.
+    pub mixes: bool,
 }
 
 /// How the connection comes about.
@@ -85,6 +88,8 @@ pub enum Wish {
     Cut,
     /// Say that the user types, or does not any more.
     Typing(bool),
+    /// Pass on what another has said: its type and its octets.
+    PassOn(String, Vec<u8>),
 }
 
 /// What the chat tells.
@@ -92,8 +97,18 @@ pub enum Wish {
 pub enum News {
     /// Messages can flow.
     Open,
-    /// A text came.
-    Text { id: String, text: String },
+    /// A text came; in a group its envelope says from whom.
+    Text {
+        id: String,
+        text: String,
+        author: Option<String>,
+    },
+    /// A mixer got something to pass on.
+    PassOn {
+        author: Option<String>,
+        content_type: String,
+        content: Vec<u8>,
+    },
     /// Something else came, or a long text.
     Content {
         id: String,
@@ -295,6 +310,9 @@ impl Sender<'_> {
                 let (content_type, content) = cpim::composing(active);
                 order(&self.orders, in_memory(&content_type, content)).await
             }
+            Wish::PassOn(content_type, content) => {
+                order(&self.orders, in_memory(&content_type, content)).await
+            }
             Wish::File(path) => self.file(&path, file_message(&path)).await,
             Wish::Transfer(sending) => self.file(&sending.path, transfer(&sending)).await,
             // Before there is a connection there is none to cut.
@@ -475,6 +493,8 @@ impl Incoming<'_> {
             return Err(400);
         };
         match head.content_type {
+            // RFC 7701, 6.3: without an envelope nobody knows whose it is.
+            Some(kind) if self.manners.mixes && !cpim::is_envelope(kind) => Err(415),
             Some(kind) => self
                 .assembler
                 .begin(id, kind, head.byte_range, head.success_report),
@@ -560,20 +580,36 @@ impl Incoming<'_> {
             Content::Memory(bytes) => bytes.as_slice(),
             Content::Spooled(_) => &[],
         };
+        let envelope = cpim::Envelope::of(kind, in_memory).unwrap_or_default();
+        let author = (!envelope.from.is_empty()).then(|| short_name(&envelope.from));
+        if self.manners.mixes {
+            let (content_type, content) = (kind.clone(), in_memory.to_vec());
+            self.news.send(News::PassOn {
+                author,
+                content_type,
+                content,
+            });
+            return Ok(());
+        }
+        // In a group all get what is for one.
+        let own = short_name(&self.parties.names.0);
+        let is_for_us = envelope.to.is_empty() || short_name(&envelope.to) == own;
         if let Some(active) = cpim::composing_of(kind, in_memory) {
             self.news.send(News::Typing { active });
             return Ok(());
         }
         if let Some((id, status)) = cpim::notification_of(kind, in_memory) {
-            self.news.send(News::Notified { id, status });
+            if is_for_us {
+                self.news.send(News::Notified { id, status });
+            }
             return Ok(());
         }
-        let envelope = cpim::Envelope::of(kind, in_memory).unwrap_or_default();
         let text = cpim::text_of(kind, in_memory).filter(|_| message.bytes <= SHOWN_BYTES_MAX);
         self.news.send(match &text {
             Some(text) => News::Text {
                 id,
                 text: text.clone(),
+                author,
             },
             None => News::Content {
                 id,
@@ -613,7 +649,8 @@ impl Incoming<'_> {
         for (wanted, status) in [("positive-delivery", "delivered"), ("display", "displayed")] {
             if self.manners.notifies && envelope.wants(wanted) {
                 let (own, peer) = &self.parties.names;
-                let content = cpim::notification(own, peer, envelope, status);
+                let to = Some(&envelope.from).filter(|from| !from.is_empty());
+                let content = cpim::notification(own, to.unwrap_or(peer), envelope, status);
                 order(&self.orders, in_memory("message/cpim", content)).await?;
             }
         }

@@ -15,6 +15,10 @@ pub struct Envelope {
     pub id: String,
     /// The sender's date.
     pub date: String,
+    /// URI of who says it, and of whom it is for; empty if that is nobody.
+    pub from: String,
+    /// The same.
+    pub to: String,
     wanted: String,
 }
 
@@ -36,7 +40,21 @@ impl Envelope {
             (uri == "urn:ietf:params:imdn>").then(|| prefix.trim().to_owned())
         });
         let prefix = prefix.unwrap_or("imdn".to_owned());
+        let party = |name: &str| {
+            let value = header(name);
+            let uri = value
+                .rsplit_once('<')
+                .map_or("", |(_, uri)| uri.trim_end_matches('>'));
+            let uri = if uri.ends_with("@anonymous.invalid") {
+                ""
+            } else {
+                uri
+            };
+            uri.to_owned()
+        };
         Some(Envelope {
+            from: party("From"),
+            to: party("To"),
             id: header(&format!("{prefix}.Message-ID")),
             date: header("DateTime"),
             wanted: header(&format!("{prefix}.Disposition-Notification")),
@@ -50,9 +68,14 @@ impl Envelope {
     }
 }
 
+/// Whether a message of this type is a wrapper.
+pub fn is_envelope(content_type: &str) -> bool {
+    bare_type(content_type) == "message/cpim"
+}
+
 /// Envelope, MIME headers and content.
 fn unwrapped(content_type: &str, content: &[u8]) -> Option<(String, String, String)> {
-    if bare_type(content_type) != "message/cpim" {
+    if !is_envelope(content_type) {
         return None;
     }
     let text = String::from_utf8_lossy(content).replace("\r\n", "\n");

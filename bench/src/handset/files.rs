@@ -312,7 +312,7 @@ impl Agent {
     /// Offers a file to somebody.
     pub(super) fn offer_file(&mut self, to: &Uri, path: &Path, now: Instant) {
         match Sending::of(to, path.to_owned()) {
-            Ok(sending) => self.invite(to, Some(sending.offer.clone()), Some(sending), now),
+            Ok(sending) => self.invite(to, Some(sending.offer.clone()), Some(sending), None, now),
             Err(error) => self.problem(format!("can't read {}: {error}", path.display())),
         }
     }
@@ -329,13 +329,19 @@ impl Agent {
         } else {
             wanted.name = escaped(which);
         }
-        self.invite(to, Some(wanted), None, now);
+        self.invite(to, Some(wanted), None, None, now);
     }
 
     /// Offers what has not arrived of a file whose transfer was cut off.
     pub(super) fn offer_rest(&mut self, sending: &Sending, now: Instant) {
         match sending.rest() {
-            Some(rest) => self.invite(&rest.to.clone(), Some(rest.offer.clone()), Some(rest), now),
+            Some(rest) => self.invite(
+                &rest.to.clone(),
+                Some(rest.offer.clone()),
+                Some(rest),
+                None,
+                now,
+            ),
             None => self.problem("the file was cut off too often".to_owned()),
         }
     }

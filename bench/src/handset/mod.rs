@@ -3,8 +3,8 @@
 //! ```text
 //! sip sockets ▶ transactions ▶ agent (calls, registration) ▶ chat, a task each ▶ msrp connection
 //! ```
-//! It shares no code with the gateway, so that no common mistake hides. Not here: TLS, digest
-//! passwords, session timers, group chats.
+//! It shares no code with the gateway, so that no common mistake hides. With `--focus` it is the network's mixer of
+//! group chats instead. Not here: TLS, digest passwords, session timers, making groups.
 
 mod agent;
 mod callee;
@@ -14,8 +14,10 @@ mod console;
 mod cpim;
 mod endpoint;
 mod files;
+mod focus;
 mod incoming;
 mod outgoing;
+mod parts;
 mod registration;
 mod sdp;
 mod services;

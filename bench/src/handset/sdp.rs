@@ -9,6 +9,8 @@ const ACCEPT_TYPES: &str = "text/plain message/cpim *";
 /// What it takes when it wants everything in an envelope, as RCS handsets do.
 const WRAPPED_TYPES: &str = "message/cpim application/im-iscomposing+xml\r\n\
      a=accept-wrapped-types:text/plain message/imdn+xml";
+/// What a focus takes: it must see whose it is. RFC 7701, 6.3.
+const MIXED_TYPES: &str = "message/cpim\r\na=accept-wrapped-types:*";
 
 /// Who connects. RFC 6135, 4.2; RFC 4145, 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +164,8 @@ pub struct Local {
     pub version: u64,
     /// Whether it wants texts in envelopes.
     pub wraps: bool,
+    /// Whether it passes on what it gets.
+    pub mixes: bool,
 }
 
 impl Local {
@@ -210,6 +214,7 @@ impl Local {
 
     fn media(&self, line: &str, setup: Setup, file: Option<String>) -> String {
         let types = match (&file, self.wraps) {
+            _ if self.mixes => MIXED_TYPES,
             (Some(_), _) => "*",
             (None, true) => WRAPPED_TYPES,
             (None, false) => ACCEPT_TYPES,
@@ -262,6 +267,7 @@ mod tests {
             uri,
             version: 1,
             wraps: false,
+            mixes: false,
         };
         let file = FileOffer {
             name: "a b%22.jpg".to_owned(),

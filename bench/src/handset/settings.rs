@@ -76,10 +76,16 @@ pub struct Arguments {
     /// Do not tell what became of messages, whoever asks.
     #[arg(long)]
     silent: bool,
+    /// Be the network's conference focus, whose address is where groups are made.
+    #[arg(long)]
+    focus: bool,
     /// Print events as JSON, one object a line.
     #[arg(long)]
     json: bool,
 }
+
+/// Octets of a message that a focus passes on.
+const MIXED_BYTES_MAX: u64 = 64 * 1024;
 
 /// A handset of joyn: chat and files.
 const TAGS: &str = ";+g.oma.sip-im;+g.3gpp.iari-ref=\"urn%3Aurn-7%3A3gpp-application.ims.iari.rcse.im,\
@@ -112,6 +118,8 @@ pub struct Settings {
     pub services: Services,
     /// The files that may be asked for.
     pub share: Vec<std::path::PathBuf>,
+    /// Be a conference focus.
+    pub focus: bool,
     /// Print JSON.
     pub json: bool,
 }
@@ -189,9 +197,14 @@ impl Arguments {
                 say: self.say,
                 replies: self.reply,
                 chunk_bytes: (!self.one_chunk).then_some(self.chunk),
-                message_bytes_max: self.max_size,
-                wraps: self.wrap,
+                message_bytes_max: if self.focus {
+                    self.max_size.min(MIXED_BYTES_MAX)
+                } else {
+                    self.max_size
+                },
+                wraps: self.wrap || self.focus,
                 notifies: !self.silent,
+                mixes: self.focus,
             },
             services: Services {
                 tags: match self.capabilities.trim() {
@@ -204,6 +217,7 @@ impl Arguments {
                 notifies: !self.silent,
             },
             share: self.share,
+            focus: self.focus,
             json: self.json,
         })
     }

@@ -43,6 +43,10 @@ export class ChatMessage {
   constructor(contentType, content) {
     this.contentType = contentType;
     this.content = content;
+    /** In a group: who says it, such as `bob@example.com`. @type {string | undefined} */
+    this.from = undefined;
+    /** In a group: the name with it, if there is one. @type {string | undefined} */
+    this.fromName = undefined;
   }
 }
 
@@ -63,12 +67,13 @@ export function readConfig(given) {
  * deals with itself: the envelope, of which only the content reaches the application, and the
  * notes about typing and about what became of messages.
  * @param {ChatConfig} config
+ * @param {boolean} isGroup in a group nothing goes without an envelope, which says whose it is
  * @returns {{ acceptTypes: string[], acceptWrappedTypes: string[] }}
  */
-export function offeredTypes(config) {
-  const acceptTypes = [...config.acceptTypes];
+export function offeredTypes(config, isGroup) {
+  const acceptTypes = isGroup ? [CPIM_TYPE] : [...config.acceptTypes];
   const acceptWrappedTypes = [...config.acceptWrappedTypes];
-  for (const type of [CPIM_TYPE, TYPING_TYPE]) {
+  for (const type of isGroup ? [] : [CPIM_TYPE, TYPING_TYPE]) {
     if (!admits(acceptTypes, type)) acceptTypes.push(type);
   }
   for (const type of [...config.acceptTypes, TYPING_TYPE, IMDN_TYPE]) {

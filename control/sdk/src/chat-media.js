@@ -9,11 +9,14 @@ import { randomWord } from "./identifiers.js";
 import { IMDN_TYPE, readImdn, writeImdn } from "./imdn.js";
 import { MediaLink } from "./media-link.js";
 import { admits, bareType, decodeText } from "./media-types.js";
+import { sameParty, shownParty } from "./party.js";
 import { writeSdp } from "./sdp.js";
 import { TYPING_TYPE, TypingReceiver, TypingSender } from "./typing.js";
 
 /** Messages that may wait for the chat to be up. */
 const EARLY_MAX = 1000;
+/** Members of a group of whom it is known at a time that they type. */
+const TYPISTS_MAX = 100;
 const encoder = new TextEncoder();
 
 /**
@@ -21,8 +24,8 @@ const encoder = new TextEncoder();
  * @property {(message: ChatMessage) => void} message
  * @property {(messageId: string) => void} sent
  * @property {(messageId: string, status: number, reason: string) => void} failed
- * @property {(typing: boolean) => void} typing
- * @property {(messageId: string, status: string) => void} status what became of a message later
+ * @property {(typing: boolean, by: string) => void} typing
+ * @property {(messageId: string, status: string, by: string) => void} status what became of a message later
  */
 
 /** @typedef {ChatHooks & import("./media-link.js").LinkHooks} MediaHooks */
@@ -36,7 +39,9 @@ export class ChatMedia extends MediaLink {
   /** @type {{ messageId: string, message: ChatMessage }[]} */
   #early = [];
   #typingSender = new TypingSender();
-  #typingReceiver = new TypingReceiver();
+  /** By who types; in a chat of two that is the empty name. @type {Map<string, TypingReceiver>} */
+  #typingReceivers = new Map();
+  #ownUri;
   /** Whether the other side takes notes about typing. */
   #typingWanted = true;
   /** What the senders of messages want to know. @type {WeakMap<ChatMessage, import("./cpim.js").Unwrapped>} */
@@ -50,12 +55,14 @@ export class ChatMedia extends MediaLink {
    * @param {import("./chat-config.js").ChatConfig} config
    * @param {boolean} secure
    * @param {MediaHooks} hooks
+   * @param {string | null} [ownUri] in a group: as whom the user speaks
    */
-  constructor(config, secure, hooks) {
+  constructor(config, secure, hooks, ownUri = null) {
     super(secure, hooks);
     this.#config = config;
     this.#hooks = hooks;
-    this.#offered = offeredTypes(config);
+    this.#ownUri = ownUri;
+    this.#offered = offeredTypes(config, ownUri !== null);
   }
 
   /** @override */
@@ -91,7 +98,7 @@ export class ChatMedia extends MediaLink {
 
   /** @override */
   interrupted() {
-    if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
+    for (const by of this.#typingReceivers.keys()) this.#typingStopped(by);
   }
 
   /**
@@ -183,17 +190,28 @@ export class ChatMedia extends MediaLink {
     const bare = acceptTypes.length === 0 || admits(acceptTypes, type);
     const wrapped = acceptTypes.includes(CPIM_TYPE)
       && (acceptWrappedTypes.length === 0 || admits(acceptWrappedTypes, type));
-    // Whoever tells what became of messages needs the envelope for it.
-    const preferred = type !== TYPING_TYPE
-      && (acceptTypes[0] === CPIM_TYPE || acceptWrappedTypes.includes(IMDN_TYPE));
+    // In a group, and for whoever tells what became of messages, the envelope is needed.
+    const preferred = this.#ownUri !== null || (type !== TYPING_TYPE
+      && (acceptTypes[0] === CPIM_TYPE || acceptWrappedTypes.includes(IMDN_TYPE)));
     if (type !== CPIM_TYPE && wrapped && (preferred || !bare)) {
       const labelled = type === "text/plain" && !contentType.includes(";")
         ? "text/plain;charset=UTF-8" : contentType;
-      const imdn = messageId !== undefined && admits(acceptWrappedTypes, IMDN_TYPE)
-        ? { messageId, wanted: ["positive-delivery", "display"] } : null;
-      return { contentType: CPIM_TYPE, body: wrapCpim(labelled, octets, new Date(), imdn) };
+      // In a group only that it is there, of which there is one note for each member already.
+      const wanted = this.#ownUri === null ? ["positive-delivery", "display"] : ["positive-delivery"];
+      const imdn = messageId !== undefined && admits(acceptWrappedTypes, IMDN_TYPE) ? { messageId, wanted } : null;
+      return { contentType: CPIM_TYPE, body: wrapCpim(labelled, octets, new Date(), imdn, this.#parties()) };
     }
-    return bare ? { contentType, body: octets } : null;
+    return bare && this.#ownUri === null ? { contentType, body: octets } : null;
+  }
+
+  /**
+   * Whom an envelope names: in a group who speaks, RFC 7701, 6.3.
+   * @param {string} [to] whom it is for, if not for all
+   * @returns {{ from?: string, to?: string }}
+   */
+  #parties(to) {
+    if (this.#ownUri === null) return {};
+    return to ? { from: this.#ownUri, to } : { from: this.#ownUri };
   }
 
   /** @param {string | null} note */
@@ -212,12 +230,12 @@ export class ChatMedia extends MediaLink {
    * @param {import("./cpim.js").Unwrapped} envelope of the message
    * @param {"delivered" | "displayed"} status
    */
-  #notify({ messageId: about, dateTime }, status) {
+  #notify({ messageId: about, dateTime, from }, status) {
     const { acceptTypes = [] } = this.remote() ?? {};
     if (about === "" || !admits(acceptTypes, CPIM_TYPE)) return;
     const messageId = randomWord(24);
     const note = encoder.encode(writeImdn(about, dateTime, status));
-    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId });
+    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId }, this.#parties(from));
     if (this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) this.#notes.add(messageId);
   }
 
@@ -247,11 +265,15 @@ export class ChatMedia extends MediaLink {
     if (bareType(contentType) === CPIM_TYPE && !admits(this.#config.acceptTypes, CPIM_TYPE)) {
       const inner = unwrapCpim(octets);
       if (!inner) return 400;
+      // What its sender requires and nobody here knows forbids to show it. RFC 3862, 4.7.
+      if (inner.required.length > 0) return 415;
       const type = bareType(inner.contentType);
       if (!admits(this.#offered.acceptWrappedTypes, type)) return 415;
       if (type === IMDN_TYPE) {
         const note = readImdn(decodeText(inner.content, ""));
-        if (note) this.#hooks.status(note.messageId, note.status);
+        // In a group it is for one, and all get it.
+        const isOurs = this.#ownUri === null || sameParty(inner.to, this.#ownUri);
+        if (note && isOurs) this.#hooks.status(note.messageId, note.status, shownParty(inner.from));
         return undefined;
       }
       this.#deliver(inner.contentType, inner.content, inner);
@@ -268,14 +290,22 @@ export class ChatMedia extends MediaLink {
    */
   #deliver(contentType, octets, envelope) {
     const type = bareType(contentType);
+    const by = this.#ownUri === null ? "" : shownParty(envelope?.from ?? "");
     if (type === TYPING_TYPE) {
-      const change = this.#typingReceiver.receive(decodeText(octets, ""), environment.now());
-      if (change) this.#hooks.typing(change === "started");
+      const receiver = this.#typingReceivers.get(by) ?? new TypingReceiver();
+      if (this.#typingReceivers.size < TYPISTS_MAX) this.#typingReceivers.set(by, receiver);
+      const change = receiver.receive(decodeText(octets, ""), environment.now());
+      if (change === "stopped") this.#typingReceivers.delete(by);
+      if (change) this.#hooks.typing(change === "started", by);
     } else {
-      if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
+      this.#typingStopped(by);
       const isText = /^(text|message)\/|[/+](xml|json)$/.test(type);
       const content = isText ? decodeText(octets, contentType) : octets;
       const message = new ChatMessage(type, content);
+      if (envelope && this.#ownUri !== null) {
+        message.from = by;
+        if (envelope.fromName !== "") message.fromName = envelope.fromName;
+      }
       if (envelope) {
         this.#wishes.set(message, envelope);
         if (envelope.wanted.includes("positive-delivery")) this.#notify(envelope, "delivered");
@@ -285,13 +315,23 @@ export class ChatMedia extends MediaLink {
     this.#scheduleTyping();
   }
 
+  /** @param {string} by who types no more */
+  #typingStopped(by) {
+    const stopped = this.#typingReceivers.get(by)?.stopped();
+    this.#typingReceivers.delete(by);
+    if (stopped) this.#hooks.typing(false, by);
+  }
+
   #scheduleTyping() {
     stopTimer(this.#typingTimer);
-    const deadline = Math.min(this.#typingSender.deadline(), this.#typingReceiver.deadline());
+    const receivers = Array.from(this.#typingReceivers.values(), (receiver) => receiver.deadline());
+    const deadline = Math.min(this.#typingSender.deadline(), ...receivers);
     if (deadline === Infinity || this.isOver()) return;
     this.#typingTimer = startTimer(() => {
       const now = environment.now();
-      if (this.#typingReceiver.tick(now)) this.#hooks.typing(false);
+      for (const [by, receiver] of this.#typingReceivers) {
+        if (receiver.deadline() <= now) this.#typingStopped(by);
+      }
       this.#sendNote(this.#typingSender.tick(now));
       this.#scheduleTyping();
     }, Math.max(0, deadline - environment.now()));

@@ -6,6 +6,9 @@ import { fire } from "./events.js";
 import { InvitationPackage } from "./invitation-package.js";
 import { log } from "./log.js";
 
+/** Where groups are made, wherever the network has that. */
+const FACTORY = "conference-factory";
+
 /**
  * All chats of a session.
  * @extends {InvitationPackage<Chat>}
@@ -30,6 +33,29 @@ export class ChatPackage extends InvitationPackage {
    */
   createChat(target) {
     return this.make(target);
+  }
+
+  /**
+   * @param {string[]} participants whom to invite, such as `bob@example.com`
+   * @param {string} [factory] where the network makes groups
+   * @returns {Chat} not started yet; a title goes along as `start(null, { subject })`
+   */
+  createGroup(participants, factory = FACTORY) {
+    const chat = this.make(factory);
+    chat.addParticipants(participants);
+    return chat;
+  }
+
+  /**
+   * Comes back into a group, or with `participants` makes one anew that the network has forgotten (it has said 404).
+   * @param {import("./chat.js").GroupName} group what `getGroup` gave
+   * @param {string[]} [participants]
+   * @returns {Chat} not started yet
+   */
+  rejoinGroup(group, participants = []) {
+    const chat = participants.length > 0 ? this.createGroup(participants) : this.make(FACTORY);
+    chat.joinGroup(group);
+    return chat;
   }
 
   /**

@@ -1,14 +1,29 @@
-//! A chat between two users. Not here: its signalling (`invitation.js`), messages (`chat-media.js`), finding
+//! A chat between two users, or in a group. Not here: its signalling (`invitation.js`), messages (`chat-media.js`), finding
 //! the chat of a frame (`chat-package.js`).
 
-import { readConfig } from "./chat-config.js";
+import { ChatMessage, readConfig } from "./chat-config.js";
 import { ChatMedia } from "./chat-media.js";
+import { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE } from "./constants.js";
 import { ErrorInfo } from "./errors.js";
 import { fire } from "./events.js";
 import { Invitation } from "./invitation.js";
+import { Message } from "./message.js";
+import { partyUri } from "./party.js";
 
 /** @typedef {import("./chat-config.js").ChatConfig} ChatConfig */
-/** @typedef {import("./chat-config.js").ChatMessage} ChatMessage */
+
+/**
+ * What names a group for good. Keep it, and come back with `ChatPackage.rejoinGroup`.
+ * @typedef {{ id: string, focus: string, conversation?: string }} GroupName
+ */
+
+/**
+ * Somebody in a group.
+ * @typedef {object} Participant
+ * @property {string} user such as `bob@example.com`
+ * @property {string} state `invited`, `joined`, `left`, `removed`, `declined`, `busy` or `failed`
+ * @property {string} [name]
+ */
 
 /** Messages whose outcome is remembered. */
 const OUTCOMES_MAX = 256;
@@ -20,6 +35,16 @@ export class Chat extends Invitation {
   /** Outcomes of messages, and who waits for one.
    * @type {Map<string, { error?: ErrorInfo | null, settle?: (error: ErrorInfo | null) => void }>} */
   #outcomes = new Map();
+  /** Whom to invite when it is started. @type {string[]} */
+  #invited = [];
+  /** @type {GroupName | null} */
+  #group = null;
+  #isGroup = false;
+  /** @type {Participant[]} */
+  #participants = [];
+  /** Requests for more participants, by their correlation ids.
+   * @type {Map<string, (error: ErrorInfo | null) => void>} */
+  #adding = new Map();
 
   /**
    * @param {import("./client.js").Session} session
@@ -34,13 +59,72 @@ export class Chat extends Invitation {
     /** A message failed.
      * @type {((msgId: string, status: number, reason: string) => void) | undefined} */
     this.onMessageSendFailure = this.onMessageSendFailure;
-    /** What became of a message later, where the other side tells: `delivered`, `displayed`, `failed`.
-     * @type {((msgId: string, status: string) => void) | undefined} */
+    /** What became of a message later, where the other side tells: `delivered`, `displayed`, `failed`; in a group
+     * also who tells. @type {((msgId: string, status: string, by: string) => void) | undefined} */
     this.onMessageStatus = this.onMessageStatus;
-    /** The other side types. @type {(() => void) | undefined} */
+    /** The other side types; in a group, who. @type {((by: string) => void) | undefined} */
     this.onMessageTyping = this.onMessageTyping;
-    /** The other side stopped typing. @type {(() => void) | undefined} */
+    /** The other side stopped typing; in a group, who. @type {((by: string) => void) | undefined} */
     this.onMessageTypingStop = this.onMessageTypingStop;
+    /** In a group: who is there has changed. @type {((participants: Participant[]) => void) | undefined} */
+    this.onParticipantsChange = this.onParticipantsChange;
+  }
+
+  /**
+   * Invites people into a group: before the chat is started those with whom it is made, later further ones.
+   * @param {string[]} participants such as `bob@example.com`
+   * @returns {Promise<void>} settles when the group has taken the wish; who comes, onParticipantsChange tells
+   */
+  addParticipants(participants) {
+    const names = participants.map((name) => name.trim()).filter((name) => name !== "");
+    if (names.length === 0) throw new Error("wsc: there must be somebody to invite");
+    const { state } = this.getState();
+    if (state === CALLSTATE.NONE) {
+      this.#isGroup = true;
+      this.#invited.push(...names);
+      return Promise.resolve();
+    }
+    if (state !== CALLSTATE.ESTABLISHED) throw new Error("wsc: the chat is not up");
+    const { session, packageType, peer } = this.capabilityContext();
+    const request = new Message({
+      control: {
+        type: MESSAGETYPE.REQUEST, package_type: packageType, subsession_id: this.subSessionId,
+        message_state: MESSAGESTATE.SUBSEQUENT,
+      },
+      header: { action: ACTION.START, initiator: session.getUserName(), target: peer, participants: names },
+    });
+    return new Promise((resolve, reject) => {
+      session.sendMessage(request);
+      this.#adding.set(request.control.correlation_id ?? "", (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** @returns {boolean} whether it is a group, or is to be one */
+  isGroup() {
+    return this.#isGroup;
+  }
+
+  /** @returns {GroupName | null} what names the group, once that is known */
+  getGroup() {
+    return this.#group;
+  }
+
+  /** @returns {Participant[]} who else is in the group */
+  getParticipants() {
+    return [...this.#participants];
+  }
+
+  /**
+   * @override
+   * @param {any} [config]
+   * @param {Record<string, any> | null} [extHeaders]
+   */
+  start(config, extHeaders) {
+    const group = {
+      ...(this.#invited.length > 0 ? { participants: this.#invited } : {}),
+      ...(this.#group ? { group: this.#group } : {}),
+    };
+    super.start(config, { ...extHeaders, ...group });
   }
 
   /**
@@ -57,7 +141,7 @@ export class Chat extends Invitation {
       throw new TypeError("wsc: a message's content is a string or a Uint8Array");
     }
     if (/[^\t -~]/.test(contentType)) throw new TypeError("wsc: not a content type");
-    const messageId = media.send({ contentType, content });
+    const messageId = media.send(new ChatMessage(contentType, content));
     this.#outcomes.set(messageId, {});
     return messageId;
   }
@@ -111,12 +195,55 @@ export class Chat extends Invitation {
   // For package developers.
 
   /**
+   * Says which group it is, before it is started or when the group is known.
+   * @param {any} group
+   */
+  joinGroup(group) {
+    if (typeof group?.id !== "string" || typeof group?.focus !== "string") return;
+    this.#isGroup = true;
+    this.#group = group;
+  }
+
+  /**
+   * @override
+   * @param {Message} message
+   */
+  onMessage(message) {
+    const { action, group, participants } = message.header;
+    const settle = this.#adding.get(message.control.correlation_id ?? "");
+    if (settle && action === ACTION.START && !message.isRequest()) {
+      if (message.isResponse() && message.control.message_state === MESSAGESTATE.SUBSEQUENT) return;
+      this.#adding.delete(message.control.correlation_id ?? "");
+      const { error_code: code = 0, reason = "" } = message.header;
+      settle(message.isError() ? new ErrorInfo(code, reason) : null);
+      return;
+    }
+    if (action === ACTION.ROSTER && message.isMessage()) {
+      this.#tellParticipants(message.payload?.participants);
+      return;
+    }
+    if (action === ACTION.START && group) this.joinGroup(group);
+    if (action === ACTION.START && message.isRequest() && Array.isArray(participants)) {
+      this.#participants = participants.map((name) => ({ user: String(name), state: "invited" }));
+    }
+    super.onMessage(message);
+    if (action === ACTION.SHUTDOWN) this.#giveUpAdding();
+  }
+
+  /** @override */
+  clear() {
+    super.clear();
+    this.#giveUpAdding();
+  }
+
+  /**
    * @override
    * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number } | null} config
    * @param {boolean} secure
    */
   createMedia(config, secure) {
     this.#config = readConfig(config);
+    const own = this.#isGroup ? partyUri(this.capabilityContext().session.getUserName()) : null;
     return new ChatMedia(this.#config, secure, {
       ...this.linkHooks(),
       message: (message) => fire(this, "onChatMessage", message),
@@ -128,9 +255,24 @@ export class Chat extends Invitation {
         this.#settle(messageId, new ErrorInfo(status, reason));
         fire(this, "onMessageSendFailure", messageId, status, reason);
       },
-      status: (messageId, status) => fire(this, "onMessageStatus", messageId, status),
-      typing: (typing) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop"),
-    });
+      status: (messageId, status, by) => fire(this, "onMessageStatus", messageId, status, by),
+      typing: (typing, by) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop", by),
+    }, own);
+  }
+
+  /** @param {any} told */
+  #tellParticipants(told) {
+    if (!Array.isArray(told)) return;
+    this.#participants = told.map(({ user, state, name }) => ({
+      user: String(user), state: String(state), ...(name ? { name: String(name) } : {}),
+    }));
+    fire(this, "onParticipantsChange", this.getParticipants());
+  }
+
+  #giveUpAdding() {
+    const waiting = [...this.#adding.values()];
+    this.#adding.clear();
+    for (const settle of waiting) settle(new ErrorInfo(481, "the chat is over"));
   }
 
   /** @returns {ChatMedia | null} */

@@ -76,6 +76,7 @@ export const ACTION = Object.freeze({
   PRACK: "prack",
   SEND: "send",
   ENQUIRY: "enquiry",
+  ROSTER: "roster",
   HIBERNATE: "hibernate",
   ICE_ENQUIRY: "iceEnquiry",
 });

@@ -6,8 +6,10 @@ export const CPIM_TYPE = "message/cpim";
 const HEAD_OCTETS_MAX = 16 * 1024;
 /** The namespace of what a sender wants to know (RFC 5438, 6). */
 const IMDN_NAMESPACE = "urn:ietf:params:imdn";
+/** Names of headers that are understood. RFC 3862, 4. */
+const KNOWN = new Set(["From", "To", "cc", "DateTime", "Subject", "NS", "Require"]);
 /** In a chat between two, handsets name nobody in the envelope: the signalling does. */
-const NOBODY = "<sip:anonymous@anonymous.invalid>";
+const NOBODY = "sip:anonymous@anonymous.invalid";
 
 /**
  * @param {string} contentType
@@ -15,15 +17,16 @@ const NOBODY = "<sip:anonymous@anonymous.invalid>";
  * @param {Date} date when it was written
  * @param {{ messageId: string, wanted?: string[] } | null} [imdn] the message's name, and what its sender
  *   wants to know; without wishes it is itself a notification
+ * @param {{ from?: string, to?: string }} [parties] URIs, in a group: who says it, and to whom if not to all
  * @returns {Uint8Array}
  */
-export function wrapCpim(contentType, content, date, imdn) {
+export function wrapCpim(contentType, content, date, imdn, { from = NOBODY, to = NOBODY } = {}) {
   const names = imdn ? [`NS: imdn <${IMDN_NAMESPACE}>`, `imdn.Message-ID: ${imdn.messageId}`] : [];
   const wishes = imdn?.wanted ? [`imdn.Disposition-Notification: ${imdn.wanted.join(", ")}`] : [];
   const disposition = imdn && !imdn.wanted ? ["Content-Disposition: notification"] : [];
   const head = new TextEncoder().encode([
-    `From: ${NOBODY}`,
-    `To: ${NOBODY}`,
+    `From: <${from}>`,
+    `To: <${to}>`,
     ...names,
     `DateTime: ${date.toISOString()}`,
     ...wishes,
@@ -48,6 +51,10 @@ export function wrapCpim(contentType, content, date, imdn) {
  * @property {string} messageId empty if it has no name
  * @property {string} dateTime when it was sent, as its sender wrote it
  * @property {string[]} wanted what the sender wants to know, in lower case
+ * @property {string[]} required names of what must be understood, and is not
+ * @property {string} from URI of who says it; empty if that is nobody
+ * @property {string} fromName the name with it
+ * @property {string} to URI of whom it is for; empty if that is nobody
  */
 
 /**
@@ -85,7 +92,18 @@ function readEnvelope(octets) {
   const prefix = bound.find((found) => found?.[2] === IMDN_NAMESPACE)?.[1] ?? "imdn";
   const own = (/** @type {string} */ name) => header(prefix === "" ? name : `${prefix}.${name}`);
   const wanted = own("Disposition-Notification").toLowerCase().split(",").map((word) => word.trim());
-  return { messageId: own("Message-ID"), dateTime: header("DateTime"), wanted };
+  const required = lines.filter((line) => line.startsWith("Require: "))
+    .flatMap((line) => line.slice("Require: ".length).split(",")).map((name) => name.trim())
+    .filter((name) => name !== "" && !KNOWN.has(name) && !(prefix !== "" && name.startsWith(`${prefix}.`)));
+  const { uri: from, name: fromName } = readParty(header("From"));
+  const { uri: to } = readParty(header("To"));
+  return { messageId: own("Message-ID"), dateTime: header("DateTime"), wanted, required, from, fromName, to };
+}
+
+/** @param {string} value `Name <uri>`, RFC 3862, 4.1 */
+function readParty(value) {
+  const [, name = "", uri = ""] = /^(.*?)<([^<>\s]*)>\s*$/.exec(value) ?? [];
+  return { uri: uri.toLowerCase() === NOBODY ? "" : uri, name: name.trim().replace(/^"(.*)"$/, "$1") };
 }
 
 /**

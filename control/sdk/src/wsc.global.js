@@ -179,6 +179,7 @@ const ACTION = Object.freeze({
   PRACK: "prack",
   SEND: "send",
   ENQUIRY: "enquiry",
+  ROSTER: "roster",
   HIBERNATE: "hibernate",
   ICE_ENQUIRY: "iceEnquiry",
 });
@@ -595,7 +596,7 @@ const PROTOCOL_VERSION = "1.0";
 /** Headers with a meaning of their own; all others are the application's. */
 const SYSTEM_HEADERS = new Set([
   "action", "initiator", "target", "cslr", "cslw", "csuw", "sslr", "error_code", "response_code",
-  "reason", "authenticate", "authorization", "participants", "enquiry_data", "expiry", "ttl",
+  "reason", "authenticate", "authorization", "participants", "group", "enquiry_data", "expiry", "ttl",
   "reliable",
 ]);
 
@@ -2559,8 +2560,10 @@ const CPIM_TYPE = "message/cpim";
 const HEAD_OCTETS_MAX = 16 * 1024;
 /** The namespace of what a sender wants to know (RFC 5438, 6). */
 const IMDN_NAMESPACE = "urn:ietf:params:imdn";
+/** Names of headers that are understood. RFC 3862, 4. */
+const KNOWN = new Set(["From", "To", "cc", "DateTime", "Subject", "NS", "Require"]);
 /** In a chat between two, handsets name nobody in the envelope: the signalling does. */
-const NOBODY = "<sip:anonymous@anonymous.invalid>";
+const NOBODY = "sip:anonymous@anonymous.invalid";
 
 /**
  * @param {string} contentType
@@ -2568,15 +2571,16 @@ const NOBODY = "<sip:anonymous@anonymous.invalid>";
  * @param {Date} date when it was written
  * @param {{ messageId: string, wanted?: string[] } | null} [imdn] the message's name, and what its sender
  *   wants to know; without wishes it is itself a notification
+ * @param {{ from?: string, to?: string }} [parties] URIs, in a group: who says it, and to whom if not to all
  * @returns {Uint8Array}
  */
-function wrapCpim(contentType, content, date, imdn) {
+function wrapCpim(contentType, content, date, imdn, { from = NOBODY, to = NOBODY } = {}) {
   const names = imdn ? [`NS: imdn <${IMDN_NAMESPACE}>`, `imdn.Message-ID: ${imdn.messageId}`] : [];
   const wishes = imdn?.wanted ? [`imdn.Disposition-Notification: ${imdn.wanted.join(", ")}`] : [];
   const disposition = imdn && !imdn.wanted ? ["Content-Disposition: notification"] : [];
   const head = new TextEncoder().encode([
-    `From: ${NOBODY}`,
-    `To: ${NOBODY}`,
+    `From: <${from}>`,
+    `To: <${to}>`,
     ...names,
     `DateTime: ${date.toISOString()}`,
     ...wishes,
@@ -2601,6 +2605,10 @@ function wrapCpim(contentType, content, date, imdn) {
  * @property {string} messageId empty if it has no name
  * @property {string} dateTime when it was sent, as its sender wrote it
  * @property {string[]} wanted what the sender wants to know, in lower case
+ * @property {string[]} required names of what must be understood, and is not
+ * @property {string} from URI of who says it; empty if that is nobody
+ * @property {string} fromName the name with it
+ * @property {string} to URI of whom it is for; empty if that is nobody
  */
 
 /**
@@ -2638,7 +2646,18 @@ function readEnvelope(octets) {
   const prefix = bound.find((found) => found?.[2] === IMDN_NAMESPACE)?.[1] ?? "imdn";
   const own = (/** @type {string} */ name) => header(prefix === "" ? name : `${prefix}.${name}`);
   const wanted = own("Disposition-Notification").toLowerCase().split(",").map((word) => word.trim());
-  return { messageId: own("Message-ID"), dateTime: header("DateTime"), wanted };
+  const required = lines.filter((line) => line.startsWith("Require: "))
+    .flatMap((line) => line.slice("Require: ".length).split(",")).map((name) => name.trim())
+    .filter((name) => name !== "" && !KNOWN.has(name) && !(prefix !== "" && name.startsWith(`${prefix}.`)));
+  const { uri: from, name: fromName } = readParty(header("From"));
+  const { uri: to } = readParty(header("To"));
+  return { messageId: own("Message-ID"), dateTime: header("DateTime"), wanted, required, from, fromName, to };
+}
+
+/** @param {string} value `Name <uri>`, RFC 3862, 4.1 */
+function readParty(value) {
+  const [, name = "", uri = ""] = /^(.*?)<([^<>\s]*)>\s*$/.exec(value) ?? [];
+  return { uri: uri.toLowerCase() === NOBODY ? "" : uri, name: name.trim().replace(/^"(.*)"$/, "$1") };
 }
 
 /**
@@ -2924,6 +2943,10 @@ class ChatMessage {
   constructor(contentType, content) {
     this.contentType = contentType;
     this.content = content;
+    /** In a group: who says it, such as `bob@example.com`. @type {string | undefined} */
+    this.from = undefined;
+    /** In a group: the name with it, if there is one. @type {string | undefined} */
+    this.fromName = undefined;
   }
 }
 
@@ -2944,12 +2967,13 @@ function readConfig(given) {
  * deals with itself: the envelope, of which only the content reaches the application, and the
  * notes about typing and about what became of messages.
  * @param {ChatConfig} config
+ * @param {boolean} isGroup in a group nothing goes without an envelope, which says whose it is
  * @returns {{ acceptTypes: string[], acceptWrappedTypes: string[] }}
  */
-function offeredTypes(config) {
-  const acceptTypes = [...config.acceptTypes];
+function offeredTypes(config, isGroup) {
+  const acceptTypes = isGroup ? [CPIM_TYPE] : [...config.acceptTypes];
   const acceptWrappedTypes = [...config.acceptWrappedTypes];
-  for (const type of [CPIM_TYPE, TYPING_TYPE]) {
+  for (const type of isGroup ? [] : [CPIM_TYPE, TYPING_TYPE]) {
     if (!admits(acceptTypes, type)) acceptTypes.push(type);
   }
   for (const type of [...config.acceptTypes, TYPING_TYPE, IMDN_TYPE]) {
@@ -4825,6 +4849,37 @@ class MediaLink {
 return { MediaLink };
 })();
 
+modules["party.js"] = (function () {
+//! Somebody's address, as envelopes write it and as pages see it. Pure.
+
+/**
+ * @param {string} uri
+ * @returns {string} `bob@example.com` of `sip:bob@example.com;user=phone`; another kind of URI as it is
+ */
+function shownParty(uri) {
+  const [, address] = /^sips?:([^;?]*)/i.exec(uri) ?? [];
+  return address ?? uri;
+}
+
+/**
+ * @param {string} shown
+ * @returns {string} the URI of somebody who is shown so
+ */
+function partyUri(shown) {
+  return /^(sips?|tel|urn):/i.test(shown) ? shown : `sip:${shown}`;
+}
+
+/**
+ * Whether two URIs are of the same person. Hosts compare without case; parameters do not matter.
+ * @param {string} one
+ * @param {string} other
+ */
+function sameParty(one, other) {
+  return shownParty(one).toLowerCase() === shownParty(other).toLowerCase();
+}
+return { shownParty, partyUri, sameParty };
+})();
+
 modules["file-sdp.js"] = (function () {
 //! Files in session descriptions (RFC 5547, 6): what is offered, under which name. Pure.
 
@@ -5065,6 +5120,7 @@ const { randomWord } = modules["identifiers.js"];
 const { IMDN_TYPE, readImdn, writeImdn } = modules["imdn.js"];
 const { MediaLink } = modules["media-link.js"];
 const { admits, bareType, decodeText } = modules["media-types.js"];
+const { sameParty, shownParty } = modules["party.js"];
 const { writeSdp } = modules["sdp.js"];
 const { TYPING_TYPE, TypingReceiver, TypingSender } = modules["typing.js"];
 //! The messages of a chat: texts to and from MSRP, envelopes, typing, what became of each.
@@ -5073,6 +5129,8 @@ const { TYPING_TYPE, TypingReceiver, TypingSender } = modules["typing.js"];
 
 /** Messages that may wait for the chat to be up. */
 const EARLY_MAX = 1000;
+/** Members of a group of whom it is known at a time that they type. */
+const TYPISTS_MAX = 100;
 const encoder = new TextEncoder();
 
 /**
@@ -5080,8 +5138,8 @@ const encoder = new TextEncoder();
  * @property {(message: ChatMessage) => void} message
  * @property {(messageId: string) => void} sent
  * @property {(messageId: string, status: number, reason: string) => void} failed
- * @property {(typing: boolean) => void} typing
- * @property {(messageId: string, status: string) => void} status what became of a message later
+ * @property {(typing: boolean, by: string) => void} typing
+ * @property {(messageId: string, status: string, by: string) => void} status what became of a message later
  */
 
 /** @typedef {ChatHooks & import("./media-link.js").LinkHooks} MediaHooks */
@@ -5095,7 +5153,9 @@ class ChatMedia extends MediaLink {
   /** @type {{ messageId: string, message: ChatMessage }[]} */
   #early = [];
   #typingSender = new TypingSender();
-  #typingReceiver = new TypingReceiver();
+  /** By who types; in a chat of two that is the empty name. @type {Map<string, TypingReceiver>} */
+  #typingReceivers = new Map();
+  #ownUri;
   /** Whether the other side takes notes about typing. */
   #typingWanted = true;
   /** What the senders of messages want to know. @type {WeakMap<ChatMessage, import("./cpim.js").Unwrapped>} */
@@ -5109,12 +5169,14 @@ class ChatMedia extends MediaLink {
    * @param {import("./chat-config.js").ChatConfig} config
    * @param {boolean} secure
    * @param {MediaHooks} hooks
+   * @param {string | null} [ownUri] in a group: as whom the user speaks
    */
-  constructor(config, secure, hooks) {
+  constructor(config, secure, hooks, ownUri = null) {
     super(secure, hooks);
     this.#config = config;
     this.#hooks = hooks;
-    this.#offered = offeredTypes(config);
+    this.#ownUri = ownUri;
+    this.#offered = offeredTypes(config, ownUri !== null);
   }
 
   /** @override */
@@ -5150,7 +5212,7 @@ class ChatMedia extends MediaLink {
 
   /** @override */
   interrupted() {
-    if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
+    for (const by of this.#typingReceivers.keys()) this.#typingStopped(by);
   }
 
   /**
@@ -5242,17 +5304,28 @@ class ChatMedia extends MediaLink {
     const bare = acceptTypes.length === 0 || admits(acceptTypes, type);
     const wrapped = acceptTypes.includes(CPIM_TYPE)
       && (acceptWrappedTypes.length === 0 || admits(acceptWrappedTypes, type));
-    // Whoever tells what became of messages needs the envelope for it.
-    const preferred = type !== TYPING_TYPE
-      && (acceptTypes[0] === CPIM_TYPE || acceptWrappedTypes.includes(IMDN_TYPE));
+    // In a group, and for whoever tells what became of messages, the envelope is needed.
+    const preferred = this.#ownUri !== null || (type !== TYPING_TYPE
+      && (acceptTypes[0] === CPIM_TYPE || acceptWrappedTypes.includes(IMDN_TYPE)));
     if (type !== CPIM_TYPE && wrapped && (preferred || !bare)) {
       const labelled = type === "text/plain" && !contentType.includes(";")
         ? "text/plain;charset=UTF-8" : contentType;
-      const imdn = messageId !== undefined && admits(acceptWrappedTypes, IMDN_TYPE)
-        ? { messageId, wanted: ["positive-delivery", "display"] } : null;
-      return { contentType: CPIM_TYPE, body: wrapCpim(labelled, octets, new Date(), imdn) };
+      // In a group only that it is there, of which there is one note for each member already.
+      const wanted = this.#ownUri === null ? ["positive-delivery", "display"] : ["positive-delivery"];
+      const imdn = messageId !== undefined && admits(acceptWrappedTypes, IMDN_TYPE) ? { messageId, wanted } : null;
+      return { contentType: CPIM_TYPE, body: wrapCpim(labelled, octets, new Date(), imdn, this.#parties()) };
     }
-    return bare ? { contentType, body: octets } : null;
+    return bare && this.#ownUri === null ? { contentType, body: octets } : null;
+  }
+
+  /**
+   * Whom an envelope names: in a group who speaks, RFC 7701, 6.3.
+   * @param {string} [to] whom it is for, if not for all
+   * @returns {{ from?: string, to?: string }}
+   */
+  #parties(to) {
+    if (this.#ownUri === null) return {};
+    return to ? { from: this.#ownUri, to } : { from: this.#ownUri };
   }
 
   /** @param {string | null} note */
@@ -5271,12 +5344,12 @@ class ChatMedia extends MediaLink {
    * @param {import("./cpim.js").Unwrapped} envelope of the message
    * @param {"delivered" | "displayed"} status
    */
-  #notify({ messageId: about, dateTime }, status) {
+  #notify({ messageId: about, dateTime, from }, status) {
     const { acceptTypes = [] } = this.remote() ?? {};
     if (about === "" || !admits(acceptTypes, CPIM_TYPE)) return;
     const messageId = randomWord(24);
     const note = encoder.encode(writeImdn(about, dateTime, status));
-    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId });
+    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId }, this.#parties(from));
     if (this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) this.#notes.add(messageId);
   }
 
@@ -5306,11 +5379,15 @@ class ChatMedia extends MediaLink {
     if (bareType(contentType) === CPIM_TYPE && !admits(this.#config.acceptTypes, CPIM_TYPE)) {
       const inner = unwrapCpim(octets);
       if (!inner) return 400;
+      // What its sender requires and nobody here knows forbids to show it. RFC 3862, 4.7.
+      if (inner.required.length > 0) return 415;
       const type = bareType(inner.contentType);
       if (!admits(this.#offered.acceptWrappedTypes, type)) return 415;
       if (type === IMDN_TYPE) {
         const note = readImdn(decodeText(inner.content, ""));
-        if (note) this.#hooks.status(note.messageId, note.status);
+        // In a group it is for one, and all get it.
+        const isOurs = this.#ownUri === null || sameParty(inner.to, this.#ownUri);
+        if (note && isOurs) this.#hooks.status(note.messageId, note.status, shownParty(inner.from));
         return undefined;
       }
       this.#deliver(inner.contentType, inner.content, inner);
@@ -5327,14 +5404,22 @@ class ChatMedia extends MediaLink {
    */
   #deliver(contentType, octets, envelope) {
     const type = bareType(contentType);
+    const by = this.#ownUri === null ? "" : shownParty(envelope?.from ?? "");
     if (type === TYPING_TYPE) {
-      const change = this.#typingReceiver.receive(decodeText(octets, ""), environment.now());
-      if (change) this.#hooks.typing(change === "started");
+      const receiver = this.#typingReceivers.get(by) ?? new TypingReceiver();
+      if (this.#typingReceivers.size < TYPISTS_MAX) this.#typingReceivers.set(by, receiver);
+      const change = receiver.receive(decodeText(octets, ""), environment.now());
+      if (change === "stopped") this.#typingReceivers.delete(by);
+      if (change) this.#hooks.typing(change === "started", by);
     } else {
-      if (this.#typingReceiver.stopped()) this.#hooks.typing(false);
+      this.#typingStopped(by);
       const isText = /^(text|message)\/|[/+](xml|json)$/.test(type);
       const content = isText ? decodeText(octets, contentType) : octets;
       const message = new ChatMessage(type, content);
+      if (envelope && this.#ownUri !== null) {
+        message.from = by;
+        if (envelope.fromName !== "") message.fromName = envelope.fromName;
+      }
       if (envelope) {
         this.#wishes.set(message, envelope);
         if (envelope.wanted.includes("positive-delivery")) this.#notify(envelope, "delivered");
@@ -5344,13 +5429,23 @@ class ChatMedia extends MediaLink {
     this.#scheduleTyping();
   }
 
+  /** @param {string} by who types no more */
+  #typingStopped(by) {
+    const stopped = this.#typingReceivers.get(by)?.stopped();
+    this.#typingReceivers.delete(by);
+    if (stopped) this.#hooks.typing(false, by);
+  }
+
   #scheduleTyping() {
     stopTimer(this.#typingTimer);
-    const deadline = Math.min(this.#typingSender.deadline(), this.#typingReceiver.deadline());
+    const receivers = Array.from(this.#typingReceivers.values(), (receiver) => receiver.deadline());
+    const deadline = Math.min(this.#typingSender.deadline(), ...receivers);
     if (deadline === Infinity || this.isOver()) return;
     this.#typingTimer = startTimer(() => {
       const now = environment.now();
-      if (this.#typingReceiver.tick(now)) this.#hooks.typing(false);
+      for (const [by, receiver] of this.#typingReceivers) {
+        if (receiver.deadline() <= now) this.#typingStopped(by);
+      }
       this.#sendNote(this.#typingSender.tick(now));
       this.#scheduleTyping();
     }, Math.max(0, deadline - environment.now()));
@@ -5798,17 +5893,32 @@ return { Invitation };
 })();
 
 modules["chat.js"] = (function () {
-const { readConfig } = modules["chat-config.js"];
+const { ChatMessage, readConfig } = modules["chat-config.js"];
 const { ChatMedia } = modules["chat-media.js"];
+const { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
 const { ErrorInfo } = modules["errors.js"];
 const { fire } = modules["events.js"];
 const { Invitation } = modules["invitation.js"];
-//! A chat between two users. Not here: its signalling (`invitation.js`), messages (`chat-media.js`), finding
+const { Message } = modules["message.js"];
+const { partyUri } = modules["party.js"];
+//! A chat between two users, or in a group. Not here: its signalling (`invitation.js`), messages (`chat-media.js`), finding
 //! the chat of a frame (`chat-package.js`).
 
 
 /** @typedef {import("./chat-config.js").ChatConfig} ChatConfig */
-/** @typedef {import("./chat-config.js").ChatMessage} ChatMessage */
+
+/**
+ * What names a group for good. Keep it, and come back with `ChatPackage.rejoinGroup`.
+ * @typedef {{ id: string, focus: string, conversation?: string }} GroupName
+ */
+
+/**
+ * Somebody in a group.
+ * @typedef {object} Participant
+ * @property {string} user such as `bob@example.com`
+ * @property {string} state `invited`, `joined`, `left`, `removed`, `declined`, `busy` or `failed`
+ * @property {string} [name]
+ */
 
 /** Messages whose outcome is remembered. */
 const OUTCOMES_MAX = 256;
@@ -5820,6 +5930,16 @@ class Chat extends Invitation {
   /** Outcomes of messages, and who waits for one.
    * @type {Map<string, { error?: ErrorInfo | null, settle?: (error: ErrorInfo | null) => void }>} */
   #outcomes = new Map();
+  /** Whom to invite when it is started. @type {string[]} */
+  #invited = [];
+  /** @type {GroupName | null} */
+  #group = null;
+  #isGroup = false;
+  /** @type {Participant[]} */
+  #participants = [];
+  /** Requests for more participants, by their correlation ids.
+   * @type {Map<string, (error: ErrorInfo | null) => void>} */
+  #adding = new Map();
 
   /**
    * @param {import("./client.js").Session} session
@@ -5834,13 +5954,72 @@ class Chat extends Invitation {
     /** A message failed.
      * @type {((msgId: string, status: number, reason: string) => void) | undefined} */
     this.onMessageSendFailure = this.onMessageSendFailure;
-    /** What became of a message later, where the other side tells: `delivered`, `displayed`, `failed`.
-     * @type {((msgId: string, status: string) => void) | undefined} */
+    /** What became of a message later, where the other side tells: `delivered`, `displayed`, `failed`; in a group
+     * also who tells. @type {((msgId: string, status: string, by: string) => void) | undefined} */
     this.onMessageStatus = this.onMessageStatus;
-    /** The other side types. @type {(() => void) | undefined} */
+    /** The other side types; in a group, who. @type {((by: string) => void) | undefined} */
     this.onMessageTyping = this.onMessageTyping;
-    /** The other side stopped typing. @type {(() => void) | undefined} */
+    /** The other side stopped typing; in a group, who. @type {((by: string) => void) | undefined} */
     this.onMessageTypingStop = this.onMessageTypingStop;
+    /** In a group: who is there has changed. @type {((participants: Participant[]) => void) | undefined} */
+    this.onParticipantsChange = this.onParticipantsChange;
+  }
+
+  /**
+   * Invites people into a group: before the chat is started those with whom it is made, later further ones.
+   * @param {string[]} participants such as `bob@example.com`
+   * @returns {Promise<void>} settles when the group has taken the wish; who comes, onParticipantsChange tells
+   */
+  addParticipants(participants) {
+    const names = participants.map((name) => name.trim()).filter((name) => name !== "");
+    if (names.length === 0) throw new Error("wsc: there must be somebody to invite");
+    const { state } = this.getState();
+    if (state === CALLSTATE.NONE) {
+      this.#isGroup = true;
+      this.#invited.push(...names);
+      return Promise.resolve();
+    }
+    if (state !== CALLSTATE.ESTABLISHED) throw new Error("wsc: the chat is not up");
+    const { session, packageType, peer } = this.capabilityContext();
+    const request = new Message({
+      control: {
+        type: MESSAGETYPE.REQUEST, package_type: packageType, subsession_id: this.subSessionId,
+        message_state: MESSAGESTATE.SUBSEQUENT,
+      },
+      header: { action: ACTION.START, initiator: session.getUserName(), target: peer, participants: names },
+    });
+    return new Promise((resolve, reject) => {
+      session.sendMessage(request);
+      this.#adding.set(request.control.correlation_id ?? "", (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** @returns {boolean} whether it is a group, or is to be one */
+  isGroup() {
+    return this.#isGroup;
+  }
+
+  /** @returns {GroupName | null} what names the group, once that is known */
+  getGroup() {
+    return this.#group;
+  }
+
+  /** @returns {Participant[]} who else is in the group */
+  getParticipants() {
+    return [...this.#participants];
+  }
+
+  /**
+   * @override
+   * @param {any} [config]
+   * @param {Record<string, any> | null} [extHeaders]
+   */
+  start(config, extHeaders) {
+    const group = {
+      ...(this.#invited.length > 0 ? { participants: this.#invited } : {}),
+      ...(this.#group ? { group: this.#group } : {}),
+    };
+    super.start(config, { ...extHeaders, ...group });
   }
 
   /**
@@ -5857,7 +6036,7 @@ class Chat extends Invitation {
       throw new TypeError("wsc: a message's content is a string or a Uint8Array");
     }
     if (/[^\t -~]/.test(contentType)) throw new TypeError("wsc: not a content type");
-    const messageId = media.send({ contentType, content });
+    const messageId = media.send(new ChatMessage(contentType, content));
     this.#outcomes.set(messageId, {});
     return messageId;
   }
@@ -5911,12 +6090,55 @@ class Chat extends Invitation {
   // For package developers.
 
   /**
+   * Says which group it is, before it is started or when the group is known.
+   * @param {any} group
+   */
+  joinGroup(group) {
+    if (typeof group?.id !== "string" || typeof group?.focus !== "string") return;
+    this.#isGroup = true;
+    this.#group = group;
+  }
+
+  /**
+   * @override
+   * @param {Message} message
+   */
+  onMessage(message) {
+    const { action, group, participants } = message.header;
+    const settle = this.#adding.get(message.control.correlation_id ?? "");
+    if (settle && action === ACTION.START && !message.isRequest()) {
+      if (message.isResponse() && message.control.message_state === MESSAGESTATE.SUBSEQUENT) return;
+      this.#adding.delete(message.control.correlation_id ?? "");
+      const { error_code: code = 0, reason = "" } = message.header;
+      settle(message.isError() ? new ErrorInfo(code, reason) : null);
+      return;
+    }
+    if (action === ACTION.ROSTER && message.isMessage()) {
+      this.#tellParticipants(message.payload?.participants);
+      return;
+    }
+    if (action === ACTION.START && group) this.joinGroup(group);
+    if (action === ACTION.START && message.isRequest() && Array.isArray(participants)) {
+      this.#participants = participants.map((name) => ({ user: String(name), state: "invited" }));
+    }
+    super.onMessage(message);
+    if (action === ACTION.SHUTDOWN) this.#giveUpAdding();
+  }
+
+  /** @override */
+  clear() {
+    super.clear();
+    this.#giveUpAdding();
+  }
+
+  /**
    * @override
    * @param {{ acceptTypes?: string[], acceptWrappedTypes?: string[], maxSize?: number } | null} config
    * @param {boolean} secure
    */
   createMedia(config, secure) {
     this.#config = readConfig(config);
+    const own = this.#isGroup ? partyUri(this.capabilityContext().session.getUserName()) : null;
     return new ChatMedia(this.#config, secure, {
       ...this.linkHooks(),
       message: (message) => fire(this, "onChatMessage", message),
@@ -5928,9 +6150,24 @@ class Chat extends Invitation {
         this.#settle(messageId, new ErrorInfo(status, reason));
         fire(this, "onMessageSendFailure", messageId, status, reason);
       },
-      status: (messageId, status) => fire(this, "onMessageStatus", messageId, status),
-      typing: (typing) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop"),
-    });
+      status: (messageId, status, by) => fire(this, "onMessageStatus", messageId, status, by),
+      typing: (typing, by) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop", by),
+    }, own);
+  }
+
+  /** @param {any} told */
+  #tellParticipants(told) {
+    if (!Array.isArray(told)) return;
+    this.#participants = told.map(({ user, state, name }) => ({
+      user: String(user), state: String(state), ...(name ? { name: String(name) } : {}),
+    }));
+    fire(this, "onParticipantsChange", this.getParticipants());
+  }
+
+  #giveUpAdding() {
+    const waiting = [...this.#adding.values()];
+    this.#adding.clear();
+    for (const settle of waiting) settle(new ErrorInfo(481, "the chat is over"));
   }
 
   /** @returns {ChatMedia | null} */
@@ -6060,6 +6297,9 @@ const { log } = modules["log.js"];
 //! The package of chats.
 
 
+/** Where groups are made, wherever the network has that. */
+const FACTORY = "conference-factory";
+
 /**
  * All chats of a session.
  * @extends {InvitationPackage<Chat>}
@@ -6084,6 +6324,29 @@ class ChatPackage extends InvitationPackage {
    */
   createChat(target) {
     return this.make(target);
+  }
+
+  /**
+   * @param {string[]} participants whom to invite, such as `bob@example.com`
+   * @param {string} [factory] where the network makes groups
+   * @returns {Chat} not started yet; a title goes along as `start(null, { subject })`
+   */
+  createGroup(participants, factory = FACTORY) {
+    const chat = this.make(factory);
+    chat.addParticipants(participants);
+    return chat;
+  }
+
+  /**
+   * Comes back into a group, or with `participants` makes one anew that the network has forgotten (it has said 404).
+   * @param {import("./chat.js").GroupName} group what `getGroup` gave
+   * @param {string[]} [participants]
+   * @returns {Chat} not started yet
+   */
+  rejoinGroup(group, participants = []) {
+    const chat = participants.length > 0 ? this.createGroup(participants) : this.make(FACTORY);
+    chat.joinGroup(group);
+    return chat;
   }
 
   /**

@@ -63,14 +63,14 @@ export function fromServer(type, action, id, { control = {}, header = {}, payloa
 }
 
 /** Starts a chat and lets the server answer with its description. */
-export function established(sdp = SERVER_SDP) {
-  const chat = chats.createChat("bob");
+export function established(sdp = SERVER_SDP, make = () => chats.createChat("bob"), header = {}) {
+  const chat = make();
   const told = listen(chat);
   chat.start();
   const [start] = signal.take();
   fromServer("response", "start", chat.subSessionId, {
     control: { correlation_id: start.control.correlation_id, message_state: "final" },
-    header: { response_code: 200 },
+    header: { response_code: 200, ...header },
     payload: { sdp },
   });
   signal.take();
@@ -79,8 +79,8 @@ export function established(sdp = SERVER_SDP) {
 }
 
 /** The same, with the MSRP connection up. */
-export function open(sdp = SERVER_SDP) {
-  const all = established(sdp);
+export function open(sdp, make, header) {
+  const all = established(sdp, make, header);
   const media = world.socket;
   const reader = new Reader(1 << 20);
   const localUri = /a=path:(\S+)/.exec(all.start.payload.sdp)[1];

@@ -54,6 +54,8 @@ pub struct User {
     pub status: String,
     /// Why they left, as the endpoint says it: `departed`, `booted`, `failed`.
     pub left_by: String,
+    /// The reason with it, such as `SIP;cause=603;text="Decline"`.
+    pub reason: String,
     /// Whether it is the reader.
     pub is_self: bool,
 }
@@ -129,6 +131,11 @@ fn read_user(node: roxmltree::Node<'_, '_>) -> User {
         scope: Scope::of(node.attribute("state")),
         status: told("status").unwrap_or_default(),
         left_by: told("disconnection-method").unwrap_or_default(),
+        reason: endpoints
+            .clone()
+            .filter_map(|endpoint| xml::child(endpoint, "disconnection-info"))
+            .find_map(|info| xml::text(info, "reason"))
+            .unwrap_or_default(),
         is_self: node.attribute("yourown") == Some("true"),
     }
 }
@@ -147,7 +154,8 @@ mod tests {
              <endpoint entity=\"sip:bob@x;gr=1\"><status>connected</status></endpoint></user>\
              <user entity=\"sip:carol@x\" state=\"deleted\"/>\
              <user entity=\"sip:dave@x\"><endpoint><status>disconnected</status>\
-             <disconnection-method>booted</disconnection-method></endpoint></user></users></conference-info>"
+             <disconnection-method>booted</disconnection-method><disconnection-info>\
+             <reason>SIP;cause=200</reason></disconnection-info></endpoint></user></users></conference-info>"
         );
         let conference = Conference::read(&text).unwrap();
         assert_eq!((conference.scope, conference.version), (Scope::Partial, 7));
@@ -167,6 +175,7 @@ mod tests {
             (dave.status.as_str(), dave.left_by.as_str()),
             ("disconnected", "booted")
         );
+        assert_eq!(dave.reason, "SIP;cause=200");
         // RFC 4575, 5.1: what says nothing is all there is.
         assert_eq!(dave.scope, Scope::Full);
         assert!(Conference::read(&text.replace(" entity=\"sip:g@f.example.com\"", "")).is_err());

@@ -1,6 +1,8 @@
 //! Bodies of several parts. RFC 2046, 5.1.
 
-use super::part::{Part, parameter};
+use std::ops::Range;
+
+use super::part::{Part, essence, parameter};
 use super::{Read, malformed};
 
 /// Parts of one body: a description, a first message, a list of recipients, an icon.
@@ -14,6 +16,38 @@ const BOUNDARY_CHARS_MAX: usize = 70;
 /// # Errors
 /// No boundary in the Content-Type, no closing delimiter, too many parts, a part that can't be read.
 pub fn read(content_type: &str, body: &[u8]) -> Read<Vec<Part>> {
+    let places = places(content_type, body)?;
+    places
+        .into_iter()
+        .map(|place| Part::read(&body[place]))
+        .collect()
+}
+
+/// The body with another content in its first part of this media type; every other octet stays as it is.
+///
+/// # Errors
+/// As of [`read`], or there is no such part.
+pub fn with_content(
+    content_type: &str,
+    body: &[u8],
+    media_type: &str,
+    content: &[u8],
+) -> Read<Vec<u8>> {
+    for place in places(content_type, body)? {
+        let mut part = Part::read(&body[place.clone()])?;
+        if essence(part.content_type()) == media_type {
+            part.content = content.to_vec();
+            let mut written = body[..place.start].to_vec();
+            part.write(&mut written)?;
+            written.extend_from_slice(&body[place.end..]);
+            return Ok(written);
+        }
+    }
+    malformed(format!("there is no part of type {media_type}"))
+}
+
+/// Where the parts are.
+fn places(content_type: &str, body: &[u8]) -> Read<Vec<Range<usize>>> {
     let Some(boundary) = parameter(content_type, "boundary") else {
         return malformed("the Content-Type has no boundary");
     };
@@ -34,7 +68,7 @@ pub fn read(content_type: &str, body: &[u8]) -> Read<Vec<Part>> {
                 if parts.len() >= PARTS_MAX {
                     return malformed(format!("more than {PARTS_MAX} parts"));
                 }
-                parts.push(Part::read(without_line_end(&body[start..line_start]))?);
+                parts.push(start..start + without_line_end(&body[start..line_start]).len());
             }
             if closes {
                 return Ok(parts);
@@ -143,6 +177,25 @@ mod tests {
         }
         let many = "--b\r\n\r\nx\r\n".repeat(PARTS_MAX + 1) + "--b--";
         assert!(read("a/b;boundary=b", many.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn one_part_is_exchanged_and_the_others_stay_octet_for_octet() {
+        let icon = "Content-Transfer-Encoding: base64\r\nContent-Type: image/png\r\n\r\nAAAA";
+        let body = format!(
+            "--b\r\nContent-Length: 5\r\ncontent-type: Application/SDP\r\n\r\nv=0\r\n\r\n--b\r\n{icon}\r\n--b--"
+        );
+        let kind = "multipart/mixed;boundary=b";
+        let changed = with_content(kind, body.as_bytes(), "application/sdp", b"v=1\r\ns=-\r\n");
+        let changed = String::from_utf8(changed.unwrap()).unwrap();
+        assert_eq!(
+            changed,
+            format!(
+                "--b\r\ncontent-type: Application/SDP\r\nContent-Length: 10\r\n\r\nv=1\r\ns=-\r\n\r\n\
+                 --b\r\n{icon}\r\n--b--"
+            )
+        );
+        assert!(with_content(kind, body.as_bytes(), "text/plain", b"").is_err());
     }
 
     #[test]

@@ -59,7 +59,7 @@ struct Handset {
     arguments: &'static [&'static str],
 }
 
-const HANDSETS: [Handset; 2] = [
+const HANDSETS: [Handset; 3] = [
     Handset {
         name: "bob",
         does: "sends back what you write",
@@ -79,6 +79,11 @@ const HANDSETS: [Handset; 2] = [
             "--reply",
             "That is all I know to say. From here on I start again.",
         ],
+    },
+    Handset {
+        name: "conference-factory",
+        does: "makes groups",
+        arguments: &["--focus"],
     },
 ];
 

@@ -6,6 +6,8 @@ use super::{ALLOW, CALLS_MAX, Call, Ours, State};
 use crate::handset::agent::Agent;
 use crate::handset::console::{ChatNumber, Event};
 use crate::handset::files::FileOffer;
+use crate::handset::focus::Admission;
+use crate::handset::parts;
 use crate::handset::sdp::Media;
 use crate::handset::sip::dialog::short_name;
 use crate::handset::sip::{Dialog, Message, ServerKey, token};
@@ -26,12 +28,13 @@ impl Agent {
         let Some(call) = self.calls.get(&chat) else {
             return;
         };
-        let is_same = Media::read(&request.body).is_ok_and(|media| media.path == call.peer_path);
+        let is_same = Media::read(&parts::description(request))
+            .is_ok_and(|media| media.path == call.peer_path);
         if !is_same && !request.body.is_empty() {
             return self.answer(key, request, 488, now);
         }
         let mut response = Message::response(request, 200, "");
-        response.push("Contact", format!("<{}>", self.contact));
+        response.push("Contact", self.contact_of(chat));
         response.set_body("application/sdp", call.description.clone());
         self.transactions
             .respond(key, response, now, &mut self.outputs);
@@ -39,7 +42,9 @@ impl Agent {
 
     pub(super) fn invited(&mut self, key: &ServerKey, request: &Message, now: Instant) {
         let from = short_name(request.header("From").unwrap_or(""));
-        if let Some(required) = request.header("Require") {
+        let understood =
+            |required: &&str| self.focus.is_none() || *required != "recipient-list-invite";
+        if let Some(required) = request.header("Require").filter(understood) {
             let mut response = Message::response(request, 420, &token(6));
             response.push("Unsupported", required);
             return self
@@ -50,7 +55,7 @@ impl Agent {
         let Some(dialog) = Dialog::of_invite(request, &tag) else {
             return self.answer(key, request, 400, now);
         };
-        let offer = match Media::read(&request.body) {
+        let offer = match Media::read(&parts::description(request)) {
             Ok(offer) => offer,
             Err(refusal) => {
                 self.problem(format!("the call from {from} can't be taken: {refusal}"));
@@ -108,8 +113,20 @@ impl Agent {
                 why: "too many calls".to_owned(),
             });
         }
+        if self.focus.is_some() {
+            match self.admit(request) {
+                Admission::Group(group) => self.member_calls(group, chat, &from),
+                Admission::Refused(status) => {
+                    self.answer(key, request, status, now);
+                    return self.tell(Event::Ended {
+                        chat,
+                        why: format!("refused with {status}"),
+                    });
+                }
+            }
+        }
         let mut ringing = Message::response(request, 180, &tag);
-        ringing.push("Contact", format!("<{}>", self.contact));
+        ringing.push("Contact", self.contact_of(chat));
         self.transactions
             .respond(key, ringing, now, &mut self.outputs);
         let peer_path = offer.path.clone();
@@ -126,6 +143,7 @@ impl Agent {
             state,
             wishes: None,
             file: sending,
+            farewell: None,
             dialog,
             description: Vec::new(),
             peer_path,
@@ -133,12 +151,13 @@ impl Agent {
         self.calls.insert(chat, call);
         self.current = Some(chat);
         self.calls_timeout(now);
+        self.invite_members(chat, &parts::people(request), now);
     }
 
     pub(super) fn accept(&mut self, chat: ChatNumber, now: Instant) {
         let (place, bound) = self.endpoint.session();
         let local = self.description_of(&place);
-        let (prefer_passive, contact) = (self.settings.passive, self.contact.clone());
+        let (prefer_passive, contact) = (self.settings.passive, self.contact_of(chat));
         let Some(call) = self.calls.get_mut(&chat) else {
             return;
         };
@@ -161,7 +180,7 @@ impl Agent {
         call.description = local.answer(&offer, role, given);
         let tag = call.dialog.local_tag().unwrap_or_default();
         let mut response = Message::response(invite, 200, &tag);
-        response.push("Contact", format!("<{contact}>"));
+        response.push("Contact", contact);
         response.push("Allow", ALLOW);
         response.set_body("application/sdp", call.description.clone());
         call.state = State::Accepted {
@@ -207,16 +226,17 @@ impl Agent {
     }
 
     /// An ACK has come.
-    pub(in crate::handset) fn acknowledged(&mut self, ack: &Message) {
+    pub(in crate::handset) fn acknowledged(&mut self, ack: &Message, now: Instant) {
         let found = self
             .calls
-            .values_mut()
-            .find(|call| call.dialog.matches(ack));
-        if let Some(call) = found
+            .iter_mut()
+            .find(|(_, call)| call.dialog.matches(ack));
+        if let Some((&chat, call)) = found
             && let State::Accepted { server } = &call.state
         {
             self.transactions.acknowledged(server);
             call.state = State::Established { ack: None };
+            self.member_joined(chat, now);
         }
     }
 

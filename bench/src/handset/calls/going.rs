@@ -7,6 +7,7 @@ use crate::handset::USER_AGENT;
 use crate::handset::agent::Agent;
 use crate::handset::console::{ChatNumber, Event};
 use crate::handset::files::{FileOffer, Sending};
+use crate::handset::parts;
 use crate::handset::sdp::Media;
 use crate::handset::sip::dialog::short_name;
 use crate::handset::sip::{ClientKey, Dialog, Message, Start, Uri, token};
@@ -14,10 +15,45 @@ use crate::handset::sip::{ClientKey, Dialog, Message, Start, Uri, token};
 /// How long another phone may ring.
 const RINGING_MAX: Duration = Duration::from_secs(180);
 
+/// What an INVITE into a group says besides.
+pub struct Invitation {
+    /// The group's URI.
+    pub from: String,
+    /// The same with what marks a focus.
+    pub contact: String,
+    /// Who has asked for it.
+    pub inviter: String,
+    /// The group's title.
+    pub subject: Option<String>,
+    /// What names the group for good.
+    pub contribution: String,
+    /// URIs of those who are in it.
+    pub others: Vec<String>,
+}
+
+impl Invitation {
+    fn write(&self, invite: &mut Message, description: &[u8]) {
+        invite.push("Contact", self.contact.clone());
+        invite.push("Accept-Contact", "*;+g.oma.sip-im");
+        invite.push("Referred-By", self.inviter.clone());
+        invite.push("Contribution-ID", self.contribution.clone());
+        if let Some(subject) = &self.subject {
+            invite.push("Subject", subject.clone());
+        }
+        let (kind, body) = parts::with_people(description, "recipient-list-history", &self.others);
+        invite.set_body(&kind, body);
+    }
+}
+
 impl Agent {
     /// Calls somebody.
     pub(in crate::handset) fn call(&mut self, to: &Uri, now: Instant) {
-        self.invite(to, None, None, now);
+        self.invite(to, None, None, None, now);
+    }
+
+    /// Invites somebody into a group.
+    pub(in crate::handset) fn invite_into(&mut self, to: &Uri, group: &Invitation, now: Instant) {
+        self.invite(to, None, None, Some(group), now);
     }
 
     /// Calls somebody, for a file that is `sending` or wanted.
@@ -26,6 +62,7 @@ impl Agent {
         to: &Uri,
         file: Option<FileOffer>,
         sending: Option<Sending>,
+        group: Option<&Invitation>,
         now: Instant,
     ) {
         let Some(flow) = self.flow_to(to) else {
@@ -42,9 +79,10 @@ impl Agent {
         let (place, bound) = self.endpoint.session();
         let description = self.description_of(&place);
         let description = description.offer(file.as_ref());
+        let own = group.map_or(self.settings.aor.to_string(), |group| group.from.clone());
         let mut dialog = Dialog {
             call_id: token(12),
-            local: format!("<{}>;tag={}", self.settings.aor, token(6)),
+            local: format!("<{own}>;tag={}", token(6)),
             remote: format!("<{to}>"),
             target: to.to_string(),
             route: Vec::new(),
@@ -52,10 +90,15 @@ impl Agent {
             remote_cseq: None,
         };
         let mut invite = self.with_via(dialog.request("INVITE"));
-        invite.push("Contact", format!("<{}>", self.contact));
         invite.push("Allow", ALLOW);
         invite.push("User-Agent", USER_AGENT);
-        invite.set_body("application/sdp", description.clone());
+        match group {
+            None => {
+                invite.push("Contact", format!("<{}>", self.contact));
+                invite.set_body("application/sdp", description.clone());
+            }
+            Some(group) => group.write(&mut invite, &description),
+        }
         let client = self
             .transactions
             .request(invite, flow, now, &mut self.outputs);
@@ -78,6 +121,7 @@ impl Agent {
             state,
             wishes: None,
             file: sending,
+            farewell: None,
             dialog,
             description,
             peer_path,
@@ -122,6 +166,7 @@ impl Agent {
             ..200 => {}
             200..300 if is_calling => self.accepted(chat, response, now),
             _ if is_calling => {
+                self.member_gone(chat, Some(status), now);
                 self.drop_call(chat);
                 let reason = match &response.start {
                     Start::Response { reason, .. } => reason.clone(),
@@ -168,6 +213,7 @@ impl Agent {
             Ok(theirs) => {
                 call.peer_path.clone_from(&theirs.path);
                 self.tell(Event::Answered { chat });
+                self.member_joined(chat, now);
                 self.open_chat(chat, ours, &theirs, theirs.role_as_offerer());
             }
             Err(refusal) => self.hang_up(chat, &refusal.to_string(), now),

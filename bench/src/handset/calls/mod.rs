@@ -22,6 +22,8 @@ const WISHES: usize = 64;
 
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE";
 
+pub use going::Invitation;
+
 /// Where a call stands.
 pub enum State {
     /// It comes in and rings here.
@@ -61,7 +63,10 @@ pub struct Call {
     pub wishes: Option<mpsc::Sender<Wish>>,
     /// The file it is for, if it goes out; it ends when that is there.
     pub file: Option<Sending>,
-    dialog: Dialog,
+    /// The reason to give when it ends.
+    pub farewell: Option<&'static str>,
+    /// Its dialog.
+    pub dialog: Dialog,
     /// Our last description, for a repeated offer.
     description: Vec<u8>,
     /// The path the peer gave.
@@ -97,12 +102,13 @@ impl Agent {
         }
         let user = Uri::parse(uri).and_then(|uri| uri.user);
         match method.as_str() {
-            _ if user.is_some() && user != self.settings.aor.user => {
+            _ if user.is_some_and(|user| !self.answers_to(&user)) => {
                 self.answer(key, request, 404, now);
             }
             "INVITE" => self.invited(key, request, now),
             "BYE" => self.answer(key, request, 481, now),
             _ if self.service_request(key, request, now) => {}
+            _ if self.focus_request(key, request, None, now) => {}
             _ => self.answer(key, request, 405, now),
         }
     }
@@ -129,6 +135,7 @@ impl Agent {
             }
             "INVITE" => self.invited_again(key, request, chat, now),
             "OPTIONS" => self.asked(key, request, now),
+            _ if self.focus_request(key, request, Some(chat), now) => {}
             _ => self.answer(key, request, 405, now),
         }
     }
@@ -219,7 +226,10 @@ impl Agent {
             self.transactions.acknowledged(server);
         }
         let next_hop = call.dialog.next_hop();
-        let bye = call.dialog.request("BYE");
+        let mut bye = call.dialog.request("BYE");
+        if let Some(farewell) = call.farewell {
+            bye.push("Reason", farewell);
+        }
         let bye = self.with_via(bye);
         let Some(flow) = next_hop.and_then(|uri| self.flow_to(&uri)) else {
             return self.forget(chat, why);
@@ -229,6 +239,7 @@ impl Agent {
             call.state = State::Ending { client };
         }
         self.choose_current(chat);
+        self.member_gone(chat, None, now);
         self.tell(Event::Ended {
             chat,
             why: why.to_owned(),
@@ -255,6 +266,7 @@ impl Agent {
 
     fn drop_call(&mut self, chat: ChatNumber) {
         self.calls.remove(&chat);
+        self.member_gone(chat, None, Instant::now());
         self.choose_current(chat);
     }
 
@@ -281,10 +293,11 @@ impl Agent {
             uri: place.uri.clone(),
             version,
             wraps: self.settings.manners.wraps,
+            mixes: self.settings.manners.mixes,
         }
     }
 
-    fn with_via(&self, mut request: Message) -> Message {
+    pub(super) fn with_via(&self, mut request: Message) -> Message {
         request.headers.insert(0, ("Via".to_owned(), self.via()));
         request
     }

@@ -2,7 +2,12 @@
 
 use link::Leg;
 
-use crate::script::{Outbound, WebKind};
+use crate::bodies::multipart;
+use crate::bodies::part::essence;
+use crate::script::{Content, Outbound, WebKind};
+
+/// The media type of a description.
+const SDP: &str = "application/sdp";
 
 /// Where the SDP of a message comes from: what goes to the browser came from leg B.
 pub(super) fn source_of(outbound: &Outbound) -> Leg {
@@ -40,24 +45,37 @@ pub(super) fn sdp_of(outbound: &Outbound) -> Option<Vec<u8>> {
         Outbound::SipRequest(request) => request.content.as_ref()?,
         Outbound::SipResponse(response) => response.content.as_ref()?,
     };
-    (!content.data.is_empty()).then(|| content.data.clone())
+    let sdp = match is_multipart(content) {
+        true => multipart::read(&content.mime, &content.data)
+            .ok()?
+            .into_iter()
+            .find(|part| essence(part.content_type()) == SDP)
+            .map(|part| part.content)?,
+        false => content.data.clone(),
+    };
+    (!sdp.is_empty()).then_some(sdp)
 }
 
 pub(super) fn set_sdp(outbound: &mut Outbound, sdp: Vec<u8>) {
-    match outbound {
+    let content = match outbound {
         Outbound::Web(web) => {
             let text = String::from_utf8_lossy(&sdp).into_owned();
             web.payload.insert("sdp".into(), text.into());
+            return;
         }
-        Outbound::SipRequest(request) => {
-            if let Some(content) = &mut request.content {
-                content.data = sdp;
-            }
-        }
-        Outbound::SipResponse(response) => {
-            if let Some(content) = &mut response.content {
-                content.data = sdp;
-            }
-        }
+        Outbound::SipRequest(request) => &mut request.content,
+        Outbound::SipResponse(response) => &mut response.content,
+    };
+    let Some(content) = content else { return };
+    if !is_multipart(content) {
+        content.data = sdp;
+    } else if let Ok(data) = multipart::with_content(&content.mime, &content.data, SDP, &sdp) {
+        // Where the description was found before it is found again.
+        content.data = data;
     }
+}
+
+/// Whether the description stands beside something else, such as a list of recipients.
+fn is_multipart(content: &Content) -> bool {
+    essence(&content.mime).starts_with("multipart/")
 }

@@ -396,6 +396,7 @@ fn conference_map(conference: Conference) -> Map {
                 ("state", user.scope.word().into()),
                 ("status", user.status.into()),
                 ("leftBy", user.left_by.into()),
+                ("reason", user.reason.into()),
                 ("self", user.is_self.into()),
             ])
             .into()
