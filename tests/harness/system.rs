@@ -73,13 +73,18 @@ impl Causeway {
         while serving.is_empty() || !attached {
             let line = lines.next().expect("control serves").expect("text");
             assert!(!line.starts_with("error"), "{line}");
-            attached |= line.contains("the relay is attached");
+            // Before that it answers every call with 503.
+            attached |= line.contains("the relay's sessions are known");
             if line.contains(" serving ") {
                 serving = line;
             }
         }
-        // Its pipe must not run full.
-        std::thread::spawn(move || lines.for_each(drop));
+        // Its pipe must not run full, and what it says belongs to the output of a test that fails.
+        std::thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .for_each(|line| eprintln!("{line}"))
+        });
         let named = |name: &str| {
             let word = serving
                 .split_whitespace()

@@ -221,7 +221,6 @@ impl Agent {
         let Some(call) = self.calls.get_mut(&chat) else {
             return;
         };
-        call.wishes = None;
         if let State::Accepted { server } = &call.state {
             self.transactions.acknowledged(server);
         }
@@ -236,6 +235,7 @@ impl Agent {
         };
         let client = self.transactions.request(bye, flow, now, &mut self.outputs);
         if let Some(call) = self.calls.get_mut(&chat) {
+            // The media connection stays until the BYE is answered: its end, if seen first, would look like a loss.
             call.state = State::Ending { client };
         }
         self.choose_current(chat);

@@ -73,7 +73,7 @@ impl Gateway {
                 }
             }
             Event::ListEnd { .. } => {
-                tracing::debug!(shard, "the relay's sessions are known");
+                tracing::info!(shard, "the relay's sessions are known");
                 if self.relay.listed() {
                     self.relay_reconciled(turn);
                 }
