@@ -4,10 +4,19 @@ import { FileLine, button } from "/demo/lines.js";
 import { fileErrorWords, refusalWords } from "/demo/words.js";
 
 /** @typedef {import("/sdk/wsc.js").FileTransfer} FileTransfer */
-/** @typedef {{ name: string, add: (item: HTMLElement, notable: boolean) => void }} Place where it is shown */
+/**
+ * Where it is shown, and what makes a transfer of what has not arrived of a former one.
+ * @typedef {{ name: string, add: (item: HTMLElement, notable: boolean) => void,
+ *   resume: (former: FileTransfer) => FileTransfer | undefined }} Place
+ */
 
 /** Octets of the largest file that is kept in the page's memory. */
 const KEPT_OCTETS_MAX = 1024 ** 3;
+/**
+ * What has come of files whose rest may come, if they are cut off.
+ * @type {WeakMap<FileTransfer, { parts: Uint8Array[], giveWay: () => void }>}
+ */
+const coming = new WeakMap();
 
 /**
  * Sends a file.
@@ -20,23 +29,38 @@ export function sendFile(transfer, file, place, again) {
   const shown = new FileLine("You", "mine", file);
   shown.picture(file);
   place.add(shown.item, false);
-  let stopped = false;
-  const stop = button("Cancel", "file-cancel", "small", () => {
-    stopped = true;
-    transfer.abort();
-    failed("cancelled");
-  });
-  const failed = (/** @type {string} */ words) =>
-    shown.shows("failed", words, button("Send again", "file-again", "small", again));
-  shown.shows("waiting", `waiting for ${place.name}`, stop);
-  transfer.onProgress = ({ range }) => {
-    if (shown.item.dataset.status !== "moving") shown.shows("moving", "", stop);
-    shown.moved(range.end);
+  const failed = (/** @type {string} */ words, next = again) =>
+    shown.shows("failed", words, button("Send again", "file-again", "small", next));
+  /** @param {FileTransfer} going */
+  const track = (going) => {
+    let stopped = false;
+    let moved = false;
+    // Of what was cut off only the rest goes.
+    const rest = () => {
+      const next = place.resume(going);
+      if (next) track(next);
+    };
+    const stop = button("Cancel", "file-cancel", "small", () => {
+      stopped = true;
+      going.abort();
+      failed("cancelled", moved ? rest : again);
+    });
+    shown.shows("waiting", `waiting for ${place.name}`, stop);
+    going.onProgress = ({ range }) => {
+      if (stopped) return;
+      if (!moved) shown.shows("moving", "", stop);
+      moved = true;
+      shown.moved(range.end);
+    };
+    going.onFileTransferSuccess = () => shown.shows("done", "sent");
+    going.onFileTransferFailure = (_id, status, reason) => {
+      if (stopped) return;
+      const refused = refusalWords(place.name, { code: status, reason });
+      failed(moved ? fileErrorWords(status, reason) : refused || fileErrorWords(status, reason), moved ? rest : again);
+    };
   };
-  transfer.onFileTransferSuccess = () => shown.shows("done", "sent");
-  transfer.onFileTransferFailure = (_id, status, reason) => {
-    if (!stopped) failed(refusalWords(place.name, { code: status, reason }) || fileErrorWords(status, reason));
-  };
+  place.add(shown.item, false);
+  track(transfer);
   try {
     transfer.start({ file });
   } catch (error) {
@@ -50,16 +74,19 @@ export function sendFile(transfer, file, place, again) {
  * @param {Place} place
  */
 export function offered(transfer, place) {
-  const { name = "file", size = 0, type = "" } = transfer.getFileConfigs()[0]?.props ?? {};
+  const { name = "file", size = 0, type = "", startOffset = 1 } = transfer.getFileConfigs()[0]?.props ?? {};
   const shown = new FileLine(place.name, "theirs", { name, size, type });
-  /** @type {Uint8Array[]} */
-  const parts = [];
+  const former = transfer.resumes ? coming.get(transfer.resumes) : undefined;
+  const parts = former?.parts ?? [];
   let over = false;
   const ends = (/** @type {string} */ words) => {
     over = true;
-    parts.length = 0;
     shown.shows("failed", words);
   };
+  coming.set(transfer, { parts, giveWay: () => {
+    if (!over) ends("cut off, its rest is offered below");
+  } });
+  former?.giveWay();
   const accept = button("Accept", "file-accept", "small primary", () => {
     transfer.accept();
     shown.shows("moving", "", button("Cancel", "file-cancel", "small", () => {
@@ -72,15 +99,18 @@ export function offered(transfer, place) {
     ends("declined");
     transfer.decline();
   });
-  shown.shows("waiting", "wants to be saved", accept, decline);
+  shown.shows("waiting", transfer.resumes ? "its rest wants to be saved" : "wants to be saved", accept, decline);
   transfer.onFileData = ({ range, content }) => {
-    if (over) return;
     parts.push(content);
-    shown.moved(range.end);
+    if (!over) shown.moved(range.end);
   };
   transfer.onFileTransferSuccess = () => {
-    over = true;
     const blob = new Blob(/** @type {any} */ (parts.splice(0)), { type });
+    if (size > 0 && blob.size !== size) {
+      ends("not all of it is here");
+      return;
+    }
+    over = true;
     const save = /** @type {HTMLAnchorElement} */ (document.createElement("a"));
     Object.assign(save, { href: URL.createObjectURL(blob), download: name, textContent: "Save", className: "small button" });
     save.dataset.testid = "file-save";
@@ -94,7 +124,11 @@ export function offered(transfer, place) {
     if (state === "ENDED" && shown.item.dataset.status === "waiting") ends("taken back");
   };
   place.add(shown.item, true);
-  if (size > KEPT_OCTETS_MAX) {
+  if (Number(startOffset) > 1 && parts.length === 0) {
+    // The rest alone is no file. Who sends it again sends it whole.
+    transfer.decline();
+    ends("the beginning is not here any more");
+  } else if (size > KEPT_OCTETS_MAX) {
     transfer.decline();
     ends("too large for this page");
   }

@@ -76,6 +76,34 @@ export function settle(item, status) {
   tick.setAttribute("title", words);
 }
 
+/** Who has got which message of ours in a group. @type {WeakMap<HTMLElement, Set<string>>} */
+const gotBy = new WeakMap();
+
+/**
+ * Says who in a group has got a message of ours.
+ * @param {HTMLElement} item
+ * @param {string} status what one of them tells
+ * @param {string} by who
+ * @param {number} there how many others are there
+ */
+export function settleInGroup(item, status, by, there) {
+  const got = gotBy.get(item) ?? new Set();
+  gotBy.set(item, got);
+  const tally = item.querySelector(".tally");
+  const tick = item.querySelector(".tick");
+  if (!tally || !tick) return;
+  if (status === "failed") {
+    tally.textContent = `not delivered to ${by}`;
+    return;
+  }
+  got.add(by);
+  settle(item, "delivered");
+  const words = `delivered to ${[...got].join(", ")}`;
+  tick.setAttribute("title", words);
+  tally.textContent = got.size < there ? `${got.size} of ${there}` : there > 1 ? "all" : "";
+  tally.setAttribute("title", words);
+}
+
 /** A file on its way, as it is seen. */
 export class FileLine {
   #size;
@@ -156,7 +184,7 @@ function line(author, content, side, kind, testid) {
     const tick = element("span", "tick");
     tick.dataset.testid = "tick";
     tick.setAttribute("role", "img");
-    meta.append(tick);
+    meta.append(tick, element("span", "tally"));
   }
   item.append(content, meta);
   if (side === "mine" && testid === "message") settle(item, "sending");

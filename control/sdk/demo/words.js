@@ -42,6 +42,90 @@ export function chatWords(name, callState, connection, incoming) {
 }
 
 /**
+ * @param {{ state: string, status: { code?: number, reason?: string } }} callState
+ * @param {string} connection state of the MSRP connection
+ * @param {import("/demo/state.js").Group} group
+ * @returns {[string, "good" | "wait" | "bad" | ""]} words and mood
+ */
+export function groupWords({ state, status }, connection, { kept, people, left, forgotten }) {
+  const there = people.filter((person) => person.state === "joined").length;
+  switch (state) {
+    case "STARTED":
+    case "RESPONDED": return [kept ? "Joining the group…" : "Making the group…", "wait"];
+    case "ESTABLISHED":
+      if (connection === "ERROR") return ["The connection failed", "bad"];
+      if (connection === "CLOSED") return ["The connection is closed", "bad"];
+      if (connection !== "OPEN") return ["Connecting…", "wait"];
+      if (there === 0) return ["Nobody else is there yet", "wait"];
+      return [there === 1 ? "You and one other" : `You and ${there} others`, "good"];
+    case "FAILED":
+      if (left) return ["You have left the group", ""];
+      if (status.code === 404) return [kept ? "The network has forgotten this group" : "This network makes no groups", "bad"];
+      if (status.code === 403) return ["You may not come into this group", "bad"];
+      if (status.code === 408) return ["The network did not answer", "bad"];
+      if (status.code === 486) return ["The group is full or busy", "bad"];
+      return [failureWords("There is no group", status), "bad"];
+    case "ENDED":
+      if (left) return ["You have left the group", ""];
+      if (forgotten) return ["The group is over: nobody else is in it", ""];
+      if (status.reason === "shutdown") return ["The group is asleep", ""];
+      return ["You are out of the group: the connection was lost", "bad"];
+    default: return ["", ""];
+  }
+}
+
+/**
+ * @param {string} state of somebody in a group
+ * @returns {string} how they stand to it, beside their name
+ */
+export function rosterWords(state) {
+  switch (state) {
+    case "joined": return "here";
+    case "failed": return "not reached";
+    default: return state;
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {string} state
+ * @returns {string} what has happened, as a sentence; empty if it is not worth one
+ */
+export function rosterEventWords(name, state) {
+  switch (state) {
+    case "joined": return `${name} is in the group`;
+    case "left": return `${name} has left`;
+    case "removed": return `${name} was taken out of the group`;
+    case "declined": return `${name} declined`;
+    case "busy": return `${name} is busy`;
+    case "failed": return `${name} could not be reached`;
+    default: return "";
+  }
+}
+
+/**
+ * @param {string} who
+ * @param {{ code: number, reason: string }} error
+ */
+export function addErrorWords(who, { code, reason }) {
+  if (code === 403) return `${who} was not invited: the group is full`;
+  if (code === 481) return `${who} was not invited: you are not in the group`;
+  return failureWords(`${who} was not invited`, { code, reason });
+}
+
+/** @param {string[]} names who types */
+export function typingWords(names) {
+  if (names.length === 0) return "";
+  if (names.length > 2) return `${names.length} people are typing…`;
+  return `${listWords(names)} ${names.length === 1 ? "is" : "are"} typing…`;
+}
+
+/** @param {string[]} names */
+export function listWords(names) {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
+/**
  * Why somebody does not take what was offered.
  * @param {string} name
  * @param {{ code?: number, reason?: string }} status

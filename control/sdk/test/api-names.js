@@ -18,17 +18,18 @@ export const CLASSES = {
   MessagingMessage: { members: ["msgId", "initiator", "target", "content"] },
   // Tables 5 to 8.
   ChatPackage: {
-    members: ["createChat", "prepareChat", "close", "getChats", "onMessage", "packageType"],
+    members: ["createChat", "createGroup", "rejoinGroup", "prepareChat", "close", "getChats", "onMessage", "packageType"],
     callbacks: ["onIncomingChat"],
   },
   Chat: {
     members: [
       "start", "send", "accept", "end", "decline", "setSecure", "getInitiator", "getTarget",
       "onMessage", "getChatConfig", "getState", "indicateTyping", "subSessionId", "toJSON",
+      "addParticipants", "isGroup", "getGroup", "getParticipants",
     ],
     callbacks: [
       "onChatMessage", "onMessageSendSuccess", "onMessageSendFailure", "onStateChange", "onConnectionStateChange",
-      "onMessageTyping", "onMessageTypingStop",
+      "onMessageTyping", "onMessageTypingStop", "onParticipantsChange",
     ],
   },
   ChatConfig: { members: ["acceptTypes", "acceptWrappedTypes", "maxSize", "selfMaxSize", "targetMaxSize"] },

@@ -2,14 +2,12 @@
 // With SCREENSHOTS=FOLDER it leaves the pictures there that the documentation shows.
 
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { call, chatIs, everything, send, shows } from './system.mjs';
-
-const PHONE = { width: 390, height: 844 };
-const DESK = { width: 1000, height: 640 };
+import { DESK, PHONE, call, chatIs, everything, picture, send, shows } from './system.mjs';
+import { Wire, throughTheWire } from './wire.mjs';
 
 const all = everything();
 let folder;
@@ -17,17 +15,6 @@ let folder;
 before(async () => { folder = await mkdtemp(join(tmpdir(), 'causeway-')); });
 after(() => rm(folder, { recursive: true }));
 afterEach(() => all.system.stopHandsets());
-
-/** Takes a picture for the documentation, if pictures are wanted. */
-async function picture(page, name, size) {
-  if (!process.env.SCREENSHOTS) return;
-  await page.setViewportSize(size);
-  // The clock differs each time; nothing else on the page should.
-  await page.evaluate(() => {
-    for (const time of document.querySelectorAll('time')) time.textContent = '09:41';
-  });
-  await page.screenshot({ path: join(process.env.SCREENSHOTS, name), animations: 'disabled', caret: 'hide' });
-}
 
 /** A contact of the page says this. */
 function contactSays(page, name, words) {
@@ -151,6 +138,33 @@ describe('the demo page', () => {
     await file(erin.page, 'in', 'done').waitFor();
     assert.deepEqual([...alice.errors, ...erin.errors], []);
     await Promise.all([alice.context.close(), erin.context.close()]);
+  });
+
+  test('of a file that was cut off only the rest is sent again', async () => {
+    const wire = new Wire();
+    const alice = await all.system.login(all.browser, 'alice', throughTheWire, await wire.listen());
+    const erin = await all.system.login(all.browser, 'erin');
+    await call(alice.page, 'erin');
+    await erin.page.getByTestId('decline-button').click();
+    await chatIs(alice.page, 'erin declined');
+    const film = Buffer.alloc(6_000_000, 'causeway');
+    const media = (port) => port !== Number(new URL(all.system.page).port);
+    wire.plan([{ octets: 4_000_000, act: () => wire.cut(media) }], media);
+    await alice.page.getByTestId('attach-input').setInputFiles({ name: 'film.mp4', mimeType: 'video/mp4', buffer: film });
+    await erin.page.getByTestId('contact-alice').filter({ hasText: '1' }).click();
+    await erin.page.getByTestId('file-accept').click();
+    await file(alice.page, 'out', 'failed').filter({ hasText: 'the connection was lost' }).waitFor();
+    await alice.page.getByTestId('file-again').click();
+    const rest = file(erin.page, 'in', 'waiting').filter({ hasText: 'its rest wants to be saved' });
+    await rest.getByTestId('file-accept').click();
+    await file(alice.page, 'out', 'done').waitFor();
+    await file(erin.page, 'in', 'failed').waitFor();
+    const saved = file(erin.page, 'in', 'done').getByTestId('file-save');
+    const [download] = await Promise.all([erin.page.waitForEvent('download'), saved.click()]);
+    assert.ok(film.equals(await readFile(await download.path())), 'it is whole');
+    assert.deepEqual([...alice.errors, ...erin.errors], []);
+    await Promise.all([alice.context.close(), erin.context.close()]);
+    wire.close();
   });
 
   test('is used by keyboard alone, on a phone, and nothing sticks out', async () => {

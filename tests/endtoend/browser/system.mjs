@@ -1,6 +1,7 @@
 // What the tests in a real browser share: the whole system, handsets, a page that is logged in.
 
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 import { Program } from './programs.mjs';
@@ -11,6 +12,10 @@ const CHROMIUM_ARGS = [
   '--disable-component-update', '--disable-sync',
 ];
 const PAGE_TIMEOUT_MS = 20_000;
+
+/** Sizes of pages. */
+export const PHONE = { width: 390, height: 844 };
+export const DESK = { width: 1000, height: 640 };
 
 /** A browser without a window, with more of its options. */
 export function launch(...options) {
@@ -111,4 +116,15 @@ export async function send(page, text) {
 /** Waits until the page shows a message. */
 export async function shows(page, text) {
   await page.getByTestId('messages').getByText(text).first().waitFor();
+}
+
+/** Takes a picture for the documentation, if pictures are wanted. */
+export async function picture(page, name, size) {
+  if (!process.env.SCREENSHOTS) return;
+  await page.setViewportSize(size);
+  // The clock differs each time; nothing else on the page should.
+  await page.evaluate(() => {
+    for (const time of document.querySelectorAll('time')) time.textContent = '09:41';
+  });
+  await page.screenshot({ path: join(process.env.SCREENSHOTS, name), animations: 'disabled', caret: 'hide' });
 }
