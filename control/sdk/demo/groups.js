@@ -21,7 +21,7 @@ export function makeGroup(follow) {
   const without = [shortName(self().join("@"))];
   choosePeople({ heading: "New group", button: "Make group", titled: true, without }, (names, title) => {
     const people = names.map((user) => ({ user, state: "invited" }));
-    const conversation = groupConversation(title || listWords(names.map(shortName)), null, people);
+    const conversation = groupConversation(title, null, people);
     goOn(conversation, follow);
     $("message-input").focus();
   });
@@ -33,7 +33,7 @@ export function makeGroup(follow) {
  * @param {Follow} follow
  */
 export function goOn(conversation, follow) {
-  const { group, name } = conversation;
+  const { group } = conversation;
   show(conversation);
   if (!group || isLive(conversation) || !app.services) return;
   const { chats } = app.services;
@@ -44,7 +44,7 @@ export function goOn(conversation, follow) {
   try {
     const chat = group.kept ? chats.rejoinGroup(group.kept, again ? [] : names) : chats.createGroup(names);
     follow(conversation, chat, false);
-    chat.start(null, again ? null : { subject: name });
+    chat.start(null, group.title && !again ? { subject: group.title } : null);
   } catch (error) {
     addEvent(conversation, /** @type {Error} */ (error).message);
   }
@@ -64,8 +64,7 @@ export function groupInvited(chat, title, make) {
   const inviter = address(shortName(chat.getInitiator()));
   const others = chat.getParticipants().filter(({ user }) => address(shortName(user)) !== inviter);
   const people = [{ user: inviter, state: "joined" }, ...others];
-  const names = people.map(({ user }) => shortName(user));
-  const conversation = known ?? groupConversation(title || listWords(names), kept, people);
+  const conversation = known ?? groupConversation(title, kept, people);
   if (conversation.group && make) Object.assign(conversation.group, { kept, left: false, isNew: true, forgotten: false });
   return conversation;
 }
@@ -125,7 +124,7 @@ export function addPeople() {
   if (!shown?.group || !chat) return;
   const without = shown.group.people.filter(({ state }) => state === "joined" || state === "invited")
     .map(({ user }) => shortName(user));
-  choosePeople({ heading: `Add people to ${shown.name}`, button: "Add", titled: false, without }, async (names) => {
+  choosePeople({ heading: "Add people", button: "Add", titled: false, without }, async (names) => {
     const who = listWords(names.map(shortName));
     $("message-input").focus();
     try {

@@ -1,15 +1,18 @@
 //! What the page knows: who is signed in, conversations, and which one is on show. Conversations are kept by name, groups by
 //! themselves; both outlive their chats.
 
+import { listWords } from "/demo/words.js";
+
 /**
  * @typedef {import("/sdk/wsc.js").Chat} Chat
- * @typedef {import("/sdk/wsc.js").GroupName} GroupName
- * @typedef {import("/sdk/wsc.js").Participant} Participant
+ * @typedef {NonNullable<ReturnType<Chat["getGroup"]>>} GroupName
+ * @typedef {ReturnType<Chat["getParticipants"]>[number]} Participant
  */
 
 /**
  * What a conversation of more than two has beyond others.
  * @typedef {object} Group
+ * @property {string} title empty if it has none; everybody calls it by the others' names then
  * @property {GroupName | null} kept what names it for the network
  * @property {Participant[]} people the others
  * @property {boolean} isNew its roster has not come yet
@@ -89,8 +92,10 @@ export function conversationWith(name) {
 export function groupConversation(title, kept, people) {
   const known = kept && [...app.conversations.values()].find(({ group }) => group?.kept?.id === kept.id);
   // No name of a person has a blank.
-  return known || newConversation(`group ${app.conversations.size}`, title,
-    { kept, people, isNew: true, left: false, forgotten: false });
+  const names = people.map(({ user }) => shortName(user));
+  return known || newConversation(`group ${app.conversations.size}`, title || listWords(names), {
+    title, kept, people, isNew: true, left: false, forgotten: false,
+  });
 }
 
 /**

@@ -169,7 +169,7 @@ function showTalk(conversation) {
   $("send-button").disabled = group ? !up : live && !up;
   $("message-input").disabled = group !== null && !live;
   $("attach-button").hidden = group !== null;
-  if (live) $("message-input").placeholder = `Message ${name}`;
+  if (live) $("message-input").placeholder = `Message ${group ? "the group" : name}`;
   else $("message-input").placeholder = group ? "You are not in the group now" : `Text ${name}, without a chat`;
   $("typing").textContent = typingWords([...conversation.typing]);
   showRoster(group, up);
