@@ -54,6 +54,8 @@ use crate::random::Random;
 
 /// How long the start waits for the names of proxies.
 const LOCATE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the start waits for a relay that listens and does not answer.
+const RELAY_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long peers have to hear that we end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -229,11 +231,15 @@ impl Server {
             tasks.spawn(identity.keep_fresh());
         }
         let counters = RelayCounters::default();
+        let (tried, relay_tried) = oneshot::channel();
         tasks.spawn(relay_link::run(
             config.relay.clone(),
             inputs.clone(),
             counters.clone(),
+            tried,
         ));
+        // A page that came sooner would be told that there is no relay. One that is not there is not waited for.
+        let _ = timeout(RELAY_TIMEOUT, relay_tried).await;
 
         let (asks, asked) = mpsc::channel(1);
         tasks.spawn(packages::keep_fresh(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use link::{Attachment, Counter, CountersReader, PushError, Record, Sender};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::core::Input;
 use crate::admin::RelayNumber;
@@ -48,8 +48,15 @@ impl RelayCounters {
     }
 }
 
-/// Keeps the relay at `path` attached until the gateway is gone.
-pub async fn run(path: PathBuf, gateway: mpsc::Sender<Input>, counters: RelayCounters) {
+/// Keeps the relay at `path` attached until the gateway is gone. `tried` is dropped when the gateway has been told
+/// of the first one, or that could not be attached.
+pub async fn run(
+    path: PathBuf,
+    gateway: mpsc::Sender<Input>,
+    counters: RelayCounters,
+    tried: oneshot::Sender<()>,
+) {
+    let mut tried = Some(tried);
     let mut complained = String::new();
     while !gateway.is_closed() {
         match connect(&path).await {
@@ -57,7 +64,7 @@ pub async fn run(path: PathBuf, gateway: mpsc::Sender<Input>, counters: RelayCou
                 complained.clear();
                 let (shards, epoch) = (attachment.shards.len(), attachment.epoch);
                 tracing::info!(shards, epoch, "the relay is attached");
-                let ended = serve(attachment, &gateway, &counters).await;
+                let ended = serve(attachment, &gateway, &counters, tried.take()).await;
                 counters.set(Vec::new());
                 match ended {
                     Ok(Gone::Relay) => {
@@ -72,6 +79,7 @@ pub async fn run(path: PathBuf, gateway: mpsc::Sender<Input>, counters: RelayCou
                 }
             }
             Err(error) => {
+                drop(tried.take());
                 // Once for each kind of trouble, not every second.
                 let text = error.to_string();
                 if complained != text {
@@ -130,6 +138,7 @@ async fn serve(
     attachment: Attachment,
     gateway: &mpsc::Sender<Input>,
     counters: &RelayCounters,
+    tried: Option<oneshot::Sender<()>>,
 ) -> io::Result<Gone> {
     let Attachment {
         shards,
@@ -161,6 +170,7 @@ async fn serve(
     if gateway.send(attached).await.is_err() {
         return Ok(Gone::Gateway);
     }
+    drop(tried);
     let mut hung_up = false;
     loop {
         let mut more = false;
