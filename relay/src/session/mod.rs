@@ -11,6 +11,7 @@
 //! it. Time comes in as milliseconds of the shard's clock. `L(X)` is our own URI toward leg X,
 //! `R(X)` the path of its peer (RFC 4975, 8.2).
 
+mod asked;
 mod failure;
 mod paths;
 mod pending;
@@ -26,9 +27,10 @@ pub use pending::{ALIAS_LETTERS, OfSession, Request, Transaction};
 pub use table::{LegSlot, LegStage, Proof, Session, Sessions, Settings};
 pub use texts::{Text, Texts};
 
-use crate::limits::{PENDING_FOR, PENDING_PER_DIRECTION_MAX, PREFIX_BYTES_MAX};
+use crate::limits::{PENDING_FOR, PREFIX_BYTES_MAX};
+use asked::Asked;
 use failure::Account;
-use pending::{Acknowledgement, Answered};
+use pending::Acknowledgement;
 
 /// How transaction ids of requests of our own begin. What they are answered goes to nobody.
 pub const OWN_TRANSACTION: &[u8] = b"rly.";
@@ -212,7 +214,9 @@ impl Sessions {
             Some(status::OK)
         } else if method == Method::Auth {
             Some(status::UNKNOWN_METHOD)
-        } else if method == Method::Send && ours.policy.switches.strict_ranges && !makes_sense(head)
+        } else if method == Method::Send
+            && ours.policy.switches.strict_ranges
+            && head.byte_range.is_some_and(|range| !range.is_consistent())
         {
             Some(status::BAD_REQUEST)
         } else if method == Method::Send {
@@ -280,94 +284,6 @@ impl Sessions {
             // Paths and start line are bounded so that this does not happen.
             None => Verdict::Discard,
         }
-    }
-
-    /// Remembers a request for its response. At the bounds it is not remembered but counted: a
-    /// response that no request is found for then goes back by the path that is known. Not to read
-    /// on instead would not do: responses stand in line behind requests, and two legs that waited
-    /// for each other's would wait for ever.
-    fn remember(&mut self, index: u32, leg: Leg, asked: &Asked<'_>) -> Option<u32> {
-        let waiting = self[index].pending.counts[leg.index()];
-        let is_full = self.pending.is_full() || waiting >= PENDING_PER_DIRECTION_MAX;
-        // From-Path is nearly always what the peer's session description said, and not kept.
-        let kept = match asked.from_path {
-            Some(path) if !is_full && self.texts.has_spare() => self.texts.put(path).map(Some),
-            Some(_) => None,
-            None => Some(None),
-        };
-        match kept {
-            Some(from_path) if !is_full => {
-                let switches = self[index].legs[leg.index()].policy.switches;
-                let mut account = None;
-                if asked.is_send && (switches.local_acknowledgement || switches.report_only) {
-                    account = self.put_account(asked.account.as_ref());
-                }
-                // What could not be reported on later is not vouched for now.
-                let is_ours = switches.local_acknowledgement && asked.wants_200;
-                let acknowledgement = match account {
-                    Some(_) if is_ours => Acknowledgement::Due,
-                    _ => Acknowledgement::Theirs,
-                };
-                let request = Request {
-                    session: index,
-                    from: leg,
-                    is_send: asked.is_send,
-                    from_path,
-                    message: asked.message,
-                    account,
-                    acknowledgement,
-                };
-                let mut list = self[index].pending;
-                let number = self.pending.insert(&mut list, request, asked.transaction);
-                self[index].pending = list;
-                self[index].legs[leg.index()].open_request = Some(number);
-                Some(number)
-            }
-            _ => {
-                let from = &mut self[index].legs[leg.index()];
-                from.unremembered += 1;
-                from.unremembered_until = u64::MAX;
-                None
-            }
-        }
-    }
-
-    /// The request that a response from the other leg answers.
-    fn recall(&mut self, index: u32, asker: Leg, transaction: &[u8]) -> Option<Answered> {
-        let mut list = self[index].pending;
-        let found = self.pending.take(&mut list, index, asker, transaction);
-        self[index].pending = list;
-        if let Some(answered) = &found {
-            let open = &mut self[index].legs[asker.index()].open_request;
-            if *open == Some(answered.number) {
-                // Answered before all of it has come.
-                *open = None;
-            }
-            return found;
-        }
-        if transaction.starts_with(OWN_TRANSACTION) {
-            return None;
-        }
-        let now = self.now;
-        let from = &mut self[index].legs[asker.index()];
-        if now >= from.unremembered_until {
-            from.unremembered = 0;
-        }
-        from.unremembered = from.unremembered.checked_sub(1)?;
-        let request = Request {
-            session: index,
-            from: asker,
-            is_send: true,
-            from_path: None,
-            message: 0,
-            account: None,
-            acknowledgement: Acknowledgement::Theirs,
-        };
-        Some(Answered {
-            request,
-            number: u32::MAX,
-            renamed_from: None,
-        })
     }
 
     fn route_response(
@@ -501,31 +417,6 @@ impl Sessions {
         due
     }
 
-    /// Forgets requests whose response has not come in time. RFC 4975, 7.1.1: their senders count
-    /// the same 30 s, so nobody needs to be told, but for whom we have acknowledged a request: that
-    /// is to be reported on.
-    pub fn expire_pending(&mut self, now: u64) -> Option<Request> {
-        self.now = now;
-        while let Some(session) = self.pending.expired(now) {
-            let oldest = self.pending.oldest()?;
-            let is_ours = oldest.acknowledgement == Acknowledgement::Sent;
-            let asker = &self[session].legs[oldest.from.index()];
-            if is_ours && matches!(asker.stage, LegStage::Detached(_)) {
-                // Who asked may come back to hear it.
-                self.pending.postpone(now);
-                continue;
-            }
-            let mut list = self[session].pending;
-            let request = self.pending.take_oldest(&mut list);
-            self[session].pending = list;
-            if is_ours {
-                return Some(request);
-            }
-            self.let_go(&request);
-        }
-        None
-    }
-
     /// The session's life is over: what it held is given back. Its slot stays until control has
     /// been told.
     pub fn end(&mut self, index: u32, cause: Cause) {
@@ -537,20 +428,6 @@ impl Sessions {
         self.release_texts(index);
         self[index].closed = Some(cause);
     }
-}
-
-/// A request that is passed on and will be answered.
-struct Asked<'a> {
-    is_send: bool,
-    transaction: &'a [u8],
-    /// From-Path, if it is not the one that is known.
-    from_path: Option<&'a [u8]>,
-    /// Mark of the message that it carries a chunk of.
-    message: u64,
-    /// What a REPORT on it would say.
-    account: Option<Account>,
-    /// Its sender waits for a 200.
-    wants_200: bool,
 }
 
 /// The response to a request, from our URI `local`; `Discard` if the request wants none.
@@ -596,19 +473,6 @@ fn forwarded(kind: Kind) -> Forwarded {
         Kind::Request(_) => Forwarded::Send,
         Kind::Response(_) => Forwarded::Response,
     }
-}
-
-/// Whether a Byte-Range, if there is one, could be that of a chunk.
-fn makes_sense(head: &Head) -> bool {
-    let Some(range) = head.byte_range else {
-        return true;
-    };
-    let end = range.end.unwrap_or(u64::MAX);
-    range.start > 0
-        && end >= range.start - 1
-        && range
-            .total
-            .is_none_or(|total| range.start - 1 <= total && (range.end.is_none() || end <= total))
 }
 
 /// A SEND that carries nothing: it binds a connection to its session, or keeps it alive.

@@ -38,6 +38,7 @@ mod secure;
 mod send;
 mod sharing;
 mod timers;
+mod upgrade;
 
 use std::collections::VecDeque;
 use std::io;

@@ -205,13 +205,14 @@ impl ByteRange {
         })
     }
 
-    /// Whether the numbers can all be true: start from 1, end not before start - 1 nor after the
+    /// Whether the numbers can all be true: start from 1, end not before start - 1, neither after the
     /// total.
     pub fn is_consistent(&self) -> bool {
-        let end_is_good = self.end.is_none_or(|end| {
-            end >= self.start.saturating_sub(1) && self.total.is_none_or(|total| end <= total)
-        });
-        self.start >= 1 && end_is_good
+        let Some(before) = self.start.checked_sub(1) else {
+            return false;
+        };
+        let end = self.end.unwrap_or(before);
+        end >= before && self.total.is_none_or(|total| end <= total)
     }
 }
 
@@ -349,7 +350,7 @@ mod tests {
         ] {
             assert!(is_consistent(good), "{good}");
         }
-        for bad in ["0-5/5", "10-5/100", "1-26/25"] {
+        for bad in ["0-5/5", "10-5/100", "1-26/25", "27-*/25"] {
             assert!(!is_consistent(bad), "{bad}");
         }
     }
