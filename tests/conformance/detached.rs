@@ -131,6 +131,30 @@ fn p8_chunks_under_way_when_the_browser_is_lost_end_in_form() {
 }
 
 #[test]
+fn rfc4975_10_4_what_a_lost_browser_has_not_answered_is_told_its_sender_at_once() {
+    let (mut bed, session, a, b) = talk();
+    let whole = Message::send("whole123", "hello");
+    let first = Message::send("first123", "one of ").flagged('+');
+    let answered = Message::send("known123", "known");
+    for message in [&answered, &whole, &first] {
+        bed.says(b, &message.by(B));
+    }
+    bed.hears(a);
+    bed.says(a, &answered.answer("200 OK").by(A));
+    assert_eq!(bed.hears(b), answered.answer("200 OK").to(B));
+    bed.breaks(a);
+    let lost = |message: &Message| message.answer("408 Request Timeout").to(B);
+    assert_eq!(bed.hears(b), lost(&whole) + &lost(&first));
+    // Under the same Message-ID it is taken when the browser is back; an answer of before goes nowhere.
+    rebind(&mut bed, session);
+    let again = bed.comes(session, A);
+    bed.says(again, &whole.answer("200 OK").by(A));
+    assert_eq!(bed.hears(b), "");
+    bed.says(b, &whole.by(B));
+    assert_eq!(bed.hears(again), whole.to(A));
+}
+
+#[test]
 fn g5_what_a_chunk_that_was_cut_off_is_answered_goes_nowhere() {
     let (mut bed, session, a, b) = talk();
     let cut = Message::send("t4Kz81Qm", "half of it");

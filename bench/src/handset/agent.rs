@@ -11,7 +11,7 @@ use super::calls::{Call, State as CallState};
 use super::chat::{News, Wish};
 use super::console::{ChatNumber, Command, Event};
 use super::endpoint::Endpoint;
-use super::files::Shelf;
+use super::files::{Postponed, Shelf};
 use super::focus::Focus;
 use super::registration::{self, Registration};
 use super::services::Pending;
@@ -48,6 +48,7 @@ pub struct Agent {
     pub(super) focus: Option<Focus>,
     pub(super) news: mpsc::UnboundedSender<(ChatNumber, News)>,
     pub(super) shelf: Shelf,
+    pub(super) postponed: Vec<Postponed>,
     pub(super) sockets: Sockets,
     inbox: mpsc::Receiver<Arrival>,
     newspaper: mpsc::UnboundedReceiver<(ChatNumber, News)>,
@@ -116,6 +117,7 @@ impl Agent {
             focus,
             news,
             shelf: Shelf::default(),
+            postponed: Vec::new(),
             sockets,
             inbox,
             newspaper,
@@ -155,6 +157,7 @@ impl Agent {
                     self.transactions.timeout(now, &mut self.outputs);
                     self.registration_timeout(now);
                     self.calls_timeout(now);
+                    self.files_timeout(now);
                 }
             }
             self.act();
@@ -182,7 +185,9 @@ impl Agent {
 
     fn deadline(&self) -> Option<Instant> {
         let calls = self.calls.values().filter_map(Call::deadline);
+        let postponed = self.postponed.iter().map(|postponed| postponed.at);
         let others = [
+            postponed.min(),
             self.transactions.deadline(),
             self.registration.deadline(),
             self.leaving,
@@ -323,7 +328,7 @@ impl Agent {
     }
 
     fn chat_news(&mut self, chat: ChatNumber, news: News, now: Instant) {
-        let Some(call) = self.calls.get(&chat) else {
+        let Some(call) = self.calls.get_mut(&chat) else {
             return;
         };
         if matches!(call.state, CallState::Ending { .. }) {
@@ -359,7 +364,7 @@ impl Agent {
             News::Typing { active } => Event::Typing { chat, active },
             News::Notified { id, status } => Event::Notified { from, id, status },
             News::Sent { id } => {
-                let is_file = call.file.is_some();
+                let is_file = call.file.take().is_some();
                 self.tell(Event::Sent { chat, id });
                 // Who has sent a file ends its session: RFC 5547, 8.4.
                 if is_file {

@@ -276,8 +276,12 @@ async fn talk(
             }
             wish = wishes.recv() => match wish {
                 Some(Wish::Cut) => {
+                    // What has come is kept, and the loss told, before anybody can notice it and say BYE.
+                    drop(reading);
+                    drop(incoming);
+                    news.send(News::Lost { cause: "it was cut off".to_owned() });
                     writing.abort();
-                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "it was cut off"));
+                    return Ok(());
                 }
                 Some(wish) => sender.carry_out(wish).await?,
                 None => break Ok(()),

@@ -6,17 +6,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
 use super::agent::Agent;
+use super::console::ChatNumber;
 use super::incoming::{Complete, Content, hexadecimal};
-use super::sip::{Uri, token};
+use super::sip::{Message, Uri, token};
 
 /// Files that were cut off and that are kept.
 const KEPT_MAX: usize = 16;
+/// Longest wait that is taken on when the network is too busy.
+const RETRY_AFTER_S_MAX: u64 = 30;
 /// How often the rest of one file is offered.
 const RESTS_MAX: u32 = 100;
 
@@ -308,7 +311,60 @@ impl Shelf {
     }
 }
 
+/// A file that is to be offered or asked for again.
+pub struct Postponed {
+    /// When.
+    pub at: Instant,
+    to: Uri,
+    offer: FileOffer,
+    sending: Option<Sending>,
+}
+
 impl Agent {
+    /// A network that is too busy says when to come again. RFC 3261, 21.5.4.
+    pub(super) fn postpone_file(&mut self, chat: ChatNumber, response: &Message, now: Instant) {
+        let Some(call) = self.calls.get_mut(&chat) else {
+            return;
+        };
+        let sending = call.file.take();
+        let after = response.header("Retry-After");
+        let seconds = after.and_then(|value| value.split([' ', ';']).next()?.parse().ok());
+        let (Some(503), Some(seconds), Some(to), Some(offer)) = (
+            response.status(),
+            seconds.filter(|seconds| *seconds <= RETRY_AFTER_S_MAX),
+            Uri::parse(&call.dialog.target),
+            call.offered_file(),
+        ) else {
+            return;
+        };
+        if self.postponed.len() < KEPT_MAX {
+            self.postponed.push(Postponed {
+                at: now + Duration::from_secs(seconds),
+                to,
+                offer,
+                sending,
+            });
+        }
+    }
+
+    /// Offers and asks for what was postponed.
+    pub(super) fn files_timeout(&mut self, now: Instant) {
+        let (due, later) = std::mem::take(&mut self.postponed)
+            .into_iter()
+            .partition(|postponed| postponed.at <= now);
+        self.postponed = later;
+        let due: Vec<Postponed> = due;
+        for Postponed {
+            to, offer, sending, ..
+        } in due
+        {
+            match sending {
+                Some(sending) => self.offer_rest(&sending, now),
+                None => self.invite(&to, Some(offer), None, None, now),
+            }
+        }
+    }
+
     /// Offers a file to somebody.
     pub(super) fn offer_file(&mut self, to: &Uri, path: &Path, now: Instant) {
         match Sending::of(to, path.to_owned()) {

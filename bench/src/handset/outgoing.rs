@@ -23,6 +23,8 @@ const WINDOW: usize = 32;
 const MESSAGES_MAX: usize = 1024;
 /// RFC 4975, 7.1.1: a chunk that is not answered for so long has failed.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How often a message in memory is sent that gets lost on its way.
+const SENDINGS_MAX: u32 = 5;
 /// Octets that are read and written at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Above this a chunk must be interruptible: its range ends with `*`.
@@ -73,6 +75,7 @@ struct UnderWay {
     /// Chunks without a response yet.
     open: usize,
     all_written: bool,
+    sendings: u32,
 }
 
 struct Pending {
@@ -177,13 +180,38 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
                     offset: 0,
                     open: 0,
                     all_written: false,
+                    sendings: 1,
                 };
                 self.messages.insert(id, under_way);
             }
+            Order::Answered(tid, 408) if self.send_again(&tid) => {}
             Order::Answered(tid, code) => self.answered(&tid, code)?,
             Order::Close => return Ok(Next::Close),
         }
         Ok(Next::GoOn)
+    }
+
+    /// A chunk did not get through, such as by a relay that has lost the far end for a moment (RFC 4975, 10.4): its
+    /// message is sent again under its Message-ID, by which a repetition is known. What is left of a file is another
+    /// transfer's. Whether this was one to send again.
+    fn send_again(&mut self, tid: &str) -> bool {
+        let Some(id) = self.pending.get(tid).map(|pending| pending.id.clone()) else {
+            return false;
+        };
+        let Some(under_way) = self.messages.get_mut(&id) else {
+            return false;
+        };
+        let is_small = matches!(under_way.message.content, Content::Memory(_));
+        if !is_small || under_way.sendings == SENDINGS_MAX {
+            return false;
+        }
+        under_way.sendings += 1;
+        (under_way.offset, under_way.open, under_way.all_written) = (0, 0, false);
+        self.pending.retain(|_, pending| pending.id != id);
+        if !self.queue.contains(&id) {
+            self.queue.push_back(id);
+        }
+        true
     }
 
     fn answered(&mut self, tid: &str, code: u16) -> io::Result<()> {

@@ -37,7 +37,7 @@ export class FileMedia extends MediaLink {
   /** The whole of what is sent; null if this side receives. @type {Blob | null} */
   #blob;
   #asks;
-  #chunkOctets;
+  #chunks;
   #messageId = randomWord(24);
   #settled = false;
   /** Octets of the file before what this transfer carries. */
@@ -50,16 +50,16 @@ export class FileMedia extends MediaLink {
   /**
    * @param {FileDescription} file
    * @param {Blob | null} blob
-   * @param {{ chunkOctets: number, secure: boolean, asks: boolean, sink: WritableStream | null,
+   * @param {{ chunkOctets: number, chunkOctetsMax: number, secure: boolean, asks: boolean, sink: WritableStream | null,
    *   received: Received | null }} choices `asks`: for a file of the other side's; `received`: of an earlier transfer
    * @param {FileHooks & import("./media-link.js").LinkHooks} hooks
    */
-  constructor(file, blob, { chunkOctets, secure, asks, sink, received }, hooks) {
+  constructor(file, blob, { chunkOctets, chunkOctetsMax, secure, asks, sink, received }, hooks) {
     super(secure, hooks);
     this.#file = file;
     this.#blob = blob;
     this.#asks = asks;
-    this.#chunkOctets = chunkOctets;
+    this.#chunks = { chunkOctets, chunkOctetsMax };
     this.#hooks = hooks;
     this.#offset = (file.range?.start ?? 1) - 1;
     this.#arrived = this.#offset;
@@ -109,7 +109,7 @@ export class FileMedia extends MediaLink {
     return [{
       acceptTypes: ["*"],
       octetsMax: this.#file.size ?? UNANNOUNCED_OCTETS_MAX,
-      chunkOctets: this.#chunkOctets,
+      ...this.#chunks,
       bulk: true,
     }, {
       message: () => 415,

@@ -10,7 +10,7 @@ import { randomWord } from "./identifiers.js";
 import { Invitation } from "./invitation.js";
 import { readSdp } from "./sdp.js";
 
-/** Octets of a chunk if the application does not say. */
+/** Octets of a chunk if the application does not say; on a fast way, the most there may be. */
 const CHUNK_OCTETS = 64 * 1024;
 const CHUNK_OCTETS_MAX = 256 * 1024;
 
@@ -50,7 +50,7 @@ const CHUNK_OCTETS_MAX = 256 * 1024;
 
 /** A transfer. Made by `FileTransferPackage.createFileTransfer`, or handed to `onFileTransfer`. */
 export class FileTransfer extends Invitation {
-  #chunkOctets = CHUNK_OCTETS;
+  #chunkOctets = { chunkOctets: CHUNK_OCTETS, chunkOctetsMax: CHUNK_OCTETS_MAX };
   /** @type {FileConfig | null} */
   #config = null;
   /** @type {FileDescription | null} */
@@ -148,9 +148,10 @@ export class FileTransfer extends Invitation {
     super.end(extHeaders);
   }
 
-  /** @param {number} octets of a chunk, at most 256 KiB */
+  /** @param {number} octets of each chunk, at most 256 KiB */
   setChunkSize(octets) {
-    this.#chunkOctets = Math.min(Math.max(Math.trunc(octets), 1), CHUNK_OCTETS_MAX);
+    const chunkOctets = Math.min(Math.max(Math.trunc(octets), 1), CHUNK_OCTETS_MAX);
+    this.#chunkOctets = { chunkOctets, chunkOctetsMax: chunkOctets };
   }
 
   /** @returns {FileConfig[]} the file, as far as it is known */
@@ -241,7 +242,7 @@ export class FileTransfer extends Invitation {
     const received = this.#received;
     this.#received = null;
     return new FileMedia(file, blob, {
-      chunkOctets: this.#chunkOctets,
+      ...this.#chunkOctets,
       secure,
       asks: this.#config?.props?.direction === "receive" && !this.#isWanted,
       sink: config?.sink ?? null,

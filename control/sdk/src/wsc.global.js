@@ -3134,7 +3134,7 @@ const PATH_URIS_MAX = 8;
  * @property {string[]} toPath
  * @property {string[]} fromPath
  * @property {Map<string, string>} headers by lower-case name; the first of equal names counts
- * @property {Uint8Array | null} body null if there is none, which differs from an empty one
+ * @property {Uint8Array | null} body null if there is none, which differs from an empty one; a part of what was received
  * @property {string} flag `$` last chunk, `+` more to come, `#` aborted
  * @property {string} fault why it can't be understood; empty if it can
  */
@@ -3231,27 +3231,37 @@ function readByteRange(value) {
  * @property {string} flag
  */
 
-/**
- * @param {RequestParts} parts
- * @returns {Uint8Array}
- */
-function writeRequest(parts) {
-  const head = [
-    `MSRP ${parts.tid} ${parts.method}`,
-    `To-Path: ${parts.toPath.join(" ")}`,
-    `From-Path: ${parts.fromPath}`,
-    ...parts.headers.map(([name, value]) => `${name}: ${value}`),
-  ];
-  const endLine = `-------${parts.tid}${parts.flag}\r\n`;
-  if (!parts.body) return encoder.encode(`${head.join("\r\n")}\r\n${endLine}`);
-  head.push(`Content-Type: ${parts.contentType}`);
-  const before = encoder.encode(`${head.join("\r\n")}\r\n\r\n`);
-  const after = encoder.encode(`\r\n${endLine}`);
-  const octets = new Uint8Array(before.length + parts.body.length + after.length);
-  octets.set(before, 0);
-  octets.set(parts.body, before.length);
-  octets.set(after, before.length + parts.body.length);
-  return octets;
+/** Writes requests, one after the other, in the same place: a large file's would be as much garbage as it has octets. */
+class RequestWriter {
+  #place = new Uint8Array(4096);
+
+  /**
+   * @param {RequestParts} parts
+   * @returns {Uint8Array} which holds until the next one is written
+   */
+  write(parts) {
+    const { body } = parts;
+    const head = [
+      `MSRP ${parts.tid} ${parts.method}`,
+      `To-Path: ${parts.toPath.join(" ")}`,
+      `From-Path: ${parts.fromPath}`,
+      ...parts.headers.map(([name, value]) => `${name}: ${value}`),
+      ...(body ? [`Content-Type: ${parts.contentType}`, ""] : []),
+      "",
+    ].join("\r\n");
+    const end = `${body ? "\r\n" : ""}-------${parts.tid}${parts.flag}\r\n`;
+    // A character takes at most three octets in UTF-8.
+    const most = 3 * (head.length + end.length) + (body?.length ?? 0);
+    if (most > this.#place.length) this.#place = new Uint8Array(most);
+    const place = this.#place;
+    let length = encoder.encodeInto(head, place).written;
+    if (body) {
+      place.set(body, length);
+      length += body.length;
+    }
+    length += encoder.encodeInto(end, place.subarray(length)).written;
+    return place.subarray(0, length);
+  }
 }
 
 /**
@@ -3273,7 +3283,7 @@ function writeResponse(request, status, comment, localUri) {
     "",
   ].join("\r\n"));
 }
-return { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, readStartLine, frameOf, readByteRange, writeRequest, writeResponse };
+return { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, readStartLine, frameOf, readByteRange, RequestWriter, writeResponse };
 })();
 
 modules["msrp/inflow.js"] = (function () {
@@ -3302,12 +3312,6 @@ class Inflow {
   /** @param {number} octetsMax of the message */
   constructor(octetsMax) {
     this.#octetsMax = octetsMax;
-  }
-
-  /** @returns {{ messageId: string, received: number } | null} the message that has begun and is not whole */
-  underWay() {
-    const [messageId, received] = [this.#messageId, this.#received];
-    return messageId !== "" && !this.#whole ? { messageId, received } : null;
   }
 
   /**
@@ -3432,7 +3436,7 @@ class Reader {
       if (held[cr + 1] !== LF || held[cr + 2] !== DASH) continue;
       const flag = endLineFlag(held, cr + 2, endLine);
       if (flag) {
-        const frame = frameOf(start, lines, held.slice(bodyStart, cr), flag);
+        const frame = frameOf(start, lines, held.subarray(bodyStart, cr), flag);
         return this.#take(frame, cr + 2 + endLine.length + 3);
       }
     }
@@ -3712,6 +3716,8 @@ const CHUNKS_AT_FIRST = 16;
 const CHUNKS_MIN = 2;
 /** With chunks of 64 KiB, 8 MiB. */
 const CHUNKS_MAX = 128;
+/** So many chunks, and it is better to send fewer and larger ones. */
+const CHUNKS_WIDE = 48;
 /** Milliseconds to an answer, up to which more may be under way. */
 const SOON_MS = 250;
 /** Milliseconds from which on less may. */
@@ -3723,6 +3729,11 @@ class Window {
   chunks = CHUNKS_AT_FIRST;
   /** When it was halved. Answers to what was sent before say nothing of the smaller one. */
   #halvedAt = -Infinity;
+
+  /** @returns {boolean} whether the way carries so much that larger chunks keep nobody waiting */
+  isWide() {
+    return this.chunks >= CHUNKS_WIDE;
+  }
 
   /**
    * @param {number} sentAt when the request went out, in milliseconds
@@ -3746,7 +3757,7 @@ return { Window };
 modules["msrp/endpoint.js"] = (function () {
 const { randomWord } = modules["identifiers.js"];
 const { admits, bareType } = modules["media-types.js"];
-const { writeRequest, writeResponse } = modules["msrp/frame.js"];
+const { RequestWriter, writeResponse } = modules["msrp/frame.js"];
 const { Inflow } = modules["msrp/inflow.js"];
 const { FramingLost, Reader } = modules["msrp/reader.js"];
 const { Reassembly } = modules["msrp/reassembly.js"];
@@ -3766,8 +3777,8 @@ const FRAME_OVERHEAD_OCTETS_MAX = 32 * 1024;
 const PIECE_OCTETS_MAX = 64 * 1024 * 1024;
 /** Chunks sent without an answer. */
 const CHUNKS_MAX = 16;
-/** Milliseconds after a new connection within which a large message goes on, or something of it was lost. */
-const STALL_MS = 2000;
+/** How often a message is sent that gets lost on its way. */
+const SENDINGS_MAX = 5;
 /** Messages waiting to be sent. */
 const QUEUE_MAX = 1000;
 /** Sent messages of which a report may still come. */
@@ -3784,6 +3795,7 @@ const FAULTS_MAX = 5;
  * @property {number} [chunkOctets] body of a chunk, 2048 at first
  * @property {number} [window] chunks sent without an answer, 16 at first
  * @property {boolean} [bulk] large messages: as many chunks as the way carries
+ * @property {number} [chunkOctetsMax] with `bulk`: body of a chunk on a way that carries many
  */
 
 /**
@@ -3804,7 +3816,7 @@ const FAULTS_MAX = 5;
 
 /**
  * @typedef {object} EndpointHooks
- * @property {(octets: Uint8Array) => void} transmit one frame
+ * @property {(octets: Uint8Array) => void} transmit one frame, whose octets hold until the next
  * @property {() => void} bound our first SEND was answered: messages may flow
  * @property {(incoming: { messageId: string, contentType: string, body: Uint8Array }) =>
  *   number | void} message a whole message; a number refuses it with that status
@@ -3818,13 +3830,17 @@ const FAULTS_MAX = 5;
  * @property {(status: number, reason: string) => void} broken the session can't go on
  */
 
-/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean }} Sending */
+/**
+ * A message of ours: octets sent, chunks without an answer, whether all are sent; how often, and since when.
+ * @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean, sendings: number, at: number }} Sending
+ */
 
 /** One end of one session. */
 class Endpoint {
   #settings;
   #hooks;
   #reader;
+  #writer = new RequestWriter();
   #reassembly;
   #inflow;
   #chunkOctets;
@@ -3838,13 +3854,11 @@ class Endpoint {
   /** Messages not yet sent as a whole; the first one is under way. @type {Sending[]} */
   #queue = [];
   /** Requests without an answer, oldest first.
-   * @type {Map<string, { sending: Sending | null, at: number, start: number }>} */
+   * @type {Map<string, { sending: Sending | null, at: number, start: number, octets: number }>} */
   #pending = new Map();
   /** Sent as a whole, waiting for a success report. @type {Map<string, Sending>} */
   #reportable = new Map();
   #faults = 0;
-  /** When a large message that came before the connection was lost must have gone on. */
-  #stalledAt = Infinity;
 
   /**
    * @param {EndpointSettings} settings
@@ -3895,7 +3909,7 @@ class Endpoint {
    */
   send(outgoing, now) {
     if (this.#state === "over" || this.#queue.length >= QUEUE_MAX) return false;
-    this.#queue.push({ outgoing, next: 0, open: 0, whole: false });
+    this.#queue.push({ outgoing, next: 0, open: 0, whole: false, sendings: 1, at: now });
     this.#pump(now);
     return true;
   }
@@ -3944,7 +3958,6 @@ class Endpoint {
    */
   tick(now) {
     this.#reassembly.expire(now);
-    if (now >= this.#stalledAt) this.#reportStall();
     for (const [tid, { sending, at }] of this.#pending) {
       if (this.#isAway() && sending) continue;
       if (now - at < RESPONSE_MS_MAX || this.#state === "over") break;
@@ -3957,10 +3970,13 @@ class Endpoint {
 
   /** @returns {number | null} when {@link Endpoint.tick} has something to do */
   deadline() {
-    const [oldest] = [...this.#pending.values()].filter(({ sending }) =>
-      !sending || !this.#isAway());
-    const response = oldest ? oldest.at + RESPONSE_MS_MAX : Infinity;
-    const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity, this.#stalledAt);
+    let response = Infinity;
+    for (const { sending, at } of this.#pending.values()) {
+      if (sending && this.#isAway()) continue;
+      response = at + RESPONSE_MS_MAX;
+      break;
+    }
+    const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity);
     return earliest === Infinity ? null : earliest;
   }
 
@@ -3997,29 +4013,53 @@ class Endpoint {
    * answered by now; what has not is sent again from its start, under its Message-ID, by which the
    * far end knows a repetition (RFC 4975, 5.4).
    */
-  #sendAgain() {
+  #sendAllAgain() {
     /** @type {Set<Sending>} */
     const again = new Set();
     for (const { sending } of this.#pending.values()) if (sending) again.add(sending);
-    this.#pending.clear();
+    this.#sendAgain([...again]);
+  }
+
+  /**
+   * A message did not get through, such as by a relay that has lost the far end for a moment: until its first sending
+   * would time out it is sent again, under its Message-ID. A large one is not: what is left of it is another transfer's.
+   * @param {Sending} sending
+   * @param {number} now
+   */
+  #isSentAgain(sending, now) {
+    sending.sendings += 1;
+    return !this.#settings.bulk && sending.sendings <= SENDINGS_MAX && now - sending.at < RESPONSE_MS_MAX;
+  }
+
+  /** @param {Sending[]} again */
+  #sendAgain(again) {
+    for (const [tid, { sending }] of this.#pending) if (sending && again.includes(sending)) this.#pending.delete(tid);
     for (const sending of again) {
       this.#reportable.delete(sending.outgoing.messageId);
       sending.next = 0;
       sending.open = 0;
       sending.whole = false;
     }
-    this.#queue = [...again, ...this.#queue.filter((sending) => !again.has(sending))];
+    this.#queue = [...again, ...this.#queue.filter((sending) => !again.includes(sending))];
   }
 
-  /** @returns {number} chunks that may be without an answer */
-  #chunksMax() {
-    return this.#window?.chunks ?? this.#settings.window ?? CHUNKS_MAX;
+  /** @returns {boolean} whether as much is without an answer as may be */
+  #isFull() {
+    if (!this.#window) return this.#pending.size >= (this.#settings.window ?? CHUNKS_MAX);
+    let octets = 0;
+    for (const request of this.#pending.values()) octets += request.octets;
+    return octets + this.#nextOctets() > this.#window.chunks * this.#chunkOctets;
+  }
+
+  /** @returns {number} octets of the next chunk */
+  #nextOctets() {
+    const most = this.#settings.chunkOctetsMax;
+    return most && this.#window?.isWide() ? most : this.#chunkOctets;
   }
 
   /** @param {number} now */
   #pump(now) {
-    while (this.#state === "bound" && this.#queue.length > 0
-      && this.#pending.size < this.#chunksMax()) {
+    while (this.#state === "bound" && this.#queue.length > 0 && !this.#isFull()) {
       if (!this.#sendChunk(this.#queue[0], now)) return;
     }
   }
@@ -4032,9 +4072,10 @@ class Endpoint {
   #sendChunk(sending, now) {
     const { messageId, contentType, body, successReport } = sending.outgoing;
     const start = sending.next;
-    const octets = body.subarray(start, Math.min(start + this.#chunkOctets, body.length));
+    const octets = body.subarray(start, Math.min(start + this.#nextOctets(), body.length));
     if (!octets) return false;
     const end = start + octets.length;
+    if (start === 0 && sending.sendings === 1) sending.at = now;
     sending.next = end;
     sending.open += 1;
     sending.whole = end === body.length;
@@ -4075,9 +4116,9 @@ class Endpoint {
   #request(method, headers, chunk, now, flag = "$", answered = true) {
     const tid = this.#newTid(chunk?.body);
     const sending = chunk?.sending ?? null;
-    const start = (sending?.next ?? 0) - (chunk?.body.length ?? 0);
-    if (answered) this.#pending.set(tid, { sending, at: now, start });
-    this.#hooks.transmit(writeRequest({
+    const octets = chunk?.body.length ?? 0;
+    if (answered) this.#pending.set(tid, { sending, at: now, start: (sending?.next ?? 0) - octets, octets });
+    this.#hooks.transmit(this.#writer.write({
       tid,
       method,
       toPath: this.#remotePath,
@@ -4109,12 +4150,14 @@ class Endpoint {
     const { localUri } = this.#settings;
     const request = this.#pending.get(response.tid);
     if (!request || response.fault || !sameUri(response.toPath[0], localUri)) return;
-    this.#window?.answered(request.at, now, this.#pending.size >= this.#chunksMax());
+    this.#window?.answered(request.at, now, this.#isFull());
     this.#pending.delete(response.tid);
     const { sending } = request;
     const good = response.status >= 200 && response.status < 300;
     if (!sending) {
-      this.#bindingAnswered(good, response, now);
+      this.#bindingAnswered(good, response);
+    } else if (response.status === 408 && this.#isSentAgain(sending, now)) {
+      this.#sendAgain([sending]);
     } else if (!good) {
       this.#fail(sending, response.status, response.comment);
       if (response.status === 481 || response.status === 506) {
@@ -4143,18 +4186,14 @@ class Endpoint {
   /**
    * @param {boolean} good
    * @param {Frame} response
-   * @param {number} now
    */
-  #bindingAnswered(good, response, now) {
+  #bindingAnswered(good, response) {
     if (this.#state !== "binding" && this.#state !== "rebinding") return;
     if (!good) {
       this.#break(response.status, response.comment || "the first request was refused");
       return;
     }
-    if (this.#state === "rebinding") {
-      this.#sendAgain();
-      if (this.#inflow?.underWay()) this.#stalledAt = now + STALL_MS;
-    }
+    if (this.#state === "rebinding") this.#sendAllAgain();
     this.#state = "bound";
     this.#hooks.bound();
   }
@@ -4275,7 +4314,6 @@ class Endpoint {
    * @param {(status: number, comment: string) => void} answer
    */
   #stream(inflow, messageId, contentType, request, answer) {
-    this.#stalledAt = Infinity;
     const chunk = inflow.take(messageId, request);
     if (chunk.kind === "refused") {
       answer(chunk.status, chunk.comment);
@@ -4298,39 +4336,21 @@ class Endpoint {
   }
 
   /**
-   * What was under way to us went with the connection, or our answers to it did: the sender waits for them, and would for
-   * half a minute. It is told that the message has failed, so that it can send the rest in another way.
-   */
-  #reportStall() {
-    this.#stalledAt = Infinity;
-    const message = this.#inflow?.underWay();
-    if (!message) return;
-    const { messageId, received } = message;
-    this.#reportOn(messageId, `1-${received}/*`, "000 408 Lost with the connection");
-  }
-
-  /**
    * @param {Frame} request the chunk that made the message whole
    * @param {string} messageId
    * @param {number} total octets
    */
   #reportSuccess(request, messageId, total) {
-    this.#reportOn(messageId, `1-${total}/${total}`, "000 200 OK", request.fromPath);
-  }
-
-  /**
-   * @param {string} messageId
-   * @param {string} range
-   * @param {string} status
-   * @param {string[]} [toPath]
-   */
-  #reportOn(messageId, range, status, toPath = this.#remotePath) {
-    this.#hooks.transmit(writeRequest({
+    this.#hooks.transmit(this.#writer.write({
       tid: randomWord(20),
       method: "REPORT",
-      toPath,
+      toPath: request.fromPath,
       fromPath: this.#settings.localUri,
-      headers: [["Message-ID", messageId], ["Byte-Range", range], ["Status", status]],
+      headers: [
+        ["Message-ID", messageId],
+        ["Byte-Range", `1-${total}/${total}`],
+        ["Status", "000 200 OK"],
+      ],
       flag: "$",
     }));
   }
@@ -4412,6 +4432,9 @@ const SUBPROTOCOL = "msrp";
 const CLOSE_BROKEN = 4000;
 /** Our close code for a socket that another has replaced. */
 const CLOSE_REPLACED = 4001;
+/** How often the first connection is tried, and milliseconds between, spread by chance over as many again. */
+const ATTEMPTS_MAX = 3;
+const AGAIN_MS = 300;
 const encoder = new TextEncoder();
 
 /**
@@ -4435,6 +4458,7 @@ class MsrpConnection {
   #timer;
   /** Whether a socket of ours was ever open. */
   #wasOpen = false;
+  #attempts = 0;
   #endpoint;
   #hooks;
 
@@ -4466,6 +4490,7 @@ class MsrpConnection {
   open(url) {
     const former = this.#forget();
     if (former && former.readyState < 2) former.close(CLOSE_REPLACED, "");
+    this.#attempts += 1;
     const socket = openDirectly(url) ?? environment.openSocket(url, [SUBPROTOCOL]);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
@@ -4488,6 +4513,8 @@ class MsrpConnection {
       if (this.#wasOpen && !orderly) {
         this.#endpoint.lost();
         this.#hooks.lost(reason);
+      } else if (!orderly && this.#attempts < ATTEMPTS_MAX) {
+        this.#timer = startTimer(() => this.open(url), AGAIN_MS * (1 + environment.chance()));
       } else {
         this.#endpoint.close(481, reason);
         this.#hooks.closed(orderly, 481, reason);
@@ -8243,7 +8270,7 @@ class FileMedia extends MediaLink {
   /** The whole of what is sent; null if this side receives. @type {Blob | null} */
   #blob;
   #asks;
-  #chunkOctets;
+  #chunks;
   #messageId = randomWord(24);
   #settled = false;
   /** Octets of the file before what this transfer carries. */
@@ -8256,16 +8283,16 @@ class FileMedia extends MediaLink {
   /**
    * @param {FileDescription} file
    * @param {Blob | null} blob
-   * @param {{ chunkOctets: number, secure: boolean, asks: boolean, sink: WritableStream | null,
+   * @param {{ chunkOctets: number, chunkOctetsMax: number, secure: boolean, asks: boolean, sink: WritableStream | null,
    *   received: Received | null }} choices `asks`: for a file of the other side's; `received`: of an earlier transfer
    * @param {FileHooks & import("./media-link.js").LinkHooks} hooks
    */
-  constructor(file, blob, { chunkOctets, secure, asks, sink, received }, hooks) {
+  constructor(file, blob, { chunkOctets, chunkOctetsMax, secure, asks, sink, received }, hooks) {
     super(secure, hooks);
     this.#file = file;
     this.#blob = blob;
     this.#asks = asks;
-    this.#chunkOctets = chunkOctets;
+    this.#chunks = { chunkOctets, chunkOctetsMax };
     this.#hooks = hooks;
     this.#offset = (file.range?.start ?? 1) - 1;
     this.#arrived = this.#offset;
@@ -8315,7 +8342,7 @@ class FileMedia extends MediaLink {
     return [{
       acceptTypes: ["*"],
       octetsMax: this.#file.size ?? UNANNOUNCED_OCTETS_MAX,
-      chunkOctets: this.#chunkOctets,
+      ...this.#chunks,
       bulk: true,
     }, {
       message: () => 415,
@@ -8483,7 +8510,7 @@ const { readSdp } = modules["sdp.js"];
 //! (`file-transfer-package.js`).
 
 
-/** Octets of a chunk if the application does not say. */
+/** Octets of a chunk if the application does not say; on a fast way, the most there may be. */
 const CHUNK_OCTETS = 64 * 1024;
 const CHUNK_OCTETS_MAX = 256 * 1024;
 
@@ -8523,7 +8550,7 @@ const CHUNK_OCTETS_MAX = 256 * 1024;
 
 /** A transfer. Made by `FileTransferPackage.createFileTransfer`, or handed to `onFileTransfer`. */
 class FileTransfer extends Invitation {
-  #chunkOctets = CHUNK_OCTETS;
+  #chunkOctets = { chunkOctets: CHUNK_OCTETS, chunkOctetsMax: CHUNK_OCTETS_MAX };
   /** @type {FileConfig | null} */
   #config = null;
   /** @type {FileDescription | null} */
@@ -8621,9 +8648,10 @@ class FileTransfer extends Invitation {
     super.end(extHeaders);
   }
 
-  /** @param {number} octets of a chunk, at most 256 KiB */
+  /** @param {number} octets of each chunk, at most 256 KiB */
   setChunkSize(octets) {
-    this.#chunkOctets = Math.min(Math.max(Math.trunc(octets), 1), CHUNK_OCTETS_MAX);
+    const chunkOctets = Math.min(Math.max(Math.trunc(octets), 1), CHUNK_OCTETS_MAX);
+    this.#chunkOctets = { chunkOctets, chunkOctetsMax: chunkOctets };
   }
 
   /** @returns {FileConfig[]} the file, as far as it is known */
@@ -8714,7 +8742,7 @@ class FileTransfer extends Invitation {
     const received = this.#received;
     this.#received = null;
     return new FileMedia(file, blob, {
-      chunkOctets: this.#chunkOctets,
+      ...this.#chunkOctets,
       secure,
       asks: this.#config?.props?.direction === "receive" && !this.#isWanted,
       sink: config?.sink ?? null,

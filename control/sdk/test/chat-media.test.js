@@ -82,10 +82,26 @@ test("media that the relay closes in order are CLOSED", () => {
   assert.deepEqual(told.at(-1), ["failed", late, 481]);
 });
 
-test("media that cannot be opened are an ERROR", () => {
+test("media that cannot be opened, however often it is tried, are an ERROR", () => {
   const { told } = established();
-  world.socket.goes(1006);
+  for (let attempts = 0; attempts < 3; attempts += 1) {
+    assert.deepEqual(told, []);
+    world.socket.goes(1006);
+    world.advance(600);
+  }
   assert.deepEqual(told, ["connection ERROR"]);
+});
+
+test("a connection that breaks before it is up is made again at the same place", () => {
+  const { told } = established();
+  const { url } = world.socket;
+  world.socket.goes(1006);
+  world.advance(600);
+  assert.equal(world.socket.url, url);
+  world.socket.opens();
+  const [bind] = world.socket.take();
+  assert.match(decoder.decode(bind), /^MSRP \w+ SEND/);
+  assert.deepEqual(told, []);
 });
 
 test("texts come in, plain or in an envelope, and are answered", () => {

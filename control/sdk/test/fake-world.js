@@ -19,7 +19,8 @@ export class FakeSocket {
 
   send(data) {
     if (this.readyState !== 1) throw new Error("not open");
-    this.sent.push(data);
+    // A browser has taken them when this returns.
+    this.sent.push(ArrayBuffer.isView(data) ? data.slice() : data);
   }
 
   close(code, reason) {

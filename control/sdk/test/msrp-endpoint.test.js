@@ -23,7 +23,7 @@ function endpoint({ bound = true, ...settings } = {}) {
   const end = new Endpoint({
     localUri: OURS, remotePath: [THEIRS], acceptTypes: ["text/plain"], octetsMax: 10000, ...settings,
   }, {
-    transmit: (octets) => out.push(...reader.push(octets)),
+    transmit: (octets) => out.push(...reader.push(octets.slice())),
     bound: () => told.push("bound"),
     message: ({ messageId, contentType, body }) => {
       told.push(["message", messageId, contentType, decoder.decode(body)]);
@@ -196,6 +196,28 @@ test("no answer within 30 s fails the message with 408", () => {
   respond(late);
   assert.deepEqual(told, [["failed", "a", 408]], "a late answer changes nothing");
   assert.equal(end.deadline(), 32000);
+});
+
+test("rfc4975 10.4: what got lost on its way is sent again under its Message-ID, a few times", () => {
+  const { end, told, take, respond } = endpoint({ chunkOctets: 2 });
+  end.send(outgoing("a", "1234"), 0);
+  end.send(outgoing("b", "5"), 0);
+  const [first, second, other] = take();
+  respond(second);
+  respond(first, 408);
+  assert.deepEqual(take().map(({ headers }) => [headers.get("message-id"), headers.get("byte-range")]),
+    [["a", "1-2/4"], ["a", "3-4/4"]]);
+  respond(other);
+  assert.deepEqual(told, [["sent", "b"]]);
+  end.send(outgoing("c", "6"), 1000);
+  for (let sendings = 0; sendings < 5; sendings += 1) {
+    assert.deepEqual(told.length, 1);
+    respond(take().at(-1), 408, 2000);
+  }
+  assert.deepEqual(told.at(-1), ["failed", "c", 408]);
+  end.send(outgoing("d", "7"), 3000);
+  respond(take()[0], 408, 33_000);
+  assert.deepEqual(told.at(-1), ["failed", "d", 408], "its time is over");
 });
 
 test("where a success report was asked, it decides", () => {

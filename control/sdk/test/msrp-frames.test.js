@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readByteRange, writeRequest, writeResponse } from "../src/msrp/frame.js";
+import { RequestWriter, readByteRange, writeResponse } from "../src/msrp/frame.js";
 import { FramingLost, Reader } from "../src/msrp/reader.js";
 import { readUri, sameUri } from "../src/msrp/uri.js";
 
@@ -111,7 +111,13 @@ test("what is no MSRP, or has no bounds, loses the framing", () => {
 });
 
 test("what is written can be read", () => {
-  const octets = writeRequest({
+  const writer = new RequestWriter();
+  // A longer one before it, in the same place.
+  writer.write({
+    tid: "long1234", method: "SEND", toPath: [THEIRS], fromPath: OURS, headers: [["X", "ü".repeat(3000)]],
+    contentType: "a/b", body: new Uint8Array(9000), flag: "$",
+  });
+  const octets = writer.write({
     tid: "abcd1234", method: "SEND", toPath: [THEIRS, "msrp://far.example.com:1/x;tcp"],
     fromPath: OURS, headers: [["Message-ID", "m1"], ["Byte-Range", "1-3/3"]],
     contentType: "application/octet-stream", body: Uint8Array.of(0, 255, 13), flag: "+",

@@ -353,6 +353,35 @@ impl Sessions {
         None
     }
 
+    /// The next SEND of `leg`'s peer that has no answer, as a signal that it did not get through: the other leg
+    /// is lost for now, and it may be lost with that. What still comes of its message before that leg is back is
+    /// refused. RFC 4975, 10.4. `None`: all has been said.
+    pub fn next_lost(
+        &mut self,
+        index: u32,
+        leg: Leg,
+        random: &[u8; 16],
+        scratch: &mut Scratch,
+    ) -> Option<usize> {
+        let code = status::TIMEOUT;
+        loop {
+            let mut list = self[index].pending;
+            let taken = self.pending.take_first_from(&mut list, leg);
+            self[index].pending = list;
+            let (request, transaction) = taken?;
+            let signal = self.write_signal(&request, &transaction, code, random, scratch);
+            if !request.is_send || signal.is_none() {
+                continue;
+            }
+            let first = self[index].legs[leg.index()].open_messages;
+            if let Some(open) = self.open_messages.find(first, request.message) {
+                let failed = self.take_message(index, leg, open);
+                self[index].legs[leg.index()].failed_message = Some((failed.mark, code));
+            }
+            return signal;
+        }
+    }
+
     fn write_report_on(
         &self,
         index: u32,

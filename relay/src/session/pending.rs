@@ -317,6 +317,23 @@ impl Pending {
         (list.first != NONE).then(|| self.take_number(list, list.first))
     }
 
+    /// Takes the session's first request out that has come from this leg.
+    pub fn take_first_from(
+        &mut self,
+        list: &mut OfSession,
+        from: Leg,
+    ) -> Option<(Request, Transaction)> {
+        let mut number = list.first;
+        while number != NONE {
+            let entry = &self.entries[number as usize];
+            if entry.request.from == from {
+                return Some(self.take_number(list, number));
+            }
+            number = entry.in_session.after;
+        }
+        None
+    }
+
     /// Takes the request of this number out.
     pub fn take_number(&mut self, list: &mut OfSession, number: u32) -> (Request, Transaction) {
         let transaction = self.transaction(number);

@@ -1,8 +1,8 @@
 //! A browser's leg that is lost and may come back: Wi-Fi blinks, and a chat must not die of it.
 //!
 //! The leg is *detached* for the grace that control gave it. The other leg stays up and is not read
-//! meanwhile; a chunk that was under way to it is ended with `#`, one that was under way from it is
-//! refused. Control, which is told at once, asks for a new way in and tells the browser. If nobody
+//! meanwhile; a chunk that was under way from it is ended with `#`, one that was under way to it is
+//! refused, and who waits for its answer is told that none will come. Control, which is told at once, asks for a new way in and tells the browser. If nobody
 //! has come when the grace is over, the leg is down as if there had been none.
 
 use link::{Cause, Counter, Leg, Refusal, SessionId, Transport};
@@ -52,12 +52,27 @@ impl<R: Ring> Shard<R> {
             if matches!(flow, Flow::Forwarding { .. }) {
                 self.cut_open_chunk(other, session, leg.other(), status::STOP);
             }
+            self.tell_of_loss(other, session, leg.other());
             // What it was paused for is gone; it reads on up to what needs the lost leg.
             self.unpause(other);
             self.read(other);
             self.receive_if_wanted(other);
         }
         true
+    }
+
+    /// What went to the lost browser and has no answer may never have come there: who has sent it is told
+    /// at once, and can send it again. Waiting would not do: nobody else will ever say it.
+    fn tell_of_loss(&mut self, slot: u32, session: u32, leg: Leg) {
+        while self.has_room() {
+            let mut random = [0; 16];
+            (self.random)(&mut random);
+            let signal = (self.sessions).next_lost(session, leg, &random, &mut self.scratch);
+            let Some(bytes) = signal else { break };
+            if self.connections[slot].is_read() {
+                self.write_signal(slot, bytes);
+            }
+        }
     }
 
     /// Makes a new way in for a detached leg. The former one opens no more. A leg that is up is taken for

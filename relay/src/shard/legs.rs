@@ -298,7 +298,7 @@ impl<R: Ring> Shard<R> {
     }
 
     /// Sends a response or a report of ours from the scratch, and counts it.
-    fn write_signal(&mut self, slot: u32, bytes: usize) {
+    pub(super) fn write_signal(&mut self, slot: u32, bytes: usize) {
         // A report is a request of ours, and so is its transaction id.
         let is_report = self.scratch[b"MSRP ".len()..].starts_with(OWN_TRANSACTION);
         let counter = if is_report {

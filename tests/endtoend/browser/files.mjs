@@ -21,8 +21,8 @@ export async function filesPage(system, browser, name, script, argument) {
     sent: () => evaluate(() => globalThis.sending),
     /** What has come of files so far. */
     told: () => evaluate(() => globalThis.told),
-    hears: (line) => page.waitForFunction(
-      (wanted) => globalThis.told.some((one) => one.includes(wanted)), line, { timeout: 120_000 },
+    hears: (line, timeout = 60_000) => page.waitForFunction(
+      (wanted) => globalThis.told.some((one) => one.includes(wanted)), line, { timeout },
     ).catch(async () => { throw new Error(`not heard: ${line}\n${(await evaluate(() => globalThis.told)).join('\n')}`); }),
   };
 }
@@ -69,7 +69,7 @@ async function prepare(user) {
     transfer.onFileTransferSuccess = () => resolve({ how: 'there', transfers: count });
     transfer.onFileTransferFailure = (id, status, reason) => {
       if (count > 100) resolve({ how: `${status} ${reason}`, transfers: count });
-      else setTimeout(() => resolve(ended(files.resume(transfer), count + 1)), 250);
+      else setTimeout(() => resolve(ended(files.resume(transfer), count + 1)), status === 503 ? 2000 : 250);
     };
   });
   const send = async (target, octets, seed) => {

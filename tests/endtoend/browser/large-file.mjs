@@ -5,16 +5,18 @@
 //     PROFILE=release node tests/endtoend/browser/large-file.mjs [OCTETS]
 //
 // The bare WebSocket goes to a server that only counts octets, or sends them, in this process; both directions are timed
-// from the open connection to the word that all is there. Hashes are computed by the page before it offers the file,
+// from the open connection to the word that all is there. What comes in goes nowhere, or with KEPT=1 into a file of the
+// page's own (OPFS). CPU_PROFILES=FOLDER profiles the page, for Chromium's developer tools. Hashes are computed by the page before it offers the file,
 // which is timed on its own, and checked by it while a file comes in, which is part of the time.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
-import { open, readFile, mkdtemp, rm } from 'node:fs/promises';
+import { open, readFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { System, launch } from './system.mjs';
+import { System } from './system.mjs';
+import { Unwatched } from './unwatched.mjs';
 
 const PART_OCTETS = 4 * 1024 * 1024;
 const MESSAGE_OCTETS = 64 * 1024;
@@ -70,8 +72,8 @@ class Bare {
   }
 }
 
-/** In the page: what is timed, each in seconds. */
-async function prepare() {
+/** In the page: what is timed, each in seconds. `kept`: what comes in goes into a file of the page's own, not away. */
+async function prepare(kept) {
   const wsc = await import('/sdk/wsc.js');
   const session = new wsc.Session('alice', `ws://${location.host}/ws/webrtc/demo`);
   const files = new wsc.FileTransferPackage(session);
@@ -109,28 +111,38 @@ async function prepare() {
     transfer.onFileTransferSuccess = () => resolve(seconds(since));
     transfer.onFileTransferFailure = (id, status, reason) => reject(new Error(`${status} ${reason}`));
   });
-  globalThis.up = async (part, octets) => {
+  /** Begins to send a file; says how long its hashes have taken, once they are there. */
+  globalThis.offer = (part, octets) => {
     const blob = new Blob([Uint8Array.from(atob(part), (letter) => letter.charCodeAt(0))]);
     const file = new File(Array(octets / blob.size).fill(blob), 'large.bin', { type: 'application/octet-stream' });
     const transfer = files.createFileTransfer('bob');
     const hashing = performance.now();
-    let hashed;
-    transfer.onStateChange = () => { hashed ??= seconds(hashing); };
     transfer.start({ file });
-    return { transfer: await timed(transfer), hashed };
+    globalThis.transfer = timed(transfer);
+    return new Promise((resolve) => {
+      transfer.onStateChange = () => resolve(seconds(hashing));
+    });
   };
-  files.onFileTransfer = (transfer) => {
+  let offered;
+  globalThis.offered = new Promise((resolve) => { offered = resolve; });
+  files.onFileTransfer = async (transfer) => {
     globalThis.down = timed(transfer);
-    transfer.onFileData = () => {};
-    transfer.accept();
+    offered();
+    const folder = kept ? await navigator.storage.getDirectory() : null;
+    const file = await folder?.getFileHandle('large.bin', { create: true });
+    const sink = file ? await file.createWritable() : new WritableStream();
+    transfer.accept({ sink });
   };
   await session.connected;
 }
 
-/** Resident octets of processes, the largest so far. */
-class Memory {
-  /** @type {Map<string, { first: number, most: number }>} */
-  of = new Map();
+/** Resident octets of processes, at first and the most in each phase, and the seconds they have worked in it. */
+class Processes {
+  /** @type {Record<string, { first: number, most: Record<string, number>, worked: Record<string, number> }>} */
+  of = {};
+  /** Ticks of the clock, of a hundredth of a second, by process. */
+  #ticks = {};
+  phase = 'before';
   #timer;
 
   /** @param {() => Promise<[string, number][]>} processes names and ids */
@@ -139,8 +151,13 @@ class Memory {
       for (const [name, id] of await processes()) {
         const status = await readFile(`/proc/${id}/status`, 'utf8').catch(() => '');
         const octets = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
-        const known = this.of.get(name) ?? { first: octets, most: octets };
-        this.of.set(name, { first: known.first, most: Math.max(known.most, octets) });
+        const { most, worked } = this.of[name] ??= { first: octets, most: {}, worked: {} };
+        most[this.phase] = Math.max(most[this.phase] ?? 0, octets);
+        const stat = await readFile(`/proc/${id}/stat`, 'utf8').catch(() => '');
+        const [, user, system] = /\)(?: \S+){11} (\d+) (\d+)/.exec(stat) ?? [];
+        const ticks = Number(user ?? 0) + Number(system ?? 0);
+        worked[this.phase] = (worked[this.phase] ?? 0) + (ticks - (this.#ticks[id] ?? ticks)) / 100;
+        this.#ticks[id] = ticks;
       }
       this.#timer = setTimeout(look, 200);
     };
@@ -156,10 +173,10 @@ class Memory {
 /** Both ways, and bare; figures in octets and seconds. */
 export async function largeFile(octets) {
   const folder = await mkdtemp(join(tmpdir(), 'causeway-large-'));
-  const browser = await launch();
+  const browser = await Unwatched.launch();
   const system = await System.start('--no-handsets');
   const bare = new Bare();
-  let memory;
+  let processes;
   try {
     const part = randomBytes(PART_OCTETS);
     const path = join(folder, 'large.bin');
@@ -174,29 +191,38 @@ export async function largeFile(octets) {
 
     const url = await bare.listen();
     const bob = await system.handset('bob', '--max-size', String(octets));
-    const page = await (await browser.newContext()).newPage();
-    page.setDefaultTimeout(TIMEOUT_MS);
-    await page.goto(system.page);
-    await page.evaluate(prepare);
-    const devtools = await browser.newBrowserCDPSession();
+    const page = await browser.page(system.page);
+    await page.evaluate(prepare, Boolean(process.env.KEPT));
     const [relay] = await system.dev.children();
-    memory = new Memory(async () => {
-      const { processInfo } = await devtools.send('SystemInfo.getProcessInfo').catch(() => ({ processInfo: [] }));
-      const renderers = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => [`page ${id}`, id]);
-      return [['relay', relay], ['handset', bob.child.pid], ...renderers];
+    processes = new Processes(async () => {
+      const { processInfo } = await browser.send('SystemInfo.getProcessInfo').catch(() => ({ processInfo: [] }));
+      const ofBrowser = processInfo.map(({ type, id }) => [type === 'renderer' ? `page ${id}` : `${type} ${id}`, id]);
+      return [['relay', relay], ['handset', bob.child.pid], ...ofBrowser];
     });
     const bareWay = (way) => page.evaluate(([whole, count]) => globalThis.bare(whole, count), [`${url}/${way}`, octets]);
-    const figures = { octets, bareUp: await bareWay('up') };
-    const { transfer, hashed } = await page.evaluate((given) => globalThis.up(...given), [part.toString('base64'), octets]);
-    Object.assign(figures, { up: transfer, hashed });
-    const [, received] = await bob.line(/^received from .*, sha256 (\w+)$/);
-    figures.bareDown = await bareWay('down');
+    const phase = async (name, done) => {
+      processes.phase = name;
+      const folder = process.env.CPU_PROFILES;
+      if (folder) await page.send('Profiler.enable');
+      if (folder) await page.send('Profiler.start');
+      const result = await done();
+      const profiled = folder ? await page.send('Profiler.stop') : null;
+      if (profiled) await writeFile(join(folder, `${name}.cpuprofile`), JSON.stringify(profiled.profile));
+      return result;
+    };
+    const figures = { octets, bareUp: await phase('bare up', () => bareWay('up')) };
+    figures.hashed = await phase('hashes', () => page.evaluate((given) => globalThis.offer(...given), [part.toString('base64'), octets]));
+    figures.up = await phase('up', () => page.evaluate(() => globalThis.transfer));
+    const [, received] = await bob.line(/^received from .*, sha256 (\w+)$/, TIMEOUT_MS);
+    figures.bareDown = await phase('bare down', () => bareWay('down'));
     bob.write(`send sip:alice@localhost ${path}`);
-    await page.waitForFunction(() => globalThis.down, undefined, { timeout: TIMEOUT_MS });
-    figures.down = await page.evaluate(() => globalThis.down);
-    return { ...figures, hashesEqual: received === sha256, memory: Object.fromEntries(memory.of) };
+    figures.down = await phase('down', async () => {
+      await page.evaluate(() => globalThis.offered);
+      return page.evaluate(() => globalThis.down);
+    });
+    return { ...figures, hashesEqual: received === sha256, processes: processes.of };
   } finally {
-    memory?.stop();
+    processes?.stop();
     await browser.close();
     await system.stopHandsets();
     await system.stop();
@@ -215,7 +241,10 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   console.log(row('page → handset', found.up, found.bareUp));
   console.log(row('handset → page', found.down, found.bareDown));
   console.log(`\nSHA-1 and SHA-256 in the page, before the offer: ${rate(found.hashed)}`);
-  for (const [name, { first, most }] of Object.entries(found.memory)) {
-    console.log(`${name}: ${(first / 2 ** 20).toFixed(0)} MiB at first, at most ${(most / 2 ** 20).toFixed(0)} MiB`);
+  const mebibytes = (memory) => (memory / 2 ** 20).toFixed(0);
+  console.log('\nMiB at first, and the most in each phase; CPU seconds in it:');
+  for (const [name, { first, most, worked }] of Object.entries(found.processes)) {
+    const each = Object.keys(most).map((phase) => `${phase} ${mebibytes(most[phase])} (${worked[phase].toFixed(1)} s)`);
+    console.log(`${name}: ${mebibytes(first)}; ${each.join(', ')}`);
   }
 }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { System, call, chatIs, launch, send, shows } from './system.mjs';
-import { Wire, throughTheWire } from './wire.mjs';
+import { Wire, cuts, throughTheWire } from './wire.mjs';
 
 /** @type {System} */
 let system;
@@ -12,6 +12,11 @@ let browser;
 /** @type {Wire} */
 let wire;
 let wirePort;
+
+const CUTS = Number(process.env.CUTS ?? 20);
+const SEED = Number(process.env.SEED ?? 1);
+/** What a text makes on the wire, with its answer and a report. */
+const TEXT_OCTETS = 900;
 
 describe('a chat whose connections are cut', () => {
   before(async () => {
@@ -67,6 +72,35 @@ describe('a chat whose connections are cut', () => {
     bob.write('bye');
     await bob.line(/^ended/);
     await chatIs(page, 'The chat has ended');
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test('goes on however often they are cut while both sides talk, and everything arrives once', async () => {
+    const bob = await system.handset('bob');
+    const { page, errors, context } = await system.login(browser, 'alice', throughTheWire, wirePort);
+    await call(page, 'bob');
+    await chatIs(page, 'Connected');
+    const signalling = Number(new URL(system.page).port);
+    const media = (port) => port !== signalling;
+    wire.plan(cuts(CUTS, CUTS * 4 * TEXT_OCTETS, SEED, [() => wire.cut(media)]), media);
+    const said = [];
+    for (; wire.planned > 0 && said.length < CUTS * 40; said.push(`text ${said.length + 1}.`)) {
+      bob.write(`say text ${said.length + 1}.`);
+      await send(page, `text ${said.length + 1}.`);
+    }
+    assert.equal(wire.planned, 0, `all cuts were made while ${said.length} texts were sent`);
+    bob.write('say the last one');
+    await send(page, 'the last one');
+    const all = [...said, 'the last one'];
+    for (let count = 0; count < all.length; count += 1) await bob.line(/^message from/);
+    const incoming = '[data-testid=message][data-direction=in]';
+    await page.waitForFunction(([which, count]) => document.querySelectorAll(which).length >= count, [incoming, all.length]);
+    const text = (line) => /text \d+\.|the last one/.exec(line)?.[0];
+    const heard = bob.lines.filter((line) => line.startsWith('message from')).map(text);
+    assert.deepEqual(heard.sort(), all.sort());
+    assert.deepEqual((await page.locator(incoming).allTextContents()).map(text).sort(), all);
+    await chatIs(page, 'Connected');
     assert.deepEqual(errors, []);
     await context.close();
   });

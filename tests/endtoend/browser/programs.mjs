@@ -70,9 +70,10 @@ export class Program {
   /**
    * Waits for a line that has not been waited for before.
    * @param {RegExp} pattern
+   * @param {number} [timeoutMs]
    * @returns {Promise<RegExpMatchArray>}
    */
-  line(pattern) {
+  line(pattern, timeoutMs = LINE_TIMEOUT_MS) {
     return new Promise((resolve, reject) => {
       const finish = (settle, value) => {
         clearTimeout(timer);
@@ -94,7 +95,7 @@ export class Program {
         }
         if (this.#ended) fail('it ended');
       };
-      const timer = setTimeout(() => fail(`${LINE_TIMEOUT_MS} ms passed`), LINE_TIMEOUT_MS);
+      const timer = setTimeout(() => fail(`${timeoutMs} ms passed`), timeoutMs);
       this.#watchers.add(watch);
       watch();
     });

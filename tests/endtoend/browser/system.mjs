@@ -6,8 +6,8 @@ import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 import { Program } from './programs.mjs';
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const CHROMIUM_ARGS = [
+export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+export const CHROMIUM_ARGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync',
 ];
@@ -50,7 +50,8 @@ export class System {
 
   static async start(...options) {
     const system = new System();
-    system.dev = new Program('causeway', ['dev', '--http', '127.0.0.1:0', '--sip', '127.0.0.1:0', ...options]);
+    const folder = process.env.SDK_FOLDER ? ['--sdk-folder', process.env.SDK_FOLDER] : [];
+    system.dev = new Program('causeway', ['dev', '--http', '127.0.0.1:0', '--sip', '127.0.0.1:0', ...folder, ...options]);
     [system.page] = await system.dev.line(/https?:\/\/[^\s/]+\/demo\//);
     [, system.sip] = await system.dev.line(/sip.*?(127\.0\.0\.1:\d+)/i);
     return system;

@@ -36,16 +36,21 @@ export class Wire {
     return cut.length;
   }
 
-  /** Does these things once so many octets, counted from now, have gone over connections to ports that `counts` counts. */
+  /** Does these things, one at a time, once so many octets, counted from now, have gone over connections to ports that `counts` counts. */
   plan(events, counts) {
     this.#octets = 0;
     this.#events = events;
     this.counts = counts;
   }
 
+  /** How many of those things are still to be done. */
+  get planned() {
+    return this.#events.length;
+  }
+
   #count(octets) {
     this.#octets += octets;
-    while (this.#events.length > 0 && this.#events[0].octets <= this.#octets) this.#events.shift().act();
+    if (this.#events[0]?.octets <= this.#octets) this.#events.shift().act();
   }
 
   #accept(near) {
@@ -69,14 +74,31 @@ export class Wire {
         far.destroy();
       });
       far.write(`GET ${rest}`, 'latin1');
-      if (this.counts(Number(port))) {
-        for (const side of [near, far]) side.on('data', (data) => this.#count(data.length));
+      for (const side of [near, far]) {
+        side.on('data', (data) => {
+          if (this.counts(Number(port))) this.#count(data.length);
+        });
       }
       near.pipe(far);
       far.pipe(near);
     };
     near.on('data', read);
   }
+}
+
+/**
+ * Cuts for {@link Wire.plan}: so many, by chance within so many octets, the same for a seed; `sides` take turns.
+ * @param {number} seed
+ * @param {(() => void)[]} sides
+ */
+export function cuts(count, octets, seed, sides) {
+  let state = seed;
+  const chance = () => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return state / 0x80000000;
+  };
+  const places = Array.from({ length: count }, () => Math.trunc(chance() * octets)).sort((a, b) => a - b);
+  return places.map((place, turn) => ({ octets: place, act: sides[turn % sides.length] }));
 }
 
 /** In the page: WebSockets go through the wire, which finds their port in front of their path. */

@@ -167,6 +167,7 @@ impl Agent {
             200..300 if is_calling => self.accepted(chat, response, now),
             _ if is_calling => {
                 self.member_gone(chat, Some(status), now);
+                self.postpone_file(chat, response, now);
                 self.drop_call(chat);
                 let reason = match &response.start {
                     Start::Response { reason, .. } => reason.clone(),

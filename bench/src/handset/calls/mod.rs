@@ -11,7 +11,7 @@ use super::agent::Agent;
 use super::chat::{self, Desk, Parties, Way, Wish};
 use super::console::{ChatNumber, Event};
 use super::endpoint::{Bound, Place};
-use super::files::Sending;
+use super::files::{FileOffer, Sending};
 use super::sdp::{Local, Media, Setup};
 use super::sip::{ClientKey, Dialog, Flow, Message, ServerKey, Start, Uri, token};
 
@@ -74,6 +74,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// The file that our offer is about.
+    pub fn offered_file(&self) -> Option<FileOffer> {
+        Media::read(&self.description).ok()?.file
+    }
+
     /// When something is due.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
@@ -131,12 +136,22 @@ impl Agent {
                 self.answer(key, request, 200, now);
                 // What came before it is told before it.
                 self.read_news(now);
-                self.forget(chat, "the other side hung up");
+                self.hung_up_on(chat, request.header("Reason").is_some(), now);
             }
             "INVITE" => self.invited_again(key, request, chat, now),
             "OPTIONS" => self.asked(key, request, now),
             _ if self.focus_request(key, request, Some(chat), now) => {}
             _ => self.answer(key, request, 405, now),
+        }
+    }
+
+    /// The other side has ended a call. Where something went wrong, which a Reason says (RFC 3326), and a file of ours
+    /// is not there, its rest is offered; without one the other side gave it up.
+    fn hung_up_on(&mut self, chat: ChatNumber, is_failure: bool, now: Instant) {
+        let file = self.calls.get_mut(&chat).and_then(|call| call.file.take());
+        self.forget(chat, "the other side hung up");
+        if let Some(sending) = file.filter(|_| is_failure) {
+            self.offer_rest(&sending, now);
         }
     }
 

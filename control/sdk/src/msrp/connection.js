@@ -11,6 +11,9 @@ const SUBPROTOCOL = "msrp";
 const CLOSE_BROKEN = 4000;
 /** Our close code for a socket that another has replaced. */
 const CLOSE_REPLACED = 4001;
+/** How often the first connection is tried, and milliseconds between, spread by chance over as many again. */
+const ATTEMPTS_MAX = 3;
+const AGAIN_MS = 300;
 const encoder = new TextEncoder();
 
 /**
@@ -34,6 +37,7 @@ export class MsrpConnection {
   #timer;
   /** Whether a socket of ours was ever open. */
   #wasOpen = false;
+  #attempts = 0;
   #endpoint;
   #hooks;
 
@@ -65,6 +69,7 @@ export class MsrpConnection {
   open(url) {
     const former = this.#forget();
     if (former && former.readyState < 2) former.close(CLOSE_REPLACED, "");
+    this.#attempts += 1;
     const socket = openDirectly(url) ?? environment.openSocket(url, [SUBPROTOCOL]);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
@@ -87,6 +92,8 @@ export class MsrpConnection {
       if (this.#wasOpen && !orderly) {
         this.#endpoint.lost();
         this.#hooks.lost(reason);
+      } else if (!orderly && this.#attempts < ATTEMPTS_MAX) {
+        this.#timer = startTimer(() => this.open(url), AGAIN_MS * (1 + environment.chance()));
       } else {
         this.#endpoint.close(481, reason);
         this.#hooks.closed(orderly, 481, reason);

@@ -3,7 +3,7 @@
 
 import { randomWord } from "../identifiers.js";
 import { admits, bareType } from "../media-types.js";
-import { writeRequest, writeResponse } from "./frame.js";
+import { RequestWriter, writeResponse } from "./frame.js";
 import { Inflow } from "./inflow.js";
 import { FramingLost, Reader } from "./reader.js";
 import { Reassembly } from "./reassembly.js";
@@ -20,8 +20,8 @@ const FRAME_OVERHEAD_OCTETS_MAX = 32 * 1024;
 const PIECE_OCTETS_MAX = 64 * 1024 * 1024;
 /** Chunks sent without an answer. */
 const CHUNKS_MAX = 16;
-/** Milliseconds after a new connection within which a large message goes on, or something of it was lost. */
-const STALL_MS = 2000;
+/** How often a message is sent that gets lost on its way. */
+const SENDINGS_MAX = 5;
 /** Messages waiting to be sent. */
 const QUEUE_MAX = 1000;
 /** Sent messages of which a report may still come. */
@@ -38,6 +38,7 @@ const FAULTS_MAX = 5;
  * @property {number} [chunkOctets] body of a chunk, 2048 at first
  * @property {number} [window] chunks sent without an answer, 16 at first
  * @property {boolean} [bulk] large messages: as many chunks as the way carries
+ * @property {number} [chunkOctetsMax] with `bulk`: body of a chunk on a way that carries many
  */
 
 /**
@@ -58,7 +59,7 @@ const FAULTS_MAX = 5;
 
 /**
  * @typedef {object} EndpointHooks
- * @property {(octets: Uint8Array) => void} transmit one frame
+ * @property {(octets: Uint8Array) => void} transmit one frame, whose octets hold until the next
  * @property {() => void} bound our first SEND was answered: messages may flow
  * @property {(incoming: { messageId: string, contentType: string, body: Uint8Array }) =>
  *   number | void} message a whole message; a number refuses it with that status
@@ -72,13 +73,17 @@ const FAULTS_MAX = 5;
  * @property {(status: number, reason: string) => void} broken the session can't go on
  */
 
-/** @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean }} Sending */
+/**
+ * A message of ours: octets sent, chunks without an answer, whether all are sent; how often, and since when.
+ * @typedef {{ outgoing: Outgoing, next: number, open: number, whole: boolean, sendings: number, at: number }} Sending
+ */
 
 /** One end of one session. */
 export class Endpoint {
   #settings;
   #hooks;
   #reader;
+  #writer = new RequestWriter();
   #reassembly;
   #inflow;
   #chunkOctets;
@@ -92,13 +97,11 @@ export class Endpoint {
   /** Messages not yet sent as a whole; the first one is under way. @type {Sending[]} */
   #queue = [];
   /** Requests without an answer, oldest first.
-   * @type {Map<string, { sending: Sending | null, at: number, start: number }>} */
+   * @type {Map<string, { sending: Sending | null, at: number, start: number, octets: number }>} */
   #pending = new Map();
   /** Sent as a whole, waiting for a success report. @type {Map<string, Sending>} */
   #reportable = new Map();
   #faults = 0;
-  /** When a large message that came before the connection was lost must have gone on. */
-  #stalledAt = Infinity;
 
   /**
    * @param {EndpointSettings} settings
@@ -149,7 +152,7 @@ export class Endpoint {
    */
   send(outgoing, now) {
     if (this.#state === "over" || this.#queue.length >= QUEUE_MAX) return false;
-    this.#queue.push({ outgoing, next: 0, open: 0, whole: false });
+    this.#queue.push({ outgoing, next: 0, open: 0, whole: false, sendings: 1, at: now });
     this.#pump(now);
     return true;
   }
@@ -198,7 +201,6 @@ export class Endpoint {
    */
   tick(now) {
     this.#reassembly.expire(now);
-    if (now >= this.#stalledAt) this.#reportStall();
     for (const [tid, { sending, at }] of this.#pending) {
       if (this.#isAway() && sending) continue;
       if (now - at < RESPONSE_MS_MAX || this.#state === "over") break;
@@ -211,10 +213,13 @@ export class Endpoint {
 
   /** @returns {number | null} when {@link Endpoint.tick} has something to do */
   deadline() {
-    const [oldest] = [...this.#pending.values()].filter(({ sending }) =>
-      !sending || !this.#isAway());
-    const response = oldest ? oldest.at + RESPONSE_MS_MAX : Infinity;
-    const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity, this.#stalledAt);
+    let response = Infinity;
+    for (const { sending, at } of this.#pending.values()) {
+      if (sending && this.#isAway()) continue;
+      response = at + RESPONSE_MS_MAX;
+      break;
+    }
+    const earliest = Math.min(response, this.#reassembly.deadline() ?? Infinity);
     return earliest === Infinity ? null : earliest;
   }
 
@@ -251,29 +256,53 @@ export class Endpoint {
    * answered by now; what has not is sent again from its start, under its Message-ID, by which the
    * far end knows a repetition (RFC 4975, 5.4).
    */
-  #sendAgain() {
+  #sendAllAgain() {
     /** @type {Set<Sending>} */
     const again = new Set();
     for (const { sending } of this.#pending.values()) if (sending) again.add(sending);
-    this.#pending.clear();
+    this.#sendAgain([...again]);
+  }
+
+  /**
+   * A message did not get through, such as by a relay that has lost the far end for a moment: until its first sending
+   * would time out it is sent again, under its Message-ID. A large one is not: what is left of it is another transfer's.
+   * @param {Sending} sending
+   * @param {number} now
+   */
+  #isSentAgain(sending, now) {
+    sending.sendings += 1;
+    return !this.#settings.bulk && sending.sendings <= SENDINGS_MAX && now - sending.at < RESPONSE_MS_MAX;
+  }
+
+  /** @param {Sending[]} again */
+  #sendAgain(again) {
+    for (const [tid, { sending }] of this.#pending) if (sending && again.includes(sending)) this.#pending.delete(tid);
     for (const sending of again) {
       this.#reportable.delete(sending.outgoing.messageId);
       sending.next = 0;
       sending.open = 0;
       sending.whole = false;
     }
-    this.#queue = [...again, ...this.#queue.filter((sending) => !again.has(sending))];
+    this.#queue = [...again, ...this.#queue.filter((sending) => !again.includes(sending))];
   }
 
-  /** @returns {number} chunks that may be without an answer */
-  #chunksMax() {
-    return this.#window?.chunks ?? this.#settings.window ?? CHUNKS_MAX;
+  /** @returns {boolean} whether as much is without an answer as may be */
+  #isFull() {
+    if (!this.#window) return this.#pending.size >= (this.#settings.window ?? CHUNKS_MAX);
+    let octets = 0;
+    for (const request of this.#pending.values()) octets += request.octets;
+    return octets + this.#nextOctets() > this.#window.chunks * this.#chunkOctets;
+  }
+
+  /** @returns {number} octets of the next chunk */
+  #nextOctets() {
+    const most = this.#settings.chunkOctetsMax;
+    return most && this.#window?.isWide() ? most : this.#chunkOctets;
   }
 
   /** @param {number} now */
   #pump(now) {
-    while (this.#state === "bound" && this.#queue.length > 0
-      && this.#pending.size < this.#chunksMax()) {
+    while (this.#state === "bound" && this.#queue.length > 0 && !this.#isFull()) {
       if (!this.#sendChunk(this.#queue[0], now)) return;
     }
   }
@@ -286,9 +315,10 @@ export class Endpoint {
   #sendChunk(sending, now) {
     const { messageId, contentType, body, successReport } = sending.outgoing;
     const start = sending.next;
-    const octets = body.subarray(start, Math.min(start + this.#chunkOctets, body.length));
+    const octets = body.subarray(start, Math.min(start + this.#nextOctets(), body.length));
     if (!octets) return false;
     const end = start + octets.length;
+    if (start === 0 && sending.sendings === 1) sending.at = now;
     sending.next = end;
     sending.open += 1;
     sending.whole = end === body.length;
@@ -329,9 +359,9 @@ export class Endpoint {
   #request(method, headers, chunk, now, flag = "$", answered = true) {
     const tid = this.#newTid(chunk?.body);
     const sending = chunk?.sending ?? null;
-    const start = (sending?.next ?? 0) - (chunk?.body.length ?? 0);
-    if (answered) this.#pending.set(tid, { sending, at: now, start });
-    this.#hooks.transmit(writeRequest({
+    const octets = chunk?.body.length ?? 0;
+    if (answered) this.#pending.set(tid, { sending, at: now, start: (sending?.next ?? 0) - octets, octets });
+    this.#hooks.transmit(this.#writer.write({
       tid,
       method,
       toPath: this.#remotePath,
@@ -363,12 +393,14 @@ export class Endpoint {
     const { localUri } = this.#settings;
     const request = this.#pending.get(response.tid);
     if (!request || response.fault || !sameUri(response.toPath[0], localUri)) return;
-    this.#window?.answered(request.at, now, this.#pending.size >= this.#chunksMax());
+    this.#window?.answered(request.at, now, this.#isFull());
     this.#pending.delete(response.tid);
     const { sending } = request;
     const good = response.status >= 200 && response.status < 300;
     if (!sending) {
-      this.#bindingAnswered(good, response, now);
+      this.#bindingAnswered(good, response);
+    } else if (response.status === 408 && this.#isSentAgain(sending, now)) {
+      this.#sendAgain([sending]);
     } else if (!good) {
       this.#fail(sending, response.status, response.comment);
       if (response.status === 481 || response.status === 506) {
@@ -397,18 +429,14 @@ export class Endpoint {
   /**
    * @param {boolean} good
    * @param {Frame} response
-   * @param {number} now
    */
-  #bindingAnswered(good, response, now) {
+  #bindingAnswered(good, response) {
     if (this.#state !== "binding" && this.#state !== "rebinding") return;
     if (!good) {
       this.#break(response.status, response.comment || "the first request was refused");
       return;
     }
-    if (this.#state === "rebinding") {
-      this.#sendAgain();
-      if (this.#inflow?.underWay()) this.#stalledAt = now + STALL_MS;
-    }
+    if (this.#state === "rebinding") this.#sendAllAgain();
     this.#state = "bound";
     this.#hooks.bound();
   }
@@ -529,7 +557,6 @@ export class Endpoint {
    * @param {(status: number, comment: string) => void} answer
    */
   #stream(inflow, messageId, contentType, request, answer) {
-    this.#stalledAt = Infinity;
     const chunk = inflow.take(messageId, request);
     if (chunk.kind === "refused") {
       answer(chunk.status, chunk.comment);
@@ -552,39 +579,21 @@ export class Endpoint {
   }
 
   /**
-   * What was under way to us went with the connection, or our answers to it did: the sender waits for them, and would for
-   * half a minute. It is told that the message has failed, so that it can send the rest in another way.
-   */
-  #reportStall() {
-    this.#stalledAt = Infinity;
-    const message = this.#inflow?.underWay();
-    if (!message) return;
-    const { messageId, received } = message;
-    this.#reportOn(messageId, `1-${received}/*`, "000 408 Lost with the connection");
-  }
-
-  /**
    * @param {Frame} request the chunk that made the message whole
    * @param {string} messageId
    * @param {number} total octets
    */
   #reportSuccess(request, messageId, total) {
-    this.#reportOn(messageId, `1-${total}/${total}`, "000 200 OK", request.fromPath);
-  }
-
-  /**
-   * @param {string} messageId
-   * @param {string} range
-   * @param {string} status
-   * @param {string[]} [toPath]
-   */
-  #reportOn(messageId, range, status, toPath = this.#remotePath) {
-    this.#hooks.transmit(writeRequest({
+    this.#hooks.transmit(this.#writer.write({
       tid: randomWord(20),
       method: "REPORT",
-      toPath,
+      toPath: request.fromPath,
       fromPath: this.#settings.localUri,
-      headers: [["Message-ID", messageId], ["Byte-Range", range], ["Status", status]],
+      headers: [
+        ["Message-ID", messageId],
+        ["Byte-Range", `1-${total}/${total}`],
+        ["Status", "000 200 OK"],
+      ],
       flag: "$",
     }));
   }

@@ -17,7 +17,7 @@ const PATH_URIS_MAX = 8;
  * @property {string[]} toPath
  * @property {string[]} fromPath
  * @property {Map<string, string>} headers by lower-case name; the first of equal names counts
- * @property {Uint8Array | null} body null if there is none, which differs from an empty one
+ * @property {Uint8Array | null} body null if there is none, which differs from an empty one; a part of what was received
  * @property {string} flag `$` last chunk, `+` more to come, `#` aborted
  * @property {string} fault why it can't be understood; empty if it can
  */
@@ -114,27 +114,37 @@ export function readByteRange(value) {
  * @property {string} flag
  */
 
-/**
- * @param {RequestParts} parts
- * @returns {Uint8Array}
- */
-export function writeRequest(parts) {
-  const head = [
-    `MSRP ${parts.tid} ${parts.method}`,
-    `To-Path: ${parts.toPath.join(" ")}`,
-    `From-Path: ${parts.fromPath}`,
-    ...parts.headers.map(([name, value]) => `${name}: ${value}`),
-  ];
-  const endLine = `-------${parts.tid}${parts.flag}\r\n`;
-  if (!parts.body) return encoder.encode(`${head.join("\r\n")}\r\n${endLine}`);
-  head.push(`Content-Type: ${parts.contentType}`);
-  const before = encoder.encode(`${head.join("\r\n")}\r\n\r\n`);
-  const after = encoder.encode(`\r\n${endLine}`);
-  const octets = new Uint8Array(before.length + parts.body.length + after.length);
-  octets.set(before, 0);
-  octets.set(parts.body, before.length);
-  octets.set(after, before.length + parts.body.length);
-  return octets;
+/** Writes requests, one after the other, in the same place: a large file's would be as much garbage as it has octets. */
+export class RequestWriter {
+  #place = new Uint8Array(4096);
+
+  /**
+   * @param {RequestParts} parts
+   * @returns {Uint8Array} which holds until the next one is written
+   */
+  write(parts) {
+    const { body } = parts;
+    const head = [
+      `MSRP ${parts.tid} ${parts.method}`,
+      `To-Path: ${parts.toPath.join(" ")}`,
+      `From-Path: ${parts.fromPath}`,
+      ...parts.headers.map(([name, value]) => `${name}: ${value}`),
+      ...(body ? [`Content-Type: ${parts.contentType}`, ""] : []),
+      "",
+    ].join("\r\n");
+    const end = `${body ? "\r\n" : ""}-------${parts.tid}${parts.flag}\r\n`;
+    // A character takes at most three octets in UTF-8.
+    const most = 3 * (head.length + end.length) + (body?.length ?? 0);
+    if (most > this.#place.length) this.#place = new Uint8Array(most);
+    const place = this.#place;
+    let length = encoder.encodeInto(head, place).written;
+    if (body) {
+      place.set(body, length);
+      length += body.length;
+    }
+    length += encoder.encodeInto(end, place.subarray(length)).written;
+    return place.subarray(0, length);
+  }
 }
 
 /**

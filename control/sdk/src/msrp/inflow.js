@@ -25,12 +25,6 @@ export class Inflow {
     this.#octetsMax = octetsMax;
   }
 
-  /** @returns {{ messageId: string, received: number } | null} the message that has begun and is not whole */
-  underWay() {
-    const [messageId, received] = [this.#messageId, this.#received];
-    return messageId !== "" && !this.#whole ? { messageId, received } : null;
-  }
-
   /**
    * @param {string} messageId
    * @param {import("./frame.js").Frame} frame a SEND with a body

@@ -88,7 +88,7 @@ export class Reader {
       if (held[cr + 1] !== LF || held[cr + 2] !== DASH) continue;
       const flag = endLineFlag(held, cr + 2, endLine);
       if (flag) {
-        const frame = frameOf(start, lines, held.slice(bodyStart, cr), flag);
+        const frame = frameOf(start, lines, held.subarray(bodyStart, cr), flag);
         return this.#take(frame, cr + 2 + endLine.length + 3);
       }
     }

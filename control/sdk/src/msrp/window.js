@@ -7,6 +7,8 @@ const CHUNKS_AT_FIRST = 16;
 const CHUNKS_MIN = 2;
 /** With chunks of 64 KiB, 8 MiB. */
 const CHUNKS_MAX = 128;
+/** So many chunks, and it is better to send fewer and larger ones. */
+const CHUNKS_WIDE = 48;
 /** Milliseconds to an answer, up to which more may be under way. */
 const SOON_MS = 250;
 /** Milliseconds from which on less may. */
@@ -18,6 +20,11 @@ export class Window {
   chunks = CHUNKS_AT_FIRST;
   /** When it was halved. Answers to what was sent before say nothing of the smaller one. */
   #halvedAt = -Infinity;
+
+  /** @returns {boolean} whether the way carries so much that larger chunks keep nobody waiting */
+  isWide() {
+    return this.chunks >= CHUNKS_WIDE;
+  }
 
   /**
    * @param {number} sentAt when the request went out, in milliseconds
