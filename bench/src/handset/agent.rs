@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::calls::{Call, State as CallState};
+use super::calls::{Call, Single, State as CallState};
 use super::chat::{News, Wish};
 use super::console::{ChatNumber, Command, Event};
 use super::endpoint::Endpoint;
@@ -141,7 +141,7 @@ impl Agent {
         self.tell(Event::Listening { sip, msrp });
         self.register_first(Instant::now());
         if let Some(uri) = self.settings.call.clone() {
-            self.call(&uri, Instant::now());
+            self.call(&uri, None, Instant::now());
         }
         self.act();
         while !self.has_left() {
@@ -263,8 +263,8 @@ impl Agent {
 
     fn command(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Call(text) => match Uri::parse(&text) {
-                Some(uri) => self.call(&uri, now),
+            Command::Call(text, first) => match Uri::parse(&text) {
+                Some(uri) => self.call(&uri, first.as_deref(), now),
                 None => self.problem(format!("{text}: write the address as sip:alice@localhost")),
             },
             Command::Options(text) => match Uri::parse(&text) {
@@ -337,6 +337,13 @@ impl Agent {
         let from = call.with.clone();
         let event = match news {
             News::Open => Event::Open { chat },
+            News::Letter { envelope, text } => {
+                let id = envelope.id.clone();
+                let sender = Uri::parse(&format!("sip:{from}"));
+                self.tell(Event::Text { from, id, text });
+                // The session is about to end.
+                return self.notify(sender, &envelope, now);
+            }
             News::Text { id, text, author } => Event::Message {
                 chat,
                 from: author.unwrap_or(from),
@@ -365,10 +372,12 @@ impl Agent {
             News::Notified { id, status } => Event::Notified { from, id, status },
             News::Sent { id } => {
                 let is_file = call.file.take().is_some();
+                let is_all = is_file || matches!(call.single, Some(Single::Goes(_)));
                 self.tell(Event::Sent { chat, id });
-                // Who has sent a file ends its session: RFC 5547, 8.4.
-                if is_file {
-                    self.hang_up(chat, "the file is there", now);
+                // Who has sent a file ends its session: RFC 5547, 8.4. A long text likewise.
+                if is_all {
+                    let what = if is_file { "the file" } else { "the text" };
+                    self.hang_up(chat, &format!("{what} is there"), now);
                 }
                 return;
             }

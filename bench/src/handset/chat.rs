@@ -71,6 +71,8 @@ pub struct Parties {
     pub names: (String, String),
     /// Whether the peer takes text without a wrapper.
     pub takes_plain: bool,
+    /// Whether one text that comes is all it is for.
+    pub is_letter: bool,
     /// The file that comes, if it is for one, and where it is kept if it is cut off.
     pub file: Option<(FileOffer, Shelf)>,
 }
@@ -102,6 +104,11 @@ pub enum News {
         id: String,
         text: String,
         author: Option<String>,
+    },
+    /// The one text of a session came.
+    Letter {
+        envelope: cpim::Envelope,
+        text: String,
     },
     /// A mixer got something to pass on.
     PassOn {
@@ -609,6 +616,10 @@ impl Incoming<'_> {
             return Ok(());
         }
         let text = cpim::text_of(kind, in_memory).filter(|_| message.bytes <= SHOWN_BYTES_MAX);
+        if let Some(text) = text.clone().filter(|_| self.parties.is_letter) {
+            self.news.send(News::Letter { envelope, text });
+            return Ok(());
+        }
         self.news.send(match &text {
             Some(text) => News::Text {
                 id,

@@ -207,8 +207,8 @@ pub enum Command {
     Say(String),
     /// Send a file in the current chat.
     File(PathBuf),
-    /// Call somebody.
-    Call(String),
+    /// Call somebody, perhaps with a first message.
+    Call(String, Option<String>),
     /// Offer somebody a file.
     Send(String, PathBuf),
     /// Ask somebody for a file.
@@ -255,7 +255,11 @@ impl Command {
             ("cut", "") => Ok(Command::Cut),
             ("typing", "on") => Ok(Command::Typing(true)),
             ("typing", "off") => Ok(Command::Typing(false)),
-            ("call", uri) if !uri.is_empty() => Ok(Command::Call(uri.trim().to_owned())),
+            ("call", rest) if !rest.trim().is_empty() => {
+                let (uri, text) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
+                let first = (!text.is_empty()).then(|| text.to_owned());
+                Ok(Command::Call(uri.to_owned(), first))
+            }
             ("use", number) if number.trim().parse::<u32>().is_ok() => {
                 Ok(Command::Use(number.trim().parse().unwrap_or(0)))
             }
@@ -263,7 +267,7 @@ impl Command {
             ("chats", "") => Ok(Command::Chats),
             ("quit", "") => Ok(Command::Quit),
             _ => Err(format!(
-                "\"{word}\" is no command: write say TEXT, typing on or off, file PATH, call URI, \
+                "\"{word}\" is no command: write say TEXT, typing on or off, file PATH, call URI [TEXT], \
                  text URI TEXT, send URI PATH, want URI HASH or NAME, options URI, cut, bye, chats, use N or quit"
             )),
         }
@@ -282,7 +286,11 @@ mod tests {
         );
         assert_eq!(
             Command::parse("call sip:a@b"),
-            Ok(Command::Call("sip:a@b".into()))
+            Ok(Command::Call("sip:a@b".into(), None))
+        );
+        assert_eq!(
+            Command::parse("call sip:a@b Hi there"),
+            Ok(Command::Call("sip:a@b".into(), Some("Hi there".into())))
         );
         assert_eq!(Command::parse("use 2"), Ok(Command::Use(2)));
         assert_eq!(Command::parse("quit\r\n"), Ok(Command::Quit));

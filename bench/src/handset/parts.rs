@@ -1,8 +1,9 @@
-//! Bodies of several parts, and lists of people. RFC 2046, 5.1; RFC 5366.
+//! Bodies of several parts: beside a description a list of people, or a first message. RFC 2046, 5.1; RFC 5366.
 
 use super::sip::Message;
 use super::sip::uri::parameter;
 
+const ENVELOPE: &str = "message/cpim";
 const LIST: &str = "application/resource-lists+xml";
 
 /// The session description of a message, alone or among other parts.
@@ -31,23 +32,36 @@ pub fn people(message: &Message) -> Vec<String> {
 
 /// A body of a description and a list of people: those to be invited, or those who were.
 pub fn with_people(description: &[u8], disposition: &str, people: &[String]) -> (String, Vec<u8>) {
-    let boundary = "parts-of-a-group";
     let entries: String = people
         .iter()
         .map(|uri| format!("<entry uri=\"{uri}\" cp:copyControl=\"to\"/>"))
         .collect();
+    let list = format!(
+        "<?xml version=\"1.0\"?><resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\" \
+         xmlns:cp=\"urn:ietf:params:xml:ns:copycontrol\"><list>{entries}</list></resource-lists>"
+    );
+    let head = format!("Content-Type: {LIST}\r\nContent-Disposition: {disposition}");
+    with_part(description, &head, list.as_bytes())
+}
+
+/// A body of a description and a first message in its envelope.
+pub fn with_first(description: &[u8], envelope: &[u8]) -> (String, Vec<u8>) {
+    with_part(description, &format!("Content-Type: {ENVELOPE}"), envelope)
+}
+
+/// The first message beside the description: its type and content.
+pub fn first(message: &Message) -> Option<(&'static str, Vec<u8>)> {
+    Some((ENVELOPE, part(message, ENVELOPE)?.into_bytes()))
+}
+
+fn with_part(description: &[u8], head: &str, content: &[u8]) -> (String, Vec<u8>) {
+    let boundary = "boundary-of-parts";
     let mut body = format!("--{boundary}\r\nContent-Type: application/sdp\r\n\r\n").into_bytes();
     body.extend_from_slice(description);
-    body.extend_from_slice(
-        format!(
-            "\r\n--{boundary}\r\nContent-Type: {LIST}\r\nContent-Disposition: {disposition}\r\n\r\n\
-             <?xml version=\"1.0\"?><resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\" \
-             xmlns:cp=\"urn:ietf:params:xml:ns:copycontrol\"><list>{entries}</list></resource-lists>\r\n\
-             --{boundary}--\r\n"
-        )
-        .as_bytes(),
-    );
-    (format!("multipart/mixed;boundary={boundary}"), body)
+    body.extend_from_slice(format!("\r\n--{boundary}\r\n{head}\r\n\r\n").as_bytes());
+    body.extend_from_slice(content);
+    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    (format!("multipart/mixed;boundary=\"{boundary}\""), body)
 }
 
 /// The first part of this type.
@@ -74,6 +88,21 @@ fn is(content_type: &str, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_description_and_a_first_message_come_out_as_they_went_in() {
+        let (kind, body) = with_first(b"v=0\r\n", b"From: <sip:a@x>\r\n\r\n\r\nHi\r\n");
+        let mut message = Message::request("INVITE", "sip:f@x");
+        message.set_body(&kind, body);
+        assert_eq!(description(&message), b"v=0\r\n");
+        let (kind, envelope) = first(&message).unwrap();
+        assert_eq!(
+            (kind, envelope.as_slice()),
+            ("message/cpim", &b"From: <sip:a@x>\r\n\r\n\r\nHi\r\n"[..])
+        );
+        message.set_body("application/sdp", b"v=0\r\n".to_vec());
+        assert_eq!(first(&message), None);
+    }
 
     #[test]
     fn rfc5366_a_description_and_a_list_come_out_as_they_went_in() {

@@ -166,6 +166,8 @@ pub struct Local {
     pub wraps: bool,
     /// Whether it passes on what it gets.
     pub mixes: bool,
+    /// Which way messages go, if not both: `sendonly` or `recvonly`.
+    pub direction: Option<&'static str>,
 }
 
 impl Local {
@@ -219,7 +221,8 @@ impl Local {
             (None, true) => WRAPPED_TYPES,
             (None, false) => ACCEPT_TYPES,
         };
-        let rest = file.unwrap_or_else(|| "a=sendrecv\r\n".to_owned());
+        let direction = self.direction.unwrap_or("sendrecv");
+        let rest = file.unwrap_or_else(|| format!("a={direction}\r\n"));
         format!(
             "{line}\r\na=path:{}\r\na=setup:{}\r\na=accept-types:{types}\r\n{rest}",
             self.uri,
@@ -268,6 +271,7 @@ mod tests {
             version: 1,
             wraps: false,
             mixes: false,
+            direction: None,
         };
         let file = FileOffer {
             name: "a b%22.jpg".to_owned(),

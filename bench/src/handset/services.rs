@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::agent::Agent;
+use super::calls::Besides;
 use super::console::Event;
 use super::cpim::{self, Envelope};
 use super::sip::dialog::short_name;
@@ -11,6 +12,9 @@ use super::sip::{ClientKey, Message, ServerKey, Start, Uri, token};
 
 /// Requests that wait for their answers at a time.
 const PENDING_MAX: usize = 64;
+
+/// Octets of a text that goes as a MESSAGE: RFC 3428, 8.
+const PAGER_BYTES_MAX: usize = 1300;
 
 /// A request that waits for its answer.
 pub enum Pending {
@@ -72,17 +76,20 @@ impl Agent {
         self.answer(key, request, 200, now);
         let id = envelope.id.clone();
         self.tell(Event::Text { from, id, text });
-        if !self.settings.services.notifies {
-            return;
-        }
-        let Some(sender) = sender.as_deref().and_then(Uri::parse) else {
+        let sender = sender.as_deref().and_then(Uri::parse);
+        self.notify(sender, &envelope, now);
+    }
+
+    /// Tells who has sent a message what became of it. RFC 5438, 7.2.1: one notification of a kind, and of those that were
+    /// asked for.
+    pub(super) fn notify(&mut self, sender: Option<Uri>, envelope: &Envelope, now: Instant) {
+        let Some(sender) = sender.filter(|_| self.settings.services.notifies) else {
             return;
         };
-        // RFC 5438, 7.2.1: one notification of a kind, and of those that were asked for.
         for (wanted, status) in [("positive-delivery", "delivered"), ("display", "displayed")] {
             if envelope.wants(wanted) {
                 let own = self.settings.aor.to_string();
-                let body = cpim::notification(&own, &sender.to_string(), &envelope, status);
+                let body = cpim::notification(&own, &sender.to_string(), envelope, status);
                 self.message(&sender, "message/cpim", body, Pending::Notification, now);
             }
         }
@@ -101,6 +108,9 @@ impl Agent {
 
     /// Sends a text, in an envelope that asks what becomes of it.
     pub(super) fn send_text(&mut self, to: &Uri, text: &str, now: Instant) {
+        if text.len() > PAGER_BYTES_MAX {
+            return self.invite(to, None, None, Some(Besides::Large(text.to_owned())), now);
+        }
         let id = token(12);
         let body = cpim::wrap(&self.settings.aor.to_string(), &to.to_string(), &id, text);
         self.message(to, "message/cpim", body, Pending::Text { id }, now);

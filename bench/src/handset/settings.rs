@@ -10,7 +10,7 @@ use super::sip::{Transport, Uri};
 /// A simulated handset: registers, takes and makes calls, chats over MSRP.
 ///
 /// Commands come line by line from standard input: `say TEXT`, `typing on`, `typing off`, `file PATH`,
-/// `call URI`, `text URI TEXT`, `send URI PATH`, `want URI HASH` or `NAME`, `options URI`, `cut`, `bye`, `chats`, `use N`, `quit`.
+/// `call URI [TEXT]`, `text URI TEXT`, `send URI PATH`, `want URI HASH` or `NAME`, `options URI`, `cut`, `bye`, `chats`, `use N`, `quit`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
     /// The handset's own address, such as sip:bob@localhost.

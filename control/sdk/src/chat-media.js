@@ -38,6 +38,8 @@ export class ChatMedia extends MediaLink {
   #offered;
   /** @type {{ messageId: string, message: ChatMessage }[]} */
   #early = [];
+  /** What goes along with the invitation, until that has got there. @type {{ messageId: string, message: ChatMessage } | null} */
+  #first = null;
   #typingSender = new TypingSender();
   /** By who types; in a chat of two that is the empty name. @type {Map<string, TypingReceiver>} */
   #typingReceivers = new Map();
@@ -109,9 +111,40 @@ export class ChatMedia extends MediaLink {
   finished(status, reason) {
     stopTimer(this.#typingTimer);
     this.interrupted();
+    this.firstLater();
     for (const { messageId } of this.#early.splice(0)) {
       this.#hooks.failed(messageId, status, reason);
     }
+  }
+
+  /**
+   * A message that goes along with the invitation.
+   * @param {ChatMessage} message
+   * @returns {{ content: string | Uint8Array, content_type?: string, message_id: string }} as frames have it
+   */
+  sendFirst(message) {
+    const messageId = randomWord(24);
+    this.#first = { messageId, message };
+    const { contentType, content } = message;
+    return { content, ...(contentType === "text/plain" ? {} : { content_type: contentType }), message_id: messageId };
+  }
+
+  /** The invitation has got there, and the message with it. */
+  firstArrived() {
+    const first = this.#first;
+    this.#first = null;
+    if (first) this.#hooks.sent(first.messageId);
+  }
+
+  /**
+   * The message can't go along with the invitation: it waits for the chat to be up, before all others.
+   * @returns {boolean} whether there is one
+   */
+  firstLater() {
+    const first = this.#first;
+    this.#first = null;
+    if (first) this.#early.unshift(first);
+    return first !== null;
   }
 
   /**
@@ -149,7 +182,23 @@ export class ChatMedia extends MediaLink {
   displayed(message) {
     const envelope = this.#wishes.get(message);
     this.#wishes.delete(message);
-    if (envelope?.wanted.includes("display")) this.#notify(envelope, "displayed");
+    if (envelope?.wanted.includes("display")) this.notify(envelope, "displayed");
+  }
+
+  /**
+   * @param {{ messageId: string, dateTime: string, from: string }} about a message of the other side's
+   * @param {"delivered" | "displayed"} status
+   * @returns {boolean} whether it could be told here
+   */
+  notify({ messageId: about, dateTime, from }, status) {
+    const { acceptTypes = [] } = this.remote() ?? {};
+    if (about === "" || !this.isOpen() || !admits(acceptTypes, CPIM_TYPE)) return false;
+    const messageId = randomWord(24);
+    const note = encoder.encode(writeImdn(about, dateTime, status));
+    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId }, this.#parties(from));
+    if (!this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) return false;
+    this.#notes.add(messageId);
+    return true;
   }
 
   // Out.
@@ -227,19 +276,6 @@ export class ChatMedia extends MediaLink {
   }
 
   /**
-   * @param {import("./cpim.js").Unwrapped} envelope of the message
-   * @param {"delivered" | "displayed"} status
-   */
-  #notify({ messageId: about, dateTime, from }, status) {
-    const { acceptTypes = [] } = this.remote() ?? {};
-    if (about === "" || !admits(acceptTypes, CPIM_TYPE)) return;
-    const messageId = randomWord(24);
-    const note = encoder.encode(writeImdn(about, dateTime, status));
-    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId }, this.#parties(from));
-    if (this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) this.#notes.add(messageId);
-  }
-
-  /**
    * @param {string} messageId
    * @param {number} status 0: it is there
    * @param {string} reason
@@ -308,7 +344,7 @@ export class ChatMedia extends MediaLink {
       }
       if (envelope) {
         this.#wishes.set(message, envelope);
-        if (envelope.wanted.includes("positive-delivery")) this.#notify(envelope, "delivered");
+        if (envelope.wanted.includes("positive-delivery")) this.notify(envelope, "delivered");
       }
       this.#hooks.message(message);
     }

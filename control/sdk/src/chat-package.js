@@ -1,6 +1,7 @@
 //! The package of chats.
 
 import { Chat } from "./chat.js";
+import { CALLSTATE } from "./constants.js";
 import { ERRORCODE } from "./errors.js";
 import { fire } from "./events.js";
 import { InvitationPackage } from "./invitation-package.js";
@@ -89,10 +90,25 @@ export class ChatPackage extends InvitationPackage {
    */
   arrived(chat, extHeaders) {
     if (typeof this.onIncomingChat === "function") {
+      const first = chat.getFirstMessage();
+      if (first) this.#replaceEarlier(chat);
       fire(this, "onIncomingChat", chat, extHeaders);
+      if (first) fire(chat, "onChatMessage", first);
       return;
     }
     log("warn", "a chat came in and nobody has set onIncomingChat");
     chat.decline(ERRORCODE.TEMPORARILY_UNAVAILABLE, "Temporarily Unavailable");
+  }
+
+  /**
+   * Handsets send the next text as another invitation while the last one waits for its answer: that one is done with.
+   * @param {Chat} newest
+   */
+  #replaceEarlier(newest) {
+    for (const chat of this.getChats()) {
+      const waits = chat.getState().state === CALLSTATE.RESPONDED && chat.getState().status.code === 180;
+      const isSame = chat !== newest && chat.getInitiator() === newest.getInitiator();
+      if (waits && isSame && chat.getFirstMessage()) chat.decline(ERRORCODE.BUSY_HERE, "There is a newer invitation");
+    }
   }
 }

@@ -7,6 +7,7 @@ import { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE } from "./constants.js";
 import { ErrorInfo } from "./errors.js";
 import { fire } from "./events.js";
 import { Invitation } from "./invitation.js";
+import { bareType } from "./media-types.js";
 import { Message } from "./message.js";
 import { partyUri } from "./party.js";
 
@@ -25,8 +26,15 @@ import { partyUri } from "./party.js";
  * @property {string} [name]
  */
 
+/**
+ * What can be sent: a text, or something with its type.
+ * @typedef {{ contentType?: string, content: string | Uint8Array } | string} ChatText
+ */
+
 /** Messages whose outcome is remembered. */
 const OUTCOMES_MAX = 256;
+/** Refusals of a message that goes along with an invitation, not of the invitation. RFC 3261, 21.4.11, 21.4.13 and 21.5.7. */
+const NO_FIRST = [413, 415, 513];
 
 /** A chat. Made by `ChatPackage.createChat`, or handed to `onIncomingChat`. */
 export class Chat extends Invitation {
@@ -42,6 +50,8 @@ export class Chat extends Invitation {
   #isGroup = false;
   /** @type {Participant[]} */
   #participants = [];
+  /** What came along with the invitation, and what its sender wants to know of it. @type {{ message: ChatMessage, said: any } | null} */
+  #first = null;
   /** Requests for more participants, by their correlation ids.
    * @type {Map<string, (error: ErrorInfo | null) => void>} */
   #adding = new Map();
@@ -115,35 +125,46 @@ export class Chat extends Invitation {
   }
 
   /**
+   * Asks the callee, or makes the group.
    * @override
    * @param {any} [config]
    * @param {Record<string, any> | null} [extHeaders]
+   * @param {ChatText} [firstMessage] goes along with the invitation, so that it is there before anybody answers; in a
+   *   group it is sent once that is there
+   * @returns {string | undefined} the first message's id, as `send` gives it
    */
-  start(config, extHeaders) {
+  start(config, extHeaders, firstMessage) {
     const group = {
       ...(this.#invited.length > 0 ? { participants: this.#invited } : {}),
       ...(this.#group ? { group: this.#group } : {}),
     };
-    super.start(config, { ...extHeaders, ...group });
+    const first = firstMessage === undefined ? null : readText(firstMessage);
+    const rides = first !== null && typeof first.content === "string" && !this.#isGroup;
+    /** @type {string | undefined} */
+    let messageId;
+    this.open(config, { ...extHeaders, ...group }, () => {
+      if (!first || !rides) return {};
+      const message = this.#chatMedia()?.sendFirst(first);
+      messageId = this.#follow(message?.message_id ?? "");
+      return { message };
+    });
+    return first && !rides ? this.send(first) : messageId;
+  }
+
+  /** @returns {ChatMessage | null} what came along with the invitation; onChatMessage gets it, too */
+  getFirstMessage() {
+    return this.#first?.message ?? null;
   }
 
   /**
    * Sends a message; before the chat is up it waits.
-   * @param {{ contentType?: string, content: string | Uint8Array } | string} message
+   * @param {ChatText} message
    * @returns {string} its id, which comes back in onMessageSendSuccess or onMessageSendFailure
    */
   send(message) {
-    const media = this.#media();
+    const media = this.#chatMedia();
     if (!media) throw new Error("wsc: the chat was not started");
-    const { contentType = "text/plain", content } =
-      typeof message === "string" ? { content: message } : message;
-    if (typeof content !== "string" && !(content instanceof Uint8Array)) {
-      throw new TypeError("wsc: a message's content is a string or a Uint8Array");
-    }
-    if (/[^\t -~]/.test(contentType)) throw new TypeError("wsc: not a content type");
-    const messageId = media.send(new ChatMessage(contentType, content));
-    this.#outcomes.set(messageId, {});
-    return messageId;
+    return this.#follow(media.send(readText(message)));
   }
 
   /**
@@ -176,7 +197,7 @@ export class Chat extends Invitation {
    * @param {boolean} [isTyping]
    */
   indicateTyping(isTyping = true) {
-    this.#media()?.indicateTyping(isTyping);
+    this.#chatMedia()?.indicateTyping(isTyping);
   }
 
   /**
@@ -184,7 +205,23 @@ export class Chat extends Invitation {
    * @param {ChatMessage} message what onChatMessage got
    */
   displayed(message) {
-    this.#media()?.displayed(message);
+    const first = this.#first;
+    if (message !== first?.message) {
+      this.#chatMedia()?.displayed(message);
+      return;
+    }
+    const { message_id: messageId = "", date_time: dateTime = "", notify = [] } = first.said;
+    first.said = {};
+    if (!notify.includes("display") || this.#chatMedia()?.notify({ messageId, dateTime, from: "" }, "displayed")) return;
+    // There is no connection, not yet or not any more.
+    const { session, peer } = this.capabilityContext();
+    session.sendMessage(new Message({
+      control: {
+        type: MESSAGETYPE.MESSAGE, package_type: "messaging", subsession_id: session.generateSubSessionId(),
+      },
+      header: { action: ACTION.REPORT, initiator: session.getUserName(), target: peer },
+      payload: { message_id: messageId, date_time: dateTime, kind: "display", status: "displayed" },
+    }));
   }
 
   /** @returns {ChatConfig | null} */
@@ -226,6 +263,18 @@ export class Chat extends Invitation {
     if (action === ACTION.START && message.isRequest() && Array.isArray(participants)) {
       this.#participants = participants.map((name) => ({ user: String(name), state: "invited" }));
     }
+    const opens = action === ACTION.START;
+    if (opens && message.isRequest() && !this.#first && typeof message.payload?.message?.content === "string") {
+      const said = message.payload.message;
+      this.#first = { message: new ChatMessage(bareType(said.content_type ?? "text/plain"), said.content), said };
+    } else if (opens && message.isResponse() && this.isOurs(message)) {
+      this.#chatMedia()?.firstArrived();
+    } else if (opens && message.isError() && this.isOurs(message) && NO_FIRST.includes(message.header.error_code ?? 0)
+      && this.#chatMedia()?.firstLater()) {
+      // It takes no message along with the invitation: asked without one, it gets it later.
+      this.ask();
+      return;
+    }
     super.onMessage(message);
     if (action === ACTION.SHUTDOWN) this.#giveUpAdding();
   }
@@ -255,7 +304,7 @@ export class Chat extends Invitation {
         this.#settle(messageId, new ErrorInfo(status, reason));
         fire(this, "onMessageSendFailure", messageId, status, reason);
       },
-      status: (messageId, status, by) => fire(this, "onMessageStatus", messageId, status, by),
+      status: (messageId, status, by) => this.#reported(messageId, status, by),
       typing: (typing, by) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop", by),
     }, own);
   }
@@ -275,8 +324,28 @@ export class Chat extends Invitation {
     for (const settle of waiting) settle(new ErrorInfo(481, "the chat is over"));
   }
 
+  /**
+   * @param {string} messageId of a message that is on its way
+   * @returns {string}
+   */
+  #follow(messageId) {
+    this.#outcomes.set(messageId, {});
+    const { session } = this.capabilityContext();
+    session.awaitReport(messageId, (status, by) => this.#reported(messageId, status, by));
+    return messageId;
+  }
+
+  /**
+   * @param {string} messageId
+   * @param {string} status
+   * @param {string} by
+   */
+  #reported(messageId, status, by) {
+    fire(this, "onMessageStatus", messageId, status, by);
+  }
+
   /** @returns {ChatMedia | null} */
-  #media() {
+  #chatMedia() {
     return /** @type {ChatMedia | null} */ (this.media());
   }
 
@@ -294,4 +363,17 @@ export class Chat extends Invitation {
       this.#outcomes.delete(oldest);
     }
   }
+}
+
+/**
+ * @param {ChatText} text
+ * @returns {ChatMessage}
+ */
+function readText(text) {
+  const { contentType = "text/plain", content } = typeof text === "string" ? { content: text } : text;
+  if (typeof content !== "string" && !(content instanceof Uint8Array)) {
+    throw new TypeError("wsc: a message's content is a string or a Uint8Array");
+  }
+  if (/[^\t -~]/.test(contentType)) throw new TypeError("wsc: not a content type");
+  return new ChatMessage(contentType, content);
 }

@@ -545,6 +545,7 @@ export class Session extends PackageHost {
       this.#enquiry(message);
       return;
     }
+    if (message.header.action === ACTION.REPORT && this.takeReport(message)) return;
     const handler = this.getPackage(packageType);
     if (handler) {
       guarded(`package ${packageType}`, () => handler.onMessage(message));

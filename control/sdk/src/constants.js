@@ -77,6 +77,7 @@ export const ACTION = Object.freeze({
   SEND: "send",
   ENQUIRY: "enquiry",
   ROSTER: "roster",
+  REPORT: "report",
   HIBERNATE: "hibernate",
   ICE_ENQUIRY: "iceEnquiry",
 });

@@ -2,7 +2,7 @@
 //! transfers are made in it as in any session. Not here: who calls, and when (`direct-package.js`).
 
 import { ChannelSocket, routeDirectly } from "./direct-socket.js";
-import { SESSIONSTATE } from "./constants.js";
+import { ACTION, SESSIONSTATE } from "./constants.js";
 import { startTimer, stopTimer, turn } from "./events.js";
 import { errorTo, readMessage } from "./message.js";
 import { PackageHost } from "./packages.js";
@@ -141,6 +141,7 @@ export class DirectSession extends PackageHost {
     if (asks) [header.initiator, header.target] = [this.#peer, this.#own];
     const id = control.subsession_id ?? "";
     if (typeof payload?.sdp === "string") payload.sdp = this.#addressed(payload.sdp, id, !message.isRequest());
+    if (header.action === ACTION.REPORT && this.takeReport(message)) return;
     const handler = this.getPackage(control.package_type ?? "");
     if (handler) handler.onMessage(message);
     else if (message.isRequest()) this.sendError(message, 404, "package not available");

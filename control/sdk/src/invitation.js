@@ -27,6 +27,8 @@ export class Invitation {
   #media = null;
   /** The request that opened it, ours or theirs. @type {Message | null} */
   #opening = null;
+  /** @type {Headers | undefined} */
+  #extHeaders = null;
   #incoming = false;
   #connectionState = "NONE";
 
@@ -56,10 +58,30 @@ export class Invitation {
    * @param {Headers} [extHeaders] for the other side
    */
   start(config, extHeaders) {
+    this.open(config, extHeaders);
+  }
+
+  /**
+   * The same, with more in the payload.
+   * @param {any} [config]
+   * @param {Headers} [extHeaders]
+   * @param {() => Record<string, any>} [more] asked once the media are there
+   */
+  open(config, extHeaders, more) {
     if (this.#state.state !== CALLSTATE.NONE) throw new Error("wsc: it was started already");
     if (!this.#target) throw new Error("wsc: there must be somebody to ask");
-    const media = this.#prepare(config, this.#secure ?? this.#sessionIsSecure());
+    this.#prepare(config, this.#secure ?? this.#sessionIsSecure());
     this.#initiator = this.#session.getUserName();
+    this.#extHeaders = extHeaders;
+    this.ask(more?.());
+    this.#move("started");
+  }
+
+  /**
+   * Sends the request that opens it; once more, if that was refused for what is in the payload beside the description.
+   * @param {Record<string, any>} [payload]
+   */
+  ask(payload) {
     const request = new Message({
       control: {
         type: MESSAGETYPE.REQUEST,
@@ -68,13 +90,12 @@ export class Invitation {
         message_state: MESSAGESTATE.INITIAL,
       },
       header: { action: ACTION.START, initiator: this.#initiator, target: this.#target },
-      payload: { sdp: media.sdp() },
+      payload: { sdp: this.#media?.sdp(), ...payload },
     });
-    request.addExtHeaders(extHeaders);
+    request.addExtHeaders(this.#extHeaders);
     this.#session.sendMessage(request);
     this.#opening = request;
     this.#session.putSubSession(this.packageType, this.subSessionId, this);
-    this.#move("started");
   }
 
   /**
@@ -165,9 +186,9 @@ export class Invitation {
       else if (!this.#opening) this.#arrive(message);
       else this.#renew(message);
     } else if (action === ACTION.START && message.isResponse()) {
-      if (this.#isOurs(message)) this.#answered(message);
+      if (this.isOurs(message)) this.#answered(message);
     } else if (action === ACTION.START && message.isError()) {
-      if (this.#isOurs(message)) this.#refused(message);
+      if (this.isOurs(message)) this.#refused(message);
     } else if (action === ACTION.COMPLETE && message.isMessage()) {
       this.#completed();
     } else if (action === ACTION.REBIND && message.isMessage()) {
@@ -229,8 +250,11 @@ export class Invitation {
     this.#finish(cancelled ? "ended" : "refused", code, reason);
   }
 
-  /** @param {Message} message */
-  #isOurs(message) {
+  /**
+   * @param {Message} message
+   * @returns {boolean} whether it answers the request that opened it
+   */
+  isOurs(message) {
     const ours = this.#opening?.control.correlation_id;
     const theirs = message.control.correlation_id;
     return !this.#incoming && (theirs === undefined || theirs === ours);
@@ -429,6 +453,7 @@ export class Invitation {
     this.#session.removeSubSession(this.subSessionId);
     const media = this.#media;
     this.#move(event, code, reason);
-    media?.end(ERRORCODE.REQUEST_TERMINATED, reason || "it is over");
+    const status = event === "refused" && code ? code : ERRORCODE.REQUEST_TERMINATED;
+    media?.end(status, reason || "it is over");
   }
 }

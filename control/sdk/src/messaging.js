@@ -3,13 +3,14 @@
 import { ACTION, MESSAGESTATE, MESSAGETYPE } from "./constants.js";
 import { ERRORCODE, ErrorInfo } from "./errors.js";
 import { fire, later } from "./events.js";
+import { LargeMessage, PAGER_BYTES_MAX } from "./large-message.js";
 import { log } from "./log.js";
 import { Message } from "./message.js";
 
-/** What became of a message, told later. */
-const REPORT = "report";
 /** Messages that wait for the application's verdict, or for their answer. */
 const WAITING_MAX = 256;
+/** Answers to a session for one text of those who have no such sessions: it goes as a MESSAGE. */
+const NO_LARGE = [405, 415, 488, 501, 606];
 /** Controllers of a package that may hear of a message; the newest does. */
 const CONTROLLERS_MAX = 32;
 
@@ -85,9 +86,14 @@ export class MessagingPackage {
     const id = message.control.subsession_id ?? "";
     const known = /** @type {any} */ (this.#session.getSubSession(id));
     const { action } = message.header;
-    if (known && !message.isRequest()) {
+    if (known && (!message.isRequest() || action === ACTION.START)) {
       known.onMessage(message);
-    } else if (action === ACTION.SEND || action === REPORT) {
+    } else if (message.isRequest() && action === ACTION.START && id !== "") {
+      const large = new LargeMessage(this.#session, message.header.target ?? "", {
+        sent: () => {}, failed: () => {}, came: (one, payload) => this.#came(one, payload), reported: () => {},
+      });
+      large.onMessage(message);
+    } else if (action === ACTION.SEND || action === ACTION.REPORT) {
       const name = action === ACTION.SEND ? "onNewMessage" : "onMessageStatus";
       later(() => {
         const hears = (/** @type {any} */ one) => typeof one[name] === "function";
@@ -98,6 +104,19 @@ export class MessagingPackage {
     } else if (message.isRequest()) {
       this.#session.sendError(message, 405, "unknown action");
     }
+  }
+
+  /**
+   * A text came by a session of its own. It is told like any other.
+   * @param {LargeMessage} large
+   * @param {Record<string, any>} payload
+   */
+  #came(large, payload) {
+    this.onMessage(new Message({
+      control: { type: MESSAGETYPE.MESSAGE, package_type: this.packageType, subsession_id: `${large.subSessionId}/text` },
+      header: { action: ACTION.SEND, initiator: large.getInitiator(), target: large.getTarget() },
+      payload: { ...payload, large: true },
+    }));
   }
 
   /** @param {Message} message */
@@ -158,20 +177,18 @@ export class Messaging {
     if (typeof textMsg !== "string" || textMsg === "") throw new TypeError("wsc: a message is a text");
     if (typeof target !== "string" || target.trim() === "") throw new Error("wsc: a message needs somebody to go to");
     if (this.#pending.size >= WAITING_MAX) throw new Error("wsc: too many messages wait for their answers");
-    const msgId = this.#session.generateSubSessionId();
+    const isLarge = new TextEncoder().encode(textMsg).length > PAGER_BYTES_MAX;
+    const large = isLarge ? this.#large(target.trim(), extHeaders) : null;
+    const msgId = large?.subSessionId ?? this.#session.generateSubSessionId();
     const message = new MessagingMessage(msgId, this.#session.getUserName(), target.trim(), textMsg);
-    const request = this.#frame(MESSAGETYPE.REQUEST, ACTION.SEND, msgId, message.target);
-    request.control.message_state = MESSAGESTATE.INITIAL;
-    request.payload = { content: textMsg };
-    request.addExtHeaders(extHeaders);
     let settle = { resolve: () => {}, reject: () => {} };
     const sent = /** @type {Promise<void>} */ (new Promise((resolve, reject) => {
       settle = { resolve: /** @type {any} */ (resolve), reject };
     }));
     sent.catch(() => {});
-    this.#session.sendMessage(request);
     this.#pending.set(msgId, { message, ...settle, sent });
-    this.#session.putSubSession(this.#packageType, msgId, /** @type {any} */ (this));
+    if (large) large.send(textMsg, extHeaders);
+    else this.#page(message, extHeaders);
     return msgId;
   }
 
@@ -197,6 +214,7 @@ export class Messaging {
    * @param {Headers} [extHeaders]
    */
   accept(message, extHeaders) {
+    this.#tell(message, "delivery", "delivered");
     const request = this.#verdict(message);
     if (!request) return;
     const { package_type, subsession_id, correlation_id } = request.control;
@@ -220,6 +238,7 @@ export class Messaging {
    * @param {Headers} [extHeaders]
    */
   reject(message, code = ERRORCODE.DECLINED, reason = "Decline", extHeaders) {
+    this.#tell(message, "failure", "failed");
     const request = this.#verdict(message);
     if (request) this.#session.sendError(request, code, reason, extHeaders);
   }
@@ -231,12 +250,7 @@ export class Messaging {
   displayed(message) {
     const wishes = this.#wishes.get(message);
     this.#wishes.delete(message);
-    if (!wishes?.notify?.includes("display")) return;
-    const id = this.#session.generateSubSessionId();
-    const report = this.#frame(MESSAGETYPE.MESSAGE, REPORT, id, message.initiator);
-    const { message_id, date_time } = wishes;
-    report.payload = { message_id, date_time, kind: "display", status: "displayed" };
-    this.#session.sendMessage(report);
+    if (wishes?.notify?.includes("display")) this.#report(message, wishes, "display", "displayed");
   }
 
   // For package developers.
@@ -248,7 +262,7 @@ export class Messaging {
   onMessage(frame) {
     const { control, header, payload } = frame;
     const id = control.subsession_id ?? "";
-    if (header.action === REPORT) {
+    if (header.action === ACTION.REPORT) {
       fire(this, "onMessageStatus", String(payload?.message_id ?? ""), String(payload?.status ?? "error"),
         header.initiator ?? "");
     } else if (header.action === ACTION.SEND && (frame.isRequest() || frame.isMessage())) {
@@ -274,6 +288,64 @@ export class Messaging {
   /** Messages have ids of their own. */
   get subSessionId() {
     return "";
+  }
+
+  /**
+   * Sends a message as one of SIP.
+   * @param {MessagingMessage} message
+   * @param {Headers | undefined} extHeaders
+   */
+  #page({ msgId, target, content }, extHeaders) {
+    const request = this.#frame(MESSAGETYPE.REQUEST, ACTION.SEND, msgId, target);
+    request.control.message_state = MESSAGESTATE.INITIAL;
+    request.payload = { content };
+    request.addExtHeaders(extHeaders);
+    this.#session.sendMessage(request);
+    this.#session.putSubSession(this.#packageType, msgId, /** @type {any} */ (this));
+  }
+
+  /**
+   * A session for one message.
+   * @param {string} target
+   * @param {Headers | undefined} extHeaders
+   */
+  #large(target, extHeaders) {
+    return new LargeMessage(this.#session, target, {
+      sent: ({ subSessionId }) => this.#settle(subSessionId, null, {}),
+      failed: ({ subSessionId }, code, reason) => {
+        const pending = this.#pending.get(subSessionId);
+        if (pending && NO_LARGE.includes(code)) this.#page(pending.message, extHeaders);
+        else this.#settle(subSessionId, new ErrorInfo(code, reason), {});
+      },
+      came: () => {},
+      reported: (msgId, status, by) => fire(this, "onMessageStatus", msgId, status, by),
+    });
+  }
+
+  /**
+   * What the page makes of a message that came by a session of its own: the server can't know.
+   * @param {MessagingMessage} message
+   * @param {string} asked
+   * @param {string} status
+   */
+  #tell(message, asked, status) {
+    const wishes = this.#wishes.get(message);
+    if (!wishes?.large) return;
+    wishes.large = false;
+    if (wishes.notify?.includes(asked)) this.#report(message, wishes, "delivery", status);
+  }
+
+  /**
+   * @param {MessagingMessage} message
+   * @param {any} wishes
+   * @param {string} kind
+   * @param {string} status
+   */
+  #report(message, { message_id, date_time }, kind, status) {
+    const id = this.#session.generateSubSessionId();
+    const report = this.#frame(MESSAGETYPE.MESSAGE, ACTION.REPORT, id, message.initiator);
+    report.payload = { message_id, date_time, kind, status };
+    this.#session.sendMessage(report);
   }
 
   /**
@@ -303,16 +375,26 @@ export class Messaging {
    * @param {Message} frame
    */
   #answered(id, frame) {
-    const pending = this.#pending.get(id);
-    if (!pending || (frame.isResponse() && frame.control.message_state === MESSAGESTATE.SUBSEQUENT)) return;
-    this.#pending.delete(id);
+    if (frame.isResponse() && frame.control.message_state === MESSAGESTATE.SUBSEQUENT) return;
+    const { error_code: code = 0, reason = "" } = frame.header;
+    this.#settle(id, frame.isError() ? new ErrorInfo(code, reason) : null, frame.getExtHeaders());
     this.#session.removeSubSession(id);
+  }
+
+  /**
+   * A message of ours has its answer.
+   * @param {string} id
+   * @param {ErrorInfo | null} error
+   * @param {Record<string, any>} extHeaders
+   */
+  #settle(id, error, extHeaders) {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (!pending) return;
     const { message, resolve, reject } = pending;
-    const extHeaders = frame.getExtHeaders();
-    if (frame.isError()) {
-      const { error_code: code = 0, reason = "" } = frame.header;
-      reject(new ErrorInfo(code, reason));
-      fire(this, "onErrorResponse", message, code, reason, extHeaders);
+    if (error) {
+      reject(error);
+      fire(this, "onErrorResponse", message, error.code, error.reason, extHeaders);
     } else {
       resolve();
       fire(this, "onSuccessResponse", message, extHeaders);

@@ -4,6 +4,9 @@ import { guarded } from "./events.js";
 import { randomUuid } from "./identifiers.js";
 import { WscMap } from "./subsession-map.js";
 
+/** Messages of which it is remembered who hears what became of them. */
+const SENDERS_MAX = 256;
+
 /** @typedef {import("./message.js").Message} Message */
 
 /**
@@ -36,6 +39,30 @@ export class PackageHost {
   #subSessions = new Map();
   /** @type {Map<string, Exchange>} */
   #exchanges = new Map();
+
+  /** Who hears what became of a message, by the message's id.
+   * @type {Map<string, (status: string, by: string) => void>} */
+  #senders = new Map();
+
+  /**
+   * What became of a message goes to its sender, also when it is told outside of the chat.
+   * @param {string} messageId
+   * @param {(status: string, by: string) => void} told
+   */
+  awaitReport(messageId, told) {
+    this.#senders.set(messageId, told);
+    if (this.#senders.size > SENDERS_MAX) this.#senders.delete(this.#senders.keys().next().value ?? "");
+  }
+
+  /**
+   * @param {import("./message.js").Message} message says what became of a message
+   * @returns {boolean} whether somebody has waited for that
+   */
+  takeReport({ header, payload }) {
+    const told = this.#senders.get(String(payload?.message_id ?? ""));
+    if (told) guarded("a report", () => told(String(payload?.status ?? "error"), header.initiator ?? ""));
+    return told !== undefined;
+  }
 
   /**
    * Adds a package; a second one of a type is an error.

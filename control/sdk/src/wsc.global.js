@@ -180,6 +180,7 @@ const ACTION = Object.freeze({
   SEND: "send",
   ENQUIRY: "enquiry",
   ROSTER: "roster",
+  REPORT: "report",
   HIBERNATE: "hibernate",
   ICE_ENQUIRY: "iceEnquiry",
 });
@@ -5179,6 +5180,8 @@ class ChatMedia extends MediaLink {
   #offered;
   /** @type {{ messageId: string, message: ChatMessage }[]} */
   #early = [];
+  /** What goes along with the invitation, until that has got there. @type {{ messageId: string, message: ChatMessage } | null} */
+  #first = null;
   #typingSender = new TypingSender();
   /** By who types; in a chat of two that is the empty name. @type {Map<string, TypingReceiver>} */
   #typingReceivers = new Map();
@@ -5250,9 +5253,40 @@ class ChatMedia extends MediaLink {
   finished(status, reason) {
     stopTimer(this.#typingTimer);
     this.interrupted();
+    this.firstLater();
     for (const { messageId } of this.#early.splice(0)) {
       this.#hooks.failed(messageId, status, reason);
     }
+  }
+
+  /**
+   * A message that goes along with the invitation.
+   * @param {ChatMessage} message
+   * @returns {{ content: string | Uint8Array, content_type?: string, message_id: string }} as frames have it
+   */
+  sendFirst(message) {
+    const messageId = randomWord(24);
+    this.#first = { messageId, message };
+    const { contentType, content } = message;
+    return { content, ...(contentType === "text/plain" ? {} : { content_type: contentType }), message_id: messageId };
+  }
+
+  /** The invitation has got there, and the message with it. */
+  firstArrived() {
+    const first = this.#first;
+    this.#first = null;
+    if (first) this.#hooks.sent(first.messageId);
+  }
+
+  /**
+   * The message can't go along with the invitation: it waits for the chat to be up, before all others.
+   * @returns {boolean} whether there is one
+   */
+  firstLater() {
+    const first = this.#first;
+    this.#first = null;
+    if (first) this.#early.unshift(first);
+    return first !== null;
   }
 
   /**
@@ -5290,7 +5324,23 @@ class ChatMedia extends MediaLink {
   displayed(message) {
     const envelope = this.#wishes.get(message);
     this.#wishes.delete(message);
-    if (envelope?.wanted.includes("display")) this.#notify(envelope, "displayed");
+    if (envelope?.wanted.includes("display")) this.notify(envelope, "displayed");
+  }
+
+  /**
+   * @param {{ messageId: string, dateTime: string, from: string }} about a message of the other side's
+   * @param {"delivered" | "displayed"} status
+   * @returns {boolean} whether it could be told here
+   */
+  notify({ messageId: about, dateTime, from }, status) {
+    const { acceptTypes = [] } = this.remote() ?? {};
+    if (about === "" || !this.isOpen() || !admits(acceptTypes, CPIM_TYPE)) return false;
+    const messageId = randomWord(24);
+    const note = encoder.encode(writeImdn(about, dateTime, status));
+    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId }, this.#parties(from));
+    if (!this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) return false;
+    this.#notes.add(messageId);
+    return true;
   }
 
   // Out.
@@ -5368,19 +5418,6 @@ class ChatMedia extends MediaLink {
   }
 
   /**
-   * @param {import("./cpim.js").Unwrapped} envelope of the message
-   * @param {"delivered" | "displayed"} status
-   */
-  #notify({ messageId: about, dateTime, from }, status) {
-    const { acceptTypes = [] } = this.remote() ?? {};
-    if (about === "" || !admits(acceptTypes, CPIM_TYPE)) return;
-    const messageId = randomWord(24);
-    const note = encoder.encode(writeImdn(about, dateTime, status));
-    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId }, this.#parties(from));
-    if (this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) this.#notes.add(messageId);
-  }
-
-  /**
    * @param {string} messageId
    * @param {number} status 0: it is there
    * @param {string} reason
@@ -5449,7 +5486,7 @@ class ChatMedia extends MediaLink {
       }
       if (envelope) {
         this.#wishes.set(message, envelope);
-        if (envelope.wanted.includes("positive-delivery")) this.#notify(envelope, "delivered");
+        if (envelope.wanted.includes("positive-delivery")) this.notify(envelope, "delivered");
       }
       this.#hooks.message(message);
     }
@@ -5511,6 +5548,8 @@ class Invitation {
   #media = null;
   /** The request that opened it, ours or theirs. @type {Message | null} */
   #opening = null;
+  /** @type {Headers | undefined} */
+  #extHeaders = null;
   #incoming = false;
   #connectionState = "NONE";
 
@@ -5540,10 +5579,30 @@ class Invitation {
    * @param {Headers} [extHeaders] for the other side
    */
   start(config, extHeaders) {
+    this.open(config, extHeaders);
+  }
+
+  /**
+   * The same, with more in the payload.
+   * @param {any} [config]
+   * @param {Headers} [extHeaders]
+   * @param {() => Record<string, any>} [more] asked once the media are there
+   */
+  open(config, extHeaders, more) {
     if (this.#state.state !== CALLSTATE.NONE) throw new Error("wsc: it was started already");
     if (!this.#target) throw new Error("wsc: there must be somebody to ask");
-    const media = this.#prepare(config, this.#secure ?? this.#sessionIsSecure());
+    this.#prepare(config, this.#secure ?? this.#sessionIsSecure());
     this.#initiator = this.#session.getUserName();
+    this.#extHeaders = extHeaders;
+    this.ask(more?.());
+    this.#move("started");
+  }
+
+  /**
+   * Sends the request that opens it; once more, if that was refused for what is in the payload beside the description.
+   * @param {Record<string, any>} [payload]
+   */
+  ask(payload) {
     const request = new Message({
       control: {
         type: MESSAGETYPE.REQUEST,
@@ -5552,13 +5611,12 @@ class Invitation {
         message_state: MESSAGESTATE.INITIAL,
       },
       header: { action: ACTION.START, initiator: this.#initiator, target: this.#target },
-      payload: { sdp: media.sdp() },
+      payload: { sdp: this.#media?.sdp(), ...payload },
     });
-    request.addExtHeaders(extHeaders);
+    request.addExtHeaders(this.#extHeaders);
     this.#session.sendMessage(request);
     this.#opening = request;
     this.#session.putSubSession(this.packageType, this.subSessionId, this);
-    this.#move("started");
   }
 
   /**
@@ -5649,9 +5707,9 @@ class Invitation {
       else if (!this.#opening) this.#arrive(message);
       else this.#renew(message);
     } else if (action === ACTION.START && message.isResponse()) {
-      if (this.#isOurs(message)) this.#answered(message);
+      if (this.isOurs(message)) this.#answered(message);
     } else if (action === ACTION.START && message.isError()) {
-      if (this.#isOurs(message)) this.#refused(message);
+      if (this.isOurs(message)) this.#refused(message);
     } else if (action === ACTION.COMPLETE && message.isMessage()) {
       this.#completed();
     } else if (action === ACTION.REBIND && message.isMessage()) {
@@ -5713,8 +5771,11 @@ class Invitation {
     this.#finish(cancelled ? "ended" : "refused", code, reason);
   }
 
-  /** @param {Message} message */
-  #isOurs(message) {
+  /**
+   * @param {Message} message
+   * @returns {boolean} whether it answers the request that opened it
+   */
+  isOurs(message) {
     const ours = this.#opening?.control.correlation_id;
     const theirs = message.control.correlation_id;
     return !this.#incoming && (theirs === undefined || theirs === ours);
@@ -5913,7 +5974,8 @@ class Invitation {
     this.#session.removeSubSession(this.subSessionId);
     const media = this.#media;
     this.#move(event, code, reason);
-    media?.end(ERRORCODE.REQUEST_TERMINATED, reason || "it is over");
+    const status = event === "refused" && code ? code : ERRORCODE.REQUEST_TERMINATED;
+    media?.end(status, reason || "it is over");
   }
 }
 return { Invitation };
@@ -5926,6 +5988,7 @@ const { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"]
 const { ErrorInfo } = modules["errors.js"];
 const { fire } = modules["events.js"];
 const { Invitation } = modules["invitation.js"];
+const { bareType } = modules["media-types.js"];
 const { Message } = modules["message.js"];
 const { partyUri } = modules["party.js"];
 //! A chat between two users, or in a group. Not here: its signalling (`invitation.js`), messages (`chat-media.js`), finding
@@ -5947,8 +6010,15 @@ const { partyUri } = modules["party.js"];
  * @property {string} [name]
  */
 
+/**
+ * What can be sent: a text, or something with its type.
+ * @typedef {{ contentType?: string, content: string | Uint8Array } | string} ChatText
+ */
+
 /** Messages whose outcome is remembered. */
 const OUTCOMES_MAX = 256;
+/** Refusals of a message that goes along with an invitation, not of the invitation. RFC 3261, 21.4.11, 21.4.13 and 21.5.7. */
+const NO_FIRST = [413, 415, 513];
 
 /** A chat. Made by `ChatPackage.createChat`, or handed to `onIncomingChat`. */
 class Chat extends Invitation {
@@ -5964,6 +6034,8 @@ class Chat extends Invitation {
   #isGroup = false;
   /** @type {Participant[]} */
   #participants = [];
+  /** What came along with the invitation, and what its sender wants to know of it. @type {{ message: ChatMessage, said: any } | null} */
+  #first = null;
   /** Requests for more participants, by their correlation ids.
    * @type {Map<string, (error: ErrorInfo | null) => void>} */
   #adding = new Map();
@@ -6037,35 +6109,46 @@ class Chat extends Invitation {
   }
 
   /**
+   * Asks the callee, or makes the group.
    * @override
    * @param {any} [config]
    * @param {Record<string, any> | null} [extHeaders]
+   * @param {ChatText} [firstMessage] goes along with the invitation, so that it is there before anybody answers; in a
+   *   group it is sent once that is there
+   * @returns {string | undefined} the first message's id, as `send` gives it
    */
-  start(config, extHeaders) {
+  start(config, extHeaders, firstMessage) {
     const group = {
       ...(this.#invited.length > 0 ? { participants: this.#invited } : {}),
       ...(this.#group ? { group: this.#group } : {}),
     };
-    super.start(config, { ...extHeaders, ...group });
+    const first = firstMessage === undefined ? null : readText(firstMessage);
+    const rides = first !== null && typeof first.content === "string" && !this.#isGroup;
+    /** @type {string | undefined} */
+    let messageId;
+    this.open(config, { ...extHeaders, ...group }, () => {
+      if (!first || !rides) return {};
+      const message = this.#chatMedia()?.sendFirst(first);
+      messageId = this.#follow(message?.message_id ?? "");
+      return { message };
+    });
+    return first && !rides ? this.send(first) : messageId;
+  }
+
+  /** @returns {ChatMessage | null} what came along with the invitation; onChatMessage gets it, too */
+  getFirstMessage() {
+    return this.#first?.message ?? null;
   }
 
   /**
    * Sends a message; before the chat is up it waits.
-   * @param {{ contentType?: string, content: string | Uint8Array } | string} message
+   * @param {ChatText} message
    * @returns {string} its id, which comes back in onMessageSendSuccess or onMessageSendFailure
    */
   send(message) {
-    const media = this.#media();
+    const media = this.#chatMedia();
     if (!media) throw new Error("wsc: the chat was not started");
-    const { contentType = "text/plain", content } =
-      typeof message === "string" ? { content: message } : message;
-    if (typeof content !== "string" && !(content instanceof Uint8Array)) {
-      throw new TypeError("wsc: a message's content is a string or a Uint8Array");
-    }
-    if (/[^\t -~]/.test(contentType)) throw new TypeError("wsc: not a content type");
-    const messageId = media.send(new ChatMessage(contentType, content));
-    this.#outcomes.set(messageId, {});
-    return messageId;
+    return this.#follow(media.send(readText(message)));
   }
 
   /**
@@ -6098,7 +6181,7 @@ class Chat extends Invitation {
    * @param {boolean} [isTyping]
    */
   indicateTyping(isTyping = true) {
-    this.#media()?.indicateTyping(isTyping);
+    this.#chatMedia()?.indicateTyping(isTyping);
   }
 
   /**
@@ -6106,7 +6189,23 @@ class Chat extends Invitation {
    * @param {ChatMessage} message what onChatMessage got
    */
   displayed(message) {
-    this.#media()?.displayed(message);
+    const first = this.#first;
+    if (message !== first?.message) {
+      this.#chatMedia()?.displayed(message);
+      return;
+    }
+    const { message_id: messageId = "", date_time: dateTime = "", notify = [] } = first.said;
+    first.said = {};
+    if (!notify.includes("display") || this.#chatMedia()?.notify({ messageId, dateTime, from: "" }, "displayed")) return;
+    // There is no connection, not yet or not any more.
+    const { session, peer } = this.capabilityContext();
+    session.sendMessage(new Message({
+      control: {
+        type: MESSAGETYPE.MESSAGE, package_type: "messaging", subsession_id: session.generateSubSessionId(),
+      },
+      header: { action: ACTION.REPORT, initiator: session.getUserName(), target: peer },
+      payload: { message_id: messageId, date_time: dateTime, kind: "display", status: "displayed" },
+    }));
   }
 
   /** @returns {ChatConfig | null} */
@@ -6148,6 +6247,18 @@ class Chat extends Invitation {
     if (action === ACTION.START && message.isRequest() && Array.isArray(participants)) {
       this.#participants = participants.map((name) => ({ user: String(name), state: "invited" }));
     }
+    const opens = action === ACTION.START;
+    if (opens && message.isRequest() && !this.#first && typeof message.payload?.message?.content === "string") {
+      const said = message.payload.message;
+      this.#first = { message: new ChatMessage(bareType(said.content_type ?? "text/plain"), said.content), said };
+    } else if (opens && message.isResponse() && this.isOurs(message)) {
+      this.#chatMedia()?.firstArrived();
+    } else if (opens && message.isError() && this.isOurs(message) && NO_FIRST.includes(message.header.error_code ?? 0)
+      && this.#chatMedia()?.firstLater()) {
+      // It takes no message along with the invitation: asked without one, it gets it later.
+      this.ask();
+      return;
+    }
     super.onMessage(message);
     if (action === ACTION.SHUTDOWN) this.#giveUpAdding();
   }
@@ -6177,7 +6288,7 @@ class Chat extends Invitation {
         this.#settle(messageId, new ErrorInfo(status, reason));
         fire(this, "onMessageSendFailure", messageId, status, reason);
       },
-      status: (messageId, status, by) => fire(this, "onMessageStatus", messageId, status, by),
+      status: (messageId, status, by) => this.#reported(messageId, status, by),
       typing: (typing, by) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop", by),
     }, own);
   }
@@ -6197,8 +6308,28 @@ class Chat extends Invitation {
     for (const settle of waiting) settle(new ErrorInfo(481, "the chat is over"));
   }
 
+  /**
+   * @param {string} messageId of a message that is on its way
+   * @returns {string}
+   */
+  #follow(messageId) {
+    this.#outcomes.set(messageId, {});
+    const { session } = this.capabilityContext();
+    session.awaitReport(messageId, (status, by) => this.#reported(messageId, status, by));
+    return messageId;
+  }
+
+  /**
+   * @param {string} messageId
+   * @param {string} status
+   * @param {string} by
+   */
+  #reported(messageId, status, by) {
+    fire(this, "onMessageStatus", messageId, status, by);
+  }
+
   /** @returns {ChatMedia | null} */
-  #media() {
+  #chatMedia() {
     return /** @type {ChatMedia | null} */ (this.media());
   }
 
@@ -6216,6 +6347,19 @@ class Chat extends Invitation {
       this.#outcomes.delete(oldest);
     }
   }
+}
+
+/**
+ * @param {ChatText} text
+ * @returns {ChatMessage}
+ */
+function readText(text) {
+  const { contentType = "text/plain", content } = typeof text === "string" ? { content: text } : text;
+  if (typeof content !== "string" && !(content instanceof Uint8Array)) {
+    throw new TypeError("wsc: a message's content is a string or a Uint8Array");
+  }
+  if (/[^\t -~]/.test(contentType)) throw new TypeError("wsc: not a content type");
+  return new ChatMessage(contentType, content);
 }
 return { Chat };
 })();
@@ -6317,6 +6461,7 @@ return { InvitationPackage };
 
 modules["chat-package.js"] = (function () {
 const { Chat } = modules["chat.js"];
+const { CALLSTATE } = modules["constants.js"];
 const { ERRORCODE } = modules["errors.js"];
 const { fire } = modules["events.js"];
 const { InvitationPackage } = modules["invitation-package.js"];
@@ -6407,11 +6552,26 @@ class ChatPackage extends InvitationPackage {
    */
   arrived(chat, extHeaders) {
     if (typeof this.onIncomingChat === "function") {
+      const first = chat.getFirstMessage();
+      if (first) this.#replaceEarlier(chat);
       fire(this, "onIncomingChat", chat, extHeaders);
+      if (first) fire(chat, "onChatMessage", first);
       return;
     }
     log("warn", "a chat came in and nobody has set onIncomingChat");
     chat.decline(ERRORCODE.TEMPORARILY_UNAVAILABLE, "Temporarily Unavailable");
+  }
+
+  /**
+   * Handsets send the next text as another invitation while the last one waits for its answer: that one is done with.
+   * @param {Chat} newest
+   */
+  #replaceEarlier(newest) {
+    for (const chat of this.getChats()) {
+      const waits = chat.getState().state === CALLSTATE.RESPONDED && chat.getState().status.code === 180;
+      const isSame = chat !== newest && chat.getInitiator() === newest.getInitiator();
+      if (waits && isSame && chat.getFirstMessage()) chat.decline(ERRORCODE.BUSY_HERE, "There is a newer invitation");
+    }
   }
 }
 return { ChatPackage };
@@ -6782,6 +6942,9 @@ const { WscMap } = modules["subsession-map.js"];
 //! Which packages and subsessions a session has.
 
 
+/** Messages of which it is remembered who hears what became of them. */
+const SENDERS_MAX = 256;
+
 /** @typedef {import("./message.js").Message} Message */
 
 /**
@@ -6814,6 +6977,30 @@ class PackageHost {
   #subSessions = new Map();
   /** @type {Map<string, Exchange>} */
   #exchanges = new Map();
+
+  /** Who hears what became of a message, by the message's id.
+   * @type {Map<string, (status: string, by: string) => void>} */
+  #senders = new Map();
+
+  /**
+   * What became of a message goes to its sender, also when it is told outside of the chat.
+   * @param {string} messageId
+   * @param {(status: string, by: string) => void} told
+   */
+  awaitReport(messageId, told) {
+    this.#senders.set(messageId, told);
+    if (this.#senders.size > SENDERS_MAX) this.#senders.delete(this.#senders.keys().next().value ?? "");
+  }
+
+  /**
+   * @param {import("./message.js").Message} message says what became of a message
+   * @returns {boolean} whether somebody has waited for that
+   */
+  takeReport({ header, payload }) {
+    const told = this.#senders.get(String(payload?.message_id ?? ""));
+    if (told) guarded("a report", () => told(String(payload?.status ?? "error"), header.initiator ?? ""));
+    return told !== undefined;
+  }
 
   /**
    * Adds a package; a second one of a type is an error.
@@ -7649,6 +7836,7 @@ class Session extends PackageHost {
       this.#enquiry(message);
       return;
     }
+    if (message.header.action === ACTION.REPORT && this.takeReport(message)) return;
     const handler = this.getPackage(packageType);
     if (handler) {
       guarded(`package ${packageType}`, () => handler.onMessage(message));
@@ -7765,7 +7953,7 @@ return { Session };
 
 modules["direct-session.js"] = (function () {
 const { ChannelSocket, routeDirectly } = modules["direct-socket.js"];
-const { SESSIONSTATE } = modules["constants.js"];
+const { ACTION, SESSIONSTATE } = modules["constants.js"];
 const { startTimer, stopTimer, turn } = modules["events.js"];
 const { errorTo, readMessage } = modules["message.js"];
 const { PackageHost } = modules["packages.js"];
@@ -7907,6 +8095,7 @@ class DirectSession extends PackageHost {
     if (asks) [header.initiator, header.target] = [this.#peer, this.#own];
     const id = control.subsession_id ?? "";
     if (typeof payload?.sdp === "string") payload.sdp = this.#addressed(payload.sdp, id, !message.isRequest());
+    if (header.action === ACTION.REPORT && this.takeReport(message)) return;
     const handler = this.getPackage(control.package_type ?? "");
     if (handler) handler.onMessage(message);
     else if (message.isRequest()) this.sendError(message, 404, "package not available");
@@ -9462,19 +9651,217 @@ class MessageAlertPackage {
 return { MessageCounts, Notification, MessageSummary, Subscription, MessageAlertPackage };
 })();
 
+modules["large-message.js"] = (function () {
+const { CPIM_TYPE, unwrapCpim, wrapCpim } = modules["cpim.js"];
+const { CALLSTATE } = modules["constants.js"];
+const { IMDN_TYPE, readImdn } = modules["imdn.js"];
+const { Invitation } = modules["invitation.js"];
+const { MediaLink } = modules["media-link.js"];
+const { admits, bareType, decodeText } = modules["media-types.js"];
+const { partyUri } = modules["party.js"];
+const { writeSdp } = modules["sdp.js"];
+//! A text that is too long for a MESSAGE: a session of its own, which brings it over MSRP and ends. Pages see no difference.
+//! Not here: who hears of it, and what is told of it (`messaging.js`).
+
+
+/** Octets of a text that goes as a MESSAGE. RFC 3428, 8. */
+const PAGER_BYTES_MAX = 1300;
+/** Octets of the longest text. */
+const BYTES_MAX = 1024 * 1024;
+/** What is taken, in an envelope or bare. */
+const TYPES = ["text/plain", "text/html", "application/vnd.gsma.rcspushlocation+xml"];
+/** What senders may want to know, as frames call it. RFC 5438, 6.3. */
+const NOTIFICATIONS = [
+  ["delivery", "positive-delivery"], ["failure", "negative-delivery"], ["display", "display"],
+];
+const encoder = new TextEncoder();
+
+/**
+ * What a large message tells.
+ * @typedef {object} LargeHooks
+ * @property {(message: LargeMessage) => void} sent all of it is there
+ * @property {(message: LargeMessage, code: number, reason: string) => void} failed called once, if it was not sent
+ * @property {(message: LargeMessage, payload: Record<string, any>) => void} came as a frame would have it
+ * @property {(messageId: string, status: string, by: string) => void} reported what became of one, told by MSRP
+ */
+
+/** One of them, out or in. */
+class LargeMessage extends Invitation {
+  /** The text that goes out. @type {string | null} */
+  #text = null;
+  #hooks;
+  #settled = false;
+
+  /**
+   * @param {import("./client.js").Session} session
+   * @param {string} target
+   * @param {LargeHooks} hooks
+   */
+  constructor(session, target, hooks) {
+    super(session, target, "messaging");
+    this.#hooks = hooks;
+    /** @override @param {import("./call-state.js").CallState} callState */
+    this.onStateChange = ({ state, status }) => {
+      if (state === CALLSTATE.FAILED || state === CALLSTATE.ENDED) this.#settle(status.code ?? 487, status.reason ?? "");
+    };
+  }
+
+  /**
+   * @param {string} text
+   * @param {Record<string, any> | null} [extHeaders]
+   */
+  send(text, extHeaders) {
+    this.#text = text;
+    this.start(null, extHeaders);
+  }
+
+  /** Takes one that comes in. @override @param {import("./message.js").Message} message */
+  onMessage(message) {
+    super.onMessage(message);
+    const { state, status } = this.getState();
+    if (this.#text === null && state === CALLSTATE.RESPONDED && status.code === 180) this.accept();
+  }
+
+  /**
+   * @override
+   * @param {any} _config
+   * @param {boolean} secure
+   */
+  createMedia(_config, secure) {
+    const { session, peer } = this.capabilityContext();
+    const letter = this.#text === null ? null : {
+      text: this.#text, messageId: this.subSessionId, from: partyUri(session.getUserName()), to: partyUri(peer),
+    };
+    return new LargeMedia(secure, letter, {
+      ...this.linkHooks(),
+      sent: () => {
+        this.#settle(0, "");
+        this.end();
+      },
+      failed: (code, reason) => {
+        this.#settle(code, reason);
+        this.end();
+      },
+      came: (payload) => this.#hooks.came(this, payload),
+      reported: (messageId, status) => this.#hooks.reported(messageId, status, peer),
+    });
+  }
+
+  /**
+   * @param {number} code 0: it is there
+   * @param {string} reason
+   */
+  #settle(code, reason) {
+    if (this.#settled || this.#text === null) return;
+    this.#settled = true;
+    if (code === 0) this.#hooks.sent(this);
+    else this.#hooks.failed(this, code, reason);
+  }
+}
+
+/** Its way over MSRP. */
+class LargeMedia extends MediaLink {
+  #letter;
+  #hooks;
+  #came = false;
+
+  /**
+   * @param {boolean} secure
+   * @param {{ text: string, messageId: string, from: string, to: string } | null} letter what goes out, or nothing
+   * @param {import("./media-link.js").LinkHooks & { sent: () => void, failed: (code: number, reason: string) => void,
+   *   came: (payload: Record<string, any>) => void, reported: (messageId: string, status: string) => void }} hooks
+   */
+  constructor(secure, letter, hooks) {
+    super(secure, hooks);
+    this.#letter = letter;
+    this.#hooks = hooks;
+  }
+
+  /** @override */
+  sdp() {
+    return writeSdp({
+      ...this.ownSide, maxSize: BYTES_MAX, direction: this.#letter ? "sendonly" : "recvonly",
+      acceptTypes: [CPIM_TYPE, ...TYPES], acceptWrappedTypes: [...TYPES, IMDN_TYPE],
+    });
+  }
+
+  /** @override @param {import("./sdp.js").RemoteMedia} remote */
+  wrongWith({ direction, maxSize }) {
+    if (direction === "sendonly") return "both sides send";
+    return maxSize < encoder.encode(this.#letter?.text ?? "").length ? `it takes ${maxSize} octets at most` : "";
+  }
+
+  /** @override @returns {ReturnType<MediaLink["endpoint"]>} */
+  endpoint() {
+    return [{ acceptTypes: [CPIM_TYPE, ...TYPES], octetsMax: BYTES_MAX }, {
+      message: ({ contentType, body }) => this.#receive(contentType, body),
+      sent: () => this.#hooks.sent(),
+      failed: (_, status, reason) => this.#hooks.failed(status, reason),
+    }];
+  }
+
+  /** @override */
+  begun() {
+    const letter = this.#letter;
+    if (!letter) return;
+    const { acceptTypes = [] } = this.remote() ?? {};
+    const octets = encoder.encode(letter.text);
+    const wrapped = acceptTypes.length === 0 || admits(acceptTypes, CPIM_TYPE);
+    const wanted = NOTIFICATIONS.map(([, name]) => name);
+    const { messageId, from, to } = letter;
+    const body = wrapped
+      ? wrapCpim("text/plain;charset=UTF-8", octets, new Date(), { messageId, wanted }, { from, to }) : octets;
+    this.connection()?.send({ messageId, contentType: wrapped ? CPIM_TYPE : "text/plain;charset=UTF-8", body });
+  }
+
+  /**
+   * @param {string} contentType
+   * @param {Uint8Array} octets
+   * @returns {number | void} a status that refuses it
+   */
+  #receive(contentType, octets) {
+    const envelope = bareType(contentType) === CPIM_TYPE ? unwrapCpim(octets) : null;
+    if (bareType(contentType) === CPIM_TYPE && !envelope) return 400;
+    // What became of it is no content: RFC 4975, 8.9.
+    if (envelope && bareType(envelope.contentType) === IMDN_TYPE) {
+      const note = readImdn(decodeText(envelope.content, ""));
+      if (note) this.#hooks.reported(note.messageId, note.status);
+      return undefined;
+    }
+    // One session brings one message, to whom it was offered.
+    if (this.#letter || this.#came) return 413;
+    if (envelope && (envelope.required.length > 0 || !admits(TYPES, bareType(envelope.contentType)))) return 415;
+    this.#came = true;
+    const type = envelope?.contentType ?? contentType;
+    const told = envelope && envelope.messageId !== "" ? {
+      message_id: envelope.messageId, date_time: envelope.dateTime,
+      notify: NOTIFICATIONS.filter(([, name]) => envelope.wanted.includes(name)).map(([word]) => word),
+    } : {};
+    this.#hooks.came({
+      content: decodeText(envelope?.content ?? octets, type),
+      ...(bareType(type) === "text/plain" ? {} : { content_type: bareType(type) }),
+      ...told,
+    });
+    return undefined;
+  }
+}
+return { PAGER_BYTES_MAX, LargeMessage };
+})();
+
 modules["messaging.js"] = (function () {
 const { ACTION, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
 const { ERRORCODE, ErrorInfo } = modules["errors.js"];
 const { fire, later } = modules["events.js"];
+const { LargeMessage, PAGER_BYTES_MAX } = modules["large-message.js"];
 const { log } = modules["log.js"];
 const { Message } = modules["message.js"];
 //! Standalone messages: one text, one answer. Each has a subsession of its own.
 
 
-/** What became of a message, told later. */
-const REPORT = "report";
 /** Messages that wait for the application's verdict, or for their answer. */
 const WAITING_MAX = 256;
+/** Answers to a session for one text of those who have no such sessions: it goes as a MESSAGE. */
+const NO_LARGE = [405, 415, 488, 501, 606];
 /** Controllers of a package that may hear of a message; the newest does. */
 const CONTROLLERS_MAX = 32;
 
@@ -9550,9 +9937,14 @@ class MessagingPackage {
     const id = message.control.subsession_id ?? "";
     const known = /** @type {any} */ (this.#session.getSubSession(id));
     const { action } = message.header;
-    if (known && !message.isRequest()) {
+    if (known && (!message.isRequest() || action === ACTION.START)) {
       known.onMessage(message);
-    } else if (action === ACTION.SEND || action === REPORT) {
+    } else if (message.isRequest() && action === ACTION.START && id !== "") {
+      const large = new LargeMessage(this.#session, message.header.target ?? "", {
+        sent: () => {}, failed: () => {}, came: (one, payload) => this.#came(one, payload), reported: () => {},
+      });
+      large.onMessage(message);
+    } else if (action === ACTION.SEND || action === ACTION.REPORT) {
       const name = action === ACTION.SEND ? "onNewMessage" : "onMessageStatus";
       later(() => {
         const hears = (/** @type {any} */ one) => typeof one[name] === "function";
@@ -9563,6 +9955,19 @@ class MessagingPackage {
     } else if (message.isRequest()) {
       this.#session.sendError(message, 405, "unknown action");
     }
+  }
+
+  /**
+   * A text came by a session of its own. It is told like any other.
+   * @param {LargeMessage} large
+   * @param {Record<string, any>} payload
+   */
+  #came(large, payload) {
+    this.onMessage(new Message({
+      control: { type: MESSAGETYPE.MESSAGE, package_type: this.packageType, subsession_id: `${large.subSessionId}/text` },
+      header: { action: ACTION.SEND, initiator: large.getInitiator(), target: large.getTarget() },
+      payload: { ...payload, large: true },
+    }));
   }
 
   /** @param {Message} message */
@@ -9623,20 +10028,18 @@ class Messaging {
     if (typeof textMsg !== "string" || textMsg === "") throw new TypeError("wsc: a message is a text");
     if (typeof target !== "string" || target.trim() === "") throw new Error("wsc: a message needs somebody to go to");
     if (this.#pending.size >= WAITING_MAX) throw new Error("wsc: too many messages wait for their answers");
-    const msgId = this.#session.generateSubSessionId();
+    const isLarge = new TextEncoder().encode(textMsg).length > PAGER_BYTES_MAX;
+    const large = isLarge ? this.#large(target.trim(), extHeaders) : null;
+    const msgId = large?.subSessionId ?? this.#session.generateSubSessionId();
     const message = new MessagingMessage(msgId, this.#session.getUserName(), target.trim(), textMsg);
-    const request = this.#frame(MESSAGETYPE.REQUEST, ACTION.SEND, msgId, message.target);
-    request.control.message_state = MESSAGESTATE.INITIAL;
-    request.payload = { content: textMsg };
-    request.addExtHeaders(extHeaders);
     let settle = { resolve: () => {}, reject: () => {} };
     const sent = /** @type {Promise<void>} */ (new Promise((resolve, reject) => {
       settle = { resolve: /** @type {any} */ (resolve), reject };
     }));
     sent.catch(() => {});
-    this.#session.sendMessage(request);
     this.#pending.set(msgId, { message, ...settle, sent });
-    this.#session.putSubSession(this.#packageType, msgId, /** @type {any} */ (this));
+    if (large) large.send(textMsg, extHeaders);
+    else this.#page(message, extHeaders);
     return msgId;
   }
 
@@ -9662,6 +10065,7 @@ class Messaging {
    * @param {Headers} [extHeaders]
    */
   accept(message, extHeaders) {
+    this.#tell(message, "delivery", "delivered");
     const request = this.#verdict(message);
     if (!request) return;
     const { package_type, subsession_id, correlation_id } = request.control;
@@ -9685,6 +10089,7 @@ class Messaging {
    * @param {Headers} [extHeaders]
    */
   reject(message, code = ERRORCODE.DECLINED, reason = "Decline", extHeaders) {
+    this.#tell(message, "failure", "failed");
     const request = this.#verdict(message);
     if (request) this.#session.sendError(request, code, reason, extHeaders);
   }
@@ -9696,12 +10101,7 @@ class Messaging {
   displayed(message) {
     const wishes = this.#wishes.get(message);
     this.#wishes.delete(message);
-    if (!wishes?.notify?.includes("display")) return;
-    const id = this.#session.generateSubSessionId();
-    const report = this.#frame(MESSAGETYPE.MESSAGE, REPORT, id, message.initiator);
-    const { message_id, date_time } = wishes;
-    report.payload = { message_id, date_time, kind: "display", status: "displayed" };
-    this.#session.sendMessage(report);
+    if (wishes?.notify?.includes("display")) this.#report(message, wishes, "display", "displayed");
   }
 
   // For package developers.
@@ -9713,7 +10113,7 @@ class Messaging {
   onMessage(frame) {
     const { control, header, payload } = frame;
     const id = control.subsession_id ?? "";
-    if (header.action === REPORT) {
+    if (header.action === ACTION.REPORT) {
       fire(this, "onMessageStatus", String(payload?.message_id ?? ""), String(payload?.status ?? "error"),
         header.initiator ?? "");
     } else if (header.action === ACTION.SEND && (frame.isRequest() || frame.isMessage())) {
@@ -9739,6 +10139,64 @@ class Messaging {
   /** Messages have ids of their own. */
   get subSessionId() {
     return "";
+  }
+
+  /**
+   * Sends a message as one of SIP.
+   * @param {MessagingMessage} message
+   * @param {Headers | undefined} extHeaders
+   */
+  #page({ msgId, target, content }, extHeaders) {
+    const request = this.#frame(MESSAGETYPE.REQUEST, ACTION.SEND, msgId, target);
+    request.control.message_state = MESSAGESTATE.INITIAL;
+    request.payload = { content };
+    request.addExtHeaders(extHeaders);
+    this.#session.sendMessage(request);
+    this.#session.putSubSession(this.#packageType, msgId, /** @type {any} */ (this));
+  }
+
+  /**
+   * A session for one message.
+   * @param {string} target
+   * @param {Headers | undefined} extHeaders
+   */
+  #large(target, extHeaders) {
+    return new LargeMessage(this.#session, target, {
+      sent: ({ subSessionId }) => this.#settle(subSessionId, null, {}),
+      failed: ({ subSessionId }, code, reason) => {
+        const pending = this.#pending.get(subSessionId);
+        if (pending && NO_LARGE.includes(code)) this.#page(pending.message, extHeaders);
+        else this.#settle(subSessionId, new ErrorInfo(code, reason), {});
+      },
+      came: () => {},
+      reported: (msgId, status, by) => fire(this, "onMessageStatus", msgId, status, by),
+    });
+  }
+
+  /**
+   * What the page makes of a message that came by a session of its own: the server can't know.
+   * @param {MessagingMessage} message
+   * @param {string} asked
+   * @param {string} status
+   */
+  #tell(message, asked, status) {
+    const wishes = this.#wishes.get(message);
+    if (!wishes?.large) return;
+    wishes.large = false;
+    if (wishes.notify?.includes(asked)) this.#report(message, wishes, "delivery", status);
+  }
+
+  /**
+   * @param {MessagingMessage} message
+   * @param {any} wishes
+   * @param {string} kind
+   * @param {string} status
+   */
+  #report(message, { message_id, date_time }, kind, status) {
+    const id = this.#session.generateSubSessionId();
+    const report = this.#frame(MESSAGETYPE.MESSAGE, ACTION.REPORT, id, message.initiator);
+    report.payload = { message_id, date_time, kind, status };
+    this.#session.sendMessage(report);
   }
 
   /**
@@ -9768,16 +10226,26 @@ class Messaging {
    * @param {Message} frame
    */
   #answered(id, frame) {
-    const pending = this.#pending.get(id);
-    if (!pending || (frame.isResponse() && frame.control.message_state === MESSAGESTATE.SUBSEQUENT)) return;
-    this.#pending.delete(id);
+    if (frame.isResponse() && frame.control.message_state === MESSAGESTATE.SUBSEQUENT) return;
+    const { error_code: code = 0, reason = "" } = frame.header;
+    this.#settle(id, frame.isError() ? new ErrorInfo(code, reason) : null, frame.getExtHeaders());
     this.#session.removeSubSession(id);
+  }
+
+  /**
+   * A message of ours has its answer.
+   * @param {string} id
+   * @param {ErrorInfo | null} error
+   * @param {Record<string, any>} extHeaders
+   */
+  #settle(id, error, extHeaders) {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (!pending) return;
     const { message, resolve, reject } = pending;
-    const extHeaders = frame.getExtHeaders();
-    if (frame.isError()) {
-      const { error_code: code = 0, reason = "" } = frame.header;
-      reject(new ErrorInfo(code, reason));
-      fire(this, "onErrorResponse", message, code, reason, extHeaders);
+    if (error) {
+      reject(error);
+      fire(this, "onErrorResponse", message, error.code, error.reason, extHeaders);
     } else {
       resolve();
       fire(this, "onSuccessResponse", message, extHeaders);

@@ -25,7 +25,7 @@ export const CLASSES = {
     members: [
       "start", "send", "accept", "end", "decline", "setSecure", "getInitiator", "getTarget",
       "onMessage", "getChatConfig", "getState", "indicateTyping", "subSessionId", "toJSON",
-      "addParticipants", "isGroup", "getGroup", "getParticipants",
+      "addParticipants", "isGroup", "getGroup", "getParticipants", "getFirstMessage",
     ],
     callbacks: [
       "onChatMessage", "onMessageSendSuccess", "onMessageSendFailure", "onStateChange", "onConnectionStateChange",

@@ -7,6 +7,7 @@ import { connectResponse, fakeWorld } from "./fake-world.js";
 
 setLogLevel(10);
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 export const PEER_PATH = "msrp://127.0.0.1:20010/s9f4;ws";
 export const SERVER_SDP = [
   "v=0", "o=- 7 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0",
@@ -104,10 +105,28 @@ export function open(sdp, make, header) {
 }
 
 /** An incoming chat. */
-export function incoming({ sdp = SERVER_SDP, header = {} } = {}) {
-  fromServer("request", "start", "c3d1", {
-    control: { correlation_id: "s8", message_state: "initial" },
+export function incoming({ sdp = SERVER_SDP, header = {}, payload = {}, id = "c3d1", correlation = "s8" } = {}) {
+  fromServer("request", "start", id, {
+    control: { correlation_id: correlation, message_state: "initial" },
     header: { initiator: "bob@localhost", target: "alice@localhost", ...header },
-    payload: { sdp },
+    payload: { sdp, ...payload },
   });
+}
+
+/** The MSRP connection comes up; `payload` has our description. Speaks for the other side of it. */
+export function bound({ payload }) {
+  const media = world.socket;
+  const [, own] = /a=path:(\S+)/.exec(payload.sdp);
+  const paths = `To-Path: ${own}\r\nFrom-Path: ${PEER_PATH}`;
+  const text = () => media.take().map((octets) => decoder.decode(octets)).join("");
+  const respond = (tid) => media.receives(`MSRP ${tid} 200 OK\r\n${paths}\r\n-------${tid}$\r\n`);
+  let sent = 0;
+  const send = (body, contentType = "message/cpim") => {
+    sent += 1;
+    media.receives(encoder.encode(`MSRP peer${sent}x SEND\r\n${paths}\r\nMessage-ID: in${sent}\r\n`
+      + `Content-Type: ${contentType}\r\n\r\n${body}\r\n-------peer${sent}x$\r\n`));
+  };
+  media.opens();
+  respond(/^MSRP (\S+) SEND/.exec(text())[1]);
+  return { text, respond, send };
 }

@@ -134,7 +134,7 @@ test("refusals: any code fails the chat, 487 ends it", () => {
       control: { correlation_id: start.control.correlation_id }, header: { error_code: code, reason: "x" },
     });
     world.tick();
-    assert.deepEqual(told, ["STARTED", expected, ["failed", id, 487]]);
+    assert.deepEqual(told, ["STARTED", expected, ["failed", id, code]]);
     assert.equal(chat.getState().status.reason, "x");
     assert.deepEqual(chats.getChats(), []);
   }

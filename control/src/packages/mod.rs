@@ -1,12 +1,12 @@
 //! Packages: a folder each, with one script and its test.
 //!
-//! `NAME/NAME.rhai` is the script, `NAME/test.json` its test, `library.rhai` beside the folders is what all
-//! scripts share. What ships is inside the program; an operator's folder replaces packages or adds some.
+//! `NAME/NAME.rhai` is the script, `NAME/test.json` its test, `library.rhai` and `library_*.rhai` beside the folders are
+//! what all scripts share. What ships is inside the program; an operator's folder replaces packages or adds some.
 //! Pure: who reads the operator's folder gives the files here. Not here: what is in a script (`script`).
 
 use std::fmt;
 
-/// The name of the library among the packages.
+/// The name of the library among the packages; further parts of it are called `library_…`.
 pub const LIBRARY: &str = "library";
 /// Characters of a package's name.
 pub const NAME_CHARS_MAX: usize = 64;
@@ -72,7 +72,7 @@ impl std::error::Error for BadFolder {}
 /// The packages inside the program, the library first.
 pub fn shipped() -> Vec<Package> {
     let package = |name: &str, text: &str, test: Option<&str>| {
-        let file = if name == LIBRARY {
+        let file = if is_library(name) {
             format!("{name}{SCRIPT}")
         } else {
             format!("{name}/{name}{SCRIPT}")
@@ -87,6 +87,11 @@ pub fn shipped() -> Vec<Package> {
     vec![
         package(LIBRARY, include_str!("../../packages/library.rhai"), None),
         package(
+            "library_services",
+            include_str!("../../packages/library_services.rhai"),
+            None,
+        ),
+        package(
             "register",
             include_str!("../../packages/register/register.rhai"),
             Some(include_str!("../../packages/register/test.json")),
@@ -100,6 +105,13 @@ pub fn shipped() -> Vec<Package> {
             "messaging",
             include_str!("../../packages/messaging/messaging.rhai"),
             Some(include_str!("../../packages/messaging/test.json")),
+        ),
+        package(
+            "message_notification",
+            include_str!("../../packages/message_notification/message_notification.rhai"),
+            Some(include_str!(
+                "../../packages/message_notification/test.json"
+            )),
         ),
         package(
             "file_transfer",
@@ -131,8 +143,8 @@ pub fn from_files(files: &[(String, String)]) -> Result<Vec<Package>, BadFolder>
             continue;
         };
         let name = match stem.split_once('/') {
-            None if stem == LIBRARY => stem,
-            Some((folder, script)) if folder == script && folder != LIBRARY => folder,
+            None if is_library(stem) => stem,
+            Some((folder, script)) if folder == script && !is_library(folder) => folder,
             _ => return Err(BadFolder::Misplaced { file: file.clone() }),
         };
         if !is_name(name) {
@@ -188,6 +200,11 @@ pub fn of_sip<'a>(subsession: Option<&'a str>, resolved: Option<&'a str>) -> Opt
     subsession.or(resolved)
 }
 
+/// Whether a script of this name is one that all others share.
+pub fn is_library(name: &str) -> bool {
+    name.split('_').next() == Some(LIBRARY)
+}
+
 fn is_name(name: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&name.len())
         && name
@@ -210,7 +227,8 @@ mod tests {
     fn what_ships_has_a_test_for_every_package() {
         let shipped = shipped();
         assert_eq!(shipped[0].name, LIBRARY);
-        assert!(shipped.iter().skip(1).all(|package| package.test.is_some()));
+        let mut scripts = shipped.iter().filter(|package| !is_library(&package.name));
+        assert!(scripts.all(|package| package.test.is_some()));
     }
 
     #[test]
@@ -218,18 +236,19 @@ mod tests {
         let found = from_files(&files(&[
             "README.md",
             "library.rhai",
+            "library_own.rhai",
             "chat/chat.rhai",
             "chat/test.json",
             "greeting/greeting.rhai",
         ]))
         .unwrap();
         let names: Vec<_> = found.iter().map(|package| package.name.as_str()).collect();
-        assert_eq!(names, [LIBRARY, "chat", "greeting"]);
+        assert_eq!(names, [LIBRARY, "library_own", "chat", "greeting"]);
         assert_eq!(
-            found[1].test,
+            found[2].test,
             Some(("chat/test.json".into(), "// chat/test.json".into()))
         );
-        assert_eq!(found[2].test, None);
+        assert_eq!(found[3].test, None);
     }
 
     #[test]
@@ -241,6 +260,7 @@ mod tests {
             "chat/other.rhai",
             "a/b/c.rhai",
             "library/library.rhai",
+            "library_own/library_own.rhai",
         ] {
             assert_eq!(bad(name), BadFolder::Misplaced { file: file(name) });
         }
@@ -257,16 +277,18 @@ mod tests {
         let names: Vec<_> = all.iter().map(|package| package.name.as_str()).collect();
         let expected = [
             LIBRARY,
+            "library_services",
             "register",
             "capability",
             "messaging",
+            "message_notification",
             "file_transfer",
             "chat",
             "call",
             "greeting",
         ];
         assert_eq!(names, expected);
-        let chat = &all[5];
+        let chat = &all[7];
         assert_eq!(chat.text, "// chat/chat.rhai");
         assert_eq!(
             chat.test, None,

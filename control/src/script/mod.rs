@@ -37,7 +37,7 @@ use host::{Context, Shared, SipMessage};
 /// The text of one script and of its test.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The package's name; the library's is [`LIBRARY`].
+    /// The package's name; those of the library begin with [`LIBRARY`].
     pub package: String,
     /// The name for error messages, such as `chat/chat.rhai`.
     pub file: String,
@@ -47,7 +47,8 @@ pub struct Source {
     pub test: Option<(String, String)>,
 }
 
-/// The name under which the library's source is given: its functions are callable from all packages.
+/// The name under which the library's source is given: its functions are callable from all packages. Further parts of
+/// it are called `library_…`.
 pub const LIBRARY: &str = "library";
 
 /// How scripts name their constants: `Constants.NAME`.
@@ -108,8 +109,9 @@ impl Scripts {
         check_sources(sources)?;
         let mut engine = Bounded::new(environment.clock);
         let outside = json::map_to_script(&environment.constants);
-        let (library, packages): (Vec<_>, Vec<_>) =
-            sources.iter().partition(|source| source.package == LIBRARY);
+        let (library, packages): (Vec<_>, Vec<_>) = sources
+            .iter()
+            .partition(|source| source.package.split('_').next() == Some(LIBRARY));
         let mut scripts = Scripts {
             library: None,
             packages: BTreeMap::new(),
@@ -117,13 +119,20 @@ impl Scripts {
             session_configs: Arc::new(environment.session_configs),
         };
         let mut shared = Map::new();
-        if let Some(source) = library.first() {
+        let mut parts = Vec::new();
+        for source in library {
             let (ast, own) = engine.compile(&source.file, &source.text)?;
             engine.share(&ast, &source.file)?;
-            shared = own;
+            shared.extend(own);
+            parts.push((ast, source));
+        }
+        for (ast, source) in parts {
             let constants = overlaid(&[&shared, &outside]);
             let own_constants = overlaid(&[&outside, &shared]);
-            scripts.library = Some(Compiled::new(ast, source, constants, own_constants)?);
+            let part = Compiled::new(ast, source, constants, own_constants)?;
+            if source.package == LIBRARY {
+                scripts.library = Some(part);
+            }
         }
         for source in &packages {
             let (ast, own) = engine.compile(&source.file, &source.text)?;

@@ -34,7 +34,11 @@ fn shipped(package: &str, text: &str, test: Option<&str>) -> Source {
 }
 
 fn library() -> Source {
-    source(LIBRARY, include_str!("../../packages/library.rhai"))
+    let text = concat!(
+        include_str!("../../packages/library.rhai"),
+        include_str!("../../packages/library_services.rhai")
+    );
+    source(LIBRARY, text)
 }
 
 fn web_run(package: &str, key: &str, frame: serde_json::Value) -> Run {
@@ -242,6 +246,28 @@ fn an_error_in_the_library_names_the_library() {
     assert_eq!(error.file, "library/library.rhai");
     assert_eq!(error.function, "sipAddressToString");
     assert!(error.line > 0, "{error}");
+}
+
+#[test]
+fn the_library_may_have_several_parts_that_know_each_other() {
+    let parts = [
+        source(LIBRARY, "const A = 1; fn first() { second() }"),
+        source(
+            "library_more",
+            "const B = 2; fn second() { Constants.A + Constants.B }",
+        ),
+        source(
+            "p",
+            "fn from_app_start_request(context) { print(`${first()}`); }",
+        ),
+    ];
+    let scripts = Scripts::load(&parts, environment()).unwrap();
+    let run = web_run("p", "FROM_APP/start/request", json!({}));
+    match scripts.run(&run).unwrap() {
+        Outcome::Ran(actions) => assert_eq!(actions.log[0].text, "3"),
+        Outcome::NoCriterion => panic!(),
+    }
+    assert!(!scripts.has_package("library_more"));
 }
 
 #[test]
@@ -455,6 +481,19 @@ fn sip(method: &str, accept_contact: Option<&str>, body: &str) -> SipView {
     }
 }
 
+const LARGE: &str = "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.largemsg\"";
+
+/// An INVITE whose first message says what a file's description says.
+fn with_first_message(body: &str) -> SipView {
+    let text = format!(
+        "--b\nContent-Type: application/sdp\n\n{body}\n--b\nContent-Type: text/plain\n\na\na=file-selector:x\n--b--\n"
+    );
+    SipView {
+        content_type: "multipart/mixed;boundary=b".to_string(),
+        ..sip("INVITE", None, &text)
+    }
+}
+
 #[test]
 fn a_sip_request_finds_its_package() {
     let scripts = Scripts::load(&[library()], environment()).unwrap();
@@ -474,6 +513,12 @@ fn a_sip_request_finds_its_package() {
             Some("call"),
         ),
         (sip("INVITE", None, ""), Some("call")),
+        (with_first_message(msrp), Some("chat")),
+        (
+            sip("INVITE", Some(LARGE), &format!("{msrp}a=sendonly\n")),
+            Some("messaging"),
+        ),
+        (sip("INVITE", Some(LARGE), msrp), Some("chat")),
         (sip("MESSAGE", None, "hi"), Some("messaging")),
         (
             sip("OPTIONS", Some("*;+g.oma.sip-im"), ""),

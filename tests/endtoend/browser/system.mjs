@@ -98,6 +98,14 @@ export class System {
   }
 }
 
+/** A page of its own, at the demo's address. */
+export async function fresh({ browser, system }) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(system.page);
+  return { context, page };
+}
+
 /** The page calls a handset, which accepts. */
 export async function call(page, name) {
   await page.getByTestId('call-target').fill(name);

@@ -31,6 +31,15 @@ fn free_port() -> u16 {
     }
 }
 
+/// What the presence server keeps its state in.
+const TABLES: [&str; 5] = [
+    "version",
+    "presentity",
+    "active_watchers",
+    "watchers",
+    "xcap",
+];
+
 /// What either program says when a port is somebody else's.
 const PORT_TAKEN: &str = "ddress already in use";
 
@@ -54,6 +63,11 @@ impl Kamailio {
         Kamailio::run(&["-A", "WITH_TLS"])
     }
 
+    /// One that is a presence server too.
+    pub fn with_presence() -> Kamailio {
+        Kamailio::run(&["-A", "WITH_PRESENCE"])
+    }
+
     fn run(more: &[&str]) -> Kamailio {
         let mut offers = (0..PORTS_OFFERED).map(|_| Kamailio::spawn(more));
         let answering = offers.find_map(|mut kamailio| kamailio.answers().then_some(kamailio));
@@ -74,6 +88,12 @@ impl Kamailio {
         let text = text.replace("FOLDER", &folder.display().to_string());
         let path = folder.join("kamailio.cfg");
         fs::write(&path, text).expect("a file");
+        let tables = folder.join("tables");
+        fs::create_dir(&tables).expect("a folder");
+        for table in TABLES {
+            let empty = Path::new("/usr/share/kamailio/dbtext/kamailio").join(table);
+            fs::copy(empty, tables.join(table)).expect("Kamailio's empty tables");
+        }
         let log = File::create(folder.join("log")).expect("a file");
         let child = Command::new("kamailio")
             .args(["-DD", "-E", "-m", "16", "-M", "4", "-Y"])
@@ -174,6 +194,8 @@ pub struct Part<'a> {
     pub contact_port: u16,
     /// Of a hundred datagrams, how many it loses.
     pub loss: u32,
+    /// The status it refuses with, or waits for.
+    pub status: u16,
 }
 
 impl<'a> Part<'a> {
@@ -183,6 +205,7 @@ impl<'a> Part<'a> {
             peer: "alice",
             contact_port: 0,
             loss: 0,
+            status: 0,
         }
     }
 }
@@ -199,11 +222,17 @@ impl Sipp {
     fn spawn(scenario: &str, part: Part<'_>, port: u16) -> Sipp {
         let folder = fresh_folder("sipp");
         let own = free_port();
+        // What a scenario answers with must stand in it.
+        let written = files().join(format!("scenarios/{scenario}.xml"));
+        let written = fs::read_to_string(written).expect("a scenario");
+        let status = part.status.max(100).to_string();
+        let played = folder.join("scenario.xml");
+        fs::write(&played, written.replace("[status]", &status)).expect("a file");
         let log = File::create(folder.join("screen")).expect("a file");
         let child = Command::new("sipp")
             .current_dir(&folder)
             .arg("-sf")
-            .arg(files().join(format!("scenarios/{scenario}.xml")))
+            .arg(played)
             .args([
                 "-i",
                 "127.0.0.1",

@@ -3,6 +3,8 @@
 //! registration. `tests/run --install` installs both.
 
 mod core;
+mod presence;
+mod services;
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -42,8 +44,15 @@ fn alice(causeway: &Causeway) -> Page {
 
 /// A handset that plays `scenario` and is registered as bob.
 fn bob(kamailio: &Kamailio, scenario: &str, loss: u32) -> Sipp {
-    let mut part = Part::of("bob");
-    part.loss = loss;
+    let part = Part {
+        loss,
+        ..Part::of("bob")
+    };
+    bob_who(kamailio, scenario, part)
+}
+
+/// The same, with what else it is played with.
+fn bob_who(kamailio: &Kamailio, scenario: &str, part: Part<'_>) -> Sipp {
     let handset = Sipp::start(scenario, part, kamailio.port);
     let contact_port = handset.port;
     let register = Part {
@@ -234,7 +243,11 @@ fn either_side_gives_up_declines_or_is_not_there() {
     page.call("nobody@ims.test");
     assert_eq!(page.outcome(), 404);
 
-    let handset = bob(&kamailio, "busy", 0);
+    let busy = Part {
+        status: 486,
+        ..Part::of("bob")
+    };
+    let handset = bob_who(&kamailio, "busy", busy);
     page.call("bob@ims.test");
     assert_eq!(page.outcome(), 486);
     handset.finish();

@@ -1,5 +1,7 @@
 //! W: a chat, with a handset at the other end.
 
+use std::io::Write;
+
 use serde_json::{Value, json};
 use tests::page::{Chat, Page, SDP};
 
@@ -164,6 +166,46 @@ fn w6_a_description_that_is_none_is_refused_before_anybody_is_asked() {
         assert_eq!(error_code(&page.hear()), code);
     }
     drop(bob);
+}
+
+#[test]
+fn w8_a_first_message_goes_along_with_the_invitation_and_its_fate_is_told_by_itself() {
+    let causeway = system();
+    let mut bob = causeway.handset("bob", &[]);
+    let mut page = alice(&causeway);
+    let header = json!({ "action": "start", "initiator": "alice", "target": "bob@ims.test" });
+    let message = json!({ "content": "Hi Bob", "message_id": "m1" });
+    let payload = json!({ "sdp": SDP, "message": message });
+    let opening = page.send(
+        "request-initial",
+        "chat",
+        Some("first"),
+        None,
+        header,
+        Some(payload),
+    );
+    let mut told = Vec::new();
+    let mut is_answered = false;
+    while told.len() < 2 || !is_answered {
+        let frame = page.hear();
+        if frame["header"]["action"] == "report" {
+            assert_eq!(frame["control"]["package_type"], "messaging");
+            assert_eq!(frame["header"]["initiator"], "bob@ims.test");
+            assert_eq!(frame["payload"]["message_id"], "m1");
+            told.push(frame["payload"]["status"].as_str().unwrap().to_owned());
+        } else {
+            assert_eq!(frame["control"]["correlation_id"], opening.as_str());
+            is_answered = frame["control"]["message_state"] == "final";
+        }
+    }
+    assert_eq!(told, ["delivered", "displayed"]);
+    let commands = bob.0.stdin.as_mut().expect("its input is ours");
+    writeln!(commands, "call sip:alice@ims.test Hi Alice").expect("it reads");
+    let start = page.hear_of("start");
+    let message = &start["payload"]["message"];
+    assert_eq!(message["content"], "Hi Alice");
+    assert_eq!(message["notify"], json!(["delivery", "display"]));
+    assert!(message["message_id"].is_string() && message["date_time"].is_string());
 }
 
 #[test]

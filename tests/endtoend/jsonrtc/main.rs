@@ -4,6 +4,7 @@
 mod chat;
 mod frames;
 mod numbers;
+mod patent;
 mod session;
 mod socket;
 

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ALLOW, CALLS_MAX, Call, Ours, State};
+use super::{ALLOW, CALLS_MAX, Call, LARGE, Ours, Single, State};
 use crate::handset::agent::Agent;
 use crate::handset::console::{ChatNumber, Event};
+use crate::handset::cpim::{self, Envelope};
 use crate::handset::files::FileOffer;
 use crate::handset::focus::Admission;
 use crate::handset::parts;
 use crate::handset::sdp::Media;
 use crate::handset::sip::dialog::short_name;
-use crate::handset::sip::{Dialog, Message, ServerKey, token};
+use crate::handset::sip::{Dialog, Message, ServerKey, Uri, token};
 
 /// How long a transfer that was cut off may take to end when its rest is offered already.
 const ENDING: Duration = Duration::from_millis(500);
@@ -67,6 +68,7 @@ impl Agent {
             chat,
             from: from.clone(),
         });
+        self.first_message(chat, request, now);
         let mut sending = None;
         if let Some(file) = offer.file.as_ref().filter(|file| file.is_wanted) {
             let name = file.name.clone();
@@ -130,6 +132,8 @@ impl Agent {
         self.transactions
             .respond(key, ringing, now, &mut self.outputs);
         let peer_path = offer.path.clone();
+        let wanted = request.header("Accept-Contact").unwrap_or("");
+        let is_single = wanted.contains(LARGE);
         let goes_on = |file: &FileOffer| file.is_wanted || self.shelf.reaches(file);
         let is_ready = offer.file.as_ref().is_none_or(goes_on);
         let answer_at = now + self.settings.ring + if is_ready { Duration::ZERO } else { ENDING };
@@ -143,6 +147,7 @@ impl Agent {
             state,
             wishes: None,
             file: sending,
+            single: is_single.then_some(Single::Comes),
             farewell: None,
             dialog,
             description: Vec::new(),
@@ -154,9 +159,30 @@ impl Agent {
         self.invite_members(chat, &parts::people(request), now);
     }
 
+    /// What comes along with an invitation is there at once, whatever is answered to that.
+    fn first_message(&mut self, chat: ChatNumber, invite: &Message, now: Instant) {
+        let Some((kind, body)) = parts::first(invite) else {
+            return;
+        };
+        let envelope = Envelope::of(kind, &body).unwrap_or_default();
+        if let Some(text) = cpim::text_of(kind, &body) {
+            let from = short_name(invite.header("From").unwrap_or(""));
+            let id = envelope.id.clone();
+            self.tell(Event::Message {
+                chat,
+                from,
+                id,
+                text,
+            });
+            let sender = invite.address("From");
+            let sender = sender.and_then(|address| Uri::parse(&address.uri));
+            self.notify(sender, &envelope, now);
+        }
+    }
+
     pub(super) fn accept(&mut self, chat: ChatNumber, now: Instant) {
         let (place, bound) = self.endpoint.session();
-        let local = self.description_of(&place);
+        let mut local = self.description_of(&place);
         let (prefer_passive, contact) = (self.settings.passive, self.contact_of(chat));
         let Some(call) = self.calls.get_mut(&chat) else {
             return;
@@ -175,6 +201,7 @@ impl Agent {
             return;
         };
 
+        local.direction = call.single.as_ref().map(|_| "recvonly");
         let role = offer.role_as_answerer(prefer_passive);
         let given = call.file.as_ref().map(|sending| &sending.offer);
         call.description = local.answer(&offer, role, given);

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ALLOW, CALLS_MAX, Call, Ours, State};
+use super::{ALLOW, CALLS_MAX, Call, LARGE, Ours, Single, State};
 use crate::handset::USER_AGENT;
 use crate::handset::agent::Agent;
 use crate::handset::console::{ChatNumber, Event};
+use crate::handset::cpim;
 use crate::handset::files::{FileOffer, Sending};
 use crate::handset::parts;
 use crate::handset::sdp::Media;
@@ -31,6 +32,16 @@ pub struct Invitation {
     pub others: Vec<String>,
 }
 
+/// What an INVITE has beside its description.
+pub enum Besides<'a> {
+    /// A first message, in its envelope.
+    First(Vec<u8>),
+    /// One long text is all it is for.
+    Large(String),
+    /// What makes it one into a group.
+    Group(&'a Invitation),
+}
+
 impl Invitation {
     fn write(&self, invite: &mut Message, description: &[u8]) {
         invite.push("Contact", self.contact.clone());
@@ -46,23 +57,26 @@ impl Invitation {
 }
 
 impl Agent {
-    /// Calls somebody.
-    pub(in crate::handset) fn call(&mut self, to: &Uri, now: Instant) {
-        self.invite(to, None, None, None, now);
+    /// Calls somebody, perhaps with a first message.
+    pub(in crate::handset) fn call(&mut self, to: &Uri, first: Option<&str>, now: Instant) {
+        let own = self.settings.aor.to_string();
+        let wrapped = |text: &str| cpim::wrap(&own, &to.to_string(), &token(12), text);
+        let first = first.map(wrapped).map(Besides::First);
+        self.invite(to, None, None, first, now);
     }
 
     /// Invites somebody into a group.
     pub(in crate::handset) fn invite_into(&mut self, to: &Uri, group: &Invitation, now: Instant) {
-        self.invite(to, None, None, Some(group), now);
+        self.invite(to, None, None, Some(Besides::Group(group)), now);
     }
 
-    /// Calls somebody, for a file that is `sending` or wanted.
+    /// Calls somebody, perhaps for a file that is `sending` or wanted.
     pub(in crate::handset) fn invite(
         &mut self,
         to: &Uri,
         file: Option<FileOffer>,
         sending: Option<Sending>,
-        group: Option<&Invitation>,
+        besides: Option<Besides<'_>>,
         now: Instant,
     ) {
         let Some(flow) = self.flow_to(to) else {
@@ -77,9 +91,15 @@ impl Agent {
             ));
         }
         let (place, bound) = self.endpoint.session();
-        let description = self.description_of(&place);
+        let mut description = self.description_of(&place);
+        if let Some(Besides::Large(_)) = &besides {
+            description.direction = Some("sendonly");
+        }
         let description = description.offer(file.as_ref());
-        let own = group.map_or(self.settings.aor.to_string(), |group| group.from.clone());
+        let own = match besides {
+            Some(Besides::Group(group)) => group.from.clone(),
+            _ => self.settings.aor.to_string(),
+        };
         let mut dialog = Dialog {
             call_id: token(12),
             local: format!("<{own}>;tag={}", token(6)),
@@ -92,12 +112,26 @@ impl Agent {
         let mut invite = self.with_via(dialog.request("INVITE"));
         invite.push("Allow", ALLOW);
         invite.push("User-Agent", USER_AGENT);
-        match group {
+        let mut single = None;
+        match besides {
             None => {
                 invite.push("Contact", format!("<{}>", self.contact));
                 invite.set_body("application/sdp", description.clone());
             }
-            Some(group) => group.write(&mut invite, &description),
+            Some(Besides::First(envelope)) => {
+                let tags = ";+g.oma.sip-im";
+                invite.push("Contact", format!("<{}>{tags}", self.contact));
+                invite.push("Accept-Contact", format!("*{tags}"));
+                let (kind, body) = parts::with_first(&description, &envelope);
+                invite.set_body(&kind, body);
+            }
+            Some(Besides::Large(text)) => {
+                invite.push("Contact", format!("<{}>{LARGE}", self.contact));
+                invite.push("Accept-Contact", format!("*{LARGE}"));
+                invite.set_body("application/sdp", description.clone());
+                single = Some(Single::Goes(text));
+            }
+            Some(Besides::Group(group)) => group.write(&mut invite, &description),
         }
         let client = self
             .transactions
@@ -121,6 +155,7 @@ impl Agent {
             state,
             wishes: None,
             file: sending,
+            single,
             farewell: None,
             dialog,
             description,

@@ -22,7 +22,7 @@ const WISHES: usize = 64;
 
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE";
 
-pub use going::Invitation;
+pub use going::{Besides, Invitation};
 
 /// Where a call stands.
 pub enum State {
@@ -53,6 +53,17 @@ pub struct Ours {
     bound: oneshot::Receiver<Bound>,
 }
 
+/// What a call for one long text is about.
+pub enum Single {
+    /// Our text; it ends when that is there.
+    Goes(String),
+    /// Theirs.
+    Comes,
+}
+
+/// What marks such a call: CPM's large mode.
+const LARGE: &str = ";+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.largemsg\"";
+
 /// One call.
 pub struct Call {
     /// Who the other side is.
@@ -63,6 +74,8 @@ pub struct Call {
     pub wishes: Option<mpsc::Sender<Wish>>,
     /// The file it is for, if it goes out; it ends when that is there.
     pub file: Option<Sending>,
+    /// The one text it is for, if it is: ours, or one that comes.
+    pub single: Option<Single>,
     /// The reason to give when it ends.
     pub farewell: Option<&'static str>,
     /// Its dialog.
@@ -173,10 +186,11 @@ impl Agent {
     /// Starts the task that connects and talks. The active side connects now: RFC 6135, 4.2.2.
     fn open_chat(&mut self, chat: ChatNumber, ours: Ours, theirs: &Media, role: Setup) {
         let own = self.settings.aor.to_string();
-        let takes_plain = theirs.takes_plain && !self.settings.manners.wraps;
         let Some(call) = self.calls.get_mut(&chat) else {
             return;
         };
+        let is_free = call.single.is_none() && !self.settings.manners.wraps;
+        let takes_plain = theirs.takes_plain && is_free;
         let Ours { place, bound } = ours;
         let way = match (role, theirs.next_hop()) {
             (Setup::Active, Some(host_port)) => Way::Connect(host_port),
@@ -187,6 +201,7 @@ impl Agent {
             peer_path: theirs.path.clone(),
             names: (own, format!("sip:{}", call.with)),
             takes_plain,
+            is_letter: matches!(call.single, Some(Single::Comes)),
             file: match (&call.file, &theirs.file) {
                 (None, Some(file)) => Some((file.clone(), self.shelf.clone())),
                 _ => None,
@@ -196,6 +211,9 @@ impl Agent {
         if let Some(sending) = call.file.clone() {
             // There is room: nothing else was wished for yet.
             let _ = wishes.try_send(Wish::Transfer(Box::new(sending)));
+        }
+        if let Some(Single::Goes(text)) = &call.single {
+            let _ = wishes.try_send(Wish::Say(text.clone()));
         }
         call.wishes = Some(wishes);
         let desk = Desk {
@@ -309,6 +327,7 @@ impl Agent {
             version,
             wraps: self.settings.manners.wraps,
             mixes: self.settings.manners.mixes,
+            direction: None,
         }
     }
 

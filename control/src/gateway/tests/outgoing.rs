@@ -92,7 +92,14 @@ fn a_chat_is_invited_with_the_relays_leg_and_answered_with_the_other() {
     assert_eq!(welcome.initiator(), Some("alice@localhost"));
     assert_eq!(
         welcome.payload.as_ref().unwrap()["packages"],
-        json!(["call", "capability", "chat", "file_transfer", "messaging"])
+        json!([
+            "call",
+            "capability",
+            "chat",
+            "file_transfer",
+            "message_notification",
+            "messaging"
+        ])
     );
     assert!(world.net.locals.contains("alice"));
     world.start(alice);
