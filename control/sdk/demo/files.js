@@ -10,13 +10,47 @@ import { fileErrorWords, refusalWords } from "/demo/words.js";
  *   resume: (former: FileTransfer) => FileTransfer | undefined }} Place
  */
 
-/** Octets of the largest file that is kept in the page's memory. */
-const KEPT_OCTETS_MAX = 1024 ** 3;
+/** Octets of the largest file that is taken: the browser keeps them, on the disk if they are many. */
+const KEPT_OCTETS_MAX = 4 * 1024 ** 3;
+/** Octets that the page keeps itself until it hands them to the browser. */
+const LOOSE_OCTETS_MAX = 4 * 1024 ** 2;
 /**
  * What has come of files whose rest may come, if they are cut off.
- * @type {WeakMap<FileTransfer, { parts: Uint8Array[], giveWay: () => void }>}
+ * @type {WeakMap<FileTransfer, { kept: Kept, giveWay: () => void }>}
  */
 const coming = new WeakMap();
+
+/** What has come of a file, none of it for long in the page's memory. */
+class Kept {
+  octets = 0;
+  /** @type {Blob[]} */
+  #blobs = [];
+  /** @type {Uint8Array[]} */
+  #loose = [];
+  #looseOctets = 0;
+
+  /** @param {Uint8Array} octets that follow on those before */
+  add(octets) {
+    this.octets += octets.length;
+    this.#loose.push(octets);
+    this.#looseOctets += octets.length;
+    if (this.#looseOctets >= LOOSE_OCTETS_MAX) this.#handOver();
+  }
+
+  /**
+   * @param {string} type
+   * @returns {Blob} the whole
+   */
+  whole(type) {
+    this.#handOver();
+    return new Blob(this.#blobs.splice(0), { type });
+  }
+
+  #handOver() {
+    this.#blobs.push(new Blob(/** @type {any} */ (this.#loose.splice(0))));
+    this.#looseOctets = 0;
+  }
+}
 
 /**
  * Sends a file.
@@ -77,13 +111,13 @@ export function offered(transfer, place) {
   const { name = "file", size = 0, type = "", startOffset = 1 } = transfer.getFileConfigs()[0]?.props ?? {};
   const shown = new FileLine(place.name, "theirs", { name, size, type });
   const former = transfer.resumes ? coming.get(transfer.resumes) : undefined;
-  const parts = former?.parts ?? [];
+  const kept = former?.kept ?? new Kept();
   let over = false;
   const ends = (/** @type {string} */ words) => {
     over = true;
     shown.shows("failed", words);
   };
-  coming.set(transfer, { parts, giveWay: () => {
+  coming.set(transfer, { kept, giveWay: () => {
     if (!over) ends("cut off, its rest is offered below");
   } });
   former?.giveWay();
@@ -101,11 +135,11 @@ export function offered(transfer, place) {
   });
   shown.shows("waiting", transfer.resumes ? "its rest wants to be saved" : "wants to be saved", accept, decline);
   transfer.onFileData = ({ range, content }) => {
-    parts.push(content);
+    kept.add(content);
     if (!over) shown.moved(range.end);
   };
   transfer.onFileTransferSuccess = () => {
-    const blob = new Blob(/** @type {any} */ (parts.splice(0)), { type });
+    const blob = kept.whole(type);
     if (size > 0 && blob.size !== size) {
       ends("not all of it is here");
       return;
@@ -124,7 +158,7 @@ export function offered(transfer, place) {
     if (state === "ENDED" && shown.item.dataset.status === "waiting") ends("taken back");
   };
   place.add(shown.item, true);
-  if (Number(startOffset) > 1 && parts.length === 0) {
+  if (Number(startOffset) > 1 && kept.octets === 0) {
     // The rest alone is no file. Who sends it again sends it whole.
     transfer.decline();
     ends("the beginning is not here any more");
