@@ -195,6 +195,24 @@ impl FakeRing {
         !self.completions.is_empty()
     }
 
+    /// Whether an operation that waits has something to go on with.
+    pub fn can_go_on(&self) -> bool {
+        self.waiting.iter().any(|(token, waiting)| {
+            let link = self.slots.get(&token.slot).map(|link| &self.links[*link]);
+            match waiting {
+                Waiting::Accept { listener } => {
+                    let listening = self.listening.get(listener);
+                    listening.is_none_or(|listening| !listening.backlog.is_empty())
+                }
+                Waiting::Receive => {
+                    link.is_some_and(|l| l.reset || l.peer_ended || !l.to_shard.is_empty())
+                }
+                Waiting::Send { .. } => link.is_some_and(|link| link.reset || !link.stalled),
+                Waiting::Connect { .. } | Waiting::Shutdown | Waiting::Close => true,
+            }
+        })
+    }
+
     /// Receive buffers that the ring has.
     pub fn buffers(&self) -> usize {
         self.buffers.len()

@@ -1,5 +1,5 @@
 //! One shard under seeds: everything above the kernel is the code that ships, the ring is fake and
-//! unkind, the peers are written from the RFCs.
+//! unkind, the peers are written from the RFCs. In `whole` control is in it, too, with its SIP and JsonRTC peers.
 //!
 //! `SEED=17 cargo test -p tests --test simulation` replays one seed, `SEEDS=100000` runs so many, from
 //! `FIRST` on.
@@ -7,6 +7,7 @@
 mod checks;
 mod control;
 mod peers;
+mod whole;
 mod world;
 
 use std::panic::RefUnwindSafe;
@@ -17,7 +18,7 @@ use world::{Plan, World};
 /// Seeds of every test run.
 const SEEDS: u64 = 256;
 
-fn seeds() -> std::ops::Range<u64> {
+fn seeds(usual: u64) -> std::ops::Range<u64> {
     let read = |name| {
         std::env::var(name)
             .ok()
@@ -26,13 +27,13 @@ fn seeds() -> std::ops::Range<u64> {
     let first = read("FIRST").unwrap_or(0);
     match read("SEED") {
         Some(seed) => seed..seed + 1,
-        None => first..first + read("SEEDS").unwrap_or(SEEDS),
+        None => first..first + read("SEEDS").unwrap_or(usual),
     }
 }
 
-/// Runs the test for each seed, and says which seed failed.
-fn for_each_seed(name: &str, test: impl Fn(u64) + RefUnwindSafe) {
-    for seed in seeds() {
+/// Runs the test for each seed, `usual` of them if nobody says otherwise, and says which seed failed.
+fn for_each_seed(name: &str, usual: u64, test: impl Fn(u64) + RefUnwindSafe) {
+    for seed in seeds(usual) {
         if let Err(panic) = std::panic::catch_unwind(|| test(seed)) {
             eprintln!("{name}: seed {seed} failed; SEED={seed} replays it");
             std::panic::resume_unwind(panic);
@@ -43,7 +44,7 @@ fn for_each_seed(name: &str, test: impl Fn(u64) + RefUnwindSafe) {
 /// Runs a plan for each seed, with TLS in half of them: until all is quiet, `check`, until all is ended,
 /// and then nothing may be left.
 fn for_each_world(name: &str, plan: impl Fn(u64) -> Plan + RefUnwindSafe, check: fn(&mut World)) {
-    for_each_seed(name, |seed| {
+    for_each_seed(name, SEEDS, |seed| {
         let secure = seed % 4 > 1;
         let plan = Plan {
             secure,

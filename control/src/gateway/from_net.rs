@@ -166,11 +166,10 @@ impl Gateway {
     ) {
         let id = dialog.and_then(|dialog| self.dialogs.get(&dialog)).copied();
         let Some(id) = id.filter(|id| self.bridges.contains_key(id)) else {
-            // Both sides hang up at the same time: the peer was first.
-            let crossed = dialog.is_some_and(|dialog| self.farewell_timers.is_set(dialog))
-                && message.method() == crate::sip::Method::Bye;
-            let forgotten = dialog.is_some_and(|dialog| crossed && self.forget_farewell(dialog));
-            return self.answer(server, if forgotten { 200 } else { 481 }, turn);
+            // Both sides hang up at the same time: the peer was first, perhaps without the ACK that was waited for.
+            let hangs_up = message.method() == crate::sip::Method::Bye;
+            let crossed = dialog.is_some_and(|dialog| hangs_up && self.forget_farewell(dialog));
+            return self.answer(server, if crossed { 200 } else { 481 }, turn);
         };
         let view = views::sip_view(message);
         match view.method.as_str() {

@@ -194,7 +194,7 @@ pub struct Turn<'a> {
 #[derive(Debug, Default)]
 struct Seat {
     /// Its subsessions by their ids.
-    subsessions: HashMap<String, BridgeId>,
+    subsessions: BTreeMap<String, BridgeId>,
     /// What scripts put away for the session.
     store: Members,
     /// The user part that was announced to SIP, if it is of our domain.
@@ -424,7 +424,8 @@ impl Gateway {
 
     /// The program ends: every subsession ends, every peer is told.
     pub fn shut_down(&mut self, turn: &mut Turn<'_>) {
-        let bridges: Vec<BridgeId> = self.bridges.keys().copied().collect();
+        let mut bridges: Vec<BridgeId> = self.bridges.keys().copied().collect();
+        bridges.sort_unstable();
         for bridge in bridges {
             self.end(bridge, &ending::Why::shutting_down(), turn);
         }

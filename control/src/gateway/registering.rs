@@ -153,7 +153,8 @@ impl Gateway {
             let seat = self.seats.get(session);
             seat.is_some_and(|seat| seat.local.as_deref() == Some(user))
         };
-        let lost: Vec<SessionKey> = self.seats.keys().filter(is_of).copied().collect();
+        let mut lost: Vec<SessionKey> = self.seats.keys().filter(is_of).copied().collect();
+        lost.sort_unstable();
         for session in lost {
             let reason = "the registrar refuses the user";
             self.browsers

@@ -81,19 +81,16 @@ impl Relay {
         self.unlisted == 0
     }
 
-    /// Takes out the sessions that were not found. Returns whose they were.
+    /// Takes out the sessions that were not found. Returns whose they were, the oldest first.
     pub fn take_missing(&mut self) -> Vec<BridgeId> {
         let missing = self.sessions.extract_if(|_, entry| !entry.found);
-        missing.filter_map(|(_, entry)| entry.bridge).collect()
+        in_order(missing.map(|(_, entry)| entry))
     }
 
-    /// The relay is gone. Returns the bridges that had a session of it.
+    /// The relay is gone. Returns the bridges that had a session of it, the oldest first.
     pub fn lost(&mut self) -> Vec<BridgeId> {
         self.shards.clear();
-        self.sessions
-            .drain()
-            .filter_map(|(_, entry)| entry.bridge)
-            .collect()
+        in_order(self.sessions.drain().map(|(_, entry)| entry))
     }
 
     /// A new session for a bridge, on the shard with the fewest. `None`: no relay is attached.
@@ -155,6 +152,13 @@ impl Relay {
     pub fn shards_len(&self) -> usize {
         self.shards.len()
     }
+}
+
+/// Whose these are. A table has no order; whoever is told of it has one, so that a run can be repeated.
+fn in_order(entries: impl Iterator<Item = Entry>) -> Vec<BridgeId> {
+    let mut bridges: Vec<BridgeId> = entries.filter_map(|entry| entry.bridge).collect();
+    bridges.sort_unstable();
+    bridges
 }
 
 #[cfg(test)]

@@ -379,8 +379,8 @@ fn a_relay_that_dies_refuses_a_ringing_call() {
     world.finish();
 }
 
-#[test]
-fn an_unacknowledged_call_is_hung_up_only_after_the_ack() {
+/// Alice has accepted and hung up, and Bob's ACK is not here.
+fn unacknowledged() -> World {
     let (mut world, alice, session, start) = ringing("");
     reply(&mut world, alice, &start, "response", Some("final"));
     assert_eq!(world.response().1.code, 200);
@@ -399,8 +399,30 @@ fn an_unacknowledged_call_is_hung_up_only_after_the_ack() {
         world.net.requests.is_empty(),
         "RFC 3261, 15: not before the ACK"
     );
+    world
+}
+
+#[test]
+fn an_unacknowledged_call_is_hung_up_only_after_the_ack() {
+    let mut world = unacknowledged();
     world.sip(Event::Acked { dialog: DIALOG });
     assert_eq!(world.request().1.method, Method::Bye);
+    world.finish();
+}
+
+#[test]
+fn a_peer_that_hangs_up_in_the_place_of_its_ack_leaves_nothing_behind() {
+    let mut world = unacknowledged();
+    let message = request(Method::Bye, "bob", "alice", true, "");
+    let server = ServerId(101);
+    world.sip(Event::Request {
+        server,
+        dialog: Some(DIALOG),
+        message,
+    });
+    let (answered, response) = world.response();
+    assert_eq!((answered, response.code), (server, 200));
+    assert!(world.net.requests.is_empty(), "it is over");
     world.finish();
 }
 
