@@ -103,6 +103,12 @@ export function askAboutChat(chat, subject) {
     return;
   }
   asking.push({ chat, subject });
+  const first = chat.getFirstMessage();
+  if (first) {
+    const conversation = conversationWith(shortName(chat.getInitiator()));
+    addMessage(conversation, String(first.content), "theirs");
+    whenSeen(conversation, () => chat.displayed(first));
+  }
   chat.onStateChange = () => stopAsking(chat);
   showAsking();
 }

@@ -1,8 +1,9 @@
 // A chat whose invitation carries its first message: between a page and a handset, and between two pages.
 
+import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { online } from './online.mjs';
-import { everything } from './system.mjs';
+import { everything, send, shows } from './system.mjs';
 
 const all = everything();
 afterEach(() => all.system.stopHandsets());
@@ -32,7 +33,7 @@ test('a handset calls a page with a first message, and is told that it was seen'
   await alice.hears('message: Are you there?');
   const [, delivered] = await bob.line(/^notified (\S+): delivered$/);
   const [, displayed] = await bob.line(/^notified (\S+): displayed$/);
-  if (delivered !== displayed) throw new Error('two notes about two messages');
+  assert.equal(delivered, displayed);
   await alice.hears('connection OPEN');
   bob.write('say Good');
   await alice.hears('message: Good');
@@ -88,4 +89,21 @@ test('nobody there: the message is not sent', async () => {
   await alice.hears('FAILED 404');
   await alice.hears('not sent: 404');
   await alice.leave();
+});
+
+test('the demo shows a first message before the chat is accepted, and tells that it was seen', async () => {
+  const { page, errors, context } = await all.system.login(all.browser, 'dora');
+  const bob = await all.system.handset('bob', '--wrap');
+  bob.write('call sip:dora@localhost Lunch?');
+  await page.getByTestId('incoming').getByText('bob').first().waitFor();
+  await bob.line(/^notified \S+: delivered$/);
+  await page.getByTestId('contact-bob').click();
+  await shows(page, 'Lunch?');
+  await bob.line(/^notified \S+: displayed$/);
+  await page.getByTestId('accept-button').click();
+  await bob.line(/^answered/);
+  await send(page, 'Gladly');
+  await bob.line(/^message from .*: Gladly$/);
+  assert.deepEqual(errors, []);
+  await context.close();
 });
