@@ -26,9 +26,10 @@ class Hash {
       this.#block.set(octets.subarray(0, at), this.#used);
       this.#used += at;
       if (this.#used < BLOCK_OCTETS) return;
-      this.compress(this.#block, 0);
+      this.compress(viewOf(this.#block), 0);
     }
-    for (; at + BLOCK_OCTETS <= octets.length; at += BLOCK_OCTETS) this.compress(octets, at);
+    const view = viewOf(octets);
+    for (; at + BLOCK_OCTETS <= octets.length; at += BLOCK_OCTETS) this.compress(view, at);
     this.#block.set(octets.subarray(at));
     this.#used = octets.length - at;
   }
@@ -48,11 +49,16 @@ class Hash {
   }
 
   /**
-   * @param {Uint8Array} _octets
+   * @param {DataView} _octets
    * @param {number} _at where the block begins
    */
   compress(_octets, _at) {}
 }
+
+/** @param {Uint8Array} octets */
+const viewOf = (octets) => new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+
+// What follows is most of the work that a page has with a file. Four loops for SHA-1 are half as fast again as one.
 
 const words = new Int32Array(80);
 
@@ -64,13 +70,11 @@ class Sha1 extends Hash {
 
   /**
    * @override
-   * @param {Uint8Array} octets
+   * @param {DataView} octets
    * @param {number} at
    */
   compress(octets, at) {
-    for (let i = 0, p = at; i < 16; i += 1, p += 4) {
-      words[i] = (octets[p] << 24) | (octets[p + 1] << 16) | (octets[p + 2] << 8) | octets[p + 3];
-    }
+    for (let i = 0; i < 16; i += 1) words[i] = octets.getInt32(at + 4 * i);
     for (let i = 16; i < 80; i += 1) {
       const word = words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16];
       words[i] = (word << 1) | (word >>> 31);
@@ -81,18 +85,23 @@ class Sha1 extends Hash {
     let c = state[2];
     let d = state[3];
     let e = state[4];
-    for (let i = 0; i < 80; i += 1) {
-      let mixed = 0;
-      if (i < 20) mixed = (d ^ (b & (c ^ d))) + 0x5a827999;
-      else if (i < 40) mixed = (b ^ c ^ d) + 0x6ed9eba1;
-      else if (i < 60) mixed = ((b & c) | (d & (b | c))) + 0x8f1bbcdc;
-      else mixed = (b ^ c ^ d) + 0xca62c1d6;
-      const next = (((a << 5) | (a >>> 27)) + mixed + e + words[i]) | 0;
-      e = d;
-      d = c;
-      c = (b << 30) | (b >>> 2);
-      b = a;
-      a = next;
+    /** @type {number} */
+    let next;
+    for (let i = 0; i < 20; i += 1) {
+      next = (((a << 5) | (a >>> 27)) + (d ^ (b & (c ^ d))) + e + 0x5a827999 + words[i]) | 0;
+      e = d; d = c; c = (b << 30) | (b >>> 2); b = a; a = next;
+    }
+    for (let i = 20; i < 40; i += 1) {
+      next = (((a << 5) | (a >>> 27)) + (b ^ c ^ d) + e + 0x6ed9eba1 + words[i]) | 0;
+      e = d; d = c; c = (b << 30) | (b >>> 2); b = a; a = next;
+    }
+    for (let i = 40; i < 60; i += 1) {
+      next = (((a << 5) | (a >>> 27)) + ((b & c) | (d & (b | c))) + e + 0x8f1bbcdc + words[i]) | 0;
+      e = d; d = c; c = (b << 30) | (b >>> 2); b = a; a = next;
+    }
+    for (let i = 60; i < 80; i += 1) {
+      next = (((a << 5) | (a >>> 27)) + (b ^ c ^ d) + e + 0xca62c1d6 + words[i]) | 0;
+      e = d; d = c; c = (b << 30) | (b >>> 2); b = a; a = next;
     }
     state[0] += a;
     state[1] += b;
@@ -119,13 +128,11 @@ class Sha256 extends Hash {
 
   /**
    * @override
-   * @param {Uint8Array} octets
+   * @param {DataView} octets
    * @param {number} at
    */
   compress(octets, at) {
-    for (let i = 0, p = at; i < 16; i += 1, p += 4) {
-      words[i] = (octets[p] << 24) | (octets[p + 1] << 16) | (octets[p + 2] << 8) | octets[p + 3];
-    }
+    for (let i = 0; i < 16; i += 1) words[i] = octets.getInt32(at + 4 * i);
     for (let i = 16; i < 64; i += 1) {
       const x = words[i - 15];
       const y = words[i - 2];
