@@ -42,7 +42,11 @@ enum Job {
     /// Load a relay for long, in rounds, and look for what grows.
     Soak(modes::soak::Arguments),
     /// Set chats up through a whole system, from the browser's start to the end, and time each step.
-    Signal(signal::Arguments),
+    Signal(signal::setups::Arguments),
+    /// Offer more invitations than can be served, and see what becomes of them and of chats that run.
+    Flood(signal::flood::Arguments),
+    /// Send JSON over many browsers' sockets, and see what control's memory does.
+    Frames(signal::frames::Arguments),
     /// Offer the same load to a byte relay, to Causeway, to HAProxy, in turns.
     Compare(compare::Arguments),
     /// Run scenarios, and judge them by what their files demand.
@@ -65,7 +69,9 @@ fn main() -> ExitCode {
         Job::Handshake(arguments) => modes::handshake::main(&arguments),
         Job::Stall(arguments) => modes::stall::main(&arguments),
         Job::Soak(arguments) => modes::soak::main(&arguments),
-        Job::Signal(arguments) => signal::main(&arguments),
+        Job::Signal(arguments) => signal::setups::main(&arguments),
+        Job::Flood(arguments) => signal::flood::main(&arguments),
+        Job::Frames(arguments) => signal::frames::main(&arguments),
         Job::Compare(arguments) => compare::main(arguments),
         Job::Run(arguments) => scenario::main(&arguments, &modes()),
         Job::Report(arguments) => report::main(&arguments),
@@ -98,6 +104,8 @@ impl Job {
             Job::Stall(_) => to_value(modes::stall::Report::default()),
             Job::Soak(_) => to_value(modes::soak::Report::default()),
             Job::Signal(arguments) => to_value(arguments.sample()),
+            Job::Flood(arguments) => to_value(arguments.sample()),
+            Job::Frames(arguments) => to_value(arguments.sample()),
             Job::Compare(_) => to_value(compare::Comparison::default()),
             _ => Ok(Value::Null),
         }

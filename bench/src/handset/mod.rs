@@ -22,7 +22,7 @@ mod registration;
 mod sdp;
 mod services;
 mod settings;
-mod sip;
+pub mod sip;
 #[cfg(test)]
 mod tests;
 

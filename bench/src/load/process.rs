@@ -281,6 +281,11 @@ impl Process {
 }
 
 impl Process {
+    /// Those that it has started, and that they have.
+    pub fn children(self) -> Vec<Process> {
+        descendants(self.0).into_iter().map(Process).collect()
+    }
+
     /// Its memory in KiB, what it shares with others divided between them.
     pub fn memory_kib(self) -> Option<u64> {
         let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.0)).ok()?;

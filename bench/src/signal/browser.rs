@@ -1,6 +1,7 @@
 //! A simulated browser: JsonRTC over one WebSocket, MSRP over another. `docs/jsonrtc.md`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -9,8 +10,13 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use tungstenite::Message;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::msrp::{Event, Kind, Reader, writer};
+
+/// How long control may take to agree to the end of a session.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// A browser with its session.
 pub struct Browser {
@@ -53,14 +59,7 @@ impl Browser {
 
     /// Asks for a chat, which is the subsession; gives the answer's session description.
     pub async fn start(&mut self, chat: &str, target: &str, sdp: &str) -> Result<String, String> {
-        let correlation = format!("c{chat}");
-        let start = json!({
-            "control": {"type": "request", "package_type": "chat", "subsession_id": chat,
-                        "correlation_id": correlation, "message_state": "initial"},
-            "header": {"action": "start", "initiator": self.user, "target": target},
-            "payload": {"sdp": sdp},
-        });
-        self.send(start).await?;
+        self.ask(chat, target, sdp).await?;
         loop {
             let frame = self.next().await?;
             let control = &frame["control"];
@@ -78,6 +77,59 @@ impl Browser {
                 _ => return Err(format!("the chat was refused: {frame}")),
             }
         }
+    }
+
+    /// Asks for a chat, and does not wait.
+    pub async fn ask(&mut self, chat: &str, target: &str, sdp: &str) -> Result<(), String> {
+        let correlation = format!("c{chat}");
+        let start = json!({
+            "control": {"type": "request", "package_type": "chat", "subsession_id": chat,
+                        "correlation_id": correlation, "message_state": "initial"},
+            "header": {"action": "start", "initiator": self.user, "target": target},
+            "payload": {"sdp": sdp},
+        });
+        self.send(start).await
+    }
+
+    /// Takes a chat that was offered in `start`.
+    pub async fn accept(&mut self, start: &Value, sdp: &str) -> Result<(), String> {
+        self.respond(start, json!({"sdp": sdp})).await
+    }
+
+    /// Answers a request with 200 and this payload, which may be null.
+    pub async fn respond(&mut self, request: &Value, payload: Value) -> Result<(), String> {
+        let (control, header) = (&request["control"], &request["header"]);
+        let mut answer = json!({
+            "control": {"type": "response", "package_type": control["package_type"],
+                        "subsession_id": control["subsession_id"],
+                        "correlation_id": control["correlation_id"], "message_state": "final"},
+            "header": {"action": header["action"], "initiator": header["initiator"],
+                       "target": header["target"], "response_code": 200},
+        });
+        if !payload.is_null() {
+            answer["payload"] = payload;
+        }
+        self.send(answer).await
+    }
+
+    /// Sends the text that is answered with `pong`.
+    pub async fn ping(&mut self) -> Result<(), String> {
+        let sent = self.socket.send(Message::text("ping")).await;
+        sent.map_err(|error| format!("the browser's WebSocket: {error}"))
+    }
+
+    /// Ends the session.
+    pub async fn leave(mut self) {
+        let frame = CloseFrame {
+            code: CloseCode::Normal,
+            reason: "".into(),
+        };
+        // It may have ended by itself.
+        let _ = self.socket.close(Some(frame)).await;
+        let _ = tokio::time::timeout(LEAVING, async {
+            while let Some(Ok(_)) = self.socket.next().await {}
+        })
+        .await;
     }
 
     /// Confirms the answer.
@@ -99,7 +151,8 @@ impl Browser {
         self.send(message).await
     }
 
-    async fn send(&mut self, mut frame: Value) -> Result<(), String> {
+    /// Sends a frame, numbered.
+    pub async fn send(&mut self, mut frame: Value) -> Result<(), String> {
         self.sequence += 1;
         let control = &mut frame["control"];
         control["version"] = "1.0".into();
@@ -112,28 +165,50 @@ impl Browser {
         sent.map_err(|error| format!("the browser's WebSocket: {error}"))
     }
 
-    /// The next frame that says something.
-    async fn next(&mut self) -> Result<Value, String> {
+    /// The next frame that says something. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Value, String> {
+        loop {
+            if let Heard::Frame(frame) = self.hear().await? {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// The next frame that says something, or pong. Cancel-safe.
+    pub async fn hear(&mut self) -> Result<Heard, String> {
         loop {
             let Some(message) = self.socket.next().await else {
                 return Err("control closed the browser's WebSocket".to_owned());
             };
             let message = message.map_err(|error| format!("the browser's WebSocket: {error}"))?;
-            let Message::Text(text) = message else {
-                continue;
+            let text = match message {
+                Message::Text(text) => text,
+                Message::Close(frame) => {
+                    return Err(format!("control closed the browser's WebSocket: {frame:?}"));
+                }
+                _ => continue,
             };
-            let frame: Value = match serde_json::from_str(&text) {
-                Ok(frame) => frame,
-                Err(_) => continue, // A pong.
-            };
+            if text == "pong" {
+                return Ok(Heard::Pong);
+            }
+            let frame: Value = serde_json::from_str(&text)
+                .map_err(|error| format!("control sent what is no frame: {error}"))?;
             if let Some(sequence) = frame["control"]["sequence"].as_u64() {
                 self.received = self.received.max(sequence);
             }
             if frame["control"]["type"] != "acknowledgement" {
-                return Ok(frame);
+                return Ok(Heard::Frame(frame));
             }
         }
     }
+}
+
+/// What a browser hears.
+pub enum Heard {
+    /// The answer to `ping`.
+    Pong,
+    /// A frame.
+    Frame(Value),
 }
 
 fn user_of(answer: &Value) -> &str {

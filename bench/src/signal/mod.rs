@@ -1,371 +1,61 @@
-//! `causeway-bench signal`: chats set up through a whole system, step by step.
+//! What is asked of a whole system: control, relay, and the peers on both sides of them.
 //!
 //! ```text
 //! browser ─start▶ control ─INVITE▶ handset ─200▶ control ─answer▶ browser ─WebSocket▶ relay ─text▶ handset
 //! ```
-//! So many simulated browsers call one simulated handset each, again and again. Both ends are in
-//! this program and share no code with control. Not here: TLS, calls from the handset's side.
+//! Both ends are in this program and share no code with control. Not here: TLS.
 
 mod browser;
+pub mod flood;
+pub mod frames;
+mod memory;
+mod place;
+pub mod setups;
 mod system;
 
-use std::fmt;
-use std::path::PathBuf;
+use std::fmt::Display;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::handset::{Callee, Event};
-use crate::load::{Latency, Process};
-use browser::{Browser, Media, offer};
-use system::System;
+use place::Place;
 
-/// How long one step may take.
-const STEP: Duration = Duration::from_secs(10);
-/// The steps of a chat; the last is the first four together.
-const STEPS: [&str; 6] = [
-    "start_to_invite",
-    "invite_to_answer",
-    "answer_to_media",
-    "message",
-    "end_to_bye",
-    "start_to_message",
-];
-
-/// Set up chats through a running system, or through one that is started for it.
-///
-/// Each browser has a handset of its own and calls it, sends one message, ends the chat, and calls
-/// again. Exit status 0: every chat came about. 1: one did not. 2: nothing could be measured.
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    /// Browsers that call at a time.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    browsers: u32,
-    /// Seconds that are measured.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    duration: f64,
-    /// Where browsers connect to a system that runs; without it one is started.
-    #[arg(long, value_name = "IP:PORT", requires = "sip")]
-    http: Option<std::net::SocketAddr>,
-    /// Where handsets register there.
-    #[arg(long, value_name = "IP:PORT", requires = "http")]
-    sip: Option<std::net::SocketAddr>,
-    /// The application that browsers connect to.
-    #[arg(long, value_name = "NAME", default_value = "demo")]
-    application: String,
-    /// The domain of both.
-    #[arg(long, value_name = "NAME", default_value = "localhost")]
-    domain: String,
-    /// The program of the system that is started; default: causeway beside this program.
-    #[arg(long, value_name = "PATH", conflicts_with = "http")]
-    causeway: Option<PathBuf>,
-    /// The relay's ports of the system that is started.
-    #[arg(
-        long,
-        value_name = "FROM-TO",
-        default_value = "20000-24999",
-        conflicts_with = "http"
-    )]
-    ports: String,
-    /// Write the result to this file, too.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+/// What every result can say of itself.
+trait Outcome: Serialize + Display {
+    /// Whether all was as it must be.
+    fn is_good(&self) -> bool;
 }
 
-/// The result.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Report {
-    /// Browsers that called at a time.
-    pub browsers: u32,
-    /// Seconds that were measured.
-    pub seconds: f64,
-    /// Chats that came about and ended.
-    pub chats: u64,
-    /// The same, a second.
-    pub chats_per_second: f64,
-    /// How long each step took, by its name.
-    #[serde(serialize_with = "by_name")]
-    pub steps_us: [Latency; STEPS.len()],
-    /// CPU time of control for a chat, microseconds; `None`: it was not started here.
-    pub control_cpu_us_per_chat: Option<f64>,
-    /// The same of the relay.
-    pub relay_cpu_us_per_chat: Option<f64>,
-    /// The same of the simulated browsers and handsets.
-    pub generator_cpu_us_per_chat: f64,
-    /// Chats that did not come about, or did not end.
-    pub failures: u64,
-    /// The first of them, in words.
-    pub first_failure: Option<String>,
-}
-
-impl Arguments {
-    /// A result with the figures that this run will have.
-    pub fn sample(&self) -> Report {
-        let cpu = self.http.is_none().then_some(0.0);
-        Report {
-            control_cpu_us_per_chat: cpu,
-            relay_cpu_us_per_chat: cpu,
-            ..Report::default()
-        }
-    }
-}
-
-fn by_name<S: Serializer>(
-    steps: &[Latency; STEPS.len()],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(STEPS.iter().zip(steps))
-}
-
-/// What one browser has measured.
-struct Tally {
-    steps: [Histogram<u64>; STEPS.len()],
-    chats: u64,
-    failures: u64,
-    first_failure: Option<String>,
-}
-
-/// Measures.
-pub fn main(arguments: &Arguments) -> ExitCode {
+/// Runs a mode: measures, shows and writes the result. Exit status 0: all was as it must be. 1: something was not.
+/// 2: nothing could be measured.
+fn conclude<T: Outcome>(
+    mode: &str,
+    place: &Place,
+    measure: impl Future<Output = Result<T, String>>,
+) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build();
-    let report = match runtime {
+    let outcome = match runtime {
         Ok(runtime) => {
-            let report = runtime.block_on(run(arguments));
+            let outcome = runtime.block_on(measure);
             runtime.shutdown_background();
-            report
+            outcome
         }
         Err(error) => Err(format!("can't start: {error}")),
     };
-    let written = report.and_then(|report| {
-        println!("{report}");
-        if let Some(path) = &arguments.json {
-            let json = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
-            let written = std::fs::write(path, json + "\n");
-            written.map_err(|error| format!("can't write {}: {error}", path.display()))?;
-        }
-        Ok(report.failures == 0 && report.chats > 0)
+    let written = outcome.and_then(|outcome| {
+        println!("{outcome}");
+        place.write(&outcome)?;
+        Ok(outcome.is_good())
     });
     match written {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
-            eprintln!("causeway-bench signal: {why}");
+            eprintln!("causeway-bench {mode}: {why}");
             ExitCode::from(2)
-        }
-    }
-}
-
-async fn run(arguments: &Arguments) -> Result<Report, String> {
-    let duration = crate::load::seconds(arguments.duration, 0.1);
-    let duration = duration.ok_or("--duration: from 0.1 to 86400 seconds are possible")?;
-    let system = match (arguments.http, arguments.sip) {
-        (Some(http), Some(sip)) => System::running(http, sip),
-        _ => System::start(arguments.causeway.clone(), &arguments.ports).await?,
-    };
-    let mut pairs = Vec::new();
-    for number in 0..arguments.browsers {
-        let (caller, callee) = (format!("caller{number}"), format!("callee{number}"));
-        let aor = format!("sip:{callee}@{}", arguments.domain);
-        let handset = Callee::start(&aor, &system.sip.to_string()).await?;
-        let browser = Browser::connect(system.http, &arguments.application, &caller).await?;
-        let target = format!("{callee}@{}", arguments.domain);
-        pairs.push(Pair {
-            browser,
-            handset,
-            target,
-            number,
-        });
-    }
-    let before = system.cpu_ns();
-    let own_before = Process::own().alone_cpu_ns("")?;
-    let begin = Instant::now();
-    let until = begin + duration;
-    let calling = pairs
-        .into_iter()
-        .map(|pair| tokio::spawn(pair.call_until(until)));
-    let calling: Vec<_> = calling.collect();
-    let mut whole = Tally::new();
-    for one in calling {
-        let tally = one
-            .await
-            .map_err(|error| format!("a browser died: {error}"))?;
-        whole.add(&tally)?;
-    }
-    let seconds = begin.elapsed().as_secs_f64();
-    let after = system.cpu_ns();
-    let own_ns = Process::own().alone_cpu_ns("")? - own_before;
-    let each = |ns: u64| ns as f64 / 1000.0 / whole.chats.max(1) as f64;
-    let spent = |of: fn(&system::Cpu) -> u64| {
-        let (before, after) = (before.as_ref()?, after.as_ref()?);
-        Some(each(of(after).saturating_sub(of(before))))
-    };
-    Ok(Report {
-        browsers: arguments.browsers,
-        seconds,
-        chats: whole.chats,
-        chats_per_second: whole.chats as f64 / seconds,
-        steps_us: whole.steps.each_ref().map(Latency::from),
-        control_cpu_us_per_chat: spent(|cpu| cpu.control_ns),
-        relay_cpu_us_per_chat: spent(|cpu| cpu.relay_ns),
-        generator_cpu_us_per_chat: each(own_ns),
-        failures: whole.failures,
-        first_failure: whole.first_failure,
-    })
-}
-
-/// A browser and the handset it calls.
-struct Pair {
-    browser: Browser,
-    handset: Callee,
-    target: String,
-    number: u32,
-}
-
-impl Pair {
-    async fn call_until(mut self, until: Instant) -> Tally {
-        let mut tally = Tally::new();
-        for chat in 0u64.. {
-            if Instant::now() >= until {
-                break;
-            }
-            match tokio::time::timeout(6 * STEP, self.call(chat)).await {
-                Ok(Ok(steps)) => tally.count(&steps),
-                Ok(Err(why)) => {
-                    tally.fail(why);
-                    break; // What is left of it would disturb the next.
-                }
-                Err(_) => {
-                    tally.fail("a chat did not end in a minute".to_owned());
-                    break;
-                }
-            }
-        }
-        self.handset.quit().await;
-        tally
-    }
-
-    /// One chat; gives how long each step took.
-    async fn call(&mut self, chat: u64) -> Result<[Duration; STEPS.len()], String> {
-        let (number, target) = (self.number, self.target.clone());
-        let id = format!("chat{number}x{chat}");
-        let own_uri = format!("msrp://b{number}.invalid:2855/s{chat};ws");
-        let in_step = |step: usize| move |why: String| format!("{}: {why}", STEPS[step]);
-
-        let started = Instant::now();
-        let sdp = offer(&own_uri);
-        let answer = self.browser.start(&id, &target, &sdp);
-        let answer = tokio::time::timeout(STEP, answer).await;
-        let answer = answer.map_err(|_| in_step(1)("not within 10 s".to_owned()))??;
-        let answered = Instant::now();
-        let is_incoming = |event: &Event| matches!(event, Event::Incoming { .. });
-        let invited = self
-            .handset
-            .until(STEP, is_incoming)
-            .await
-            .map_err(in_step(0))?;
-
-        self.browser.complete(&id, &target).await?;
-        let media = tokio::time::timeout(STEP, Media::bind(&answer, &own_uri)).await;
-        let media = media.map_err(|_| in_step(2)("not within 10 s".to_owned()))?;
-        let mut media = media.map_err(in_step(2))?;
-        let bound = Instant::now();
-
-        let text = format!("text {number} {chat}");
-        media.text(&format!("m{number}x{chat}"), &text).await?;
-        let is_it =
-            |event: &Event| matches!(event, Event::Message { text: came, .. } if *came == text);
-        let arrived = self.handset.until(STEP, is_it).await.map_err(in_step(3))?;
-
-        let ending = Instant::now();
-        self.browser.shutdown(&id, &target).await?;
-        let is_ended = |event: &Event| matches!(event, Event::Ended { .. });
-        let ended = self
-            .handset
-            .until(STEP, is_ended)
-            .await
-            .map_err(in_step(4))?;
-        Ok([
-            invited.saturating_duration_since(started),
-            answered.saturating_duration_since(invited),
-            bound - answered,
-            arrived.saturating_duration_since(bound),
-            ended.saturating_duration_since(ending),
-            arrived.saturating_duration_since(started),
-        ])
-    }
-}
-
-impl Tally {
-    fn new() -> Tally {
-        let histogram = || {
-            let bounds = Histogram::new_with_bounds(1, 60_000_000_000, 3);
-            bounds.expect("the bounds are constants in the right order")
-        };
-        Tally {
-            steps: std::array::from_fn(|_| histogram()),
-            chats: 0,
-            failures: 0,
-            first_failure: None,
-        }
-    }
-
-    fn count(&mut self, steps: &[Duration; STEPS.len()]) {
-        self.chats += 1;
-        for (histogram, took) in self.steps.iter_mut().zip(steps) {
-            histogram.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-        }
-    }
-
-    fn fail(&mut self, why: String) {
-        self.failures += 1;
-        self.first_failure.get_or_insert(why);
-    }
-
-    fn add(&mut self, other: &Tally) -> Result<(), String> {
-        for (histogram, others) in self.steps.iter_mut().zip(&other.steps) {
-            histogram.add(others).map_err(|error| error.to_string())?;
-        }
-        self.chats += other.chats;
-        self.failures += other.failures;
-        if self.first_failure.is_none() {
-            self.first_failure.clone_from(&other.first_failure);
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (chats, seconds, rate) = (self.chats, self.seconds, self.chats_per_second);
-        let browsers = self.browsers;
-        writeln!(
-            f,
-            "chats       {chats} in {seconds:.1} s by {browsers} browsers, {rate:.1} a second"
-        )?;
-        for (name, took) in STEPS.iter().zip(&self.steps_us) {
-            writeln!(f, "{:<17} {took}", name.replace('_', " "))?;
-        }
-        if let (Some(control), Some(relay)) =
-            (self.control_cpu_us_per_chat, self.relay_cpu_us_per_chat)
-        {
-            writeln!(
-                f,
-                "CPU a chat  control {control:.0} us, relay {relay:.0} us, browsers and handsets \
-                 {:.0} us",
-                self.generator_cpu_us_per_chat
-            )?;
-        }
-        match (self.failures, &self.first_failure) {
-            (0, _) => write!(f, "verdict     good: every chat came about, and ended"),
-            (failures, first) => {
-                let first = first.as_deref().unwrap_or("unknown");
-                write!(f, "verdict     BAD, {failures} failures; first: {first}")
-            }
         }
     }
 }

@@ -74,6 +74,15 @@ impl System {
         Ok(system)
     }
 
+    /// Looks at the memory of control and of the relay, in KiB, if they were started here.
+    pub fn memory_kib(&self) -> Option<impl Fn() -> (u64, u64) + Send + use<>> {
+        let control = Process::with_number(self.child.as_ref()?.id());
+        // The relay is control's child.
+        let relay = control.children().into_iter().next();
+        let of = |process: Process| process.memory_kib().unwrap_or(0);
+        Some(move || (of(control), relay.map_or(0, of)))
+    }
+
     /// What both processes have used, if they were started here.
     pub fn cpu_ns(&self) -> Option<Cpu> {
         let control = Process::with_number(self.child.as_ref()?.id());

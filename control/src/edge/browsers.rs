@@ -21,6 +21,9 @@ use crate::limits::{MESSAGE_BYTES_MAX, SOCKET_QUEUE_MAX, SOCKETS_MAX, SOCKETS_PE
 
 /// The subprotocols we speak; they are one.
 const PROTOCOLS: [&str; 2] = ["webrtc.oracle.com", "jsonrtc"];
+/// Octets that are read from a socket at a time. The buffer is cleared before each read, and every socket has one:
+/// the usual 128 KiB cost a fiftieth of control's time, and 2.5 GB of 20 000 sockets.
+const READ_BYTES: usize = 8 * 1024;
 /// How long a browser may take to take one message off our hands.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a browser may take to agree to a close.
@@ -106,6 +109,7 @@ pub async fn handshake(
         // More than we take: what is a little too large is read, and its sender gets to see why not.
         .max_message_size(2 * MESSAGE_BYTES_MAX)
         .max_frame_size(2 * MESSAGE_BYTES_MAX)
+        .read_buffer_size(READ_BYTES)
         .on_upgrade(move |socket| async move {
             serve(socket, place, application, login, remote).await;
         })

@@ -2,14 +2,18 @@
 //! out what comes of each before it takes the next.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use link::Record;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::coop::has_budget_remaining;
 
-use super::sip_peers::SipPeers;
+use super::busy::Busy;
+use super::sip_peers::{SipPeers, Wake};
 use super::store::{Found, Store};
 use crate::gateway::{Action, Gateway, Net, Resolve, Turn};
 use crate::jsonrtc::{Login, SocketId};
@@ -189,6 +193,10 @@ impl Net for SipPeers {
         SipPeers::stop_notifying(self, dialog);
     }
 
+    fn turns_away(&mut self) -> Option<u32> {
+        SipPeers::turns_away(self)
+    }
+
     fn saved_dialog(&self, dialog: DialogId) -> Option<String> {
         SipPeers::saved_dialog(self, dialog)
     }
@@ -196,6 +204,16 @@ impl Net for SipPeers {
     fn restore_dialog(&mut self, text: &str) -> bool {
         SipPeers::restore_dialog(self, text)
     }
+}
+
+/// What the gateway's task waits for.
+enum Happening {
+    /// Something at the SIP sockets.
+    Sip(Wake),
+    /// What other tasks tell.
+    Input(Input),
+    /// The time of the gateway's next deadline.
+    Due,
 }
 
 /// The gateway with everything its actions need.
@@ -246,24 +264,19 @@ impl Core {
 
     /// Takes inputs until it is told to stop.
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        let mut busy = Busy::new(Instant::now());
         loop {
-            let deadline = self.gateway.deadline();
-            let (started, zero) = (self.started, self.zero);
-            let due = async {
-                match deadline {
-                    Some(at) => {
-                        let at = started + Duration::from_millis(at.saturating_sub(zero));
-                        tokio::time::sleep_until(at.into()).await;
-                    }
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                news = self.peers.news() => match news {
+            busy.waits(Instant::now());
+            let (happening, emptied) = noting_a_wait(self.happening(&mut inputs)).await;
+            if let Some(load) = busy.works(emptied, Instant::now()) {
+                self.peers.note_load(load.percent, load.spans, load.emptied);
+            }
+            match happening {
+                Happening::Sip(wake) => match self.peers.wakes(wake) {
                     Some(event) => self.turn(|gateway, turn| gateway.sip(event, turn)),
                     None => self.keep(),
                 },
-                Some(input) = inputs.recv() => {
+                Happening::Input(input) => {
                     if let Some(stopped) = self.take(input) {
                         self.linger().await;
                         // Nobody may be waiting any more.
@@ -271,8 +284,28 @@ impl Core {
                         return;
                     }
                 }
-                () = due => self.turn(|gateway, turn| gateway.timeout(turn)),
+                Happening::Due => self.turn(|gateway, turn| gateway.timeout(turn)),
             }
+        }
+    }
+
+    /// Waits for the next thing to do.
+    async fn happening(&mut self, inputs: &mut mpsc::Receiver<Input>) -> Happening {
+        let deadline = self.gateway.deadline();
+        let (started, zero) = (self.started, self.zero);
+        let due = async {
+            match deadline {
+                Some(at) => {
+                    let at = started + Duration::from_millis(at.saturating_sub(zero));
+                    tokio::time::sleep_until(at.into()).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            wake = self.peers.wake() => Happening::Sip(wake),
+            Some(input) = inputs.recv() => Happening::Input(input),
+            () = due => Happening::Due,
         }
     }
 
@@ -514,4 +547,17 @@ impl Core {
             self.turn(|gateway, turn| gateway.relay_lost(turn));
         }
     }
+}
+
+/// Waits for `work`, and tells whether there was none when it was asked for.
+async fn noting_a_wait<T>(work: impl Future<Output = T>) -> (T, bool) {
+    let mut work = pin!(work);
+    let mut emptied = false;
+    let done = poll_fn(|context| {
+        let polled = work.as_mut().poll(context);
+        // Without budget it only makes room for other tasks.
+        emptied |= polled.is_pending() && has_budget_remaining();
+        polled
+    });
+    (done.await, emptied)
 }

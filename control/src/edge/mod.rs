@@ -11,6 +11,7 @@
 mod admin;
 mod ask;
 mod browsers;
+mod busy;
 mod core;
 pub mod dev;
 mod files;

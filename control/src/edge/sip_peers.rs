@@ -18,7 +18,6 @@
 //! Each connection has a task of its own that frames what it reads and writes what is queued for
 //! it; both queues are bounded. A peer that does not read is cut when its queue is full.
 
-mod busy;
 mod connection;
 mod saved;
 mod sockets;
@@ -31,9 +30,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::busy::Busy;
 use self::connection::Input;
-use self::sockets::{Sockets, Wake};
+use self::sockets::Sockets;
+pub use self::sockets::Wake;
 pub use self::tls::Identity;
 use super::{Listener, StartError};
 use crate::sip::{
@@ -124,8 +123,6 @@ pub struct PeerCounts {
 pub struct SipPeers {
     sip: Sip,
     sockets: Sockets,
-    /// How much of the time is work.
-    busy: Busy,
     /// Told by [`SipPeers::event`], in this order.
     events: VecDeque<Event>,
     started: Instant,
@@ -168,7 +165,6 @@ impl SipPeers {
         let mut peers = SipPeers {
             sip,
             sockets,
-            busy: Busy::new(),
             events: VecDeque::new(),
             started: Instant::now(),
             zero: 0,
@@ -206,25 +202,29 @@ impl SipPeers {
     /// received and no timer runs.
     pub async fn event(&mut self) -> Event {
         loop {
-            if let Some(event) = self.news().await {
+            let wake = self.wake().await;
+            if let Some(event) = self.wakes(wake) {
                 return event;
             }
         }
     }
 
-    /// The same, and `None` each time that something has happened of which there is nothing to tell.
-    pub async fn news(&mut self) -> Option<Event> {
-        if let Some(event) = self.events.pop_front() {
-            return Some(event);
+    /// The waiting half of [`SipPeers::event`]. Cancel-safe.
+    pub async fn wake(&mut self) -> Wake {
+        if !self.events.is_empty() {
+            return Wake::Nothing;
         }
-        self.busy.waits();
         let due = self
             .sip
             .deadline()
             .map(|at| self.started + Duration::from_millis(at.saturating_sub(self.zero)));
-        let wake = self.sockets.wake(due).await;
-        if let Some(percent) = self.busy.works() {
-            self.sip.note_load(percent);
+        self.sockets.wake(due).await
+    }
+
+    /// The working half: what comes of it. `None`: nothing that there is to tell.
+    pub fn wakes(&mut self, wake: Wake) -> Option<Event> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
         }
         let now = self.now();
         let mut actions = Vec::new();
@@ -270,6 +270,16 @@ impl SipPeers {
     /// [`Sip::shed`].
     pub fn shed(&self) -> u32 {
         self.sip.shed()
+    }
+
+    /// [`Sip::note_load`].
+    pub fn note_load(&mut self, busy: u32, spans: u32, emptied: bool) {
+        self.sip.note_load(busy, spans, emptied);
+    }
+
+    /// [`Sip::turns_away`].
+    pub fn turns_away(&mut self) -> Option<u32> {
+        self.sip.turns_away()
     }
 
     /// [`Sip::register`].

@@ -7,7 +7,7 @@ use super::ending::Why;
 use super::media::REBIND;
 use super::run::Ran;
 use super::{Gateway, Turn, views};
-use crate::jsonrtc::{Control, Event, Frame, Kind, MessageState, REGISTER, SessionKey};
+use crate::jsonrtc::{Control, Event, Frame, Kind, Members, MessageState, REGISTER, SessionKey};
 use crate::limits::REQUEST_MS;
 use crate::metrics::Counter;
 use crate::packages;
@@ -87,6 +87,19 @@ impl Gateway {
         reason: &str,
         turn: &mut Turn<'_>,
     ) {
+        let header = Members::new();
+        self.refuse_frame_with(session, frame, (code, reason), header, turn);
+    }
+
+    /// The same, with more to say in the error's header.
+    fn refuse_frame_with(
+        &mut self,
+        session: SessionKey,
+        frame: &Frame,
+        (code, reason): (u32, &str),
+        more: Members,
+        turn: &mut Turn<'_>,
+    ) {
         if frame.control.kind != Kind::Request {
             return;
         }
@@ -99,6 +112,7 @@ impl Gateway {
         header.retain(|name, _| matches!(name.as_str(), "action" | "initiator" | "target"));
         header.insert("error_code".into(), code.into());
         header.insert("reason".into(), reason.into());
+        header.extend(more);
         let error = Frame {
             control,
             header,
@@ -116,6 +130,13 @@ impl Gateway {
         frame: &Frame,
         turn: &mut Turn<'_>,
     ) {
+        // A message has no answer in which it could be turned away.
+        if frame.control.kind == Kind::Request
+            && let Some(retry_s) = turn.net.turns_away()
+        {
+            let more = Members::from_iter([("retry_after".to_owned(), retry_s.into())]);
+            return self.refuse_frame_with(session, frame, (503, "too busy"), more, turn);
+        }
         let Some(known) = self.browsers.session(session) else {
             return;
         };

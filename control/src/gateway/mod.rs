@@ -174,6 +174,8 @@ pub trait Net {
     fn is_watched(&self, dialog: sip::DialogId) -> bool;
     /// Ends the subscriptions of peers in this dialog.
     fn stop_notifying(&mut self, dialog: sip::DialogId);
+    /// Whether there is too much to do for something new: after how many seconds it may be asked for again.
+    fn turns_away(&mut self) -> Option<u32>;
     /// A dialog as text, if it is one to be kept beyond the process.
     fn saved_dialog(&self, dialog: sip::DialogId) -> Option<String>;
     /// Takes a dialog back. `false`: the text is none.

@@ -196,13 +196,16 @@ impl Gateway {
     }
 
     /// Carries out what a run said; without effect on a bridge that has ended.
-    pub(super) fn carry_out_all(&mut self, id: BridgeId, orders: Vec<Order>, turn: &mut Turn<'_>) {
+    pub(super) fn carry_out_all(
+        &mut self,
+        id: BridgeId,
+        mut orders: Vec<Order>,
+        turn: &mut Turn<'_>,
+    ) {
         self.wind_alarm(id, turn);
         // What ends the bridge comes last, so that everything else of the run is still sent.
-        let (ending, rest): (Vec<Order>, Vec<Order>) = orders
-            .into_iter()
-            .partition(|order| carry_out::ends(&order.outbound));
-        for order in rest.into_iter().chain(ending) {
+        orders.sort_by_key(|order| carry_out::ends(&order.outbound));
+        for order in orders {
             self.carry_out(id, order, turn);
         }
         self.end_if_done(id, turn);

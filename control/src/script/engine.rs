@@ -19,8 +19,8 @@ use super::{CONSTANTS, host, json, limits};
 pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
 thread_local! {
-    /// When the run of this thread has to be over. A run never leaves its thread.
-    static DEADLINE_MS: Cell<u64> = const { Cell::new(u64::MAX) };
+    /// When the run of this thread has to be over, once the clock was looked at. A run never leaves its thread.
+    static DEADLINE_MS: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 /// What ended a run, before it is known in which file that was.
@@ -29,31 +29,34 @@ pub(super) struct Failure(Box<EvalAltResult>);
 /// An engine with the host's types and all bounds.
 pub(super) struct Bounded {
     engine: Engine,
-    clock: std::sync::Arc<Clock>,
 }
 
 impl Bounded {
     pub(super) fn new(clock: Clock) -> Bounded {
-        let clock = std::sync::Arc::new(clock);
         let mut engine = Engine::new_raw();
         register_packages(&mut engine);
         host::register(&mut engine);
         forbid(&mut engine);
         set_limits(&mut engine);
-        let watch = clock.clone();
         engine.on_progress(move |operations| {
-            let look = operations % limits::OPERATIONS_PER_LOOK == 0;
-            let late = look && watch() > DEADLINE_MS.get();
-            late.then(|| Dynamic::from(format!("longer than {} ms", limits::RUN_MS_MAX)))
+            // To ask for the time costs more than a few steps do, and most runs are over before.
+            if operations % limits::OPERATIONS_PER_LOOK != 0 {
+                return None;
+            }
+            let now = clock();
+            let deadline = DEADLINE_MS.get();
+            let deadline = deadline.unwrap_or(now.saturating_add(limits::RUN_MS_MAX));
+            DEADLINE_MS.set(Some(deadline));
+            (now > deadline)
+                .then(|| Dynamic::from(format!("longer than {} ms", limits::RUN_MS_MAX)))
         });
-        Bounded { engine, clock }
+        Bounded { engine }
     }
 
     /// One that has nothing to run; stands in until a set is complete.
     pub(super) fn idle() -> Bounded {
         Bounded {
             engine: Engine::new_raw(),
-            clock: std::sync::Arc::new(Box::new(|| 0)),
         }
     }
 
@@ -117,10 +120,8 @@ impl Bounded {
     }
 
     fn within_time<T>(&self, work: impl FnOnce(&Engine) -> T) -> T {
-        DEADLINE_MS.set((self.clock)().saturating_add(limits::RUN_MS_MAX));
-        let result = work(&self.engine);
-        DEADLINE_MS.set(u64::MAX);
-        result
+        DEADLINE_MS.set(None);
+        work(&self.engine)
     }
 }
 

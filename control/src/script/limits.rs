@@ -12,9 +12,9 @@ pub const TEST_CASES_MAX: usize = 1000;
 pub const OPERATIONS_MAX: u64 = 100_000;
 /// CPU time of one run, in milliseconds: catches what is slow in few steps.
 pub const RUN_MS_MAX: u64 = 50;
-/// Steps between two looks at the clock. One step with strings of the largest size takes a few tens
-/// of microseconds.
-pub(super) const OPERATIONS_PER_LOOK: u64 = 32;
+/// Steps between two looks at the clock; the time counts from the first look. One step with strings of the largest size
+/// takes a few tens of microseconds.
+pub(super) const OPERATIONS_PER_LOOK: u64 = 128;
 /// Functions that call each other. A thread's stack of 2 MiB holds this many twice over in a debug build.
 pub const CALL_LEVELS_MAX: usize = 24;
 /// Nesting of expressions, at the top and in a function.

@@ -122,7 +122,8 @@ impl Sip {
         if incoming.head.to.tag().is_none()
             && let Some(later) = self.is_turned_away(&method, source, now)
         {
-            return self.refuse(&incoming, 503, None, &[("Retry-After", later)], out);
+            let later = later.to_string();
+            return self.refuse(&incoming, 503, None, &[("Retry-After", &later)], out);
         }
         let trusted = self.pop_routes(&mut incoming.message);
         if self.is_ours(&uri) {

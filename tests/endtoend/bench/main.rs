@@ -170,6 +170,32 @@ fn chats_are_set_up_through_the_whole_system() {
 }
 
 #[test]
+fn invitations_from_either_side_are_settled_and_chats_beside_them_go_on() {
+    program("causeway");
+    for from in ["handsets", "browsers"] {
+        let run = mode(&format!(
+            "flood --from {from} --browsers 4 --chats 1 --capacity 20 --times 1 --duration 1"
+        ));
+        assert_eq!(run.figure("/offered"), 20.0, "{}", run.told);
+        let settled = run.figure("/answered") + run.figure("/refused");
+        assert_eq!(settled, 20.0, "{}", run.told);
+        assert_eq!(run.figure("/unended"), 0.0, "{}", run.told);
+        assert_eq!(run.figure("/chats/faults"), 0.0, "{}", run.told);
+        assert!(run.figure("/chats/end_us/count") > 0.0);
+    }
+}
+
+#[test]
+fn frames_are_answered_and_leave_nothing_over() {
+    program("causeway");
+    // Eight of a round have nothing to do with SIP, whose transactions are remembered for half a minute.
+    let run = mode("frames --frames 8 --browsers 1");
+    run.expect_status(0);
+    assert_eq!(run.figure("/sent"), 8.0);
+    assert_eq!(run.figure("/memory/left_over"), 0.0);
+}
+
+#[test]
 fn what_cannot_be_run_is_refused_with_its_reason() {
     let run = mode("media --relay /nowhere/relay --quiet");
     run.expect_status(2);

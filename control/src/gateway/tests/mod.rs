@@ -1,5 +1,6 @@
 //! The gateway with a fake relay and a fake SIP side: messages in, messages out, and nothing left over.
 
+mod busy;
 mod calls;
 mod incoming;
 mod lost;
