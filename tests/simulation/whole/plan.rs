@@ -103,7 +103,9 @@ impl World {
         let handsets = 2 + world.chance.below(2) as usize;
         let pages = 2 + world.chance.below(3) as usize;
         for index in 0..handsets {
-            world.handsets.push(Handset::new(index));
+            let mut handset = Handset::new(index);
+            handset.transactions.strict = !plan.kills_control;
+            world.handsets.push(handset);
             let wait = world.chance.below(500);
             world.after(wait, Act::Registers(index));
         }
