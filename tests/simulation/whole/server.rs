@@ -313,6 +313,10 @@ impl Net for SipSide {
         self.with(|sip, now, out| sip.stop_notifying(dialog, now, out));
     }
 
+    fn turns_away(&mut self) -> Option<u32> {
+        self.sip.turns_away()
+    }
+
     fn saved_dialog(&self, dialog: DialogId) -> Option<String> {
         self.sip.saved_dialog(dialog)
     }
