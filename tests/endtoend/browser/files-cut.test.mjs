@@ -74,12 +74,14 @@ describe('a file that is cut off', () => {
   const cutPage = () => wire.cut(media);
   const media = (port) => port !== Number(new URL(system.page).port);
 
-  test('between two pages arrives once and whole', async () => {
+  test('between two pages arrives once and whole, whichever side is cut', async () => {
     const alice = await throughWire('alice');
-    const carol = await filesPage(system, browser, 'carol');
-    const hash = await sentThroughCuts(alice, 'carol', cutPage);
+    const other = new Wire();
+    const carol = await filesPage(system, browser, 'carol', throughTheWire, await other.listen());
+    const hash = await sentThroughCuts(alice, 'carol', cutPage, () => other.cut(media));
     await pageReceivedOnce(carol, hash);
     await Promise.all([alice.leave(), carol.leave()]);
+    other.close();
   });
 
   test('from a page to a handset arrives once and whole, whichever side is cut', async () => {
