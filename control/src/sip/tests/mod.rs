@@ -217,7 +217,7 @@ fn the_answer_to_extensions_names_them_all() {
 fn rfc3261_21_5_4_new_work_is_turned_away_first_and_what_was_begun_goes_on() {
     let mut sip = gateway();
     let (dialog, to) = accepted(&mut sip);
-    for _ in 0..20 {
+    for _ in 0..40 {
         sip.note_load(100, 1, false);
     }
     let new = |n: u32| {
