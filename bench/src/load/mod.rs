@@ -43,7 +43,7 @@ pub use checker::Faults;
 pub use line::{Line, Progress, Received, Target};
 pub use offer::{Arrivals, Legs, Load, Offer, Pace, SIZE_MAX, SIZE_MIN, Sizes, Stalled};
 pub use phase::{Limits, Phase, Shared};
-pub use place::{Place, Relay, Whereabouts, beside_this_program};
+pub use place::{Place, Relay, Whereabouts, beside_this_program, write_json};
 pub use poller::Poller;
 pub use process::{Forwarder, Front, Process, Relaying};
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Where a load runs: on which cores, against which relay, and where its result goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use super::settings::Wrong;
 
@@ -110,14 +112,19 @@ impl Whereabouts {
 
 impl Place {
     /// Writes a result to the file it was asked for.
-    pub fn write(&self, result: &impl serde::Serialize) -> Result<(), String> {
-        let Some(path) = &self.json else {
-            return Ok(());
-        };
-        let json = serde_json::to_string_pretty(result).map_err(|error| error.to_string())?;
-        let written = std::fs::write(path, json + "\n");
-        written.map_err(|error| format!("can't write {}: {error}", path.display()))
+    pub fn write(&self, result: &impl Serialize) -> Result<(), String> {
+        write_json(self.json.as_deref(), result)
     }
+}
+
+/// Writes a result to a file, if one was asked for. Fails in a sentence that names it.
+pub fn write_json(path: Option<&Path>, result: &impl Serialize) -> Result<(), String> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    let json = serde_json::to_string_pretty(result).map_err(|error| error.to_string())?;
+    let written = std::fs::write(path, json + "\n");
+    written.map_err(|error| format!("can't write {}: {error}", path.display()))
 }
 
 /// Where the relay is when both were built together.

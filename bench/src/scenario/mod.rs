@@ -99,10 +99,6 @@ fn run_all(arguments: &Arguments, modes: &Modes) -> Result<Option<Outcomes>, Str
         scenarios: outcomes,
     };
     println!("{outcomes}");
-    if let Some(path) = &arguments.json {
-        let json = serde_json::to_string_pretty(&outcomes).map_err(|error| error.to_string())?;
-        let written = fs::write(path, json + "\n");
-        written.map_err(|error| format!("can't write {}: {error}", path.display()))?;
-    }
+    crate::load::write_json(arguments.json.as_deref(), &outcomes)?;
     Ok(Some(outcomes))
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::system::System;
+use crate::load::write_json;
 
 /// Which system, and where the result goes.
 #[derive(Debug, Clone, clap::Args)]
@@ -54,11 +55,6 @@ impl Place {
 
     /// Writes the result.
     pub fn write(&self, result: &impl Serialize) -> Result<(), String> {
-        let Some(path) = &self.json else {
-            return Ok(());
-        };
-        let json = serde_json::to_string_pretty(result).map_err(|error| error.to_string())?;
-        let written = std::fs::write(path, json + "\n");
-        written.map_err(|error| format!("can't write {}: {error}", path.display()))
+        write_json(self.json.as_deref(), result)
     }
 }
