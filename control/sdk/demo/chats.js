@@ -163,11 +163,12 @@ function showAsking() {
   if (!first) return;
   const { chat, subject } = first;
   const name = shortName(chat.getInitiator());
+  const called = chat.getInitiatorName();
   const others = listWords(chat.getParticipants().map(({ user }) => shortName(user)).filter((one) => one !== name));
   const what = chat.isGroup()
     ? `invites you to ${subject ? `“${subject}”` : "a group"}${others ? ` with ${others}` : ""}` : "wants to chat";
   const more = asking.length > 1 ? ` (and ${asking.length - 1} more)` : "";
-  $("incoming-text").textContent = `${name} ${what}${more}`;
+  $("incoming-text").textContent = `${called ? `${called} (${name})` : name} ${what}${more}`;
   document.title = `(${asking.length}) Causeway demo`;
 }
 

@@ -18,6 +18,8 @@ export class CallFrames {
     this.#session = session;
     /** Who called. */
     this.initiator = initiator;
+    /** The name of who called, where the network tells one. */
+    this.initiatorName = "";
     /** Who was called. */
     this.target = target;
     /** Type of the package. */
@@ -29,6 +31,7 @@ export class CallFrames {
   /** @param {Message} request which the other side has opened the call with */
   opened({ control, header }) {
     this.initiator = header.initiator ?? "";
+    this.initiatorName = header.initiator_name ?? "";
     this.target = header.target ?? this.#session.getUserName();
     this.subSessionId = control.subsession_id ?? this.subSessionId;
   }

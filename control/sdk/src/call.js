@@ -213,6 +213,11 @@ export class Call {
     return this.#frames.initiator;
   }
 
+  /** @returns {string} the caller's name, as the network tells it; empty if it tells none */
+  getCallerName() {
+    return this.#frames.initiatorName;
+  }
+
   /** @returns {string} */
   getCallee() {
     return this.#frames.target;

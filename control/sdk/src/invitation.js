@@ -151,6 +151,11 @@ export class Invitation {
     return this.#initiator;
   }
 
+  /** @returns {string} the name of who asked, as the network tells it; empty if it tells none */
+  getInitiatorName() {
+    return (this.#incoming && this.#opening?.header.initiator_name) || "";
+  }
+
   /** @returns {string} who was asked */
   getTarget() {
     return this.#target;

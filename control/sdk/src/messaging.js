@@ -29,6 +29,8 @@ export class MessagingMessage {
     this.msgId = msgId;
     /** Who sends it. */
     this.initiator = initiator;
+    /** The sender's name, as the network tells it; empty if it tells none. */
+    this.initiatorName = "";
     /** Who gets it. */
     this.target = target;
     /** The text. */
@@ -356,6 +358,7 @@ export class Messaging {
     const { header, payload } = frame;
     const content = String(payload?.content ?? "");
     const message = new MessagingMessage(id, header.initiator ?? "", header.target ?? "", content);
+    message.initiatorName = String(header.initiator_name ?? "");
     if (payload?.content_type) message.contentType = String(payload.content_type);
     if (payload?.date_time) message.dateTime = String(payload.date_time);
     this.#wishes.set(message, payload ?? {});

@@ -596,7 +596,7 @@ const PROTOCOL_VERSION = "1.0";
 
 /** Headers with a meaning of their own; all others are the application's. */
 const SYSTEM_HEADERS = new Set([
-  "action", "initiator", "target", "cslr", "cslw", "csuw", "sslr", "error_code", "response_code",
+  "action", "initiator", "initiator_name", "target", "cslr", "cslw", "csuw", "sslr", "error_code", "response_code",
   "reason", "authenticate", "authorization", "participants", "group", "enquiry_data", "expiry", "ttl",
   "reliable",
 ]);
@@ -791,6 +791,8 @@ class CallFrames {
     this.#session = session;
     /** Who called. */
     this.initiator = initiator;
+    /** The name of who called, where the network tells one. */
+    this.initiatorName = "";
     /** Who was called. */
     this.target = target;
     /** Type of the package. */
@@ -802,6 +804,7 @@ class CallFrames {
   /** @param {Message} request which the other side has opened the call with */
   opened({ control, header }) {
     this.initiator = header.initiator ?? "";
+    this.initiatorName = header.initiator_name ?? "";
     this.target = header.target ?? this.#session.getUserName();
     this.subSessionId = control.subsession_id ?? this.subSessionId;
   }
@@ -1689,6 +1692,11 @@ class Call {
   /** @returns {string} */
   getCaller() {
     return this.#frames.initiator;
+  }
+
+  /** @returns {string} the caller's name, as the network tells it; empty if it tells none */
+  getCallerName() {
+    return this.#frames.initiatorName;
   }
 
   /** @returns {string} */
@@ -5670,6 +5678,11 @@ class Invitation {
   /** @returns {string} who asked */
   getInitiator() {
     return this.#initiator;
+  }
+
+  /** @returns {string} the name of who asked, as the network tells it; empty if it tells none */
+  getInitiatorName() {
+    return (this.#incoming && this.#opening?.header.initiator_name) || "";
   }
 
   /** @returns {string} who was asked */
@@ -9887,6 +9900,8 @@ class MessagingMessage {
     this.msgId = msgId;
     /** Who sends it. */
     this.initiator = initiator;
+    /** The sender's name, as the network tells it; empty if it tells none. */
+    this.initiatorName = "";
     /** Who gets it. */
     this.target = target;
     /** The text. */
@@ -10214,6 +10229,7 @@ class Messaging {
     const { header, payload } = frame;
     const content = String(payload?.content ?? "");
     const message = new MessagingMessage(id, header.initiator ?? "", header.target ?? "", content);
+    message.initiatorName = String(header.initiator_name ?? "");
     if (payload?.content_type) message.contentType = String(payload.content_type);
     if (payload?.date_time) message.dateTime = String(payload.date_time);
     this.#wishes.set(message, payload ?? {});

@@ -15,7 +15,7 @@ export const CLASSES = {
     members: ["send", "accept", "reject", "getMessage"],
     callbacks: ["onNewMessage", "onSuccessResponse", "onErrorResponse"],
   },
-  MessagingMessage: { members: ["msgId", "initiator", "target", "content"] },
+  MessagingMessage: { members: ["msgId", "initiator", "initiatorName", "target", "content"] },
   // Tables 5 to 8.
   ChatPackage: {
     members: ["createChat", "createGroup", "rejoinGroup", "prepareChat", "close", "getChats", "onMessage", "packageType"],
@@ -23,7 +23,7 @@ export const CLASSES = {
   },
   Chat: {
     members: [
-      "start", "send", "accept", "end", "decline", "setSecure", "getInitiator", "getTarget",
+      "start", "send", "accept", "end", "decline", "setSecure", "getInitiator", "getInitiatorName", "getTarget",
       "onMessage", "getChatConfig", "getState", "indicateTyping", "subSessionId", "toJSON",
       "addParticipants", "isGroup", "getGroup", "getParticipants", "getFirstMessage",
     ],
@@ -41,7 +41,7 @@ export const CLASSES = {
   },
   FileTransfer: {
     members: [
-      "start", "accept", "decline", "abort", "setSecure", "getInitiator", "getTarget", "onMessage",
+      "start", "accept", "decline", "abort", "setSecure", "getInitiator", "getInitiatorName", "getTarget", "onMessage",
       "getFileConfigs", "getState", "setChunkSize",
     ],
     callbacks: [
@@ -86,7 +86,8 @@ export const CLASSES = {
   },
   Call: {
     members: [
-      "start", "accept", "decline", "update", "end", "resume", "getCallState", "getCallConfig", "getCaller", "getCallee",
+      "start", "accept", "decline", "update", "end", "resume", "getCallState", "getCallConfig", "getCaller", "getCallerName",
+      "getCallee",
       "getPeerConnection", "getDataTransfer", "setIceCheckInterval", "getIceCheckInterval", "onMessage",
     ],
     callbacks: ["onCallStateChange", "onMediaStreamEvent", "onUpdate", "onDataTransfer"],

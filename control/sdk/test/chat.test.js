@@ -182,11 +182,12 @@ test("an incoming chat rings by itself before the application is asked", () => {
   chats.onIncomingChat = (chat, headers) => {
     asked.push([chat, headers, signal.sent.length]);
   };
-  incoming({ header: { "x-app": "1" } });
+  incoming({ header: { "x-app": "1", initiator_name: "Bob" } });
   const [[chat, headers, sentBefore]] = asked;
   assert.equal(sentBefore, 1);
   assert.deepEqual(headers, { "x-app": "1" });
   assert.equal(chat.getInitiator(), "bob@localhost");
+  assert.equal(chat.getInitiatorName(), "Bob");
   assert.equal(chat.getTarget(), "alice@localhost");
   assert.equal(chat.getState().status.code, 180);
   const [ringing] = signal.take();

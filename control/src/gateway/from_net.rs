@@ -83,7 +83,7 @@ impl Gateway {
             }
         };
         let read = |text: &str| Identity::read(text, &self.settings.domain);
-        let (Ok(user), Ok(peer)) = (read(message.request_uri()), read(&message.from_uri())) else {
+        let (Ok(user), Ok(peer)) = (read(message.request_uri()), read(&message.sender())) else {
             return self.answer(server, 400, turn);
         };
         // SIP knows it for one of our users, also where it was called by our address.

@@ -53,6 +53,7 @@ pub fn sip_view(message: &Message) -> SipView {
         status: message.code(),
         reason: message.reason().to_owned(),
         from: address("From"),
+        sender: message.sender(),
         to: address("To"),
         request_uri: message.request_uri().to_owned(),
         in_dialog: message.in_dialog(),

@@ -96,6 +96,8 @@ pub struct SipView {
     pub reason: String,
     /// The From header's value without its tag.
     pub from: String,
+    /// Who sends it: an address that the network vouches for, else that of `from`. Empty in a test: `from`.
+    pub sender: String,
     /// The To header's value without its tag.
     pub to: String,
     /// The request's target; empty for a response.

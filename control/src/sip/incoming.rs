@@ -37,6 +37,7 @@ impl Sip {
                     };
                     incoming.head.via.note_source(flow.peer);
                     note_source(&mut incoming.message, flow);
+                    self.believe(&mut incoming.message, flow);
                     self.on_request(incoming, now, out);
                 } else {
                     self.on_response(message, head, flow, now, out);

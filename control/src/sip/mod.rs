@@ -42,6 +42,7 @@ mod registration;
 mod reliable;
 mod responses;
 mod saved;
+mod sender;
 mod session_timer;
 mod settings;
 #[cfg(test)]

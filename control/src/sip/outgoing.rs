@@ -120,7 +120,7 @@ impl Sip {
         }
         self.finish(&mut message, user.as_deref(), target.flow, request)?;
         if by_hop {
-            self.say_who(&mut message, caller.as_deref());
+            self.say_who(&mut message, &from, caller.as_deref());
         }
         let mut dialog = None;
         if invite || events {
@@ -192,8 +192,9 @@ impl Sip {
         })
     }
 
-    /// The name by which the registrar knows the caller, unless the gateway has said one. RFC 3325, 9.2.
-    fn say_who(&self, message: &mut Message, caller: Option<&str>) {
+    /// The name by which the registrar knows the caller, or without one what From says, unless the gateway has said who it
+    /// is. RFC 3325, 9.2.
+    fn say_who(&self, message: &mut Message, from: &Address, caller: Option<&str>) {
         let said = ["P-Preferred-Identity", "P-Asserted-Identity", "Privacy"];
         if said.iter().any(|name| message.header(name).is_some()) {
             return;
@@ -201,9 +202,9 @@ impl Sip {
         let granted = caller
             .and_then(|user| self.registrations.get(user))
             .and_then(|registration| registration.granted.as_ref());
-        if let Some(name) = granted.and_then(|granted| granted.associated.first()) {
-            message.push("P-Preferred-Identity", name.as_str());
-        }
+        let name = granted.and_then(|granted| granted.associated.first());
+        let name = name.map_or_else(|| format!("<{}>", from.uri), String::clone);
+        message.push("P-Preferred-Identity", name);
     }
 
     /// Where a request outside of dialogs goes, and with which URI.

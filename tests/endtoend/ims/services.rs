@@ -148,6 +148,31 @@ fn texts_travel_in_envelopes_and_what_became_of_them_comes_back() {
 }
 
 #[test]
+fn whom_the_network_vouches_for_is_told_by_number_and_name() {
+    let kamailio = Kamailio::start();
+    let causeway = member(&kamailio, KNOWN);
+    let mut page = alice(&causeway);
+    let sending = Sipp::start("vouched", Part::of("bob"), kamailio.port);
+    for (text, who, name) in [
+        ("Known", "tel:+12025550101", "Doe, Rob"),
+        ("Unknown", "anonymous@anonymous.invalid", "Anonymous"),
+    ] {
+        let send = page.hear_of("send");
+        let header = &send["header"];
+        assert_eq!(send["payload"]["content"], text, "{send}");
+        assert_eq!(
+            (
+                header["initiator"].as_str(),
+                header["initiator_name"].as_str()
+            ),
+            (Some(who), Some(name))
+        );
+    }
+    sending.finish();
+    causeway.stop();
+}
+
+#[test]
 fn a_first_message_goes_along_with_an_invitation_that_is_declined() {
     let mut scene = Scene::new();
     let handset = scene.handset("takes-first", 603);

@@ -362,6 +362,15 @@ fn register_reading(engine: &mut Engine) {
         .register_get("from", |message: &mut SipMessage| {
             message.fields().view.from.clone()
         })
+        .register_get("sender", |message: &mut SipMessage| {
+            let view = &message.fields().view;
+            let known = [&view.sender, &view.from];
+            known
+                .into_iter()
+                .find(|text| !text.is_empty())
+                .cloned()
+                .unwrap_or_default()
+        })
         .register_get("to", |message: &mut SipMessage| {
             message.fields().view.to.clone()
         })

@@ -306,6 +306,36 @@ fn rfc3608_requests_of_a_registered_user_go_by_its_service_route() {
 }
 
 #[test]
+fn rfc3325_9_2_who_is_known_by_no_other_name_prefers_that_of_from() {
+    let mut sip = member(&[PROXY]);
+    if let Some(upstream) = &mut sip.settings.upstream {
+        upstream.registrar = None;
+    }
+    let to = "sip:bob@elsewhere.example";
+    let (_, out) = ask(&mut sip, None, OutRequest::new(Method::Message, ALICE, to));
+    let preferred = out.sent[0].1.header("P-Preferred-Identity");
+    assert_eq!(preferred, Some("<sip:alice@localhost>"));
+}
+
+#[test]
+fn rfc3325_5_only_proxies_vouch_for_somebody() {
+    let mut sip = member(&[PROXY]);
+    sip.add_local("alice");
+    for (number, (peer, sender)) in [(PROXY, "<tel:+12025550101>"), (BOB, "<sip:bob@localhost>")]
+        .into_iter()
+        .enumerate()
+    {
+        let asserted = "P-Asserted-Identity: <tel:+12025550101>\r\n";
+        let text = request("MESSAGE", ALICE, &number.to_string(), 1, asserted);
+        let out = receive(&mut sip, udp(peer), &text);
+        let [Event::Request { message, .. }] = &out.events[..] else {
+            panic!("{out:?}");
+        };
+        assert_eq!(message.sender(), sender);
+    }
+}
+
+#[test]
 fn rfc5627_a_gruu_is_our_contact() {
     let mut sip = member(&[PROXY]);
     let (_, out) = register(&mut sip, "alice", None);
