@@ -38,8 +38,12 @@ const STEPS: [&str; 6] = [
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Browsers that call at a time.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1000))]
     browsers: u32,
+    /// Chats that are due a second, by the clock; without it each browser calls again when its chat has ended. The first
+    /// browser that is free calls, and what is timed from the start of a chat is timed from when it was due.
+    #[arg(long, value_name = "CHATS")]
+    rate: Option<f64>,
     /// Seconds that are measured.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     duration: f64,
@@ -56,6 +60,8 @@ pub struct Arguments {
 pub struct Report {
     /// Browsers that called at a time.
     pub browsers: u32,
+    /// Chats that were due a second; `None`: each browser called again when its chat had ended.
+    pub rate: Option<f64>,
     /// Seconds that were measured.
     pub seconds: f64,
     /// Chats that came about and ended.
@@ -122,6 +128,12 @@ impl Outcome for Report {
 async fn run(arguments: &Arguments) -> Result<Report, String> {
     let duration = crate::load::seconds(arguments.duration, 0.1);
     let duration = duration.ok_or("--duration: from 0.1 to 86400 seconds are possible")?;
+    if arguments
+        .rate
+        .is_some_and(|rate| !(0.1..=100_000.0).contains(&rate))
+    {
+        return Err("--rate: from 0.1 to 100000 chats a second are possible".to_owned());
+    }
     let place = &arguments.place;
     let system = place.open().await?;
     let mut pairs = Vec::new();
@@ -142,8 +154,13 @@ async fn run(arguments: &Arguments) -> Result<Report, String> {
     let begin = Instant::now();
     let watch = arguments.chats.and_then(|_| Watch::begin(&system));
     let bound = Bound {
+        begin,
+        interval: arguments
+            .rate
+            .map(|rate| Duration::from_secs_f64(1.0 / rate)),
         until: arguments.chats.is_none().then(|| begin + duration),
-        left: AtomicU64::new(arguments.chats.unwrap_or(u64::MAX)),
+        most: arguments.chats.unwrap_or(u64::MAX),
+        taken: AtomicU64::new(0),
     };
     let bound = Arc::new(bound);
     let calling = pairs
@@ -171,6 +188,7 @@ async fn run(arguments: &Arguments) -> Result<Report, String> {
     };
     Ok(Report {
         browsers: arguments.browsers,
+        rate: arguments.rate,
         seconds,
         chats: whole.chats,
         chats_per_second: whole.chats as f64 / seconds,
@@ -184,19 +202,28 @@ async fn run(arguments: &Arguments) -> Result<Report, String> {
     })
 }
 
-/// When it is enough.
+/// When chats are due, and how many.
 struct Bound {
+    begin: Instant,
+    /// From one chat to the next; `None`: as soon as a browser is free.
+    interval: Option<Duration>,
     until: Option<Instant>,
-    left: AtomicU64,
+    most: u64,
+    taken: AtomicU64,
 }
 
 impl Bound {
-    /// Whether there is to be one chat more.
-    fn takes_one(&self) -> bool {
-        let take = |left: u64| left.checked_sub(1);
-        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
-        self.until.is_none_or(|until| Instant::now() < until)
-            && self.left.fetch_update(set, fetch, take).is_ok()
+    /// Waits until there is to be one chat more; gives when it was due. `None`: there is none.
+    async fn take_one(&self) -> Option<Instant> {
+        let number = self.taken.fetch_add(1, Ordering::Relaxed);
+        let due = self.interval.map_or_else(Instant::now, |interval| {
+            self.begin + Duration::from_secs_f64(interval.as_secs_f64() * number as f64)
+        });
+        if number >= self.most || self.until.is_some_and(|until| due >= until) {
+            return None;
+        }
+        tokio::time::sleep_until(due.into()).await;
+        Some(due)
     }
 }
 
@@ -212,10 +239,10 @@ impl Pair {
     async fn call_until(mut self, bound: Arc<Bound>) -> Tally {
         let mut tally = Tally::new();
         for chat in 0u64.. {
-            if !bound.takes_one() {
+            let Some(due) = bound.take_one().await else {
                 break;
-            }
-            match tokio::time::timeout(6 * STEP, self.call(chat)).await {
+            };
+            match tokio::time::timeout(6 * STEP, self.call(chat, due)).await {
                 Ok(Ok(steps)) => tally.count(&steps),
                 Ok(Err(why)) => {
                     tally.fail(why);
@@ -232,14 +259,17 @@ impl Pair {
         tally
     }
 
-    /// One chat; gives how long each step took.
-    async fn call(&mut self, chat: u64) -> Result<[Duration; STEPS.len()], String> {
+    /// One chat, which began when it was due; gives how long each step took.
+    async fn call(
+        &mut self,
+        chat: u64,
+        started: Instant,
+    ) -> Result<[Duration; STEPS.len()], String> {
         let (number, target) = (self.number, self.target.clone());
         let id = format!("chat{number}x{chat}");
         let own_uri = format!("msrp://b{number}.invalid:2855/s{chat};ws");
         let in_step = |step: usize| move |why: String| format!("{}: {why}", STEPS[step]);
 
-        let started = Instant::now();
         let sdp = offer(&own_uri);
         let answer = self.browser.start(&id, &target, &sdp);
         let answer = tokio::time::timeout(STEP, answer).await;
@@ -330,6 +360,9 @@ impl fmt::Display for Report {
             f,
             "chats       {chats} in {seconds:.1} s by {browsers} browsers, {rate:.1} a second"
         )?;
+        if let Some(rate) = self.rate {
+            writeln!(f, "due         {rate:.1} a second, timed from then")?;
+        }
         for (name, took) in STEPS.iter().zip(&self.steps_us) {
             writeln!(f, "{:<17} {took}", name.replace('_', " "))?;
         }
