@@ -26,6 +26,10 @@ pub const SEQUENCE_MAX: u32 = i32::MAX as u32;
 pub const UNREADABLE_IN_A_ROW_MAX: u8 = 5;
 /// How long a socket may stay without its `connect`.
 pub const OPENING_MS: Millis = 10_000;
+/// How long it may stay after a challenge: somebody has to type a password.
+pub const CHALLENGED_MS: Millis = 60_000;
+/// Challenges on one socket: the first, and after each answer that proves nothing.
+pub const CHALLENGES_MAX: u8 = 4;
 /// Frames received after which an acknowledgement goes out, if nothing else carried one.
 pub const ACK_AFTER_FRAMES: u32 = 16;
 /// Time after which an acknowledgement goes out, if nothing else carried one.
@@ -42,6 +46,8 @@ pub const USER_STORES_MAX: usize = 50_000;
 
 /// Longest time a hibernating session is kept, in seconds.
 pub const HIBERNATE_S_MAX: u32 = 86_400;
+/// How long an invitation waits for a user all of whose browsers hibernate.
+pub const WAKE_MS: Millis = 30_000;
 
 /// Texts that wait for one slow browser socket; then the socket is closed and the session resumes. A resume
 /// sends all that was kept at once.

@@ -165,6 +165,10 @@ impl Net for SipPeers {
         SipPeers::register(self, user, credentials)
     }
 
+    fn keep_registered(&mut self, user: &str) {
+        SipPeers::keep_registered(self, user);
+    }
+
     fn add_local(&mut self, user: &str) {
         SipPeers::add_local(self, user);
     }
@@ -203,6 +207,14 @@ impl Net for SipPeers {
 
     fn restore_dialog(&mut self, text: &str) -> bool {
         SipPeers::restore_dialog(self, text)
+    }
+
+    fn saved_subscription(&self, subscription: SubscriptionId) -> Option<String> {
+        SipPeers::saved_subscription(self, subscription)
+    }
+
+    fn restore_subscription(&mut self, text: &str) -> bool {
+        SipPeers::restore_subscription(self, text)
     }
 }
 
@@ -254,12 +266,11 @@ impl Core {
         self.zero = now;
         self.peers.restore(&image, now);
         self.store = Some(store);
-        if image.is_empty() {
-            self.snapshot();
-        } else {
+        if !image.is_empty() {
             self.turn(|gateway, turn| gateway.restore(image, turn));
-            self.snapshot();
+            self.peers.restored();
         }
+        self.snapshot();
     }
 
     /// Takes inputs until it is told to stop.

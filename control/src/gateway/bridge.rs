@@ -172,6 +172,8 @@ pub struct Bridge {
     pub clients: Vec<(ClientId, String)>,
     /// The peer's pending requests other than the first INVITE, with their methods.
     pub servers: Vec<(ServerId, String)>,
+    /// All whom the invitation is for hibernate, and have been told to wake up.
+    pub wakes: bool,
     /// What we have subscribed to.
     pub subscriptions: Vec<Subscribed>,
     /// The dialog in which the peer has subscribed to something, if that is not the one above.
@@ -209,6 +211,7 @@ impl Bridge {
             line: Line::Idle,
             clients: Vec::new(),
             servers: Vec::new(),
+            wakes: false,
             subscriptions: Vec::new(),
             watched: None,
             media: Media::None,

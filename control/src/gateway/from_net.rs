@@ -5,8 +5,8 @@ use super::carry_out::web_code;
 use super::ending::Why;
 use super::run::Ran;
 use super::{Gateway, Turn, views};
-use crate::jsonrtc::SessionKey;
-use crate::limits::{COMPLETE_MS, REQUEST_MS, RINGING_PART};
+use crate::jsonrtc::{Session, SessionKey};
+use crate::limits::{COMPLETE_MS, Millis, REQUEST_MS, RINGING_PART, WAKE_MS};
 use crate::metrics::Counter;
 use crate::script::{Criterion, Direction, Inbound, Kind, SipView};
 use crate::sip::{ClientId, DialogId, EndCause, Event, Failure, Message, ServerId};
@@ -112,7 +112,8 @@ impl Gateway {
             ("INVITE", Some(dialog)) => {
                 bridge.line = Line::Invited { server, dialog };
                 self.dialogs.insert(dialog, id);
-                self.settings.ring_ms
+                bridge.wakes = sessions.iter().all(|session| self.is_asleep(*session));
+                self.patience(&bridge)
             }
             _ => {
                 bridge.watched = dialog;
@@ -459,6 +460,19 @@ impl Gateway {
         let Some(bridge) = self.bridges.get(&id) else {
             return;
         };
+        if bridge.wakes {
+            let mut branches = bridge.branches.iter();
+            let awake = branches.any(|branch| !self.is_asleep(branch.session));
+            let rest_ms = self.settings.ring_ms.saturating_sub(WAKE_MS);
+            if let Some(bridge) = self.bridges.get_mut(&id).filter(|_| awake && rest_ms > 0) {
+                // Somebody has woken up, and has the rest of the time to answer.
+                bridge.wakes = false;
+                return self.timers.set(id, Some(turn.now + rest_ms));
+            }
+        }
+        let Some(bridge) = self.bridges.get(&id) else {
+            return;
+        };
         let why = match bridge.media {
             super::media::Media::Making(_) => {
                 self.counters.add(Counter::RelaySessionsRefused);
@@ -467,6 +481,22 @@ impl Gateway {
             super::media::Media::None | super::media::Media::Made(_) => Why::timed_out(),
         };
         self.end(id, &why, turn);
+    }
+
+    /// How long an invitation may ring.
+    pub(super) fn patience(&self, bridge: &Bridge) -> Millis {
+        let ring_ms = self.settings.ring_ms;
+        if bridge.wakes {
+            WAKE_MS.min(ring_ms)
+        } else {
+            ring_ms
+        }
+    }
+
+    fn is_asleep(&self, session: SessionKey) -> bool {
+        self.browsers
+            .session(session)
+            .is_some_and(Session::is_asleep)
     }
 
     /// Runs the criterion of a request that has no message of its own. Whether it ran.

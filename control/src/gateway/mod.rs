@@ -158,6 +158,8 @@ pub trait Net {
         user: &str,
         credentials: Option<sip::Credentials>,
     ) -> Result<sip::AttemptId, sip::Refused>;
+    /// Keeps a user's registration up, of whom a session has outlived the process.
+    fn keep_registered(&mut self, user: &str);
     /// Requests for this user of our domain come to the gateway from now on.
     fn add_local(&mut self, user: &str);
     /// They don't any more.
@@ -180,6 +182,10 @@ pub trait Net {
     fn saved_dialog(&self, dialog: sip::DialogId) -> Option<String>;
     /// Takes a dialog back. `false`: the text is none.
     fn restore_dialog(&mut self, text: &str) -> bool;
+    /// A subscription of ours as text, if it is one to be kept beyond the process.
+    fn saved_subscription(&self, subscription: sip::SubscriptionId) -> Option<String>;
+    /// Takes a subscription of ours back, after the dialog it may live in. `false`: the text is none.
+    fn restore_subscription(&mut self, text: &str) -> bool;
 }
 
 /// What one input has at hand: the time, the SIP side, and where its actions go.

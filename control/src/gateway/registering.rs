@@ -5,7 +5,7 @@
 //! hashed secret. A password as it stands is not taken, because the way here need not be a secret one.
 
 use super::{Gateway, Seat, Turn, views};
-use crate::jsonrtc::{Members, SessionKey, SocketId, Welcome, close};
+use crate::jsonrtc::{Members, SessionKey, SocketId, Welcome};
 use crate::metrics::Counter;
 use crate::script::OutSipRequest;
 use crate::sip::{Algorithm, Answer, AttemptId, Challenge, Credentials, Secret};
@@ -123,28 +123,33 @@ impl Gateway {
     ) {
         let (code, reason) = refusal;
         let Some(attempt) = attempt else {
-            return self.registration_lost(user, code, turn);
+            return self.registration_lost(user, code);
         };
         let Some(granted) = self.connecting.remove(&attempt) else {
             // Asked for on behalf of a session that outlived the process.
-            return self.registration_lost(user, code, turn);
+            return self.registration_lost(user, code);
         };
-        let mut extra = Members::new();
-        if let (401 | 407, Some(challenge)) = (code, challenges.first()) {
-            let uri = self.settings.registrar.as_deref().unwrap_or_default();
-            extra.insert("authenticate".into(), authenticate(challenge, uri).into());
-        }
+        let challenge = challenges
+            .first()
+            .filter(|_| matches!(code, 401 | 407))
+            .map(|challenge| {
+                let uri = self.settings.registrar.as_deref().unwrap_or_default();
+                authenticate(challenge, uri)
+            });
         let code = super::carry_out::web_code(u64::from(code)) as u32;
         self.counters.add(Counter::FramesRefused);
-        self.browsers
-            .refuse_with(granted.socket, code, reason, extra, &mut self.web);
+        let (socket, now, web) = (granted.socket, turn.now, &mut self.web);
+        match challenge {
+            Some(asks) => (self.browsers).challenge(socket, (code, reason), asks, now, web),
+            None => self.browsers.refuse(socket, code, reason, web),
+        }
         let (user, local) = (granted.welcome.user, granted.local);
         self.let_go(&user, &local, turn);
     }
 
     /// A registration is over that was kept up until now. If the registrar does not know the user any more,
     /// neither do we; if it only does not answer, it is asked again and again.
-    fn registration_lost(&mut self, user: &str, code: u16, turn: &mut Turn<'_>) {
+    fn registration_lost(&mut self, user: &str, code: u16) {
         tracing::warn!(code, "a registration is lost");
         if !matches!(code, 401 | 403 | 404 | 407) {
             return;
@@ -157,8 +162,7 @@ impl Gateway {
         lost.sort_unstable();
         for session in lost {
             let reason = "the registrar refuses the user";
-            self.browsers
-                .end(session, close::POLICY, reason, turn.now, &mut self.web);
+            self.browsers.end(session, 403, reason, &mut self.web);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What of the gateway outlives the process: taken out change by change, and taken back at the next start.
 //!
 //! Kept are sessions with their unconfirmed frames, established bridges with their dialogs and the relay's
-//! sessions, and registrations. Of a bridge that was being set up only those who wait for an answer are
+//! sessions, subscriptions, and registrations here and elsewhere. Of a bridge that was being set up only those who wait for an answer are
 //! kept, so that they get one. What comes out of one turn belongs together: all of it is kept, or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use link::{Leg, SessionId};
 use serde::{Deserialize, Serialize};
 
-use super::bridge::{Branch, Bridge, BridgeId, Line};
+use super::bridge::{Branch, Bridge, BridgeId, Line, Subscribed};
 use super::ending::Why;
 use super::media::{Media, SavedMedia};
 use super::{Gateway, Net, Seat, Turn};
 use crate::jsonrtc::{self, Members, SessionHead, SessionKey};
 use crate::limits::RELAY_BACK_MS;
-use crate::sip::DialogId;
+use crate::sip::{DialogId, Sip, SubscriptionId};
 
 /// One change. Applied in order to an empty [`Image`] they make the one there is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,8 +30,37 @@ pub enum Change {
     Bridge(u64, Option<Box<SavedBridge>>),
     /// A user's bindings; `None`: there are none.
     Bindings(String, Option<String>),
+    /// What a user has with servers elsewhere; `None`: nothing any more.
+    Elsewhere(String, Option<String>),
     /// What our Record-Route says.
     RouteUser(String),
+}
+
+impl Change {
+    /// What has changed on the SIP side since this was last asked. Dialogs and subscriptions are kept with their bridges.
+    pub fn of_sip(sip: &mut Sip) -> Vec<Change> {
+        let (users, elsewhere) = (sip.changed_users(), sip.changed_elsewhere());
+        Change::of_users(sip, users, elsewhere)
+    }
+
+    /// All of the SIP side.
+    pub fn all_of_sip(sip: &Sip) -> Vec<Change> {
+        let mut changes = vec![Change::RouteUser(sip.route_user().to_owned())];
+        changes.extend(Change::of_users(sip, sip.users(), sip.users_elsewhere()));
+        changes
+    }
+
+    fn of_users(sip: &Sip, users: Vec<String>, elsewhere: Vec<String>) -> Vec<Change> {
+        let bindings = users.into_iter().map(|user| {
+            let bindings = sip.saved_bindings(&user);
+            Change::Bindings(user, bindings)
+        });
+        let elsewhere = elsewhere.into_iter().map(|user| {
+            let kept = sip.saved_elsewhere(&user);
+            Change::Elsewhere(user, kept)
+        });
+        bindings.chain(elsewhere).collect()
+    }
 }
 
 /// A session's seat.
@@ -52,8 +81,18 @@ pub struct SavedBridge {
     target: String,
     branches: Vec<Branch>,
     store: Members,
-    /// `None`: it was being set up.
+    /// `None`: it was being set up, or is there for its subscriptions.
     open: Option<Open>,
+    #[serde(default)]
+    subscriptions: Vec<SavedSubscription>,
+}
+
+/// What we have subscribed to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SavedSubscription {
+    id: SubscriptionId,
+    event: String,
+    text: String,
 }
 
 /// What an established bridge has.
@@ -71,10 +110,10 @@ pub struct Image {
     seats: BTreeMap<SessionKey, SavedSeat>,
     users: BTreeMap<String, Members>,
     bridges: BTreeMap<u64, SavedBridge>,
-    /// For the SIP side.
+    /// Who has registered.
     pub bindings: BTreeMap<String, String>,
-    /// For the SIP side.
-    pub route_user: Option<String>,
+    elsewhere: BTreeMap<String, String>,
+    route_user: Option<String>,
 }
 
 impl Image {
@@ -121,14 +160,37 @@ impl Image {
             Change::Bindings(user, None) => {
                 self.bindings.remove(&user);
             }
+            Change::Elsewhere(user, Some(kept)) => {
+                self.elsewhere.insert(user, kept);
+            }
+            Change::Elsewhere(user, None) => {
+                self.elsewhere.remove(&user);
+            }
             Change::RouteUser(user) => self.route_user = Some(user),
         }
+    }
+
+    /// Takes back what is the SIP side's: before anything else happens. When the gateway has taken back its part, call
+    /// [`Sip::restored`]. `false`: some of it can't be read.
+    pub fn restore_sip(&self, sip: &mut Sip) -> bool {
+        if let Some(user) = &self.route_user {
+            sip.set_route_user(user);
+        }
+        let mut is_read = true;
+        for (user, bindings) in &self.bindings {
+            is_read &= sip.restore_bindings(user, bindings);
+        }
+        for (user, kept) in &self.elsewhere {
+            is_read &= sip.restore_elsewhere(user, kept);
+        }
+        is_read
     }
 
     /// Whether nothing was kept.
     pub fn is_empty(&self) -> bool {
         let nobody = self.sessions.is_empty() && self.users.is_empty();
-        nobody && self.bridges.is_empty() && self.bindings.is_empty()
+        let nothing = self.bindings.is_empty() && self.elsewhere.is_empty();
+        nobody && nothing && self.bridges.is_empty()
     }
 }
 
@@ -199,7 +261,6 @@ impl Gateway {
     pub fn restore(&mut self, image: Image, turn: &mut Turn<'_>) {
         let mut seats = image.seats;
         self.users.restore(image.users);
-        let mut registered = std::collections::BTreeSet::new();
         for (key, (head, frames)) in image.sessions {
             let frames = frames.into_iter().collect();
             self.browsers.restore(key, head, frames, turn.now);
@@ -207,10 +268,7 @@ impl Gateway {
             let (store, local) = saved.map_or((Members::new(), None), |s| (s.store, s.local));
             if let Some(user) = &local {
                 turn.net.add_local(user);
-                if self.settings.registrar.is_some() && registered.insert(user.clone()) {
-                    // What becomes of it is told as a registration that is kept, or lost.
-                    let _ = turn.net.register(user, None);
-                }
+                turn.net.keep_registered(user);
             }
             let seat = Seat {
                 store,
@@ -248,6 +306,7 @@ impl Gateway {
             branches,
             store,
             open,
+            subscriptions,
             ..
         } = saved;
         let mut bridge = Bridge::new(&package, &application, &initiator, &target);
@@ -277,6 +336,25 @@ impl Gateway {
                 }
             }
         }
+        for SavedSubscription {
+            id: subscription,
+            event,
+            text,
+        } in subscriptions
+        {
+            if turn.net.restore_subscription(&text) {
+                self.subscriptions.insert(subscription, id);
+                bridge.subscriptions.push(Subscribed {
+                    id: subscription,
+                    event,
+                    client: None,
+                });
+            }
+        }
+        // One that is there for a subscription alone, and whose opening was answered.
+        let answered = |branch: &Branch| branch.from_browser.is_empty();
+        let told = !bridge.subscriptions.is_empty() && bridge.branches.iter().all(answered);
+        lives |= bridge.line == Line::Idle && told;
         self.bridges.insert(id, bridge);
         lives
     }
@@ -314,7 +392,13 @@ fn saved(bridge: &Bridge, net: &dyn Net) -> SavedBridge {
         }),
         _ => None,
     };
+    let kept = bridge.subscriptions.iter().filter_map(|known| {
+        let text = net.saved_subscription(known.id)?;
+        let (id, event) = (known.id, known.event.clone());
+        Some(SavedSubscription { id, event, text })
+    });
     SavedBridge {
+        subscriptions: kept.collect(),
         package: bridge.package.clone(),
         application: bridge.application.clone(),
         user: bridge.user.clone(),

@@ -212,6 +212,11 @@ impl Session {
         self.parked_ms
     }
 
+    /// Whether it hibernates: its browser has gone for long.
+    pub fn is_asleep(&self) -> bool {
+        self.parked_ms.is_some() && self.socket().is_none()
+    }
+
     /// It hibernates, or is awake again.
     pub fn set_parked_ms(&mut self, parked_ms: Option<Millis>) {
         self.parked_ms = parked_ms;

@@ -1,8 +1,7 @@
 //! Who our users are to whoever challenges them: credentials, and challenges that were met before.
 //!
 //! A challenge that was met once is answered in advance from then on (RFC 3261, 22.2; RFC 7616, 3.6), its
-//! nonce count going up, until another one comes. To be stored: all of it, for what is open at a restart is
-//! refreshed with it; it holds secrets.
+//! nonce count going up, until another one comes.
 
 use std::collections::BTreeMap;
 

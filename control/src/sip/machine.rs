@@ -62,6 +62,9 @@ pub struct Sip {
     /// What our users publish.
     #[serde(default)]
     pub(super) publications: Publications,
+    /// Who has something else elsewhere since somebody asked.
+    #[serde(default)]
+    pub(super) changed_elsewhere: BTreeSet<String>,
     pub(super) last_id: u64,
 }
 
@@ -110,6 +113,7 @@ impl Sip {
             subscriptions: Subscriptions::default(),
             watchers: Vec::new(),
             publications: Publications::default(),
+            changed_elsewhere: BTreeSet::new(),
             last_id: 0,
         }
     }

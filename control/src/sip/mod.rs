@@ -20,6 +20,7 @@ mod authority;
 mod compose;
 mod dialog;
 mod digest;
+mod elsewhere;
 mod framer;
 mod hops;
 mod in_dialog;

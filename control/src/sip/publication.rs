@@ -32,10 +32,13 @@ pub(super) struct Publications {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Publication {
+pub(super) struct Publication {
     user: String,
     /// As the gateway asked, with the body.
     request: OutRequest,
+    /// The server has not confirmed that it has this body.
+    #[serde(default)]
+    unsent: bool,
     /// What the server knows it by.
     etag: Option<String>,
     client: Option<ClientId>,
@@ -44,10 +47,43 @@ struct Publication {
     again_at: Option<Millis>,
 }
 
+impl Publication {
+    /// As it is to be kept. Nobody will hear what becomes of what is under way: it is sent again, whole.
+    fn saved(&self) -> Publication {
+        let mut saved = self.clone();
+        if saved.client.take().is_some() {
+            if let Some((_, request)) = saved.next.take() {
+                saved.request = request;
+            }
+            (saved.unsent, saved.again_at) = (true, Some(0));
+        }
+        saved
+    }
+}
+
 impl Publications {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_key.len()
+    }
+
+    /// Whose there are.
+    pub fn users(&self) -> impl Iterator<Item = String> {
+        self.by_key.values().map(|known| known.user.clone())
+    }
+
+    /// A user's, with their keys, as they are to be kept.
+    pub fn saved_of(&self, user: &str) -> Vec<(String, Publication)> {
+        let range = self.by_key.range(format!("{user}\n")..);
+        let of_user = range.take_while(|(_, known)| known.user == user);
+        of_user
+            .map(|(key, known)| (key.clone(), known.saved()))
+            .collect()
+    }
+
+    /// Takes back what was kept.
+    pub fn restore(&mut self, kept: Vec<(String, Publication)>) {
+        self.by_key.extend(kept);
     }
 }
 
@@ -78,6 +114,7 @@ impl Sip {
         if let Some(known) = self.publications.by_key.get_mut(&key) {
             if known.client.is_some() {
                 let former = known.next.replace((Some(client), request));
+                self.changed_elsewhere.insert(user);
                 if let Some((Some(client), _)) = former {
                     let cause = Failure::Cancelled;
                     out.push(Action::Event(Event::Failed { client, cause }));
@@ -101,18 +138,20 @@ impl Sip {
             self.open_outside(client, &first, owner, now, out)?;
             self.publications.asked.insert(client, key.clone());
             let publication = Publication {
-                user,
+                user: user.clone(),
                 request: first,
+                unsent: true,
                 etag: None,
                 client: Some(client),
                 next: None,
                 again_at: None,
             };
             self.publications.by_key.insert(key, publication);
+            self.changed_elsewhere.insert(user);
             return Ok(sent);
         }
         if let Some(known) = self.publications.by_key.get_mut(&key) {
-            known.request = request;
+            (known.request, known.unsent) = (request, true);
         }
         Ok(sent)
     }
@@ -229,6 +268,7 @@ impl Sip {
             200..300 => {
                 let etag = response.and_then(|found| found.header("SIP-ETag"));
                 known.etag = etag.map(str::to_owned);
+                known.unsent = false;
                 let asked = expires_value(&known.request.headers).and_then(leading_number);
                 let granted = number("Expires").or(asked);
                 let granted = granted.unwrap_or(u64::from(EXPIRES_S)).clamp(2, 10_000_000);
@@ -250,7 +290,7 @@ impl Sip {
                 let asked = client.is_some();
                 let client = client.unwrap_or_else(|| ClientId(self.next_id()));
                 if let Some(known) = self.publications.by_key.get_mut(&key) {
-                    known.request = request.clone();
+                    (known.request, known.unsent) = (request.clone(), true);
                 }
                 let gone = expires_of(&request) == Some(0) && !etag;
                 if gone
@@ -277,7 +317,7 @@ impl Sip {
         };
         known.again_at = None;
         let mut request = known.request.clone();
-        if known.etag.is_some() {
+        if known.etag.is_some() && !known.unsent {
             request.content = None;
         }
         let client = ClientId(self.next_id());
@@ -291,13 +331,39 @@ impl Sip {
         }
     }
 
+    /// Those that were taken back go on: what is overdue, at this time and later, each so long after the other.
+    pub(super) fn restored_publications(&mut self, from: Millis, pace_ms: Millis) {
+        let mut at = from;
+        let gone = |known: &Publication| {
+            known.client.is_none() && known.etag.is_none() && expires_of(&known.request) == Some(0)
+        };
+        self.publications.by_key.retain(|_, known| !gone(known));
+        for known in self.publications.by_key.values_mut() {
+            if known.client.is_none() && known.again_at.is_some_and(|again| again <= from) {
+                known.again_at = Some(at);
+                at += pace_ms;
+            }
+        }
+        for key in self.publications.by_key.keys().cloned().collect::<Vec<_>>() {
+            self.rearm_publication(&key);
+        }
+    }
+
     fn rearm_publication(&mut self, key: &str) {
         let known = self.publications.by_key.get(key);
         let at = known.and_then(|known| known.again_at);
+        self.publication_changed(key);
         self.timers.set(TimerOf::Publication(key.to_owned()), at);
     }
 
+    fn publication_changed(&mut self, key: &str) {
+        if let Some((user, _)) = key.split_once('\n') {
+            self.changed_elsewhere.insert(user.to_owned());
+        }
+    }
+
     fn forget_publication(&mut self, key: &str) {
+        self.publication_changed(key);
         self.publications.by_key.remove(key);
         self.timers.set(TimerOf::Publication(key.to_owned()), None);
     }

@@ -3,8 +3,7 @@
 //!
 //! A user has one registration, whichever of its browsers asked for it. A browser that asks while there is
 //! one has it refreshed with its own credentials: that is how it proves who it is. REGISTERs of one user
-//! follow one another, never two at once. To be stored: all of it; [`Registration`] is a plain value, its
-//! times those of the machine's clock.
+//! follow one another, never two at once. What outlives the process is in `elsewhere`.
 
 use std::collections::VecDeque;
 
@@ -54,7 +53,7 @@ pub(super) struct Registration {
     /// REGISTERs that have failed since one succeeded.
     failures: u32,
     /// When to ask again.
-    again_at: Option<Millis>,
+    pub again_at: Option<Millis>,
     /// The user is gone: what is under way is the last.
     leaves: bool,
     /// The first hop does not know RFC 5626.
@@ -88,7 +87,7 @@ pub(super) struct Granted {
 }
 
 impl Registration {
-    fn new(call_id: String, tag: String, expires_s: u32) -> Registration {
+    pub fn new(call_id: String, tag: String, expires_s: u32) -> Registration {
         Registration {
             call_id,
             tag,
@@ -102,6 +101,34 @@ impl Registration {
             leaves: false,
             without_flow: false,
         }
+    }
+
+    /// As it is to be kept. Nobody will hear what becomes of what is under way: it is asked for again at once.
+    pub fn saved(&self) -> Registration {
+        let mut saved = self.clone();
+        saved.waiting.clear();
+        if saved.asking.take().is_some() {
+            saved.again_at = Some(0);
+        }
+        saved
+    }
+
+    /// As it goes on in another process.
+    pub fn restored(mut self) -> Registration {
+        // The last REGISTER may have gone out before it was put away.
+        self.cseq = self.cseq.saturating_add(1);
+        if let Some(granted) = &mut self.granted
+            && granted.flow.transport.is_stream()
+        {
+            granted.flow.connection = None;
+            self.again_at = Some(0);
+        }
+        self
+    }
+
+    /// Until when it is granted; 0: it is not.
+    pub fn granted_until(&self) -> Millis {
+        self.granted.as_ref().map_or(0, |granted| granted.until)
     }
 
     /// When something is to be done, if ever.
@@ -183,7 +210,7 @@ impl Sip {
     }
 
     /// What is to be asked next, if nothing is being asked.
-    fn next_register(&mut self, user: &str, now: Millis, out: &mut Vec<Action>) {
+    pub(super) fn next_register(&mut self, user: &str, now: Millis, out: &mut Vec<Action>) {
         let Some(registration) = self.registrations.get_mut(user) else {
             return;
         };
@@ -497,12 +524,7 @@ impl Sip {
             .filter(|(_, found)| found.granted.as_ref().is_some_and(|g| g.flow == flow))
             .map(|(user, _)| user.clone())
             .collect();
-        for user in lost {
-            if let Some(registration) = self.registrations.get_mut(&user) {
-                registration.again_at = Some(now);
-            }
-            self.next_register(&user, now, out);
-        }
+        self.register_anew(lost, now, out);
     }
 
     /// A way has been found, or found again: registrations that wait for one need not wait longer.
@@ -513,15 +535,11 @@ impl Sip {
             .filter(|(_, found)| found.failures > 0 && found.asking.is_none())
             .map(|(user, _)| user.clone())
             .collect();
-        for user in waiting {
-            if let Some(registration) = self.registrations.get_mut(&user) {
-                registration.again_at = Some(now);
-            }
-            self.next_register(&user, now, out);
-        }
+        self.register_anew(waiting, now, out);
     }
 
-    fn rearm_registration(&mut self, user: &str) {
+    pub(super) fn rearm_registration(&mut self, user: &str) {
+        self.changed_elsewhere.insert(user.to_owned());
         let deadline = self
             .registrations
             .get(user)

@@ -1,14 +1,17 @@
-//! What outlives the process: confirmed dialogs and bindings, each as one text.
+//! What outlives the process: confirmed dialogs, subscriptions of ours and bindings, each as one text; what our users
+//! have elsewhere is in `elsewhere`.
 //!
-//! Registrations elsewhere do not either: the gateway asks for them anew, for whoever it still has a session of.
-//! Transactions do not: a peer repeats what it got no answer to, and what was being set up may fail.
+//! Transactions do not: a peer repeats what it got no answer to, and what was being set up may fail. Nor do subscriptions
+//! of peers: who refreshes one is told 481, and subscribes anew (RFC 6665, 4.1.2.2).
 
 use serde::{Deserialize, Serialize};
 
-use super::api::{DialogId, Flow};
+use super::api::{DialogId, Flow, Millis, SubscriptionId};
 use super::dialog::{Dialog, Phase};
 use super::machine::Sip;
 use super::registrar::Binding;
+use super::subscribing::expires_of;
+use super::subscription::{Stage, Subscription};
 use super::timers::TimerOf;
 
 /// A dialog with its id.
@@ -16,6 +19,14 @@ use super::timers::TimerOf;
 struct Kept<T> {
     id: u64,
     dialog: T,
+}
+
+/// A subscription with its id, and its dialog if that is open and there for it alone.
+#[derive(Serialize, Deserialize)]
+struct KeptSubscription {
+    id: SubscriptionId,
+    subscription: Subscription,
+    dialog: Option<Dialog>,
 }
 
 impl Sip {
@@ -29,9 +40,16 @@ impl Sip {
 
     /// Takes a dialog back. `false`: the text is none.
     pub fn restore_dialog(&mut self, text: &str) -> bool {
-        let Ok(Kept { id, mut dialog }) = serde_json::from_str::<Kept<Dialog>>(text) else {
+        let Ok(Kept { id, dialog }) = serde_json::from_str::<Kept<Dialog>>(text) else {
             return false;
         };
+        self.take_back(DialogId(id), dialog);
+        true
+    }
+
+    fn take_back(&mut self, id: DialogId, mut dialog: Dialog) {
+        // The last request may have gone out before it was put away.
+        dialog.local_cseq = dialog.local_cseq.saturating_add(1);
         dialog.source = dialog.source.map(reopened);
         dialog.our_invite = None;
         dialog.their_invite = None;
@@ -46,9 +64,56 @@ impl Sip {
         {
             *flow = reopened(*flow);
         }
-        self.last_id = self.last_id.max(id);
-        self.dialogs.insert(DialogId(id), dialog);
-        self.rearm_dialog(DialogId(id));
+        self.last_id = self.last_id.max(id.0);
+        self.dialogs.insert(id, dialog);
+        self.rearm_dialog(id);
+    }
+
+    /// A subscription of ours as text, with its dialog if it has one of its own. `None`: it is over, or its end is asked
+    /// for, or it tells how a transfer goes, which is told to nobody after a restart.
+    pub fn saved_subscription(&self, id: SubscriptionId) -> Option<String> {
+        let subscription = self.subscriptions.of(id)?;
+        let ends = subscription.is_silent || subscription.stage == Stage::Leaving;
+        if ends || subscription.is_of_refer() || expires_of(&subscription.request) == Some(0) {
+            return None;
+        }
+        let dialog = self.dialogs.of(subscription.dialog);
+        let dialog = dialog.filter(|dialog| {
+            let opened = dialog.phase == Phase::Confirmed && subscription.stage == Stage::Open;
+            subscription.own_dialog && opened
+        });
+        let dialog = dialog.cloned();
+        let subscription = subscription.clone();
+        serde_json::to_string(&KeptSubscription {
+            id,
+            subscription,
+            dialog,
+        })
+        .ok()
+    }
+
+    /// Takes a subscription of ours back; one in the dialog of an INVITE, after that dialog. What was under way is asked
+    /// for again. `false`: the text is none, or its dialog is gone.
+    pub fn restore_subscription(&mut self, text: &str, now: Millis) -> bool {
+        let Ok(kept) = serde_json::from_str::<KeptSubscription>(text) else {
+            return false;
+        };
+        let (id, mut found) = (kept.id, kept.subscription);
+        self.last_id = self.last_id.max(id.0).max(found.dialog.0);
+        let waits = found.client.take().is_some() || found.stage == Stage::Asked;
+        match kept.dialog {
+            Some(dialog) if found.ends_at > now => self.take_back(found.dialog, dialog),
+            _ if found.own_dialog => found.stage = Stage::Waiting,
+            _ if self.dialogs.of(found.dialog).is_none() => return false,
+            _ => found.stage = Stage::Open,
+        }
+        if waits || found.stage == Stage::Waiting || found.ends_at <= now {
+            found.again_at = Some(now);
+            let patience_ms = 2 * self.settings.timing.give_up_ms();
+            found.ends_at = found.ends_at.max(now + patience_ms);
+        }
+        self.subscriptions.insert(id, found);
+        self.rearm_subscription(id);
         true
     }
 

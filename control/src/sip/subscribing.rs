@@ -448,7 +448,7 @@ impl Sip {
         self.rearm_subscription(id);
     }
 
-    fn rearm_subscription(&mut self, id: SubscriptionId) {
+    pub(super) fn rearm_subscription(&mut self, id: SubscriptionId) {
         let deadline = self.subscriptions.of(id).map(Subscription::deadline);
         self.timers.set(TimerOf::Subscription(id), deadline);
     }

@@ -40,6 +40,10 @@ impl World {
         self.control = Some(process);
         if !is_new {
             self.turn(|gateway, turn| gateway.restore(image, turn));
+            if let Some(process) = &mut self.control {
+                process.net.with(|sip, now, out| sip.restored(now, out));
+            }
+            self.transmit();
         }
         if let Some(process) = &mut self.control {
             let all = process.all_changes();

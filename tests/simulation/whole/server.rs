@@ -133,30 +133,22 @@ impl Process {
 
     /// What has changed since this was last asked.
     pub fn changes(&mut self) -> Vec<Change> {
-        let mut changes = self.net.changes();
+        let mut changes = Change::of_sip(&mut self.net.sip);
         changes.extend(self.gateway.take_changes(&self.net));
         changes
     }
 
     /// Everything there is.
     pub fn all_changes(&mut self) -> Vec<Change> {
-        let mut changes = vec![Change::RouteUser(self.net.sip.route_user().to_owned())];
-        for user in self.net.sip.users() {
-            changes.push(self.net.bindings(user));
-        }
+        let mut changes = Change::all_of_sip(&self.net.sip);
         changes.extend(self.gateway.all_changes(&self.net));
         changes
     }
 
     /// What is for the SIP side of what an earlier process has kept.
     pub fn restore_sip(&mut self, image: &Image) {
-        if let Some(user) = &image.route_user {
-            self.net.sip.set_route_user(user);
-        }
-        for (user, bindings) in &image.bindings {
-            let is_read = self.net.sip.restore_bindings(user, bindings);
-            assert!(is_read, "kept bindings can be read");
-        }
+        let is_read = image.restore_sip(&mut self.net.sip);
+        assert!(is_read, "kept registrations can be read");
     }
 }
 
@@ -248,16 +240,6 @@ impl SipSide {
         };
         self.with(|sip, now, out| sip.receive(flow, octets, now, out));
     }
-
-    fn changes(&mut self) -> Vec<Change> {
-        let users = self.sip.changed_users();
-        users.into_iter().map(|user| self.bindings(user)).collect()
-    }
-
-    fn bindings(&self, user: String) -> Change {
-        let bindings = self.sip.saved_bindings(&user);
-        Change::Bindings(user, bindings)
-    }
 }
 
 impl Net for SipSide {
@@ -283,6 +265,10 @@ impl Net for SipSide {
         credentials: Option<Credentials>,
     ) -> Result<AttemptId, Refused> {
         self.with(|sip, now, out| sip.register(user, credentials, now, out))
+    }
+
+    fn keep_registered(&mut self, user: &str) {
+        self.sip.keep_registered(user);
     }
 
     fn add_local(&mut self, user: &str) {
@@ -323,5 +309,13 @@ impl Net for SipSide {
 
     fn restore_dialog(&mut self, text: &str) -> bool {
         self.sip.restore_dialog(text)
+    }
+
+    fn saved_subscription(&self, subscription: SubscriptionId) -> Option<String> {
+        self.sip.saved_subscription(subscription)
+    }
+
+    fn restore_subscription(&mut self, text: &str) -> bool {
+        self.sip.restore_subscription(text, self.now)
     }
 }

@@ -3,39 +3,38 @@
 use super::SipPeers;
 use crate::gateway::{Change, Image};
 use crate::limits::Millis;
-use crate::sip::DialogId;
+use crate::sip::{DialogId, SubscriptionId};
 
 impl SipPeers {
     /// Goes on from an earlier process, whose clock would say `now`: registrations, marks. Before anything
     /// else happens.
     pub fn restore(&mut self, image: &Image, now: Millis) {
         self.zero = now;
-        if let Some(user) = &image.route_user {
-            self.sip.set_route_user(user);
-        }
-        for (user, bindings) in &image.bindings {
-            if !self.sip.restore_bindings(user, bindings) {
-                tracing::error!("the kept bindings of a user can't be read");
-            }
+        if !image.restore_sip(&mut self.sip) {
+            tracing::error!("some of the kept registrations can't be read");
         }
     }
 
-    /// Whose bindings have changed since this was last asked, and how.
+    /// [`crate::sip::Sip::restored`].
+    pub fn restored(&mut self) {
+        let (now, mut actions) = (self.now(), Vec::new());
+        self.sip.restored(now, &mut actions);
+        self.perform(actions);
+    }
+
+    /// What has changed since this was last asked, but for what is kept with its bridge.
     pub fn take_changes(&mut self) -> Vec<Change> {
-        let users = self.sip.changed_users();
-        users.into_iter().map(|user| self.bindings(user)).collect()
+        Change::of_sip(&mut self.sip)
     }
 
-    /// Everything there is, but for the dialogs, which are kept with their bridges.
+    /// Everything there is, but for what is kept with its bridge.
     pub fn all_changes(&self) -> Vec<Change> {
-        let mut changes = vec![Change::RouteUser(self.sip.route_user().to_owned())];
-        changes.extend(self.sip.users().into_iter().map(|user| self.bindings(user)));
-        changes
+        Change::all_of_sip(&self.sip)
     }
 
-    fn bindings(&self, user: String) -> Change {
-        let bindings = self.sip.saved_bindings(&user);
-        Change::Bindings(user, bindings)
+    /// [`crate::sip::Sip::keep_registered`].
+    pub fn keep_registered(&mut self, user: &str) {
+        self.sip.keep_registered(user);
     }
 
     /// [`crate::sip::Sip::saved_dialog`].
@@ -46,5 +45,16 @@ impl SipPeers {
     /// [`crate::sip::Sip::restore_dialog`].
     pub fn restore_dialog(&mut self, text: &str) -> bool {
         self.sip.restore_dialog(text)
+    }
+
+    /// [`crate::sip::Sip::saved_subscription`].
+    pub fn saved_subscription(&self, subscription: SubscriptionId) -> Option<String> {
+        self.sip.saved_subscription(subscription)
+    }
+
+    /// [`crate::sip::Sip::restore_subscription`].
+    pub fn restore_subscription(&mut self, text: &str) -> bool {
+        let now = self.now();
+        self.sip.restore_subscription(text, now)
     }
 }

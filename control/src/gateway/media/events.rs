@@ -109,10 +109,12 @@ impl Gateway {
             answer: None,
             rebinding: false,
         }));
-        if matches!(bridge.line, Line::Invited { .. }) {
-            self.timers.set(id, Some(turn.now + self.settings.ring_ms));
-        }
         let orders = std::mem::take(&mut bridge.waiting).into();
+        let rings = matches!(bridge.line, Line::Invited { .. });
+        if let Some(bridge) = self.bridges.get(&id).filter(|_| rings) {
+            let patience = self.patience(bridge);
+            self.timers.set(id, Some(turn.now + patience));
+        }
         self.carry_out_all(id, orders, turn);
     }
 

@@ -7,11 +7,11 @@ use super::world::{BROWSER_SDP, Told, World, handset_sdp, request};
 use crate::jsonrtc::{Frame, Kind, MessageState, SocketId};
 use crate::sip::{DialogId, EndCause, Event, Method, OutResponse, ServerId, StartLine};
 
-const INVITE: ServerId = ServerId(100);
+pub const INVITE: ServerId = ServerId(100);
 const DIALOG: DialogId = DialogId(100);
 
 /// Bob's handset calls alice.
-fn invite(world: &mut World, setup: &str) {
+pub fn invite(world: &mut World, setup: &str) {
     let message = request(Method::Invite, "bob", "alice", false, &handset_sdp(setup));
     world.sip(Event::Request {
         server: INVITE,

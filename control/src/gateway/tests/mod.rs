@@ -2,8 +2,10 @@
 
 mod busy;
 mod calls;
+mod hibernating;
 mod incoming;
 mod lost;
+mod net;
 mod outgoing;
 mod restart;
 mod services;

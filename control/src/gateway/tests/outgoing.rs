@@ -3,7 +3,8 @@
 use link::{Cause, Event, Leg, Refusal, SessionId};
 use serde_json::json;
 
-use super::world::{FakeNet, Told, World, handset_sdp, request};
+use super::net::FakeNet;
+use super::world::{Told, World, handset_sdp, request};
 use crate::jsonrtc::{Frame, Kind, SocketId};
 use crate::limits::DRAIN_MS;
 use crate::sip::{self, Failure, Method, Sent, ServerId};

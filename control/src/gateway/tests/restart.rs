@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::saved::{Change, Image};
 use super::outgoing::{self, assert_shutdown, bye, established};
 use super::world::{Told, World};
-use super::{incoming, lost};
+use super::{incoming, lost, subscribed};
 use crate::jsonrtc::{Kind, SocketId};
 use crate::limits::RELAY_BACK_MS;
 
@@ -152,4 +152,31 @@ fn whatever_was_kept_change_by_change_is_what_a_snapshot_holds() {
     let all = world.gateway.all_changes(&world.net);
     let snapshot = image(&[serde_json::to_string(&all).unwrap()]);
     assert_eq!(format!("{snapshot:?}"), format!("{:?}", image(&world.kept)));
+}
+
+#[test]
+fn what_was_subscribed_to_goes_on_and_is_told_in_its_subsession() {
+    let (mut world, alice) = subscribed::world();
+    let sent = subscribed::watches(&mut world, alice);
+    subscribed::news(&mut world, sent, "active;expires=600", false);
+    world.frame(alice);
+    let mut world = subscribed::restarted(world, image);
+    let again = world.resumes(alice, 9);
+    world.frame(again);
+    assert_eq!(world.frames_left(again), 0, "the page sees nothing of it");
+    subscribed::news(&mut world, sent, "active;expires=590", false);
+    let frame = world.frame(again);
+    assert_eq!(frame.header["state"], "active;expires=590");
+    assert_eq!(frame.control.subsession_id.as_deref(), Some("x"));
+    world.step(|gateway, turn| gateway.socket_closed(again, Some(1000), turn));
+    assert_eq!(world.net.unsubscribed, [sent.subscription.unwrap()]);
+    world.finish();
+}
+
+#[test]
+fn a_session_that_outlives_the_process_has_its_user_kept_registered() {
+    let mut world = World::new();
+    world.browser(1, "alice");
+    let world = world.killed(image);
+    assert_eq!(world.net.kept_registered, ["alice"]);
 }

@@ -315,56 +315,6 @@ fn when_the_program_ends_every_peer_is_told() {
     world.finish();
 }
 
-#[test]
-fn a_session_hibernates_and_is_there_when_its_browser_wakes() {
-    let mut world = World::new();
-    let alice = world.browser(1, "alice");
-    world.frame(alice);
-    let asks = |world: &mut World| {
-        let header = json!({"action": "hibernate", "ttl": 3600});
-        world.send(alice, "request", "register", "", header, None);
-        world.frame(alice)
-    };
-    world.start(alice);
-    assert_eq!(asks(&mut world).header_number("error_code"), Some(491));
-    let session = world.relay_makes();
-    world.request();
-    super::outgoing::shutdown(&mut world, alice);
-    world.relay_deletes(session);
-    let answer = asks(&mut world);
-    assert_eq!(answer.header_number("response_code"), Some(200));
-    assert_eq!(answer.header_number("ttl"), Some(3600));
-    world.step(|gateway, turn| gateway.socket_closed(alice, Some(1000), turn));
-    world.wait(3_599_000);
-    let again = world.resumes(alice, 9);
-    assert!(
-        world.frame(again).header_number("sslr").is_some(),
-        "the same session"
-    );
-    // Awake again: an orderly close is the end.
-    world.step(|gateway, turn| gateway.socket_closed(again, Some(1000), turn));
-    world.assert_empty();
-}
-
-#[test]
-fn a_session_that_nobody_wakes_ends_when_its_time_is_over() {
-    let mut world = World::new();
-    let alice = world.browser(1, "alice");
-    let header = json!({"action": "hibernate", "ttl": 120});
-    world.send(alice, "request", "register", "", header, None);
-    world.step(|gateway, turn| gateway.socket_closed(alice, Some(1000), turn));
-    world.wait(119_999);
-    assert_eq!(
-        world
-            .gateway
-            .gauges()
-            .value(crate::metrics::Gauge::Sessions),
-        1
-    );
-    world.wait(1);
-    world.assert_empty();
-}
-
 /// The patent's frames with the commas they lack: names misspelt, numbers as texts, ids left out.
 #[test]
 fn the_patents_frames_make_a_chat() {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::Image;
 use super::world::{World, request};
 use crate::jsonrtc::SocketId;
 use crate::sip::{DialogId, EndCause, Event, Method, Sent, ServerId};
@@ -41,16 +42,24 @@ fn from_net_subscribe_request(context) {
 
 const LIBRARY: &str = include_str!("../../../packages/library.rhai");
 
-fn world() -> (World, SocketId) {
+/// The process is killed; another one has the same scripts.
+pub fn restarted(world: World, image: impl FnOnce(&[String]) -> Image) -> World {
+    world.killed_with(&files(), image)
+}
+
+fn files() -> [(String, String); 2] {
     let library = LIBRARY.replace(
         "\"MESSAGE\" => \"messaging\",",
         "\"MESSAGE\" => \"messaging\", \"SUBSCRIBE\" => \"odd\",",
     );
-    let files = [
+    [
         ("odd/odd.rhai".to_owned(), SCRIPT.to_owned()),
         ("library.rhai".to_owned(), library),
-    ];
-    let mut world = World::with_files(&files);
+    ]
+}
+
+pub fn world() -> (World, SocketId) {
+    let mut world = World::with_files(&files());
     let alice = world.browser(1, "alice");
     world.frame(alice);
     (world, alice)
@@ -62,7 +71,7 @@ fn ask(world: &mut World, socket: SocketId, header: serde_json::Value) {
 }
 
 /// Alice watches bob.
-fn watches(world: &mut World, alice: SocketId) -> Sent {
+pub fn watches(world: &mut World, alice: SocketId) -> Sent {
     ask(world, alice, json!({"action": "watch", "target": "bob"}));
     let (dialog, subscribe, sent) = world.request();
     assert_eq!((dialog, subscribe.method), (None, Method::Subscribe));
@@ -71,7 +80,7 @@ fn watches(world: &mut World, alice: SocketId) -> Sent {
     sent
 }
 
-fn news(world: &mut World, sent: Sent, state: &str, over: bool) {
+pub fn news(world: &mut World, sent: Sent, state: &str, over: bool) {
     let mut message = request(Method::Notify, "bob", "alice", true, "");
     let headers = [("Event", "presence"), ("Subscription-State", state)];
     let owned = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -1,6 +1,6 @@
 //! Everything around the gateway, in memory: browsers, the SIP side, the relay, the clock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use link::{
 use serde_json::{Value, json};
 
 use super::super::{
-    Action, Application, BROWSER, Gateway, HANDSET, Image, LegConfig, Net, Settings, Turn,
-    load_scripts, sources,
+    Action, Application, BROWSER, Gateway, HANDSET, Image, LegConfig, Settings, Turn, load_scripts,
+    sources,
 };
+use super::net::FakeNet;
 use crate::jsonrtc::{Frame, Kind, Limits, Login, Members, SocketId};
 use crate::limits::Millis;
 use crate::metrics::Gauge;
 use crate::random::Random;
 use crate::sip::{
-    self, ClientId, DialogId, Message, Method, OutRequest, OutResponse, Refused, Sent, ServerId,
-    StartLine,
+    self, DialogId, Message, Method, OutRequest, OutResponse, Sent, ServerId, StartLine,
 };
 
 /// The session-configs that scripts may choose; the first two are meant where none is chosen.
@@ -63,117 +63,6 @@ pub enum Told {
     Delete(SessionId),
     Rebind(SessionId, Leg),
     List,
-}
-
-/// The SIP side: remembers what it was asked.
-#[derive(Default)]
-pub struct FakeNet {
-    pub requests: VecDeque<(Option<DialogId>, OutRequest, Sent)>,
-    pub responses: VecDeque<(ServerId, OutResponse)>,
-    pub acks: Vec<DialogId>,
-    pub cancels: Vec<ClientId>,
-    pub locals: BTreeSet<String>,
-    pub registers: VecDeque<(String, Option<sip::Credentials>, sip::AttemptId)>,
-    pub refuses: Option<Refused>,
-    /// What is new is turned away, for so many seconds.
-    pub busy_s: Option<u32>,
-    pub unsubscribed: Vec<sip::SubscriptionId>,
-    /// Dialogs in which a peer has a subscription.
-    pub watched: BTreeSet<DialogId>,
-    last: u64,
-}
-
-impl Net for FakeNet {
-    fn request(&mut self, dialog: Option<DialogId>, request: OutRequest) -> Result<Sent, Refused> {
-        if let Some(refused) = self.refuses {
-            return Err(refused);
-        }
-        self.last += 1;
-        let opened = (request.method == Method::Invite).then_some(DialogId(self.last));
-        let sent = Sent {
-            client: ClientId(self.last),
-            dialog: dialog.or(opened),
-            subscription: request
-                .method
-                .subscribes()
-                .then_some(sip::SubscriptionId(self.last)),
-        };
-        self.requests.push_back((dialog, request, sent));
-        Ok(sent)
-    }
-
-    fn respond(&mut self, server: ServerId, response: OutResponse) -> Result<(), Refused> {
-        self.responses.push_back((server, response));
-        Ok(())
-    }
-
-    fn ack(&mut self, dialog: DialogId) {
-        self.acks.push(dialog);
-    }
-
-    fn cancel(&mut self, client: ClientId) {
-        self.cancels.push(client);
-    }
-
-    fn register(
-        &mut self,
-        user: &str,
-        credentials: Option<sip::Credentials>,
-    ) -> Result<sip::AttemptId, Refused> {
-        self.last += 1;
-        let attempt = sip::AttemptId(self.last);
-        self.registers
-            .push_back((user.to_owned(), credentials, attempt));
-        Ok(attempt)
-    }
-
-    fn add_local(&mut self, user: &str) {
-        self.locals.insert(user.to_owned());
-    }
-
-    fn remove_local(&mut self, user: &str) {
-        self.locals.remove(user);
-    }
-
-    fn subscribe_again(
-        &mut self,
-        subscription: sip::SubscriptionId,
-        request: OutRequest,
-    ) -> Result<Sent, Refused> {
-        self.last += 1;
-        let sent = Sent {
-            client: ClientId(self.last),
-            dialog: None,
-            subscription: Some(subscription),
-        };
-        self.requests.push_back((None, request, sent));
-        Ok(sent)
-    }
-
-    fn unsubscribe(&mut self, subscription: sip::SubscriptionId) {
-        self.unsubscribed.push(subscription);
-    }
-
-    fn is_watched(&self, dialog: DialogId) -> bool {
-        self.watched.contains(&dialog)
-    }
-
-    fn stop_notifying(&mut self, dialog: DialogId) {
-        self.watched.remove(&dialog);
-    }
-
-    fn turns_away(&mut self) -> Option<u32> {
-        self.busy_s
-    }
-
-    fn saved_dialog(&self, dialog: DialogId) -> Option<String> {
-        Some(dialog.0.to_string())
-    }
-
-    fn restore_dialog(&mut self, text: &str) -> bool {
-        self.last = self.last.max(text.parse().unwrap());
-        true
-    }
 }
 
 pub struct World {
@@ -245,9 +134,18 @@ impl World {
 
     /// The process is killed; another one, with nothing but what was kept, takes its place.
     pub fn killed(self, image: impl FnOnce(&[String]) -> Image) -> World {
+        self.killed_with(&[], image)
+    }
+
+    /// The same, with an operator's files.
+    pub fn killed_with(
+        self,
+        files: &[(String, String)],
+        image: impl FnOnce(&[String]) -> Image,
+    ) -> World {
         let image = image(&self.kept);
         let mut world = World {
-            gateway: gateway(&[], Members::new(), 2),
+            gateway: gateway(files, Members::new(), 2),
             net: FakeNet::default(),
             frames: HashMap::new(),
             told: VecDeque::new(),

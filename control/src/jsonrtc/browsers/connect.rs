@@ -4,7 +4,7 @@ use super::super::frame::{Control, Frame, Kind, Members, MessageState, REGISTER}
 use super::super::session::{Marks, ResumeRefusal, Session, State};
 use super::super::{SessionKey, SocketId, close};
 use super::{Action, Browsers, Connecting, Event, Login, Stage, Timer};
-use crate::limits::Millis;
+use crate::limits::{CHALLENGED_MS, CHALLENGES_MAX, Millis};
 
 /// What became of a `connect` with a session id.
 enum Resumed {
@@ -92,8 +92,31 @@ impl Browsers {
         self.refuse_with(socket, code, reason, Members::new(), out);
     }
 
-    /// The same, with further headers, such as `authenticate`.
-    pub fn refuse_with(
+    /// Refuses it until the browser proves who it is, by an answer to `authenticate`. There is time to type a password;
+    /// whoever fails to prove it again and again is closed with 4008.
+    pub fn challenge(
+        &mut self,
+        socket: SocketId,
+        (code, reason): (u32, &str),
+        authenticate: Members,
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) {
+        let extra = Members::from_iter([("authenticate".to_owned(), authenticate.into())]);
+        self.refuse_with(socket, code, reason, extra, out);
+        let Some(known) = self.sockets.get_mut(&socket) else {
+            return;
+        };
+        known.challenges += 1;
+        if known.challenges >= CHALLENGES_MAX {
+            return self.cut(socket, close::POLICY, "nothing was proven", now, out);
+        }
+        let until = now + CHALLENGED_MS;
+        self.timers.set(Timer::Opening(socket), Some(until));
+    }
+
+    /// The same as [`Browsers::refuse`], with further headers.
+    fn refuse_with(
         &mut self,
         socket: SocketId,
         code: u32,
@@ -218,7 +241,7 @@ impl Browsers {
                 return Resumed::Done;
             }
             Err(ResumeRefusal::Lost) => {
-                self.end(key, close::REPLACED, "frames were lost", now, out);
+                self.end_with(key, close::REPLACED, "frames were lost", out);
                 return Resumed::Fresh;
             }
         };

@@ -105,6 +105,7 @@ struct Socket {
     remote: String,
     login: Login,
     unreadable: u8,
+    challenges: u8,
     /// Texts it may send at once, as of `texts_at`.
     texts_left: u32,
     texts_at: Millis,
@@ -193,6 +194,7 @@ impl Browsers {
                 remote,
                 login,
                 unreadable: 0,
+                challenges: 0,
                 texts_left: burst(self.limits.texts_per_s),
                 texts_at: now,
                 stage,
@@ -230,7 +232,7 @@ impl Browsers {
         if !known.takes_text(self.limits.texts_per_s, now) {
             let reason = "too many messages";
             return match known.stage {
-                Stage::Joined(key) => self.end(key, close::POLICY, reason, now, out),
+                Stage::Joined(key) => self.end(key, 429, reason, out),
                 Stage::Opening | Stage::Connecting(_) => {
                     self.cut(socket, close::POLICY, reason, now, out);
                 }
@@ -306,7 +308,7 @@ impl Browsers {
 
     /// Sends a frame: numbered, kept until the browser confirms it, on the wire if a socket is there.
     /// Its `session_id`, `sequence` and `ack_sequence` are filled in, and a request's correlation id.
-    pub fn send(&mut self, key: SessionKey, frame: Frame, now: Millis, out: &mut Vec<Action>) {
+    pub fn send(&mut self, key: SessionKey, frame: Frame, _now: Millis, out: &mut Vec<Action>) {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
@@ -324,7 +326,7 @@ impl Browsers {
                     Exhausted::Kept => "too many unconfirmed frames",
                     Exhausted::Sequence => "the sequence numbers have run out",
                 };
-                self.end(key, close::POLICY, reason, now, out);
+                self.end(key, 503, reason, out);
             }
         }
     }
@@ -342,13 +344,32 @@ impl Browsers {
         self.sessions.get(&key).map(Session::next_correlation)
     }
 
-    /// Ends a session, and closes its socket with this code.
+    /// Ends a session whose browser, or its user, broke a rule. The browser is told why, in an error about its `connect`,
+    /// before its socket is closed.
     pub fn end(
+        &mut self,
+        key: SessionKey,
+        error: u32,
+        reason: &'static str,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(session) = self.sessions.get(&key)
+            && let Some(socket) = session.socket()
+        {
+            let mut header = session.register_header();
+            header.insert("error_code".into(), error.into());
+            header.insert("reason".into(), reason.into());
+            self.push_unnumbered(socket, Control::new(Kind::Error, REGISTER), header, out);
+        }
+        self.end_with(key, close::POLICY, reason, out);
+    }
+
+    /// Ends a session, and closes its socket with this code.
+    fn end_with(
         &mut self,
         key: SessionKey,
         code: u16,
         reason: &'static str,
-        _now: Millis,
         out: &mut Vec<Action>,
     ) {
         if let Some(socket) = self.sessions.get(&key).and_then(Session::socket) {
@@ -448,7 +469,7 @@ impl Browsers {
         if session.received() >= SEQUENCE_MAX {
             // Whatever came after it would be taken for a double.
             let reason = "the sequence numbers have run out";
-            return self.end(key, close::POLICY, reason, now, out);
+            return self.end(key, 503, reason, out);
         }
         let connects = frame
             .control

@@ -1,7 +1,7 @@
 //! The life of sockets and sessions, told by what goes in and what comes out.
 
 use super::*;
-use crate::limits::{ACK_AFTER_MS, SEQUENCE_MAX};
+use crate::limits::{ACK_AFTER_MS, CHALLENGED_MS, SEQUENCE_MAX};
 
 const ONE: SocketId = SocketId(1);
 const OTHER: SocketId = SocketId(2);
@@ -70,6 +70,31 @@ fn texts(out: &[Action]) -> Vec<Frame> {
             Action::Close { .. } | Action::Event(_) => None,
         })
         .collect()
+}
+
+/// The session has ended: the browser was told why, as the last thing before its socket was closed.
+fn assert_ended(out: &[Action], code: u32) {
+    let error = texts(out).pop().unwrap();
+    assert_eq!(
+        (error.control.kind, error.action()),
+        (Kind::Error, "connect")
+    );
+    assert_eq!(error.control.package.as_deref(), Some("register"));
+    assert_eq!(error.control.sequence, None, "nobody will confirm it");
+    assert!(error.control.session_id.is_some());
+    assert_eq!(error.header_number("error_code"), Some(code));
+    let last = out
+        .iter()
+        .rposition(|action| matches!(action, Action::Text { .. }));
+    assert!(matches!(
+        out[last.unwrap() + 1],
+        Action::Close {
+            socket: ONE,
+            code: close::POLICY,
+            ..
+        }
+    ));
+    assert_eq!(closes(out), [(ONE, close::POLICY)]);
 }
 
 fn closes(out: &[Action]) -> Vec<(SocketId, u16)> {
@@ -187,6 +212,30 @@ fn a_refused_connect_does_not_buy_more_time_and_may_be_repeated() {
 }
 
 #[test]
+fn a_challenge_leaves_time_to_type_and_three_wrong_answers_are_enough() {
+    let mut browsers = browsers();
+    browsers.opened(ONE, "demo", "192.0.2.1:5000", Login::Guest, 0);
+    let connect = r#"{"control":{"type":"request","package_type":"register","sequence":1},"header":{"action":"connect"}}"#;
+    let mut now = 9_999;
+    for wrong in 0..4 {
+        let mut out = Vec::new();
+        browsers.text(ONE, connect, now, &mut out);
+        let asks = Members::from_iter([("realm".to_owned(), "r".into())]);
+        browsers.challenge(ONE, (401, "Unauthorized"), asks, now, &mut out);
+        let error = texts(&out).pop().unwrap();
+        assert_eq!(error.header_number("error_code"), Some(401));
+        assert_eq!(error.header["authenticate"]["realm"], "r");
+        if wrong < 3 {
+            assert_eq!(browsers.deadline(), Some(now + CHALLENGED_MS));
+            now += CHALLENGED_MS - 1;
+        } else {
+            assert_eq!(closes(&out), [(ONE, close::POLICY)]);
+        }
+    }
+    assert_eq!((browsers.sockets_len(), browsers.timers_len()), (0, 0));
+}
+
+#[test]
 fn a_second_connect_on_a_socket_is_refused() {
     let mut browsers = browsers();
     connected(&mut browsers, ONE, "alice");
@@ -298,7 +347,7 @@ fn a_lost_socket_is_replaced_and_what_was_missed_is_sent_again() {
         .collect();
     assert_eq!(numbers, [Some(2), Some(3)]);
     out.clear();
-    browsers.send(key, outgoing(), 10, &mut out);
+    browsers.send(key, outgoing(), 0, &mut out);
     assert_eq!(texts(&out)[0].control.sequence, Some(4));
 }
 
@@ -377,7 +426,7 @@ fn a_session_whose_browser_has_used_up_its_numbers_is_ended() {
     connected(&mut browsers, ONE, "alice");
     let mut out = Vec::new();
     browsers.text(ONE, &message(SEQUENCE_MAX, 1), 0, &mut out);
-    assert_eq!(closes(&out), [(ONE, close::POLICY)]);
+    assert_ended(&out, 503);
     assert_eq!(browsers.sessions_len(), 0);
 }
 
@@ -389,7 +438,7 @@ fn a_session_that_confirms_nothing_is_ended() {
     for _ in 0..crate::limits::KEPT_FRAMES_MAX {
         browsers.send(key, outgoing(), 0, &mut out);
     }
-    assert_eq!(closes(&out), [(ONE, close::POLICY)]);
+    assert_ended(&out, 503);
     assert_eq!((browsers.sessions_len(), browsers.timers_len()), (0, 0));
 }
 
@@ -448,7 +497,8 @@ fn a_browser_that_sends_faster_than_anybody_needs_to_is_cut_off() {
         browsers.text(ONE, "ping", 1000, &mut out);
     }
     assert_eq!(closes(&out), []);
+    out.clear();
     browsers.text(ONE, "ping", 1000, &mut out);
-    assert_eq!(closes(&out), [(ONE, close::POLICY)]);
+    assert_ended(&out, 429);
     assert_eq!(browsers.sessions_len(), 0);
 }

@@ -16,14 +16,14 @@ fn subscribe_request(expires: &str) -> OutRequest {
 }
 
 /// A SUBSCRIBE of alice's: the subscription, and what was sent.
-fn subscribed(sip: &mut Sip) -> (Sent, Message) {
+pub fn subscribed(sip: &mut Sip) -> (Sent, Message) {
     let (sent, out) = ask(sip, None, subscribe_request("600"));
     assert_eq!(out.lines(), ["SUBSCRIBE"]);
     (sent, out.sent[0].1.clone())
 }
 
 /// A NOTIFY of bob's in the dialog that `subscribe` asks for.
-fn notify(subscribe: &Message, branch: &str, cseq: u32, tag: &str, headers: &str) -> String {
+pub fn notify(subscribe: &Message, branch: &str, cseq: u32, tag: &str, headers: &str) -> String {
     let from = subscribe.header("From").unwrap();
     let call_id = subscribe.call_id();
     format!(
@@ -33,7 +33,7 @@ fn notify(subscribe: &Message, branch: &str, cseq: u32, tag: &str, headers: &str
     )
 }
 
-const ACTIVE: &str = "Event: presence\r\nSubscription-State: active;expires=600\r\n";
+pub const ACTIVE: &str = "Event: presence\r\nSubscription-State: active;expires=600\r\n";
 
 /// What time brings at `now`.
 fn later(sip: &mut Sip, now: Millis) -> Out {
@@ -43,7 +43,7 @@ fn later(sip: &mut Sip, now: Millis) -> Out {
 }
 
 /// Whether news came, and whether they were the last.
-fn news(out: &Out) -> Vec<bool> {
+pub fn news(out: &Out) -> Vec<bool> {
     let over = |event: &Event| match event {
         Event::Notified { over, .. } => Some(*over),
         _ => None,
@@ -52,7 +52,7 @@ fn news(out: &Out) -> Vec<bool> {
 }
 
 /// An open subscription of alice's, with the SUBSCRIBE that opened it.
-fn open(sip: &mut Sip) -> (Sent, Message) {
+pub fn open(sip: &mut Sip) -> (Sent, Message) {
     let (sent, subscribe) = subscribed(sip);
     receive(
         sip,
@@ -333,7 +333,7 @@ fn a_refer_of_a_peer_is_told_at_once_that_there_is_nothing_yet() {
     assert_eq!((sip.held().dialogs, sip.held().subscriptions), (0, 0));
 }
 
-fn publication(expires: &str) -> OutRequest {
+pub fn publication(expires: &str) -> OutRequest {
     let request = OutRequest::new(Method::Publish, ALICE, PRESENCE);
     let mut request = with(request, &[("Event", "presence"), ("Expires", expires)]);
     request.content = Some(("application/pidf+xml".to_owned(), b"<presence/>".to_vec()));

@@ -141,7 +141,7 @@ fn a_user_whose_registration_one_proxy_granted_goes_by_that_one_while_it_answers
 }
 
 /// A machine whose one proxy is reached by a connection, and alice's REGISTER there.
-fn registering() -> (Sip, Flow, Message) {
+pub fn registering() -> (Sip, Flow, Message) {
     let mut sip = member(&[]);
     let by_tcp = Hop {
         flow: Flow {

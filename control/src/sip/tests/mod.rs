@@ -5,6 +5,7 @@ mod events;
 mod hops;
 mod proxy;
 mod registrations;
+mod restarted;
 
 use super::*;
 

@@ -56,13 +56,13 @@ pub fn timeout(sip: &mut Sip, now: Millis) -> Out {
     Out::of(actions)
 }
 
-const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"localhost\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256\r\n";
+pub const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"localhost\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256\r\n";
 pub const GRANTED: &str = "Contact: <sip:zed@10.9.9.9>;expires=9, <sip:alice@10.0.0.1:5060>;expires=600\r\n\
      Service-Route: <sip:10.0.0.7;lr>, <sip:10.0.0.8;lr>\r\n\
      P-Associated-URI: <sip:+4912@localhost>, <tel:+4912>\r\n";
 
 /// alice registered, having met a challenge.
-fn registered(sip: &mut Sip) -> Out {
+pub fn registered(sip: &mut Sip) -> Out {
     sip.add_local("alice");
     let (attempt, out) = register(sip, "alice", Some(secret("al", "pw")));
     let out = receive(
