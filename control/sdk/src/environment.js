@@ -30,6 +30,20 @@ export const environment = {
    */
   makeStream: (tracks) => new MediaStream(tracks),
 
+  /**
+   * @param {string} text of its script
+   * @returns {Worker} throws where there is none; where the page's policy forbids it, its `onerror` is called
+   */
+  openWorker: (text) => {
+    const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    try {
+      return new Worker(url);
+    } finally {
+      // It is being fetched by now.
+      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    }
+  },
+
   /** @returns {Storage} of this tab; throws where there is none */
   storage: () => sessionStorage,
 

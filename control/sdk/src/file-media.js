@@ -22,6 +22,8 @@ const UNANNOUNCED_OCTETS_MAX = 16 * 1024 * 1024 * 1024;
  * @property {WritableStreamDefaultWriter | null} writer where they went
  */
 
+/** What is wrong with a file that came: a status, and why; null: nothing. @typedef {[number, string] | null} Wrong */
+
 /**
  * @typedef {object} FileHooks
  * @property {(octets: number, total: number) => void} progress so many of the whole have arrived over there
@@ -40,6 +42,10 @@ export class FileMedia extends MediaLink {
   #chunks;
   #messageId = randomWord(24);
   #settled = false;
+  /** The end has come in and is being judged, whatever becomes of the connection. */
+  #isWhole = false;
+  /** @type {FileSource | null} */
+  #source = null;
   /** Octets of the file before what this transfer carries. */
   #offset;
   /** @type {Received} */
@@ -65,7 +71,7 @@ export class FileMedia extends MediaLink {
     this.#arrived = this.#offset;
     const writer = sink?.getWriter() ?? received?.writer ?? null;
     // Of a part whose start nobody here has seen there is no hash.
-    const check = this.#offset === 0 ? hashCheck(file.hashes) : null;
+    const check = this.#offset === 0 ? hashCheck(file.hashes, file.size) : null;
     this.#received = received ? { ...received, writer } : { octets: this.#offset, check, writer };
   }
 
@@ -99,7 +105,7 @@ export class FileMedia extends MediaLink {
       const { size, hashes, name, type, disposition, description, dates } = file;
       Object.assign(ours, { size, hashes, disposition, description, dates });
       Object.assign(ours, { name: name || ours.name, type: type || ours.type });
-      if (this.#received.octets === 0) this.#received.check = hashCheck(hashes);
+      if (this.#received.octets === 0) this.#received.check = hashCheck(hashes, size);
     }
     return "";
   }
@@ -127,7 +133,7 @@ export class FileMedia extends MediaLink {
   /** @override */
   begun() {
     if (!this.#blob) return;
-    const body = new FileSource(
+    this.#source = new FileSource(
       this.#part(),
       () => turn(() => this.connection()?.resume()),
       (reason) => turn(() => {
@@ -136,7 +142,7 @@ export class FileMedia extends MediaLink {
       }),
     );
     const contentType = this.#file.type || "application/octet-stream";
-    this.connection()?.send({ messageId: this.#messageId, contentType, body });
+    this.connection()?.send({ messageId: this.#messageId, contentType, body: this.#source });
   }
 
   /**
@@ -159,7 +165,8 @@ export class FileMedia extends MediaLink {
    * @param {string} reason
    */
   finished(status, reason) {
-    this.#settle(status, reason);
+    this.#source?.close();
+    if (!this.#isWhole) this.#settle(status, reason);
   }
 
   /** @returns {number} octets of the file, from its start, that are over there as far as we know */
@@ -189,7 +196,8 @@ export class FileMedia extends MediaLink {
    * @param {Uint8Array} piece
    * @param {number | null} total
    * @param {boolean} last
-   * @returns {number | void | Promise<number | void>} a status to refuse it with; a promise: once it is taken
+   * @returns {import("./msrp/endpoint.js").Taken | Promise<import("./msrp/endpoint.js").Taken>} a status to refuse it with; a
+   *   promise: once it is taken
    */
   #receive(start, piece, total, last) {
     if (this.#blob || this.#settled) return 413;
@@ -200,33 +208,52 @@ export class FileMedia extends MediaLink {
     const octets = piece.subarray(Math.max(received.octets - this.#offset - start, 0));
     const from = received.octets;
     received.octets += octets.length;
-    received.check?.update(octets);
+    const hashed = received.check?.update(octets);
     const whole = size ?? this.#offset + (total ?? 0);
-    if (octets.length > 0 && !received.writer) this.#hooks.data(from, octets, whole);
+    const { writer } = received;
+    if (octets.length > 0 && !writer) this.#hooks.data(from, octets, whole);
+    const written = writer ? this.#written(writer, octets, whole) : null;
+    this.#isWhole = last;
     const wrong = last ? this.#wrongAtTheEnd(stop, total) : null;
-    if (!received.writer) return last ? this.#ends(wrong) : undefined;
-    return this.#written(received.writer, octets, whole, last && !wrong).then(
-      () => (last ? this.#ends(wrong) : undefined),
-      (error) => this.#ends([413, `what has come can't be kept: ${error?.message ?? error}`]),
-    );
+    if (hashed || written || wrong instanceof Promise) {
+      return this.#taken([hashed, written], wrong, last ? writer : null).then(
+        (found) => (last || found ? this.#ends(found) : undefined),
+      );
+    }
+    return last ? this.#ends(wrong) : undefined;
   }
 
   /**
    * @param {WritableStreamDefaultWriter} writer
    * @param {Uint8Array} octets
    * @param {number} whole
-   * @param {boolean} isThere whether nothing is missing any more
    */
-  async #written(writer, octets, whole, isThere) {
+  async #written(writer, octets, whole) {
     if (octets.length > 0) await writer.write(octets);
     this.#hooks.progress(this.#received.octets, whole);
-    if (isThere) await writer.close();
+  }
+
+  /**
+   * Waits until a piece is kept and counted in.
+   * @param {(Promise<void> | null | undefined)[]} steps
+   * @param {Wrong | Promise<Wrong>} judged
+   * @param {WritableStreamDefaultWriter | null} writer to be closed if nothing is wrong
+   * @returns {Promise<Wrong>}
+   */
+  async #taken(steps, judged, writer) {
+    try {
+      const [wrong] = await Promise.all([judged, ...steps]);
+      if (!wrong) await writer?.close();
+      return wrong;
+    } catch (error) {
+      return [413, `what has come can't be kept: ${/** @type {Error} */ (error)?.message ?? error}`];
+    }
   }
 
   /**
    * @param {number | null} stop
    * @param {number | null} total
-   * @returns {[number, string] | null}
+   * @returns {Wrong | Promise<Wrong>}
    */
   #wrongAtTheEnd(stop, total) {
     if (stop !== null && stop !== this.#offset + (total ?? 0)) {
@@ -234,14 +261,24 @@ export class FileMedia extends MediaLink {
     }
     const { check, octets } = this.#received;
     const isWhole = this.#file.size === null || this.#file.size === octets;
-    if (!check || !isWhole || check.holds()) return null;
+    if (!check || !isWhole) return null;
+    const holds = check.holds();
+    return holds instanceof Promise ? holds.then((held) => this.#judged(held)) : this.#judged(holds);
+  }
+
+  /**
+   * @param {boolean} holds whether the hash is right
+   * @returns {Wrong}
+   */
+  #judged(holds) {
+    if (holds) return null;
     // Going on from here can't mend it.
     this.#received = { octets: 0, check: null, writer: null };
     return [400, "the file's hash is not the one that was announced"];
   }
 
   /**
-   * @param {[number, string] | null} wrong
+   * @param {Wrong} wrong
    * @returns {number | undefined}
    */
   #ends(wrong) {

@@ -1,19 +1,26 @@
-//! A file on its way out: read a slice ahead, never as a whole.
+//! A file on its way out: read a few buffers ahead, never as a whole.
 
-/** Octets of a slice. */
-const SLICE_OCTETS = 1024 * 1024;
-/** Slices that are kept: the one that is sent, and the next. */
-const SLICES = 2;
+import { BlobReader } from "./blob-reader.js";
 
-/** The octets of a Blob, as far as they have been read. */
+/** Octets of a buffer. */
+const BUFFER_OCTETS = 1024 * 1024;
+/** Buffers: the one that is sent, and those that are filled meanwhile. */
+const BUFFERS = 3;
+
+/** The octets of a Blob, in their order. */
 export class FileSource {
   #blob;
   #ready;
   #failed;
-  /** @type {Map<number, Uint8Array>} */
-  #slices = new Map();
-  /** Slices that are being read. @type {Set<number>} */
-  #reading = new Set();
+  /** @type {BlobReader | null} */
+  #reader = null;
+  /** What has been read, the octets that are sent next first. @type {{ start: number, octets: Uint8Array }[]} */
+  #read = [];
+  /** @type {Uint8Array[]} */
+  #spare = [];
+  /** Where the next buffer begins. */
+  #next = 0;
+  #isReading = false;
 
   /**
    * @param {Blob} blob
@@ -29,38 +36,57 @@ export class FileSource {
   }
 
   /**
-   * @param {number} start
+   * @param {number} start where the octets before ended, or the beginning again
    * @param {number} end
-   * @returns {Uint8Array | null} null: not there yet; may be less than was asked for
+   * @returns {Uint8Array | null} null: not there yet; may be less than was asked for. They hold until the next are asked for
    */
   subarray(start, end) {
     if (start >= this.length) return new Uint8Array(0);
-    const number = Math.floor(start / SLICE_OCTETS);
-    this.#read(number);
-    this.#read(number + 1);
-    const slice = this.#slices.get(number);
-    const offset = number * SLICE_OCTETS;
-    return slice ? slice.subarray(start - offset, end - offset) : null;
+    const isOver = (/** @type {{ start: number, octets: Uint8Array }} */ part) => part.start + part.octets.length <= start;
+    while (this.#read.length > 0 && isOver(this.#read[0])) {
+      const [{ octets }] = this.#read.splice(0, 1);
+      this.#spare.push(new Uint8Array(octets.buffer));
+    }
+    if (!this.#reader || start < (this.#read[0]?.start ?? this.#next)) this.#begin(start);
+    this.#fill();
+    const [part] = this.#read;
+    return part ? part.octets.subarray(start - part.start, end - part.start) : null;
   }
 
-  /** @param {number} number of a slice */
-  async #read(number) {
-    const start = number * SLICE_OCTETS;
-    if (start >= this.length || this.#slices.has(number) || this.#reading.has(number)) return;
-    this.#reading.add(number);
-    try {
-      const slice = this.#blob.slice(start, Math.min(start + SLICE_OCTETS, this.length));
-      this.#slices.set(number, new Uint8Array(await slice.arrayBuffer()));
-    } catch (error) {
-      this.#failed(`the file can't be read: ${/** @type {Error} */ (error).message}`);
-      return;
-    } finally {
-      this.#reading.delete(number);
+  /** Nobody asks for more. */
+  close() {
+    this.#reader?.close();
+    this.#reader = null;
+  }
+
+  /** @param {number} start */
+  #begin(start) {
+    this.#reader?.close();
+    this.#read = [];
+    this.#next = start;
+    this.#spare = [];
+    for (let count = 0; count < BUFFERS; count += 1) this.#spare.push(new Uint8Array(Math.min(BUFFER_OCTETS, this.length)));
+    this.#reader = new BlobReader(this.#blob.slice(start));
+    this.#isReading = false;
+  }
+
+  async #fill() {
+    const reader = this.#reader;
+    if (this.#isReading || !reader) return;
+    this.#isReading = true;
+    while (this.#next < this.length) {
+      const place = this.#spare.pop();
+      if (!place) break;
+      const read = await reader.read(place).catch((/** @type {Error} */ error) => error.message);
+      if (reader !== this.#reader) return;
+      if (typeof read === "string" || read.length === 0) {
+        this.#failed(`the file can't be read: ${read || "it has become shorter"}`);
+        return;
+      }
+      this.#read.push({ start: this.#next, octets: read });
+      this.#next += read.length;
+      this.#ready();
     }
-    for (const known of this.#slices.keys()) {
-      if (this.#slices.size <= SLICES) break;
-      if (known !== number && known !== number - 1) this.#slices.delete(known);
-    }
-    this.#ready();
+    if (reader === this.#reader) this.#isReading = false;
   }
 }

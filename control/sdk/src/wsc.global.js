@@ -36,6 +36,20 @@ const environment = {
    */
   makeStream: (tracks) => new MediaStream(tracks),
 
+  /**
+   * @param {string} text of its script
+   * @returns {Worker} throws where there is none; where the page's policy forbids it, its `onerror` is called
+   */
+  openWorker: (text) => {
+    const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    try {
+      return new Worker(url);
+    } finally {
+      // It is being fetched by now.
+      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    }
+  },
+
   /** @returns {Storage} of this tab; throws where there is none */
   storage: () => sessionStorage,
 
@@ -3354,8 +3368,37 @@ class Inflow {
 return { Inflow };
 })();
 
+modules["msrp/search.js"] = (function () {
+//! Finds some octets in many (Boyer, Moore and Horspool): it looks at one octet in as many as are looked for. Pure.
+
+/** @type {Uint8Array} For each octet: how far what is looked for may be moved when it stands under its end. */
+const moves = new Uint8Array(256);
+
+/**
+ * @param {Uint8Array} octets
+ * @param {Uint8Array} wanted 1 to 255 octets
+ * @param {number} from
+ * @returns {number} where they stand first, at `from` or after it; -1 if they do not
+ */
+function find(octets, wanted, from = 0) {
+  const last = wanted.length - 1;
+  moves.fill(wanted.length);
+  for (let at = 0; at < last; at += 1) moves[wanted[at]] = last - at;
+  const lastOctet = wanted[last];
+  for (let end = from + last; end < octets.length; end += moves[octets[end]]) {
+    if (octets[end] !== lastOctet) continue;
+    let at = 0;
+    while (at < last && octets[end - last + at] === wanted[at]) at += 1;
+    if (at === last) return end - last;
+  }
+  return -1;
+}
+return { find };
+})();
+
 modules["msrp/reader.js"] = (function () {
 const { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, frameOf, readStartLine } = modules["msrp/frame.js"];
+const { find } = modules["msrp/search.js"];
 //! Finds frames in octets, however they are cut up (RFC 4975, 7.3.1). Pure.
 //!
 //! Over WebSocket a message is one frame; the reader asks for no such favour. An end-line counts
@@ -3366,7 +3409,6 @@ const { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, frameOf, readStartLine } = modu
 
 const CR = 13;
 const LF = 10;
-const DASH = 45;
 const FLAGS = "$+#";
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -3435,21 +3477,18 @@ class Reader {
       const frame = frameOf(start, lines, new Uint8Array(0), emptyFlag);
       return this.#take(frame, bodyStart + endLine.length + 3);
     }
-    let from = Math.max(bodyStart, this.#searched);
-    for (let cr = held.indexOf(CR, from); cr >= 0; cr = held.indexOf(CR, cr + 1)) {
-      if (held.length < cr + 2 + endLine.length + 3) {
-        // Too near the end to tell.
-        this.#searched = cr;
-        return null;
-      }
-      if (held[cr + 1] !== LF || held[cr + 2] !== DASH) continue;
+    const wanted = encoder.encode(`\r\n-------${start.tid}`);
+    let cr = find(held, wanted, Math.max(bodyStart, this.#searched));
+    while (cr >= 0 && held.length >= cr + wanted.length + 3) {
       const flag = endLineFlag(held, cr + 2, endLine);
       if (flag) {
         const frame = frameOf(start, lines, held.subarray(bodyStart, cr), flag);
-        return this.#take(frame, cr + 2 + endLine.length + 3);
+        return this.#take(frame, cr + wanted.length + 3);
       }
+      cr = find(held, wanted, cr + 1);
     }
-    this.#searched = held.length;
+    // What stands too near the end to tell is looked at again.
+    this.#searched = cr >= 0 ? cr : Math.max(bodyStart, held.length - wanted.length);
     return null;
   }
 
@@ -3770,6 +3809,7 @@ const { RequestWriter, writeResponse } = modules["msrp/frame.js"];
 const { Inflow } = modules["msrp/inflow.js"];
 const { FramingLost, Reader } = modules["msrp/reader.js"];
 const { Reassembly } = modules["msrp/reassembly.js"];
+const { find } = modules["msrp/search.js"];
 const { sameUri } = modules["msrp/uri.js"];
 const { Window } = modules["msrp/window.js"];
 //! One MSRP session's end: requests, responses, reports, chunks, time-outs (RFC 4975). Pure:
@@ -3794,6 +3834,7 @@ const QUEUE_MAX = 1000;
 const REPORTABLE_MAX = 256;
 /** Malformed requests after which the connection is given up. */
 const FAULTS_MAX = 5;
+const encoder = new TextEncoder();
 
 /**
  * @typedef {object} EndpointSettings
@@ -4147,7 +4188,7 @@ class Endpoint {
   #newTid(body) {
     for (;;) {
       const tid = randomWord(20);
-      if (!body || !holds(body, tid)) return tid;
+      if (!body || find(body, encoder.encode(`-------${tid}`)) < 0) return tid;
     }
   }
 
@@ -4411,19 +4452,6 @@ function coversAll(report, sending) {
   const parts = /^1-(\d{1,15})\//.exec(report.headers.get("byte-range") ?? "");
   return !parts || Number(parts[1]) >= sending.outgoing.body.length;
 }
-
-/**
- * @param {Uint8Array} body
- * @param {string} tid
- */
-function holds(body, tid) {
-  for (let at = body.indexOf(45); at >= 0; at = body.indexOf(45, at + 1)) {
-    if (body[at + 1] !== 45) continue;
-    const there = body.subarray(at, at + 7 + tid.length);
-    if (String.fromCharCode(...there) === `-------${tid}`) return true;
-  }
-  return false;
-}
 return { RESPONSE_MS_MAX, Endpoint };
 })();
 
@@ -4465,6 +4493,8 @@ class MsrpConnection {
   #socket = null;
   /** @type {any} */
   #timer;
+  /** When that calls the endpoint. */
+  #timerAt = Infinity;
   /** Whether a socket of ours was ever open. */
   #wasOpen = false;
   #attempts = 0;
@@ -4588,6 +4618,7 @@ class MsrpConnection {
   /** @returns {WebSocket | null} the socket, which no longer reports anything */
   #forget() {
     stopTimer(this.#timer);
+    this.#timerAt = Infinity;
     const socket = this.#socket;
     this.#socket = null;
     if (socket) {
@@ -4598,11 +4629,14 @@ class MsrpConnection {
     return socket;
   }
 
+  /** A timer that is early starts another: with each answer the time is later, and most are never up. */
   #schedule() {
-    stopTimer(this.#timer);
     const deadline = this.#endpoint.deadline();
-    if (deadline === null || !this.#socket) return;
+    if (deadline === null || !this.#socket || this.#timerAt <= deadline) return;
+    stopTimer(this.#timer);
+    this.#timerAt = deadline;
     this.#timer = startTimer(() => {
+      this.#timerAt = Infinity;
       this.#endpoint.tick(environment.now());
       this.#schedule();
     }, Math.max(0, deadline - environment.now()));
@@ -8154,23 +8188,84 @@ class DirectSession extends PackageHost {
 return { FRAMES, DirectSession };
 })();
 
+modules["blob-reader.js"] = (function () {
+//! Reads a Blob from its start, in the same few buffers: a slice at a time costs browsers several times as much, and
+//! leaves as many octets of garbage as the Blob has.
+
+/** Reads one Blob, once. */
+class BlobReader {
+  #blob;
+  /** @type {ReadableStreamBYOBReader | null} */
+  #reader = null;
+  /** Where the next slice begins, without a reader. */
+  #next = 0;
+
+  /** @param {Blob} blob */
+  constructor(blob) {
+    this.#blob = blob;
+    try {
+      this.#reader = blob.stream().getReader({ mode: "byob" });
+    } catch {
+      // An older browser: slices it is.
+    }
+  }
+
+  /**
+   * @param {Uint8Array} place where octets may be put; not to be used any more
+   * @returns {Promise<Uint8Array>} as many octets as `place` has, less at the end, none after it; of the same buffer, or of
+   *   one as large. Rejects if the Blob can't be read any more
+   */
+  async read(place) {
+    const { length } = place;
+    const reader = this.#reader;
+    if (!reader) {
+      const slice = this.#blob.slice(this.#next, this.#next + length);
+      this.#next += slice.size;
+      return new Uint8Array(await slice.arrayBuffer());
+    }
+    let { buffer } = place;
+    let filled = 0;
+    while (filled < length) {
+      const { value, done } = await reader.read(new Uint8Array(buffer, filled, length - filled));
+      if (value) buffer = value.buffer;
+      if (done) break;
+      filled += value.length;
+    }
+    return new Uint8Array(buffer, 0, filled);
+  }
+
+  /** Reads no more; what is read at the moment may be less than it would have been. */
+  close() {
+    this.#reader?.cancel().catch(() => {});
+  }
+}
+return { BlobReader };
+})();
+
 modules["file-source.js"] = (function () {
-//! A file on its way out: read a slice ahead, never as a whole.
+const { BlobReader } = modules["blob-reader.js"];
+//! A file on its way out: read a few buffers ahead, never as a whole.
 
-/** Octets of a slice. */
-const SLICE_OCTETS = 1024 * 1024;
-/** Slices that are kept: the one that is sent, and the next. */
-const SLICES = 2;
 
-/** The octets of a Blob, as far as they have been read. */
+/** Octets of a buffer. */
+const BUFFER_OCTETS = 1024 * 1024;
+/** Buffers: the one that is sent, and those that are filled meanwhile. */
+const BUFFERS = 3;
+
+/** The octets of a Blob, in their order. */
 class FileSource {
   #blob;
   #ready;
   #failed;
-  /** @type {Map<number, Uint8Array>} */
-  #slices = new Map();
-  /** Slices that are being read. @type {Set<number>} */
-  #reading = new Set();
+  /** @type {BlobReader | null} */
+  #reader = null;
+  /** What has been read, the octets that are sent next first. @type {{ start: number, octets: Uint8Array }[]} */
+  #read = [];
+  /** @type {Uint8Array[]} */
+  #spare = [];
+  /** Where the next buffer begins. */
+  #next = 0;
+  #isReading = false;
 
   /**
    * @param {Blob} blob
@@ -8186,127 +8281,90 @@ class FileSource {
   }
 
   /**
-   * @param {number} start
+   * @param {number} start where the octets before ended, or the beginning again
    * @param {number} end
-   * @returns {Uint8Array | null} null: not there yet; may be less than was asked for
+   * @returns {Uint8Array | null} null: not there yet; may be less than was asked for. They hold until the next are asked for
    */
   subarray(start, end) {
     if (start >= this.length) return new Uint8Array(0);
-    const number = Math.floor(start / SLICE_OCTETS);
-    this.#read(number);
-    this.#read(number + 1);
-    const slice = this.#slices.get(number);
-    const offset = number * SLICE_OCTETS;
-    return slice ? slice.subarray(start - offset, end - offset) : null;
+    const isOver = (/** @type {{ start: number, octets: Uint8Array }} */ part) => part.start + part.octets.length <= start;
+    while (this.#read.length > 0 && isOver(this.#read[0])) {
+      const [{ octets }] = this.#read.splice(0, 1);
+      this.#spare.push(new Uint8Array(octets.buffer));
+    }
+    if (!this.#reader || start < (this.#read[0]?.start ?? this.#next)) this.#begin(start);
+    this.#fill();
+    const [part] = this.#read;
+    return part ? part.octets.subarray(start - part.start, end - part.start) : null;
   }
 
-  /** @param {number} number of a slice */
-  async #read(number) {
-    const start = number * SLICE_OCTETS;
-    if (start >= this.length || this.#slices.has(number) || this.#reading.has(number)) return;
-    this.#reading.add(number);
-    try {
-      const slice = this.#blob.slice(start, Math.min(start + SLICE_OCTETS, this.length));
-      this.#slices.set(number, new Uint8Array(await slice.arrayBuffer()));
-    } catch (error) {
-      this.#failed(`the file can't be read: ${/** @type {Error} */ (error).message}`);
-      return;
-    } finally {
-      this.#reading.delete(number);
+  /** Nobody asks for more. */
+  close() {
+    this.#reader?.close();
+    this.#reader = null;
+  }
+
+  /** @param {number} start */
+  #begin(start) {
+    this.#reader?.close();
+    this.#read = [];
+    this.#next = start;
+    this.#spare = [];
+    for (let count = 0; count < BUFFERS; count += 1) this.#spare.push(new Uint8Array(Math.min(BUFFER_OCTETS, this.length)));
+    this.#reader = new BlobReader(this.#blob.slice(start));
+    this.#isReading = false;
+  }
+
+  async #fill() {
+    const reader = this.#reader;
+    if (this.#isReading || !reader) return;
+    this.#isReading = true;
+    while (this.#next < this.length) {
+      const place = this.#spare.pop();
+      if (!place) break;
+      const read = await reader.read(place).catch((/** @type {Error} */ error) => error.message);
+      if (reader !== this.#reader) return;
+      if (typeof read === "string" || read.length === 0) {
+        this.#failed(`the file can't be read: ${read || "it has become shorter"}`);
+        return;
+      }
+      this.#read.push({ start: this.#next, octets: read });
+      this.#next += read.length;
+      this.#ready();
     }
-    for (const known of this.#slices.keys()) {
-      if (this.#slices.size <= SLICES) break;
-      if (known !== number && known !== number - 1) this.#slices.delete(known);
-    }
-    this.#ready();
+    if (reader === this.#reader) this.#isReading = false;
   }
 }
 return { FileSource };
 })();
 
-modules["hash.js"] = (function () {
-//! SHA-1 and SHA-256 of what comes piece by piece (FIPS 180-4), which the browser's own digests do not do: they
-//! want the whole at once. Pure.
+modules["hash-plain.js"] = (function () {
+//! SHA-1 and SHA-256 of blocks in JavaScript (FIPS 180-4), for where WebAssembly is not allowed. Pure.
+//!
+//! Half as fast or less. Four loops for SHA-1 are half as fast again as one.
 
+/** Octets of a block. */
 const BLOCK_OCTETS = 64;
-/** Where the length of the whole begins in the last block. */
-const LENGTH_AT = 56;
 
-/** What both have in common: blocks, and how the last one is filled. */
-class Hash {
-  #block = new Uint8Array(BLOCK_OCTETS);
-  #used = 0;
-  #length = 0;
+/**
+ * Mixes blocks into a state.
+ * @typedef {(state: Int32Array, octets: Uint8Array) => void} Compression
+ */
 
-  /** @param {number[]} start */
-  constructor(start) {
-    /** The words that are the hash in the end. */
-    this.state = Int32Array.from(start);
-  }
-
-  /** @param {Uint8Array} octets that follow on those before */
-  update(octets) {
-    this.#length += octets.length;
-    let at = 0;
-    if (this.#used > 0) {
-      at = Math.min(BLOCK_OCTETS - this.#used, octets.length);
-      this.#block.set(octets.subarray(0, at), this.#used);
-      this.#used += at;
-      if (this.#used < BLOCK_OCTETS) return;
-      this.compress(viewOf(this.#block), 0);
-    }
-    const view = viewOf(octets);
-    for (; at + BLOCK_OCTETS <= octets.length; at += BLOCK_OCTETS) this.compress(view, at);
-    this.#block.set(octets.subarray(at));
-    this.#used = octets.length - at;
-  }
-
-  /** @returns {string} upper-case pairs with colons, as RFC 5547 writes them; nothing may follow */
-  digest() {
-    const length = this.#length;
-    const rest = (this.#used < LENGTH_AT ? 1 : 2) * BLOCK_OCTETS - this.#used;
-    const end = new Uint8Array(rest);
-    end[0] = 0x80;
-    const view = new DataView(end.buffer);
-    view.setUint32(rest - 8, Math.floor(length / 0x2000_0000));
-    view.setUint32(rest - 4, (length << 3) >>> 0);
-    this.update(end);
-    return Array.from(this.state, (word) => (word >>> 0).toString(16).padStart(8, "0"))
-      .join("").toUpperCase().match(/../g)?.join(":") ?? "";
-  }
-
-  /**
-   * @param {DataView} _octets
-   * @param {number} _at where the block begins
-   */
-  compress(_octets, _at) {}
-}
+const words = new Int32Array(80);
 
 /** @param {Uint8Array} octets */
 const viewOf = (octets) => new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
 
-// What follows is most of the work that a page has with a file. Four loops for SHA-1 are half as fast again as one.
-
-const words = new Int32Array(80);
-
-/** SHA-1, the only hash that RFC 5547 knows. */
-class Sha1 extends Hash {
-  constructor() {
-    super([0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0]);
-  }
-
-  /**
-   * @override
-   * @param {DataView} octets
-   * @param {number} at
-   */
-  compress(octets, at) {
-    for (let i = 0; i < 16; i += 1) words[i] = octets.getInt32(at + 4 * i);
+/** @type {Compression} */
+function sha1(state, octets) {
+  const view = viewOf(octets);
+  for (let at = 0; at < octets.length; at += BLOCK_OCTETS) {
+    for (let i = 0; i < 16; i += 1) words[i] = view.getInt32(at + 4 * i);
     for (let i = 16; i < 80; i += 1) {
       const word = words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16];
       words[i] = (word << 1) | (word >>> 31);
     }
-    const { state } = this;
     let a = state[0];
     let b = state[1];
     let c = state[2];
@@ -8345,21 +8403,12 @@ const roots = (/** @type {number} */ count, /** @type {number} */ root) => {
   return primes.map((prime) => ((prime ** (1 / root)) % 1) * 0x1_0000_0000 | 0);
 };
 const ROUNDS = Int32Array.from(roots(64, 3));
-const START_256 = roots(8, 2);
 
-/** SHA-256. */
-class Sha256 extends Hash {
-  constructor() {
-    super(START_256);
-  }
-
-  /**
-   * @override
-   * @param {DataView} octets
-   * @param {number} at
-   */
-  compress(octets, at) {
-    for (let i = 0; i < 16; i += 1) words[i] = octets.getInt32(at + 4 * i);
+/** @type {Compression} */
+function sha256(state, octets) {
+  const view = viewOf(octets);
+  for (let at = 0; at < octets.length; at += BLOCK_OCTETS) {
+    for (let i = 0; i < 16; i += 1) words[i] = view.getInt32(at + 4 * i);
     for (let i = 16; i < 64; i += 1) {
       const x = words[i - 15];
       const y = words[i - 2];
@@ -8367,7 +8416,6 @@ class Sha256 extends Hash {
       const second = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
       words[i] = (words[i - 16] + first + words[i - 7] + second) | 0;
     }
-    const { state } = this;
     let a = state[0];
     let b = state[1];
     let c = state[2];
@@ -8400,43 +8448,881 @@ class Sha256 extends Hash {
   }
 }
 
-/** The hashes that are known, the one that is trusted most first. */
-const KNOWN = /** @type {const} */ ([["sha-256", Sha256], ["sha-1", Sha1]]);
+const plain = { sha1, sha256 };
+return { BLOCK_OCTETS, plain };
+})();
+
+modules["hash-blocks.js"] = (function () {
+const { BlobReader } = modules["blob-reader.js"];
+const { BLOCK_OCTETS, plain } = modules["hash-plain.js"];
+//! Hashes of what comes piece by piece (FIPS 180-4), which the browser's own digests do not do: they want the whole at
+//! once. The same in the page and in its worker, which gets it as a text. Not here: who asks for which (`hash.js`).
+
+
+/** Where the length of the whole begins in the last block. */
+const LENGTH_AT = 56;
 /** Octets of a Blob that are read at a time. */
-const SLICE_OCTETS = 1024 * 1024;
+const READ_OCTETS = 1024 * 1024;
+
+/** Where the module takes blocks from, and how many octets at a time; `build/hash-wasm.js` knows the same. */
+const STATE_AT = 0;
+const BLOCKS_AT = 1024;
+const BLOCKS_OCTETS_MAX = 256 * 1024;
+
+/** @typedef {import("./hash-plain.js").Compression} Compression */
+/** @typedef {"sha-1" | "sha-256"} Algorithm */
+/** A hash that goes on somewhere else.
+ * @typedef {{ algorithm: Algorithm, state: Int32Array, block: Uint8Array, used: number, length: number }} SavedHash */
+
+/** What compresses, for all hashes. */
+let compressions = plain;
+
+/**
+ * From now on blocks are compressed by WebAssembly, if the page's policy allows it and the browser can.
+ * @param {string} base64 the module of `hash-wasm.js`
+ * @returns {boolean} false: JavaScript goes on to do it, more slowly
+ */
+function compressBy(base64) {
+  try {
+    const module = new WebAssembly.Module(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
+    const exported = /** @type {any} */ (new WebAssembly.Instance(module).exports);
+    const state = new Int32Array(exported.memory.buffer, STATE_AT, 8);
+    const blocks = new Uint8Array(exported.memory.buffer, BLOCKS_AT, BLOCKS_OCTETS_MAX);
+    /** @type {(compress: (at: number, end: number) => void) => Compression} */
+    const by = (compress) => (of, octets) => {
+      state.set(of);
+      for (let at = 0; at < octets.length; at += BLOCKS_OCTETS_MAX) {
+        const part = octets.subarray(at, at + BLOCKS_OCTETS_MAX);
+        blocks.set(part);
+        compress(BLOCKS_AT, BLOCKS_AT + part.length);
+      }
+      of.set(state.subarray(0, of.length));
+    };
+    compressions = { sha1: by(exported.sha1), sha256: by(exported.sha256) };
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @type {Record<Algorithm, [keyof typeof plain, number[]]>} */
+const KNOWN = {
+  "sha-1": ["sha1", [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0]],
+  "sha-256": ["sha256", [
+    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+  ]],
+};
+
+/** One hash of what comes piece by piece. */
+class Hash {
+  #algorithm;
+  /** @type {Int32Array} */
+  #state;
+  /** The beginning of a block whose rest has not come. @type {Uint8Array} */
+  #block = new Uint8Array(BLOCK_OCTETS);
+  #used = 0;
+  #length = 0;
+
+  /** @param {Algorithm} algorithm */
+  constructor(algorithm) {
+    this.#algorithm = algorithm;
+    this.#state = Int32Array.from(KNOWN[algorithm][1]);
+  }
+
+  /** @returns {SavedHash} */
+  save() {
+    return {
+      algorithm: this.#algorithm, state: this.#state, block: this.#block, used: this.#used, length: this.#length,
+    };
+  }
+
+  /** @param {SavedHash} saved of the same algorithm */
+  restore({ state, block, used, length }) {
+    this.#state = state;
+    this.#block = block;
+    this.#used = used;
+    this.#length = length;
+  }
+
+  /** @param {Uint8Array} octets that follow on those before */
+  update(octets) {
+    const compress = compressions[KNOWN[this.#algorithm][0]];
+    this.#length += octets.length;
+    let at = 0;
+    if (this.#used > 0) {
+      at = Math.min(BLOCK_OCTETS - this.#used, octets.length);
+      this.#block.set(octets.subarray(0, at), this.#used);
+      this.#used += at;
+      if (this.#used < BLOCK_OCTETS) return;
+      compress(this.#state, this.#block);
+    }
+    const end = octets.length - (octets.length - at) % BLOCK_OCTETS;
+    if (end > at) compress(this.#state, octets.subarray(at, end));
+    this.#block.set(octets.subarray(end));
+    this.#used = octets.length - end;
+  }
+
+  /** @returns {string} upper-case pairs with colons, as RFC 5547 writes them; nothing may follow */
+  digest() {
+    const length = this.#length;
+    const rest = (this.#used < LENGTH_AT ? 1 : 2) * BLOCK_OCTETS - this.#used;
+    const end = new Uint8Array(rest);
+    end[0] = 0x80;
+    const view = new DataView(end.buffer);
+    view.setUint32(rest - 8, Math.floor(length / 0x2000_0000));
+    view.setUint32(rest - 4, (length << 3) >>> 0);
+    this.update(end);
+    return Array.from(this.#state, (word) => (word >>> 0).toString(16).padStart(8, "0"))
+      .join("").toUpperCase().match(/../g)?.join(":") ?? "";
+  }
+}
+
+/**
+ * Goes on with hashes by what follows, here and now.
+ * @param {Hash[]} hashes
+ * @param {Uint8Array | Blob} source
+ * @returns {Promise<void>} rejects if the Blob can't be read
+ */
+async function absorb(hashes, source) {
+  if (source instanceof Uint8Array) {
+    for (const hash of hashes) hash.update(source);
+    return;
+  }
+  const reader = new BlobReader(source);
+  /** @type {Uint8Array} */
+  let place = new Uint8Array(READ_OCTETS);
+  for (let octets = await reader.read(place); octets.length > 0; octets = await reader.read(place)) {
+    for (const hash of hashes) hash.update(octets);
+    place = new Uint8Array(octets.buffer);
+  }
+}
+
+/**
+ * What a worker does: goes on with the hashes that it is sent, and sends them back.
+ * @param {{ postMessage: (message: any, transfer?: any[]) => void, onmessage: any }} scope
+ */
+function serveHashes(scope) {
+  scope.onmessage = async (/** @type {MessageEvent} */ { data }) => {
+    if (data.wasm) {
+      compressBy(data.wasm);
+      return;
+    }
+    const { job, source } = data;
+    try {
+      const hashes = data.saved.map((/** @type {SavedHash} */ saved) => {
+        const hash = new Hash(saved.algorithm);
+        hash.restore(saved);
+        return hash;
+      });
+      await absorb(hashes, source);
+      const saved = hashes.map((/** @type {Hash} */ hash) => hash.save());
+      const spare = source instanceof Uint8Array ? source : new Uint8Array(0);
+      scope.postMessage({ job, saved, source: spare }, [spare.buffer]);
+    } catch (error) {
+      scope.postMessage({ job, error: /** @type {Error} */ (error).message });
+    }
+  };
+  scope.postMessage({ ready: true });
+}
+return { compressBy, Hash, absorb, serveHashes };
+})();
+
+modules["hash-wasm.js"] = (function () {
+//! SHA-1 and SHA-256 of blocks as a WebAssembly module, in Base64.
+//! Made by build/hash-wasm.js; change that, not this.
+
+const HASH_WASM = [
+  "AGFzbQEAAAABBgFgAn9/AAMDAgAABQQBAQUFBxoDBm1lbW9yeQIABHNoYTEAAAZzaGEyNTYAAQqwcwLcJwILfwl7A0BBACgCACECQQAoAgQhA0",
+  "EAKAIIIQRBACgCDCEFQQAoAhAhBiAA/QAEAP0MAAAAAAAAAAAAAAAAAAAAAP0NAwIBAAcGBQQLCgkIDw4NDCENQQAgDf0MmXmCWpl5glqZeYJa",
+  "mXmCWv2uAf0LBEAgAP0ABBD9DAAAAAAAAAAAAAAAAAAAAAD9DQMCAQAHBgUECwoJCA8ODQwhDkEAIA79DJl5glqZeYJamXmCWpl5glr9rgH9Cw",
+  "RQIAD9AAQg/QwAAAAAAAAAAAAAAAAAAAAA/Q0DAgEABwYFBAsKCQgPDg0MIQ9BACAP/QyZeYJamXmCWpl5glqZeYJa/a4B/QsEYCAA/QAEMP0M",
+  "AAAAAAAAAAAAAAAAAAAAAP0NAwIBAAcGBQQLCgkIDw4NDCEQQQAgEP0MmXmCWpl5glqZeYJamXmCWv2uAf0LBHAgEP0MAAAAAAAAAAAAAAAAAA",
+  "AAAP0NBAUGBwgJCgsMDQ4PEBESEyAP/VEgDSAO/Q0ICQoLDA0ODxAREhMUFRYX/VEgDf1RIRUgFUEB/asBIBVBH/2tAf1QIRUgFf0MAAAAAAAA",
+  "AAAAAAAAAAAAACAV/Q0AAQIDBAUGBwgJCgsQERITQQH9qwH9DAAAAAAAAAAAAAAAAAAAAAAgFf0NAAECAwQFBgcICQoLEBESE0Ef/a0B/VD9US",
+  "ERQQAgEf0MmXmCWpl5glqZeYJamXmCWv2uAf0LBIABIAZBACgCQGogBSADIAQgBXNxc2ogAkEFd2ohBiADQR53IQMgBUEAKAJEaiAEIAIgAyAE",
+  "c3FzaiAGQQV3aiEFIAJBHnchAiAEQQAoAkhqIAMgBiACIANzcXNqIAVBBXdqIQQgBkEedyEGIANBACgCTGogAiAFIAYgAnNxc2ogBEEFd2ohAy",
+  "AFQR53IQUgEf0MAAAAAAAAAAAAAAAAAAAAAP0NBAUGBwgJCgsMDQ4PEBESEyAQ/VEgDiAP/Q0ICQoLDA0ODxAREhMUFRYX/VEgDv1RIRUgFUEB",
+  "/asBIBVBH/2tAf1QIRUgFf0MAAAAAAAAAAAAAAAAAAAAACAV/Q0AAQIDBAUGBwgJCgsQERITQQH9qwH9DAAAAAAAAAAAAAAAAAAAAAAgFf0NAA",
+  "ECAwQFBgcICQoLEBESE0Ef/a0B/VD9USESQQAgEv0MoevZbqHr2W6h69luoevZbv2uAf0LBJABIAJBACgCUGogBiAEIAUgBnNxc2ogA0EFd2oh",
+  "AiAEQR53IQQgBkEAKAJUaiAFIAMgBCAFc3FzaiACQQV3aiEGIANBHnchAyAFQQAoAlhqIAQgAiADIARzcXNqIAZBBXdqIQUgAkEedyECIARBAC",
+  "gCXGogAyAGIAIgA3Nxc2ogBUEFd2ohBCAGQR53IQYgEv0MAAAAAAAAAAAAAAAAAAAAAP0NBAUGBwgJCgsMDQ4PEBESEyAR/VEgDyAQ/Q0ICQoL",
+  "DA0ODxAREhMUFRYX/VEgD/1RIRUgFUEB/asBIBVBH/2tAf1QIRUgFf0MAAAAAAAAAAAAAAAAAAAAACAV/Q0AAQIDBAUGBwgJCgsQERITQQH9qw",
+  "H9DAAAAAAAAAAAAAAAAAAAAAAgFf0NAAECAwQFBgcICQoLEBESE0Ef/a0B/VD9USETQQAgE/0MoevZbqHr2W6h69luoevZbv2uAf0LBKABIANB",
+  "ACgCYGogAiAFIAYgAnNxc2ogBEEFd2ohAyAFQR53IQUgAkEAKAJkaiAGIAQgBSAGc3FzaiADQQV3aiECIARBHnchBCAGQQAoAmhqIAUgAyAEIA",
+  "VzcXNqIAJBBXdqIQYgA0EedyEDIAVBACgCbGogBCACIAMgBHNxc2ogBkEFd2ohBSACQR53IQIgE/0MAAAAAAAAAAAAAAAAAAAAAP0NBAUGBwgJ",
+  "CgsMDQ4PEBESEyAS/VEgECAR/Q0ICQoLDA0ODxAREhMUFRYX/VEgEP1RIRUgFUEB/asBIBVBH/2tAf1QIRUgFf0MAAAAAAAAAAAAAAAAAAAAAC",
+  "AV/Q0AAQIDBAUGBwgJCgsQERITQQH9qwH9DAAAAAAAAAAAAAAAAAAAAAAgFf0NAAECAwQFBgcICQoLEBESE0Ef/a0B/VD9USEUQQAgFP0MoevZ",
+  "bqHr2W6h69luoevZbv2uAf0LBLABIARBACgCcGogAyAGIAIgA3Nxc2ogBUEFd2ohBCAGQR53IQYgA0EAKAJ0aiACIAUgBiACc3FzaiAEQQV3ai",
+  "EDIAVBHnchBSACQQAoAnhqIAYgBCAFIAZzcXNqIANBBXdqIQIgBEEedyEEIAZBACgCfGogBSADIAQgBXNxc2ogAkEFd2ohBiADQR53IQMgEyAU",
+  "/Q0ICQoLDA0ODxAREhMUFRYXIBH9USAO/VEgDf1RIRUgFUEC/asBIBVBHv2tAf1QIQ1BACAN/Qyh69luoevZbqHr2W6h69lu/a4B/QsEwAEgBU",
+  "EAKAKAAWogBCACIAMgBHNxc2ogBkEFd2ohBSACQR53IQIgBEEAKAKEAWogAyAGIAIgA3Nxc2ogBUEFd2ohBCAGQR53IQYgA0EAKAKIAWogAiAF",
+  "IAYgAnNxc2ogBEEFd2ohAyAFQR53IQUgAkEAKAKMAWogBiAEIAUgBnNxc2ogA0EFd2ohAiAEQR53IQQgFCAN/Q0ICQoLDA0ODxAREhMUFRYXIB",
+  "L9USAP/VEgDv1RIRUgFUEC/asBIBVBHv2tAf1QIQ5BACAO/Qyh69luoevZbqHr2W6h69lu/a4B/QsE0AEgBkEAKAKQAWogAyAEcyAFc2ogAkEF",
+  "d2ohBiADQR53IQMgBUEAKAKUAWogAiADcyAEc2ogBkEFd2ohBSACQR53IQIgBEEAKAKYAWogBiACcyADc2ogBUEFd2ohBCAGQR53IQYgA0EAKA",
+  "KcAWogBSAGcyACc2ogBEEFd2ohAyAFQR53IQUgDSAO/Q0ICQoLDA0ODxAREhMUFRYXIBP9USAQ/VEgD/1RIRUgFUEC/asBIBVBHv2tAf1QIQ9B",
+  "ACAP/QzcvBuP3Lwbj9y8G4/cvBuP/a4B/QsE4AEgAkEAKAKgAWogBCAFcyAGc2ogA0EFd2ohAiAEQR53IQQgBkEAKAKkAWogAyAEcyAFc2ogAk",
+  "EFd2ohBiADQR53IQMgBUEAKAKoAWogAiADcyAEc2ogBkEFd2ohBSACQR53IQIgBEEAKAKsAWogBiACcyADc2ogBUEFd2ohBCAGQR53IQYgDiAP",
+  "/Q0ICQoLDA0ODxAREhMUFRYXIBT9USAR/VEgEP1RIRUgFUEC/asBIBVBHv2tAf1QIRBBACAQ/QzcvBuP3Lwbj9y8G4/cvBuP/a4B/QsE8AEgA0",
+  "EAKAKwAWogBSAGcyACc2ogBEEFd2ohAyAFQR53IQUgAkEAKAK0AWogBCAFcyAGc2ogA0EFd2ohAiAEQR53IQQgBkEAKAK4AWogAyAEcyAFc2og",
+  "AkEFd2ohBiADQR53IQMgBUEAKAK8AWogAiADcyAEc2ogBkEFd2ohBSACQR53IQIgDyAQ/Q0ICQoLDA0ODxAREhMUFRYXIA39USAS/VEgEf1RIR",
+  "UgFUEC/asBIBVBHv2tAf1QIRFBACAR/QzcvBuP3Lwbj9y8G4/cvBuP/a4B/QsEgAIgBEEAKALAAWogBiACcyADc2ogBUEFd2ohBCAGQR53IQYg",
+  "A0EAKALEAWogBSAGcyACc2ogBEEFd2ohAyAFQR53IQUgAkEAKALIAWogBCAFcyAGc2ogA0EFd2ohAiAEQR53IQQgBkEAKALMAWogAyAEcyAFc2",
+  "ogAkEFd2ohBiADQR53IQMgECAR/Q0ICQoLDA0ODxAREhMUFRYXIA79USAT/VEgEv1RIRUgFUEC/asBIBVBHv2tAf1QIRJBACAS/QzcvBuP3Lwb",
+  "j9y8G4/cvBuP/a4B/QsEkAIgBUEAKALQAWogAiADcyAEc2ogBkEFd2ohBSACQR53IQIgBEEAKALUAWogBiACcyADc2ogBUEFd2ohBCAGQR53IQ",
+  "YgA0EAKALYAWogBSAGcyACc2ogBEEFd2ohAyAFQR53IQUgAkEAKALcAWogBCAFcyAGc2ogA0EFd2ohAiAEQR53IQQgESAS/Q0ICQoLDA0ODxAR",
+  "EhMUFRYXIA/9USAU/VEgE/1RIRUgFUEC/asBIBVBHv2tAf1QIRNBACAT/QzcvBuP3Lwbj9y8G4/cvBuP/a4B/QsEoAIgBkEAKALgAWogAyAEcS",
+  "AFIAMgBHJxcmogAkEFd2ohBiADQR53IQMgBUEAKALkAWogAiADcSAEIAIgA3JxcmogBkEFd2ohBSACQR53IQIgBEEAKALoAWogBiACcSADIAYg",
+  "AnJxcmogBUEFd2ohBCAGQR53IQYgA0EAKALsAWogBSAGcSACIAUgBnJxcmogBEEFd2ohAyAFQR53IQUgEiAT/Q0ICQoLDA0ODxAREhMUFRYXIB",
+  "D9USAN/VEgFP1RIRUgFUEC/asBIBVBHv2tAf1QIRRBACAU/QzWwWLK1sFiytbBYsrWwWLK/a4B/QsEsAIgAkEAKALwAWogBCAFcSAGIAQgBXJx",
+  "cmogA0EFd2ohAiAEQR53IQQgBkEAKAL0AWogAyAEcSAFIAMgBHJxcmogAkEFd2ohBiADQR53IQMgBUEAKAL4AWogAiADcSAEIAIgA3JxcmogBk",
+  "EFd2ohBSACQR53IQIgBEEAKAL8AWogBiACcSADIAYgAnJxcmogBUEFd2ohBCAGQR53IQYgEyAU/Q0ICQoLDA0ODxAREhMUFRYXIBH9USAO/VEg",
+  "Df1RIRUgFUEC/asBIBVBHv2tAf1QIQ1BACAN/QzWwWLK1sFiytbBYsrWwWLK/a4B/QsEwAIgA0EAKAKAAmogBSAGcSACIAUgBnJxcmogBEEFd2",
+  "ohAyAFQR53IQUgAkEAKAKEAmogBCAFcSAGIAQgBXJxcmogA0EFd2ohAiAEQR53IQQgBkEAKAKIAmogAyAEcSAFIAMgBHJxcmogAkEFd2ohBiAD",
+  "QR53IQMgBUEAKAKMAmogAiADcSAEIAIgA3JxcmogBkEFd2ohBSACQR53IQIgFCAN/Q0ICQoLDA0ODxAREhMUFRYXIBL9USAP/VEgDv1RIRUgFU",
+  "EC/asBIBVBHv2tAf1QIQ5BACAO/QzWwWLK1sFiytbBYsrWwWLK/a4B/QsE0AIgBEEAKAKQAmogBiACcSADIAYgAnJxcmogBUEFd2ohBCAGQR53",
+  "IQYgA0EAKAKUAmogBSAGcSACIAUgBnJxcmogBEEFd2ohAyAFQR53IQUgAkEAKAKYAmogBCAFcSAGIAQgBXJxcmogA0EFd2ohAiAEQR53IQQgBk",
+  "EAKAKcAmogAyAEcSAFIAMgBHJxcmogAkEFd2ohBiADQR53IQMgDSAO/Q0ICQoLDA0ODxAREhMUFRYXIBP9USAQ/VEgD/1RIRUgFUEC/asBIBVB",
+  "Hv2tAf1QIQ9BACAP/QzWwWLK1sFiytbBYsrWwWLK/a4B/QsE4AIgBUEAKAKgAmogAiADcSAEIAIgA3JxcmogBkEFd2ohBSACQR53IQIgBEEAKA",
+  "KkAmogBiACcSADIAYgAnJxcmogBUEFd2ohBCAGQR53IQYgA0EAKAKoAmogBSAGcSACIAUgBnJxcmogBEEFd2ohAyAFQR53IQUgAkEAKAKsAmog",
+  "BCAFcSAGIAQgBXJxcmogA0EFd2ohAiAEQR53IQQgDiAP/Q0ICQoLDA0ODxAREhMUFRYXIBT9USAR/VEgEP1RIRUgFUEC/asBIBVBHv2tAf1QIR",
+  "BBACAQ/QzWwWLK1sFiytbBYsrWwWLK/a4B/QsE8AIgBkEAKAKwAmogAyAEcyAFc2ogAkEFd2ohBiADQR53IQMgBUEAKAK0AmogAiADcyAEc2og",
+  "BkEFd2ohBSACQR53IQIgBEEAKAK4AmogBiACcyADc2ogBUEFd2ohBCAGQR53IQYgA0EAKAK8AmogBSAGcyACc2ogBEEFd2ohAyAFQR53IQUgAk",
+  "EAKALAAmogBCAFcyAGc2ogA0EFd2ohAiAEQR53IQQgBkEAKALEAmogAyAEcyAFc2ogAkEFd2ohBiADQR53IQMgBUEAKALIAmogAiADcyAEc2og",
+  "BkEFd2ohBSACQR53IQIgBEEAKALMAmogBiACcyADc2ogBUEFd2ohBCAGQR53IQYgA0EAKALQAmogBSAGcyACc2ogBEEFd2ohAyAFQR53IQUgAk",
+  "EAKALUAmogBCAFcyAGc2ogA0EFd2ohAiAEQR53IQQgBkEAKALYAmogAyAEcyAFc2ogAkEFd2ohBiADQR53IQMgBUEAKALcAmogAiADcyAEc2og",
+  "BkEFd2ohBSACQR53IQIgBEEAKALgAmogBiACcyADc2ogBUEFd2ohBCAGQR53IQYgA0EAKALkAmogBSAGcyACc2ogBEEFd2ohAyAFQR53IQUgAk",
+  "EAKALoAmogBCAFcyAGc2ogA0EFd2ohAiAEQR53IQQgBkEAKALsAmogAyAEcyAFc2ogAkEFd2ohBiADQR53IQMgBUEAKALwAmogAiADcyAEc2og",
+  "BkEFd2ohBSACQR53IQIgBEEAKAL0AmogBiACcyADc2ogBUEFd2ohBCAGQR53IQYgA0EAKAL4AmogBSAGcyACc2ogBEEFd2ohAyAFQR53IQUgAk",
+  "EAKAL8AmogBCAFcyAGc2ogA0EFd2ohAiAEQR53IQRBAEEAKAIAIAJqNgIAQQBBACgCBCADajYCBEEAQQAoAgggBGo2AghBAEEAKAIMIAVqNgIM",
+  "QQBBACgCECAGajYCECAAQcAAaiEAIAAgAUcNAAsLz0sCC38JewNAQQAoAgAhAkEAKAIEIQNBACgCCCEEQQAoAgwhBUEAKAIQIQZBACgCFCEHQQ",
+  "AoAhghCEEAKAIcIQkgAP0ABAD9DAAAAAAAAAAAAAAAAAAAAAD9DQMCAQAHBgUECwoJCA8ODQwhDUEAIA39DJgvikKRRDdxz/vAtaXbten9rgH9",
+  "CwRAIAD9AAQQ/QwAAAAAAAAAAAAAAAAAAAAA/Q0DAgEABwYFBAsKCQgPDg0MIQ5BACAO/QxbwlY58RHxWaSCP5LVXhyr/a4B/QsEUCAA/QAEIP",
+  "0MAAAAAAAAAAAAAAAAAAAAAP0NAwIBAAcGBQQLCgkIDw4NDCEPQQAgD/0MmKoH2AFbgxK+hTEkw30MVf2uAf0LBGAgAP0ABDD9DAAAAAAAAAAA",
+  "AAAAAAAAAAD9DQMCAQAHBgUECwoJCA8ODQwhEEEAIBD9DHRdvnL+sd6Apwbcm3Txm8H9rgH9CwRwIA0gDv0NBAUGBwgJCgsMDQ4PEBESEyEVIB",
+  "VBB/2tASAVQRn9qwH9USAVQRL9rQH9USAVQQ79qwH9USAVQQP9rQH9USAN/a4BIA8gEP0NBAUGBwgJCgsMDQ4PEBESE/2uASEVIBD9DAAAAAAA",
+  "AAAAAAAAAAAAAAD9DQgJCgsMDQ4PEBESExAREhMhESAVIBFBEf2tASARQQ/9qwH9USARQRP9rQH9USARQQ39qwH9USARQQr9rQH9Uf2uASEVIB",
+  "X9DAAAAAAAAAAAAAAAAAAAAAD9DRAREhMQERITAAECAwQFBgchESAVIBFBEf2tASARQQ/9qwH9USARQRP9rQH9USARQQ39qwH9USARQQr9rQH9",
+  "Uf2uASERQQAgEf0MwWmb5IZHvu/GncEPzKEMJP2uAf0LBIABIAMgBHMhCyACIANzIQwgCUEAKAJAaiAIIAYgByAIc3FzaiAGQQZ4IAZBC3hzIA",
+  "ZBGXhzaiEKIAUgCmohBSAKIAMgCyAMcXNqIAJBAnggAkENeHMgAkEWeHNqIQkgCSACcyELIAhBACgCRGogByAFIAYgB3Nxc2ogBUEGeCAFQQt4",
+  "cyAFQRl4c2ohCiAEIApqIQQgCiACIAwgC3FzaiAJQQJ4IAlBDXhzIAlBFnhzaiEIIAggCXMhDCAHQQAoAkhqIAYgBCAFIAZzcXNqIARBBnggBE",
+  "ELeHMgBEEZeHNqIQogAyAKaiEDIAogCSALIAxxc2ogCEECeCAIQQ14cyAIQRZ4c2ohByAHIAhzIQsgBkEAKAJMaiAFIAMgBCAFc3FzaiADQQZ4",
+  "IANBC3hzIANBGXhzaiEKIAIgCmohAiAKIAggDCALcXNqIAdBAnggB0ENeHMgB0EWeHNqIQYgDiAP/Q0EBQYHCAkKCwwNDg8QERITIRUgFUEH/a",
+  "0BIBVBGf2rAf1RIBVBEv2tAf1RIBVBDv2rAf1RIBVBA/2tAf1RIA79rgEgECAR/Q0EBQYHCAkKCwwNDg8QERIT/a4BIRUgEf0MAAAAAAAAAAAA",
+  "AAAAAAAAAP0NCAkKCwwNDg8QERITEBESEyESIBUgEkER/a0BIBJBD/2rAf1RIBJBE/2tAf1RIBJBDf2rAf1RIBJBCv2tAf1R/a4BIRUgFf0MAA",
+  "AAAAAAAAAAAAAAAAAAAP0NEBESExAREhMAAQIDBAUGByESIBUgEkER/a0BIBJBD/2rAf1RIBJBE/2tAf1RIBJBDf2rAf1RIBJBCv2tAf1R/a4B",
+  "IRJBACAS/QxvLOktqoR0StypsFzaiPl2/a4B/QsEkAEgBiAHcyEMIAVBACgCUGogBCACIAMgBHNxc2ogAkEGeCACQQt4cyACQRl4c2ohCiAJIA",
+  "pqIQkgCiAHIAsgDHFzaiAGQQJ4IAZBDXhzIAZBFnhzaiEFIAUgBnMhCyAEQQAoAlRqIAMgCSACIANzcXNqIAlBBnggCUELeHMgCUEZeHNqIQog",
+  "CCAKaiEIIAogBiAMIAtxc2ogBUECeCAFQQ14cyAFQRZ4c2ohBCAEIAVzIQwgA0EAKAJYaiACIAggCSACc3FzaiAIQQZ4IAhBC3hzIAhBGXhzai",
+  "EKIAcgCmohByAKIAUgCyAMcXNqIARBAnggBEENeHMgBEEWeHNqIQMgAyAEcyELIAJBACgCXGogCSAHIAggCXNxc2ogB0EGeCAHQQt4cyAHQRl4",
+  "c2ohCiAGIApqIQYgCiAEIAwgC3FzaiADQQJ4IANBDXhzIANBFnhzaiECIA8gEP0NBAUGBwgJCgsMDQ4PEBESEyEVIBVBB/2tASAVQRn9qwH9US",
+  "AVQRL9rQH9USAVQQ79qwH9USAVQQP9rQH9USAP/a4BIBEgEv0NBAUGBwgJCgsMDQ4PEBESE/2uASEVIBL9DAAAAAAAAAAAAAAAAAAAAAD9DQgJ",
+  "CgsMDQ4PEBESExAREhMhEyAVIBNBEf2tASATQQ/9qwH9USATQRP9rQH9USATQQ39qwH9USATQQr9rQH9Uf2uASEVIBX9DAAAAAAAAAAAAAAAAA",
+  "AAAAD9DRAREhMQERITAAECAwQFBgchEyAVIBNBEf2tASATQQ/9qwH9USATQRP9rQH9USATQQ39qwH9USATQQr9rQH9Uf2uASETQQAgE/0MUlE+",
+  "mG3GMajIJwOwx39Zv/2uAf0LBKABIAIgA3MhDCAJQQAoAmBqIAggBiAHIAhzcXNqIAZBBnggBkELeHMgBkEZeHNqIQogBSAKaiEFIAogAyALIA",
+  "xxc2ogAkECeCACQQ14cyACQRZ4c2ohCSAJIAJzIQsgCEEAKAJkaiAHIAUgBiAHc3FzaiAFQQZ4IAVBC3hzIAVBGXhzaiEKIAQgCmohBCAKIAIg",
+  "DCALcXNqIAlBAnggCUENeHMgCUEWeHNqIQggCCAJcyEMIAdBACgCaGogBiAEIAUgBnNxc2ogBEEGeCAEQQt4cyAEQRl4c2ohCiADIApqIQMgCi",
+  "AJIAsgDHFzaiAIQQJ4IAhBDXhzIAhBFnhzaiEHIAcgCHMhCyAGQQAoAmxqIAUgAyAEIAVzcXNqIANBBnggA0ELeHMgA0EZeHNqIQogAiAKaiEC",
+  "IAogCCAMIAtxc2ogB0ECeCAHQQ14cyAHQRZ4c2ohBiAQIBH9DQQFBgcICQoLDA0ODxAREhMhFSAVQQf9rQEgFUEZ/asB/VEgFUES/a0B/VEgFU",
+  "EO/asB/VEgFUED/a0B/VEgEP2uASASIBP9DQQFBgcICQoLDA0ODxAREhP9rgEhFSAT/QwAAAAAAAAAAAAAAAAAAAAA/Q0ICQoLDA0ODxAREhMQ",
+  "ERITIRQgFSAUQRH9rQEgFEEP/asB/VEgFEET/a0B/VEgFEEN/asB/VEgFEEK/a0B/VH9rgEhFSAV/QwAAAAAAAAAAAAAAAAAAAAA/Q0QERITEB",
+  "ESEwABAgMEBQYHIRQgFSAUQRH9rQEgFEEP/asB/VEgFEET/a0B/VEgFEEN/asB/VEgFEEK/a0B/VH9rgEhFEEAIBT9DPML4MZHkafVUWPKBmcp",
+  "KRT9rgH9CwSwASAGIAdzIQwgBUEAKAJwaiAEIAIgAyAEc3FzaiACQQZ4IAJBC3hzIAJBGXhzaiEKIAkgCmohCSAKIAcgCyAMcXNqIAZBAnggBk",
+  "ENeHMgBkEWeHNqIQUgBSAGcyELIARBACgCdGogAyAJIAIgA3Nxc2ogCUEGeCAJQQt4cyAJQRl4c2ohCiAIIApqIQggCiAGIAwgC3FzaiAFQQJ4",
+  "IAVBDXhzIAVBFnhzaiEEIAQgBXMhDCADQQAoAnhqIAIgCCAJIAJzcXNqIAhBBnggCEELeHMgCEEZeHNqIQogByAKaiEHIAogBSALIAxxc2ogBE",
+  "ECeCAEQQ14cyAEQRZ4c2ohAyADIARzIQsgAkEAKAJ8aiAJIAcgCCAJc3FzaiAHQQZ4IAdBC3hzIAdBGXhzaiEKIAYgCmohBiAKIAQgDCALcXNq",
+  "IANBAnggA0ENeHMgA0EWeHNqIQIgESAS/Q0EBQYHCAkKCwwNDg8QERITIRUgFUEH/a0BIBVBGf2rAf1RIBVBEv2tAf1RIBVBDv2rAf1RIBVBA/",
+  "2tAf1RIBH9rgEgEyAU/Q0EBQYHCAkKCwwNDg8QERIT/a4BIRUgFP0MAAAAAAAAAAAAAAAAAAAAAP0NCAkKCwwNDg8QERITEBESEyENIBUgDUER",
+  "/a0BIA1BD/2rAf1RIA1BE/2tAf1RIA1BDf2rAf1RIA1BCv2tAf1R/a4BIRUgFf0MAAAAAAAAAAAAAAAAAAAAAP0NEBESExAREhMAAQIDBAUGBy",
+  "ENIBUgDUER/a0BIA1BD/2rAf1RIA1BE/2tAf1RIA1BDf2rAf1RIA1BCv2tAf1R/a4BIQ1BACAN/QyFCrcnOCEbLvxtLE0TDThT/a4B/QsEwAEg",
+  "AiADcyEMIAlBACgCgAFqIAggBiAHIAhzcXNqIAZBBnggBkELeHMgBkEZeHNqIQogBSAKaiEFIAogAyALIAxxc2ogAkECeCACQQ14cyACQRZ4c2",
+  "ohCSAJIAJzIQsgCEEAKAKEAWogByAFIAYgB3Nxc2ogBUEGeCAFQQt4cyAFQRl4c2ohCiAEIApqIQQgCiACIAwgC3FzaiAJQQJ4IAlBDXhzIAlB",
+  "FnhzaiEIIAggCXMhDCAHQQAoAogBaiAGIAQgBSAGc3FzaiAEQQZ4IARBC3hzIARBGXhzaiEKIAMgCmohAyAKIAkgCyAMcXNqIAhBAnggCEENeH",
+  "MgCEEWeHNqIQcgByAIcyELIAZBACgCjAFqIAUgAyAEIAVzcXNqIANBBnggA0ELeHMgA0EZeHNqIQogAiAKaiECIAogCCAMIAtxc2ogB0ECeCAH",
+  "QQ14cyAHQRZ4c2ohBiASIBP9DQQFBgcICQoLDA0ODxAREhMhFSAVQQf9rQEgFUEZ/asB/VEgFUES/a0B/VEgFUEO/asB/VEgFUED/a0B/VEgEv",
+  "2uASAUIA39DQQFBgcICQoLDA0ODxAREhP9rgEhFSAN/QwAAAAAAAAAAAAAAAAAAAAA/Q0ICQoLDA0ODxAREhMQERITIQ4gFSAOQRH9rQEgDkEP",
+  "/asB/VEgDkET/a0B/VEgDkEN/asB/VEgDkEK/a0B/VH9rgEhFSAV/QwAAAAAAAAAAAAAAAAAAAAA/Q0QERITEBESEwABAgMEBQYHIQ4gFSAOQR",
+  "H9rQEgDkEP/asB/VEgDkET/a0B/VEgDkEN/asB/VEgDkEK/a0B/VH9rgEhDkEAIA79DFRzCmW7Cmp2LsnCgYUscpL9rgH9CwTQASAGIAdzIQwg",
+  "BUEAKAKQAWogBCACIAMgBHNxc2ogAkEGeCACQQt4cyACQRl4c2ohCiAJIApqIQkgCiAHIAsgDHFzaiAGQQJ4IAZBDXhzIAZBFnhzaiEFIAUgBn",
+  "MhCyAEQQAoApQBaiADIAkgAiADc3FzaiAJQQZ4IAlBC3hzIAlBGXhzaiEKIAggCmohCCAKIAYgDCALcXNqIAVBAnggBUENeHMgBUEWeHNqIQQg",
+  "BCAFcyEMIANBACgCmAFqIAIgCCAJIAJzcXNqIAhBBnggCEELeHMgCEEZeHNqIQogByAKaiEHIAogBSALIAxxc2ogBEECeCAEQQ14cyAEQRZ4c2",
+  "ohAyADIARzIQsgAkEAKAKcAWogCSAHIAggCXNxc2ogB0EGeCAHQQt4cyAHQRl4c2ohCiAGIApqIQYgCiAEIAwgC3FzaiADQQJ4IANBDXhzIANB",
+  "FnhzaiECIBMgFP0NBAUGBwgJCgsMDQ4PEBESEyEVIBVBB/2tASAVQRn9qwH9USAVQRL9rQH9USAVQQ79qwH9USAVQQP9rQH9USAT/a4BIA0gDv",
+  "0NBAUGBwgJCgsMDQ4PEBESE/2uASEVIA79DAAAAAAAAAAAAAAAAAAAAAD9DQgJCgsMDQ4PEBESExAREhMhDyAVIA9BEf2tASAPQQ/9qwH9USAP",
+  "QRP9rQH9USAPQQ39qwH9USAPQQr9rQH9Uf2uASEVIBX9DAAAAAAAAAAAAAAAAAAAAAD9DRAREhMQERITAAECAwQFBgchDyAVIA9BEf2tASAPQQ",
+  "/9qwH9USAPQRP9rQH9USAPQQ39qwH9USAPQQr9rQH9Uf2uASEPQQAgD/0Moei/oktmGqhwi0vCo1Fsx/2uAf0LBOABIAIgA3MhDCAJQQAoAqAB",
+  "aiAIIAYgByAIc3FzaiAGQQZ4IAZBC3hzIAZBGXhzaiEKIAUgCmohBSAKIAMgCyAMcXNqIAJBAnggAkENeHMgAkEWeHNqIQkgCSACcyELIAhBAC",
+  "gCpAFqIAcgBSAGIAdzcXNqIAVBBnggBUELeHMgBUEZeHNqIQogBCAKaiEEIAogAiAMIAtxc2ogCUECeCAJQQ14cyAJQRZ4c2ohCCAIIAlzIQwg",
+  "B0EAKAKoAWogBiAEIAUgBnNxc2ogBEEGeCAEQQt4cyAEQRl4c2ohCiADIApqIQMgCiAJIAsgDHFzaiAIQQJ4IAhBDXhzIAhBFnhzaiEHIAcgCH",
+  "MhCyAGQQAoAqwBaiAFIAMgBCAFc3FzaiADQQZ4IANBC3hzIANBGXhzaiEKIAIgCmohAiAKIAggDCALcXNqIAdBAnggB0ENeHMgB0EWeHNqIQYg",
+  "FCAN/Q0EBQYHCAkKCwwNDg8QERITIRUgFUEH/a0BIBVBGf2rAf1RIBVBEv2tAf1RIBVBDv2rAf1RIBVBA/2tAf1RIBT9rgEgDiAP/Q0EBQYHCA",
+  "kKCwwNDg8QERIT/a4BIRUgD/0MAAAAAAAAAAAAAAAAAAAAAP0NCAkKCwwNDg8QERITEBESEyEQIBUgEEER/a0BIBBBD/2rAf1RIBBBE/2tAf1R",
+  "IBBBDf2rAf1RIBBBCv2tAf1R/a4BIRUgFf0MAAAAAAAAAAAAAAAAAAAAAP0NEBESExAREhMAAQIDBAUGByEQIBUgEEER/a0BIBBBD/2rAf1RIB",
+  "BBE/2tAf1RIBBBDf2rAf1RIBBBCv2tAf1R/a4BIRBBACAQ/QwZ6JLRJAaZ1oU1DvRwoGoQ/a4B/QsE8AEgBiAHcyEMIAVBACgCsAFqIAQgAiAD",
+  "IARzcXNqIAJBBnggAkELeHMgAkEZeHNqIQogCSAKaiEJIAogByALIAxxc2ogBkECeCAGQQ14cyAGQRZ4c2ohBSAFIAZzIQsgBEEAKAK0AWogAy",
+  "AJIAIgA3Nxc2ogCUEGeCAJQQt4cyAJQRl4c2ohCiAIIApqIQggCiAGIAwgC3FzaiAFQQJ4IAVBDXhzIAVBFnhzaiEEIAQgBXMhDCADQQAoArgB",
+  "aiACIAggCSACc3FzaiAIQQZ4IAhBC3hzIAhBGXhzaiEKIAcgCmohByAKIAUgCyAMcXNqIARBAnggBEENeHMgBEEWeHNqIQMgAyAEcyELIAJBAC",
+  "gCvAFqIAkgByAIIAlzcXNqIAdBBnggB0ELeHMgB0EZeHNqIQogBiAKaiEGIAogBCAMIAtxc2ogA0ECeCADQQ14cyADQRZ4c2ohAiANIA79DQQF",
+  "BgcICQoLDA0ODxAREhMhFSAVQQf9rQEgFUEZ/asB/VEgFUES/a0B/VEgFUEO/asB/VEgFUED/a0B/VEgDf2uASAPIBD9DQQFBgcICQoLDA0ODx",
+  "AREhP9rgEhFSAQ/QwAAAAAAAAAAAAAAAAAAAAA/Q0ICQoLDA0ODxAREhMQERITIREgFSARQRH9rQEgEUEP/asB/VEgEUET/a0B/VEgEUEN/asB",
+  "/VEgEUEK/a0B/VH9rgEhFSAV/QwAAAAAAAAAAAAAAAAAAAAA/Q0QERITEBESEwABAgMEBQYHIREgFSARQRH9rQEgEUEP/asB/VEgEUET/a0B/V",
+  "EgEUEN/asB/VEgEUEK/a0B/VH9rgEhEUEAIBH9DBbBpBkIbDceTHdIJ7W8sDT9rgH9CwSAAiACIANzIQwgCUEAKALAAWogCCAGIAcgCHNxc2og",
+  "BkEGeCAGQQt4cyAGQRl4c2ohCiAFIApqIQUgCiADIAsgDHFzaiACQQJ4IAJBDXhzIAJBFnhzaiEJIAkgAnMhCyAIQQAoAsQBaiAHIAUgBiAHc3",
+  "FzaiAFQQZ4IAVBC3hzIAVBGXhzaiEKIAQgCmohBCAKIAIgDCALcXNqIAlBAnggCUENeHMgCUEWeHNqIQggCCAJcyEMIAdBACgCyAFqIAYgBCAF",
+  "IAZzcXNqIARBBnggBEELeHMgBEEZeHNqIQogAyAKaiEDIAogCSALIAxxc2ogCEECeCAIQQ14cyAIQRZ4c2ohByAHIAhzIQsgBkEAKALMAWogBS",
+  "ADIAQgBXNxc2ogA0EGeCADQQt4cyADQRl4c2ohCiACIApqIQIgCiAIIAwgC3FzaiAHQQJ4IAdBDXhzIAdBFnhzaiEGIA4gD/0NBAUGBwgJCgsM",
+  "DQ4PEBESEyEVIBVBB/2tASAVQRn9qwH9USAVQRL9rQH9USAVQQ79qwH9USAVQQP9rQH9USAO/a4BIBAgEf0NBAUGBwgJCgsMDQ4PEBESE/2uAS",
+  "EVIBH9DAAAAAAAAAAAAAAAAAAAAAD9DQgJCgsMDQ4PEBESExAREhMhEiAVIBJBEf2tASASQQ/9qwH9USASQRP9rQH9USASQQ39qwH9USASQQr9",
+  "rQH9Uf2uASEVIBX9DAAAAAAAAAAAAAAAAAAAAAD9DRAREhMQERITAAECAwQFBgchEiAVIBJBEf2tASASQQ/9qwH9USASQRP9rQH9USASQQ39qw",
+  "H9USASQQr9rQH9Uf2uASESQQAgEv0MswwcOUqq2E5Pypxb828uaP2uAf0LBJACIAYgB3MhDCAFQQAoAtABaiAEIAIgAyAEc3FzaiACQQZ4IAJB",
+  "C3hzIAJBGXhzaiEKIAkgCmohCSAKIAcgCyAMcXNqIAZBAnggBkENeHMgBkEWeHNqIQUgBSAGcyELIARBACgC1AFqIAMgCSACIANzcXNqIAlBBn",
+  "ggCUELeHMgCUEZeHNqIQogCCAKaiEIIAogBiAMIAtxc2ogBUECeCAFQQ14cyAFQRZ4c2ohBCAEIAVzIQwgA0EAKALYAWogAiAIIAkgAnNxc2og",
+  "CEEGeCAIQQt4cyAIQRl4c2ohCiAHIApqIQcgCiAFIAsgDHFzaiAEQQJ4IARBDXhzIARBFnhzaiEDIAMgBHMhCyACQQAoAtwBaiAJIAcgCCAJc3",
+  "FzaiAHQQZ4IAdBC3hzIAdBGXhzaiEKIAYgCmohBiAKIAQgDCALcXNqIANBAnggA0ENeHMgA0EWeHNqIQIgDyAQ/Q0EBQYHCAkKCwwNDg8QERIT",
+  "IRUgFUEH/a0BIBVBGf2rAf1RIBVBEv2tAf1RIBVBDv2rAf1RIBVBA/2tAf1RIA/9rgEgESAS/Q0EBQYHCAkKCwwNDg8QERIT/a4BIRUgEv0MAA",
+  "AAAAAAAAAAAAAAAAAAAP0NCAkKCwwNDg8QERITEBESEyETIBUgE0ER/a0BIBNBD/2rAf1RIBNBE/2tAf1RIBNBDf2rAf1RIBNBCv2tAf1R/a4B",
+  "IRUgFf0MAAAAAAAAAAAAAAAAAAAAAP0NEBESExAREhMAAQIDBAUGByETIBUgE0ER/a0BIBNBD/2rAf1RIBNBE/2tAf1RIBNBDf2rAf1RIBNBCv",
+  "2tAf1R/a4BIRNBACAT/Qzugo90b2OleBR4yIQIAseM/a4B/QsEoAIgAiADcyEMIAlBACgC4AFqIAggBiAHIAhzcXNqIAZBBnggBkELeHMgBkEZ",
+  "eHNqIQogBSAKaiEFIAogAyALIAxxc2ogAkECeCACQQ14cyACQRZ4c2ohCSAJIAJzIQsgCEEAKALkAWogByAFIAYgB3Nxc2ogBUEGeCAFQQt4cy",
+  "AFQRl4c2ohCiAEIApqIQQgCiACIAwgC3FzaiAJQQJ4IAlBDXhzIAlBFnhzaiEIIAggCXMhDCAHQQAoAugBaiAGIAQgBSAGc3FzaiAEQQZ4IARB",
+  "C3hzIARBGXhzaiEKIAMgCmohAyAKIAkgCyAMcXNqIAhBAnggCEENeHMgCEEWeHNqIQcgByAIcyELIAZBACgC7AFqIAUgAyAEIAVzcXNqIANBBn",
+  "ggA0ELeHMgA0EZeHNqIQogAiAKaiECIAogCCAMIAtxc2ogB0ECeCAHQQ14cyAHQRZ4c2ohBiAQIBH9DQQFBgcICQoLDA0ODxAREhMhFSAVQQf9",
+  "rQEgFUEZ/asB/VEgFUES/a0B/VEgFUEO/asB/VEgFUED/a0B/VEgEP2uASASIBP9DQQFBgcICQoLDA0ODxAREhP9rgEhFSAT/QwAAAAAAAAAAA",
+  "AAAAAAAAAA/Q0ICQoLDA0ODxAREhMQERITIRQgFSAUQRH9rQEgFEEP/asB/VEgFEET/a0B/VEgFEEN/asB/VEgFEEK/a0B/VH9rgEhFSAV/QwA",
+  "AAAAAAAAAAAAAAAAAAAA/Q0QERITEBESEwABAgMEBQYHIRQgFSAUQRH9rQEgFEEP/asB/VEgFEET/a0B/VEgFEEN/asB/VEgFEEK/a0B/VH9rg",
+  "EhFEEAIBT9DPr/vpDrbFCk96P5vvJ4ccb9rgH9CwSwAiAGIAdzIQwgBUEAKALwAWogBCACIAMgBHNxc2ogAkEGeCACQQt4cyACQRl4c2ohCiAJ",
+  "IApqIQkgCiAHIAsgDHFzaiAGQQJ4IAZBDXhzIAZBFnhzaiEFIAUgBnMhCyAEQQAoAvQBaiADIAkgAiADc3FzaiAJQQZ4IAlBC3hzIAlBGXhzai",
+  "EKIAggCmohCCAKIAYgDCALcXNqIAVBAnggBUENeHMgBUEWeHNqIQQgBCAFcyEMIANBACgC+AFqIAIgCCAJIAJzcXNqIAhBBnggCEELeHMgCEEZ",
+  "eHNqIQogByAKaiEHIAogBSALIAxxc2ogBEECeCAEQQ14cyAEQRZ4c2ohAyADIARzIQsgAkEAKAL8AWogCSAHIAggCXNxc2ogB0EGeCAHQQt4cy",
+  "AHQRl4c2ohCiAGIApqIQYgCiAEIAwgC3FzaiADQQJ4IANBDXhzIANBFnhzaiECIAIgA3MhDCAJQQAoAoACaiAIIAYgByAIc3FzaiAGQQZ4IAZB",
+  "C3hzIAZBGXhzaiEKIAUgCmohBSAKIAMgCyAMcXNqIAJBAnggAkENeHMgAkEWeHNqIQkgCSACcyELIAhBACgChAJqIAcgBSAGIAdzcXNqIAVBBn",
+  "ggBUELeHMgBUEZeHNqIQogBCAKaiEEIAogAiAMIAtxc2ogCUECeCAJQQ14cyAJQRZ4c2ohCCAIIAlzIQwgB0EAKAKIAmogBiAEIAUgBnNxc2og",
+  "BEEGeCAEQQt4cyAEQRl4c2ohCiADIApqIQMgCiAJIAsgDHFzaiAIQQJ4IAhBDXhzIAhBFnhzaiEHIAcgCHMhCyAGQQAoAowCaiAFIAMgBCAFc3",
+  "FzaiADQQZ4IANBC3hzIANBGXhzaiEKIAIgCmohAiAKIAggDCALcXNqIAdBAnggB0ENeHMgB0EWeHNqIQYgBiAHcyEMIAVBACgCkAJqIAQgAiAD",
+  "IARzcXNqIAJBBnggAkELeHMgAkEZeHNqIQogCSAKaiEJIAogByALIAxxc2ogBkECeCAGQQ14cyAGQRZ4c2ohBSAFIAZzIQsgBEEAKAKUAmogAy",
+  "AJIAIgA3Nxc2ogCUEGeCAJQQt4cyAJQRl4c2ohCiAIIApqIQggCiAGIAwgC3FzaiAFQQJ4IAVBDXhzIAVBFnhzaiEEIAQgBXMhDCADQQAoApgC",
+  "aiACIAggCSACc3FzaiAIQQZ4IAhBC3hzIAhBGXhzaiEKIAcgCmohByAKIAUgCyAMcXNqIARBAnggBEENeHMgBEEWeHNqIQMgAyAEcyELIAJBAC",
+  "gCnAJqIAkgByAIIAlzcXNqIAdBBnggB0ELeHMgB0EZeHNqIQogBiAKaiEGIAogBCAMIAtxc2ogA0ECeCADQQ14cyADQRZ4c2ohAiACIANzIQwg",
+  "CUEAKAKgAmogCCAGIAcgCHNxc2ogBkEGeCAGQQt4cyAGQRl4c2ohCiAFIApqIQUgCiADIAsgDHFzaiACQQJ4IAJBDXhzIAJBFnhzaiEJIAkgAn",
+  "MhCyAIQQAoAqQCaiAHIAUgBiAHc3FzaiAFQQZ4IAVBC3hzIAVBGXhzaiEKIAQgCmohBCAKIAIgDCALcXNqIAlBAnggCUENeHMgCUEWeHNqIQgg",
+  "CCAJcyEMIAdBACgCqAJqIAYgBCAFIAZzcXNqIARBBnggBEELeHMgBEEZeHNqIQogAyAKaiEDIAogCSALIAxxc2ogCEECeCAIQQ14cyAIQRZ4c2",
+  "ohByAHIAhzIQsgBkEAKAKsAmogBSADIAQgBXNxc2ogA0EGeCADQQt4cyADQRl4c2ohCiACIApqIQIgCiAIIAwgC3FzaiAHQQJ4IAdBDXhzIAdB",
+  "FnhzaiEGIAYgB3MhDCAFQQAoArACaiAEIAIgAyAEc3FzaiACQQZ4IAJBC3hzIAJBGXhzaiEKIAkgCmohCSAKIAcgCyAMcXNqIAZBAnggBkENeH",
+  "MgBkEWeHNqIQUgBSAGcyELIARBACgCtAJqIAMgCSACIANzcXNqIAlBBnggCUELeHMgCUEZeHNqIQogCCAKaiEIIAogBiAMIAtxc2ogBUECeCAF",
+  "QQ14cyAFQRZ4c2ohBCAEIAVzIQwgA0EAKAK4AmogAiAIIAkgAnNxc2ogCEEGeCAIQQt4cyAIQRl4c2ohCiAHIApqIQcgCiAFIAsgDHFzaiAEQQ",
+  "J4IARBDXhzIARBFnhzaiEDIAMgBHMhCyACQQAoArwCaiAJIAcgCCAJc3FzaiAHQQZ4IAdBC3hzIAdBGXhzaiEKIAYgCmohBiAKIAQgDCALcXNq",
+  "IANBAnggA0ENeHMgA0EWeHNqIQJBAEEAKAIAIAJqNgIAQQBBACgCBCADajYCBEEAQQAoAgggBGo2AghBAEEAKAIMIAVqNgIMQQBBACgCECAGaj",
+  "YCEEEAQQAoAhQgB2o2AhRBAEEAKAIYIAhqNgIYQQBBACgCHCAJajYCHCAAQcAAaiEAIAAgAUcNAAsL",
+].join("");
+return { HASH_WASM };
+})();
+
+modules["hash-worker-text.js"] = (function () {
+//! The script of the worker that computes hashes, as a text.
+//! Made by build/classic.js from hash-blocks.js and what it imports; change those, not this.
+
+const HASH_WORKER = [
+  "(function () {",
+  "\"use strict\";",
+  "const modules = {};",
+  "modules[\"blob-reader.js\"] = (function () {",
+  "class BlobReader {",
+  "#blob;",
+  "#reader = null;",
+  "#next = 0;",
+  "constructor(blob) {",
+  "this.#blob = blob;",
+  "try {",
+  "this.#reader = blob.stream().getReader({ mode: \"byob\" });",
+  "} catch {",
+  "}",
+  "}",
+  "async read(place) {",
+  "const { length } = place;",
+  "const reader = this.#reader;",
+  "if (!reader) {",
+  "const slice = this.#blob.slice(this.#next, this.#next + length);",
+  "this.#next += slice.size;",
+  "return new Uint8Array(await slice.arrayBuffer());",
+  "}",
+  "let { buffer } = place;",
+  "let filled = 0;",
+  "while (filled < length) {",
+  "const { value, done } = await reader.read(new Uint8Array(buffer, filled, length - filled));",
+  "if (value) buffer = value.buffer;",
+  "if (done) break;",
+  "filled += value.length;",
+  "}",
+  "return new Uint8Array(buffer, 0, filled);",
+  "}",
+  "close() {",
+  "this.#reader?.cancel().catch(() => {});",
+  "}",
+  "}",
+  "return { BlobReader };",
+  "})();",
+  "modules[\"hash-plain.js\"] = (function () {",
+  "const BLOCK_OCTETS = 64;",
+  "const words = new Int32Array(80);",
+  "const viewOf = (octets) => new DataView(octets.buffer, octets.byteOffset, octets.byteLength);",
+  "function sha1(state, octets) {",
+  "const view = viewOf(octets);",
+  "for (let at = 0; at < octets.length; at += BLOCK_OCTETS) {",
+  "for (let i = 0; i < 16; i += 1) words[i] = view.getInt32(at + 4 * i);",
+  "for (let i = 16; i < 80; i += 1) {",
+  "const word = words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16];",
+  "words[i] = (word << 1) | (word >>> 31);",
+  "}",
+  "let a = state[0];",
+  "let b = state[1];",
+  "let c = state[2];",
+  "let d = state[3];",
+  "let e = state[4];",
+  "let next;",
+  "for (let i = 0; i < 20; i += 1) {",
+  "next = (((a << 5) | (a >>> 27)) + (d ^ (b & (c ^ d))) + e + 0x5a827999 + words[i]) | 0;",
+  "e = d; d = c; c = (b << 30) | (b >>> 2); b = a; a = next;",
+  "}",
+  "for (let i = 20; i < 40; i += 1) {",
+  "next = (((a << 5) | (a >>> 27)) + (b ^ c ^ d) + e + 0x6ed9eba1 + words[i]) | 0;",
+  "e = d; d = c; c = (b << 30) | (b >>> 2); b = a; a = next;",
+  "}",
+  "for (let i = 40; i < 60; i += 1) {",
+  "next = (((a << 5) | (a >>> 27)) + ((b & c) | (d & (b | c))) + e + 0x8f1bbcdc + words[i]) | 0;",
+  "e = d; d = c; c = (b << 30) | (b >>> 2); b = a; a = next;",
+  "}",
+  "for (let i = 60; i < 80; i += 1) {",
+  "next = (((a << 5) | (a >>> 27)) + (b ^ c ^ d) + e + 0xca62c1d6 + words[i]) | 0;",
+  "e = d; d = c; c = (b << 30) | (b >>> 2); b = a; a = next;",
+  "}",
+  "state[0] += a;",
+  "state[1] += b;",
+  "state[2] += c;",
+  "state[3] += d;",
+  "state[4] += e;",
+  "}",
+  "}",
+  "const roots = (/** @type {number} */ count, /** @type {number} */ root) => {",
+  "const primes = /** @type {number[]} */ ([]);",
+  "for (let n = 2; primes.length < count; n += 1) if (primes.every((prime) => n % prime !== 0)) primes.push(n);",
+  "return primes.map((prime) => ((prime ** (1 / root)) % 1) * 0x1_0000_0000 | 0);",
+  "};",
+  "const ROUNDS = Int32Array.from(roots(64, 3));",
+  "function sha256(state, octets) {",
+  "const view = viewOf(octets);",
+  "for (let at = 0; at < octets.length; at += BLOCK_OCTETS) {",
+  "for (let i = 0; i < 16; i += 1) words[i] = view.getInt32(at + 4 * i);",
+  "for (let i = 16; i < 64; i += 1) {",
+  "const x = words[i - 15];",
+  "const y = words[i - 2];",
+  "const first = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);",
+  "const second = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);",
+  "words[i] = (words[i - 16] + first + words[i - 7] + second) | 0;",
+  "}",
+  "let a = state[0];",
+  "let b = state[1];",
+  "let c = state[2];",
+  "let d = state[3];",
+  "let e = state[4];",
+  "let f = state[5];",
+  "let g = state[6];",
+  "let h = state[7];",
+  "for (let i = 0; i < 64; i += 1) {",
+  "const sigma = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));",
+  "const one = (h + sigma + (g ^ (e & (f ^ g))) + ROUNDS[i] + words[i]) | 0;",
+  "const other = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));",
+  "h = g;",
+  "g = f;",
+  "f = e;",
+  "e = (d + one) | 0;",
+  "d = c;",
+  "c = b;",
+  "b = a;",
+  "a = (one + other + ((b & c) | (d & (b | c)))) | 0;",
+  "}",
+  "state[0] += a;",
+  "state[1] += b;",
+  "state[2] += c;",
+  "state[3] += d;",
+  "state[4] += e;",
+  "state[5] += f;",
+  "state[6] += g;",
+  "state[7] += h;",
+  "}",
+  "}",
+  "const plain = { sha1, sha256 };",
+  "return { BLOCK_OCTETS, plain };",
+  "})();",
+  "modules[\"hash-blocks.js\"] = (function () {",
+  "const { BlobReader } = modules[\"blob-reader.js\"];",
+  "const { BLOCK_OCTETS, plain } = modules[\"hash-plain.js\"];",
+  "const LENGTH_AT = 56;",
+  "const READ_OCTETS = 1024 * 1024;",
+  "const STATE_AT = 0;",
+  "const BLOCKS_AT = 1024;",
+  "const BLOCKS_OCTETS_MAX = 256 * 1024;",
+  "let compressions = plain;",
+  "function compressBy(base64) {",
+  "try {",
+  "const module = new WebAssembly.Module(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));",
+  "const exported = /** @type {any} */ (new WebAssembly.Instance(module).exports);",
+  "const state = new Int32Array(exported.memory.buffer, STATE_AT, 8);",
+  "const blocks = new Uint8Array(exported.memory.buffer, BLOCKS_AT, BLOCKS_OCTETS_MAX);",
+  "const by = (compress) => (of, octets) => {",
+  "state.set(of);",
+  "for (let at = 0; at < octets.length; at += BLOCKS_OCTETS_MAX) {",
+  "const part = octets.subarray(at, at + BLOCKS_OCTETS_MAX);",
+  "blocks.set(part);",
+  "compress(BLOCKS_AT, BLOCKS_AT + part.length);",
+  "}",
+  "of.set(state.subarray(0, of.length));",
+  "};",
+  "compressions = { sha1: by(exported.sha1), sha256: by(exported.sha256) };",
+  "return true;",
+  "} catch {",
+  "return false;",
+  "}",
+  "}",
+  "const KNOWN = {",
+  "\"sha-1\": [\"sha1\", [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0]],",
+  "\"sha-256\": [\"sha256\", [",
+  "0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,",
+  "]],",
+  "};",
+  "class Hash {",
+  "#algorithm;",
+  "#state;",
+  "#block = new Uint8Array(BLOCK_OCTETS);",
+  "#used = 0;",
+  "#length = 0;",
+  "constructor(algorithm) {",
+  "this.#algorithm = algorithm;",
+  "this.#state = Int32Array.from(KNOWN[algorithm][1]);",
+  "}",
+  "save() {",
+  "return {",
+  "algorithm: this.#algorithm, state: this.#state, block: this.#block, used: this.#used, length: this.#length,",
+  "};",
+  "}",
+  "restore({ state, block, used, length }) {",
+  "this.#state = state;",
+  "this.#block = block;",
+  "this.#used = used;",
+  "this.#length = length;",
+  "}",
+  "update(octets) {",
+  "const compress = compressions[KNOWN[this.#algorithm][0]];",
+  "this.#length += octets.length;",
+  "let at = 0;",
+  "if (this.#used > 0) {",
+  "at = Math.min(BLOCK_OCTETS - this.#used, octets.length);",
+  "this.#block.set(octets.subarray(0, at), this.#used);",
+  "this.#used += at;",
+  "if (this.#used < BLOCK_OCTETS) return;",
+  "compress(this.#state, this.#block);",
+  "}",
+  "const end = octets.length - (octets.length - at) % BLOCK_OCTETS;",
+  "if (end > at) compress(this.#state, octets.subarray(at, end));",
+  "this.#block.set(octets.subarray(end));",
+  "this.#used = octets.length - end;",
+  "}",
+  "digest() {",
+  "const length = this.#length;",
+  "const rest = (this.#used < LENGTH_AT ? 1 : 2) * BLOCK_OCTETS - this.#used;",
+  "const end = new Uint8Array(rest);",
+  "end[0] = 0x80;",
+  "const view = new DataView(end.buffer);",
+  "view.setUint32(rest - 8, Math.floor(length / 0x2000_0000));",
+  "view.setUint32(rest - 4, (length << 3) >>> 0);",
+  "this.update(end);",
+  "return Array.from(this.#state, (word) => (word >>> 0).toString(16).padStart(8, \"0\"))",
+  ".join(\"\").toUpperCase().match(/../g)?.join(\":\") ?? \"\";",
+  "}",
+  "}",
+  "async function absorb(hashes, source) {",
+  "if (source instanceof Uint8Array) {",
+  "for (const hash of hashes) hash.update(source);",
+  "return;",
+  "}",
+  "const reader = new BlobReader(source);",
+  "let place = new Uint8Array(READ_OCTETS);",
+  "for (let octets = await reader.read(place); octets.length > 0; octets = await reader.read(place)) {",
+  "for (const hash of hashes) hash.update(octets);",
+  "place = new Uint8Array(octets.buffer);",
+  "}",
+  "}",
+  "function serveHashes(scope) {",
+  "scope.onmessage = async (/** @type {MessageEvent} */ { data }) => {",
+  "if (data.wasm) {",
+  "compressBy(data.wasm);",
+  "return;",
+  "}",
+  "const { job, source } = data;",
+  "try {",
+  "const hashes = data.saved.map((/** @type {SavedHash} */ saved) => {",
+  "const hash = new Hash(saved.algorithm);",
+  "hash.restore(saved);",
+  "return hash;",
+  "});",
+  "await absorb(hashes, source);",
+  "const saved = hashes.map((/** @type {Hash} */ hash) => hash.save());",
+  "const spare = source instanceof Uint8Array ? source : new Uint8Array(0);",
+  "scope.postMessage({ job, saved, source: spare }, [spare.buffer]);",
+  "} catch (error) {",
+  "scope.postMessage({ job, error: /** @type {Error} */ (error).message });",
+  "}",
+  "};",
+  "scope.postMessage({ ready: true });",
+  "}",
+  "return { compressBy, Hash, absorb, serveHashes };",
+  "})();",
+  "modules[\"hash-blocks.js\"].serveHashes(globalThis);",
+  "})();",
+].join("\n");
+return { HASH_WORKER };
+})();
+
+modules["hash-worker.js"] = (function () {
+const { environment } = modules["environment.js"];
+const { startTimer, stopTimer } = modules["events.js"];
+const { HASH_WORKER } = modules["hash-worker-text.js"];
+//! A worker that goes on with hashes, away from the page's thread. It keeps nothing between its jobs, so that it can be
+//! ended whenever it has none.
+
+
+/** Milliseconds without a job after which the worker is ended. */
+const IDLE_MS = 10_000;
+
+/** @typedef {import("./hash-blocks.js").Hash} Hash */
+/** @typedef {import("./hash-blocks.js").SavedHash} SavedHash */
+/** What comes back: the octets too, to be filled anew. @typedef {{ saved: SavedHash[], source: Uint8Array }} Done */
+
+/** The worker of a page, as long as there is something to do. */
+class HashWorker {
+  #wasm;
+  /** Settles once it is there; null if the page's policy forbids it. @type {Promise<Worker | null> | null} */
+  #worker = null;
+  /** @type {Map<number, { resolve: (done: Done) => void, reject: (error: Error) => void }>} */
+  #waiting = new Map();
+  /** Jobs so far, and those that are not done. */
+  #jobs = 0;
+  #open = 0;
+  /** @type {any} */
+  #idle;
+
+  /** @param {string} wasm the module that computes, in Base64 */
+  constructor(wasm) {
+    this.#wasm = wasm;
+  }
+
+  /**
+   * Goes on with hashes by what follows.
+   * @param {Hash[]} hashes
+   * @param {Uint8Array | Blob} source not to be used any more, unless there is no worker
+   * @returns {Promise<Uint8Array | null>} what may be filled anew; null if there is no worker, and nothing was done. Rejects
+   *   if it can't be read
+   */
+  async absorb(hashes, source) {
+    stopTimer(this.#idle);
+    this.#open += 1;
+    try {
+      const worker = await (this.#worker ??= this.#start());
+      if (!worker) return null;
+      this.#jobs += 1;
+      const job = this.#jobs;
+      const transferred = source instanceof Uint8Array ? [source.buffer] : [];
+      const done = await new Promise((resolve, reject) => {
+        this.#waiting.set(job, { resolve, reject });
+        worker.postMessage({ job, saved: hashes.map((hash) => hash.save()), source }, transferred);
+      });
+      hashes.forEach((hash, at) => hash.restore(done.saved[at]));
+      return done.source;
+    } finally {
+      this.#open -= 1;
+      if (this.#open === 0) this.#endSoon();
+    }
+  }
+
+  /** @returns {Promise<Worker | null>} */
+  #start() {
+    return new Promise((resolve) => {
+      try {
+        const worker = environment.openWorker(HASH_WORKER);
+        worker.onmessage = ({ data }) => (data.ready ? resolve(worker) : this.#done(data));
+        worker.onerror = (event) => {
+          event.preventDefault();
+          this.#worker = Promise.resolve(null);
+          resolve(null);
+          for (const { reject } of this.#waiting.values()) reject(new Error("the worker for hashes has failed"));
+          this.#waiting.clear();
+        };
+        worker.postMessage({ wasm: this.#wasm });
+      } catch {
+        resolve(null);
+      }
+    });
+  }
+
+  /** @param {Done & { job: number, error?: string }} done */
+  #done({ job, saved, source, error }) {
+    const waiting = this.#waiting.get(job);
+    this.#waiting.delete(job);
+    if (error) waiting?.reject(new Error(error));
+    else waiting?.resolve({ saved, source });
+  }
+
+  async #endSoon() {
+    const worker = await this.#worker;
+    if (!worker || this.#open > 0) return;
+    this.#idle = startTimer(() => {
+      this.#worker = null;
+      worker.terminate();
+    }, IDLE_MS);
+  }
+}
+return { HashWorker };
+})();
+
+modules["hash.js"] = (function () {
+const { absorb, compressBy, Hash } = modules["hash-blocks.js"];
+const { HASH_WASM } = modules["hash-wasm.js"];
+const { HashWorker } = modules["hash-worker.js"];
+//! Which hashes a file has, and whether they are those that were announced. Large ones are computed in a worker, where the
+//! page allows one; WebAssembly does it, where the page allows that. Not here: how they are computed (`hash-blocks.js`).
+
+
+/** The hashes that are known, the one that is trusted most first. */
+const KNOWN = /** @type {const} */ (["sha-256", "sha-1"]);
+/** Octets of a Blob after which is asked whether anybody still wants to know. */
+const SLICE_OCTETS = 64 * 1024 * 1024;
+/** From so many octets on it is worth a worker. */
+const LARGE_OCTETS = 4 * 1024 * 1024;
+/** Octets that go to the worker at a time; so many of these wait before nothing more is taken. */
+const BATCH_OCTETS = 1024 * 1024;
+const BATCHES_MAX = 2;
 
 /** @typedef {{ algorithmName: string, value: string }} HashValue */
+
+/** Where large files are hashed; made when a first file needs it. @type {HashWorker | null} */
+let worker = null;
+
+/** @returns {HashWorker} */
+function theWorker() {
+  if (!worker) compressBy(HASH_WASM);
+  worker ??= new HashWorker(HASH_WASM);
+  return worker;
+}
+
+/**
+ * Goes on with hashes by what follows.
+ * @param {Hash[]} hashes
+ * @param {Uint8Array | Blob} source not to be used any more
+ * @returns {Promise<Uint8Array>} what may be filled anew. Rejects if it can't be read
+ */
+async function absorbed(hashes, source) {
+  const spare = await theWorker().absorb(hashes, source);
+  if (spare) return spare;
+  await absorb(hashes, source);
+  return source instanceof Uint8Array ? source : new Uint8Array(0);
+}
+
+/** Checks octets against one hash that was announced. */
+class HashCheck {
+  #hash;
+  #announced;
+  /** Octets gathered for the worker; null if they are not so many that it is worth it. @type {Uint8Array | null} */
+  #batch = null;
+  #gathered = 0;
+  /** Batches that are on their way, one after the other. @type {Promise<void>} */
+  #work = Promise.resolve();
+  #waiting = 0;
+  /** Batches to be filled anew. @type {Uint8Array[]} */
+  #spare = [];
+
+  /**
+   * @param {"sha-1" | "sha-256"} algorithm
+   * @param {string} announced
+   * @param {boolean} isLarge
+   */
+  constructor(algorithm, announced, isLarge) {
+    theWorker();
+    this.#hash = new Hash(algorithm);
+    this.#announced = announced.toUpperCase();
+    if (isLarge) this.#batch = new Uint8Array(BATCH_OCTETS);
+  }
+
+  /**
+   * @param {Uint8Array} octets that follow on those before
+   * @returns {Promise<void> | null} when more is to be given; null: now
+   */
+  update(octets) {
+    if (!this.#batch) {
+      this.#hash.update(octets);
+      return null;
+    }
+    for (let at = 0; at < octets.length;) {
+      const part = octets.subarray(at, at + BATCH_OCTETS - this.#gathered);
+      this.#batch.set(part, this.#gathered);
+      this.#gathered += part.length;
+      at += part.length;
+      if (this.#gathered === BATCH_OCTETS) this.#pass(this.#batch);
+    }
+    return this.#waiting > BATCHES_MAX ? this.#work : null;
+  }
+
+  /** @returns {boolean | Promise<boolean>} whether they have that hash; asked once, at the end. May reject */
+  holds() {
+    const isRight = () => this.#hash.digest() === this.#announced;
+    if (!this.#batch) return isRight();
+    this.#pass(this.#batch.subarray(0, this.#gathered));
+    return this.#work.then(isRight);
+  }
+
+  /** @param {Uint8Array} batch */
+  #pass(batch) {
+    this.#waiting += 1;
+    this.#gathered = 0;
+    this.#batch = this.#spare.pop() ?? new Uint8Array(BATCH_OCTETS);
+    this.#work = this.#work.then(async () => {
+      const spare = await absorbed([this.#hash], batch);
+      this.#waiting -= 1;
+      if (spare.buffer.byteLength === BATCH_OCTETS) this.#spare.push(new Uint8Array(spare.buffer));
+    });
+    // Whoever waits is told; nobody may.
+    this.#work.catch(() => {});
+  }
+}
 
 /**
  * What checks octets against hashes that were announced; null if none of them is known.
  * @param {HashValue[]} announced
- * @returns {{ update: (octets: Uint8Array) => void, holds: () => boolean } | null} `holds` is asked once, at the end
+ * @param {number | null} size octets; null: nobody knows
+ * @returns {HashCheck | null}
  */
-function hashCheck(announced) {
-  for (const [name, Known] of KNOWN) {
+function hashCheck(announced, size) {
+  for (const name of KNOWN) {
     const value = announced.find(({ algorithmName }) => algorithmName.toLowerCase() === name)?.value;
-    if (value === undefined) continue;
-    const hash = new Known();
-    return { update: (octets) => hash.update(octets), holds: () => hash.digest() === value.toUpperCase() };
+    if (value !== undefined) return new HashCheck(name, value, (size ?? Infinity) >= LARGE_OCTETS);
   }
   return null;
 }
 
 /**
- * The hashes of a file, read a slice at a time: SHA-1, as RFC 5547 wants, and SHA-256.
+ * The hashes of a file: SHA-1, as RFC 5547 wants, and SHA-256.
  * @param {Blob} blob
  * @param {() => boolean} wanted whether anybody still wants to know
  * @returns {Promise<HashValue[]>} rejects if the file can't be read
  */
 async function hashesOf(blob, wanted = () => true) {
-  const hashes = [...KNOWN].reverse().map(([algorithmName, Known]) => ({ algorithmName, hash: new Known() }));
-  for (let at = 0; at < blob.size && wanted(); at += SLICE_OCTETS) {
-    const octets = new Uint8Array(await blob.slice(at, at + SLICE_OCTETS).arrayBuffer());
-    for (const { hash } of hashes) hash.update(octets);
+  theWorker();
+  const names = [...KNOWN].reverse();
+  const hashes = names.map((algorithmName) => new Hash(algorithmName));
+  if (blob.size < LARGE_OCTETS) await absorb(hashes, blob);
+  for (let at = 0; blob.size >= LARGE_OCTETS && at < blob.size && wanted(); at += SLICE_OCTETS) {
+    await absorbed(hashes, blob.slice(at, at + SLICE_OCTETS));
   }
-  return hashes.map(({ algorithmName, hash }) => ({ algorithmName, value: hash.digest() }));
+  return names.map((algorithmName, at) => ({ algorithmName, value: hashes[at].digest() }));
 }
-return { hashCheck, hashesOf };
+return { HashCheck, hashCheck, hashesOf };
 })();
 
 modules["file-media.js"] = (function () {
@@ -8464,6 +9350,8 @@ const UNANNOUNCED_OCTETS_MAX = 16 * 1024 * 1024 * 1024;
  * @property {WritableStreamDefaultWriter | null} writer where they went
  */
 
+/** What is wrong with a file that came: a status, and why; null: nothing. @typedef {[number, string] | null} Wrong */
+
 /**
  * @typedef {object} FileHooks
  * @property {(octets: number, total: number) => void} progress so many of the whole have arrived over there
@@ -8482,6 +9370,10 @@ class FileMedia extends MediaLink {
   #chunks;
   #messageId = randomWord(24);
   #settled = false;
+  /** The end has come in and is being judged, whatever becomes of the connection. */
+  #isWhole = false;
+  /** @type {FileSource | null} */
+  #source = null;
   /** Octets of the file before what this transfer carries. */
   #offset;
   /** @type {Received} */
@@ -8507,7 +9399,7 @@ class FileMedia extends MediaLink {
     this.#arrived = this.#offset;
     const writer = sink?.getWriter() ?? received?.writer ?? null;
     // Of a part whose start nobody here has seen there is no hash.
-    const check = this.#offset === 0 ? hashCheck(file.hashes) : null;
+    const check = this.#offset === 0 ? hashCheck(file.hashes, file.size) : null;
     this.#received = received ? { ...received, writer } : { octets: this.#offset, check, writer };
   }
 
@@ -8541,7 +9433,7 @@ class FileMedia extends MediaLink {
       const { size, hashes, name, type, disposition, description, dates } = file;
       Object.assign(ours, { size, hashes, disposition, description, dates });
       Object.assign(ours, { name: name || ours.name, type: type || ours.type });
-      if (this.#received.octets === 0) this.#received.check = hashCheck(hashes);
+      if (this.#received.octets === 0) this.#received.check = hashCheck(hashes, size);
     }
     return "";
   }
@@ -8569,7 +9461,7 @@ class FileMedia extends MediaLink {
   /** @override */
   begun() {
     if (!this.#blob) return;
-    const body = new FileSource(
+    this.#source = new FileSource(
       this.#part(),
       () => turn(() => this.connection()?.resume()),
       (reason) => turn(() => {
@@ -8578,7 +9470,7 @@ class FileMedia extends MediaLink {
       }),
     );
     const contentType = this.#file.type || "application/octet-stream";
-    this.connection()?.send({ messageId: this.#messageId, contentType, body });
+    this.connection()?.send({ messageId: this.#messageId, contentType, body: this.#source });
   }
 
   /**
@@ -8601,7 +9493,8 @@ class FileMedia extends MediaLink {
    * @param {string} reason
    */
   finished(status, reason) {
-    this.#settle(status, reason);
+    this.#source?.close();
+    if (!this.#isWhole) this.#settle(status, reason);
   }
 
   /** @returns {number} octets of the file, from its start, that are over there as far as we know */
@@ -8631,7 +9524,8 @@ class FileMedia extends MediaLink {
    * @param {Uint8Array} piece
    * @param {number | null} total
    * @param {boolean} last
-   * @returns {number | void | Promise<number | void>} a status to refuse it with; a promise: once it is taken
+   * @returns {import("./msrp/endpoint.js").Taken | Promise<import("./msrp/endpoint.js").Taken>} a status to refuse it with; a
+   *   promise: once it is taken
    */
   #receive(start, piece, total, last) {
     if (this.#blob || this.#settled) return 413;
@@ -8642,33 +9536,52 @@ class FileMedia extends MediaLink {
     const octets = piece.subarray(Math.max(received.octets - this.#offset - start, 0));
     const from = received.octets;
     received.octets += octets.length;
-    received.check?.update(octets);
+    const hashed = received.check?.update(octets);
     const whole = size ?? this.#offset + (total ?? 0);
-    if (octets.length > 0 && !received.writer) this.#hooks.data(from, octets, whole);
+    const { writer } = received;
+    if (octets.length > 0 && !writer) this.#hooks.data(from, octets, whole);
+    const written = writer ? this.#written(writer, octets, whole) : null;
+    this.#isWhole = last;
     const wrong = last ? this.#wrongAtTheEnd(stop, total) : null;
-    if (!received.writer) return last ? this.#ends(wrong) : undefined;
-    return this.#written(received.writer, octets, whole, last && !wrong).then(
-      () => (last ? this.#ends(wrong) : undefined),
-      (error) => this.#ends([413, `what has come can't be kept: ${error?.message ?? error}`]),
-    );
+    if (hashed || written || wrong instanceof Promise) {
+      return this.#taken([hashed, written], wrong, last ? writer : null).then(
+        (found) => (last || found ? this.#ends(found) : undefined),
+      );
+    }
+    return last ? this.#ends(wrong) : undefined;
   }
 
   /**
    * @param {WritableStreamDefaultWriter} writer
    * @param {Uint8Array} octets
    * @param {number} whole
-   * @param {boolean} isThere whether nothing is missing any more
    */
-  async #written(writer, octets, whole, isThere) {
+  async #written(writer, octets, whole) {
     if (octets.length > 0) await writer.write(octets);
     this.#hooks.progress(this.#received.octets, whole);
-    if (isThere) await writer.close();
+  }
+
+  /**
+   * Waits until a piece is kept and counted in.
+   * @param {(Promise<void> | null | undefined)[]} steps
+   * @param {Wrong | Promise<Wrong>} judged
+   * @param {WritableStreamDefaultWriter | null} writer to be closed if nothing is wrong
+   * @returns {Promise<Wrong>}
+   */
+  async #taken(steps, judged, writer) {
+    try {
+      const [wrong] = await Promise.all([judged, ...steps]);
+      if (!wrong) await writer?.close();
+      return wrong;
+    } catch (error) {
+      return [413, `what has come can't be kept: ${/** @type {Error} */ (error)?.message ?? error}`];
+    }
   }
 
   /**
    * @param {number | null} stop
    * @param {number | null} total
-   * @returns {[number, string] | null}
+   * @returns {Wrong | Promise<Wrong>}
    */
   #wrongAtTheEnd(stop, total) {
     if (stop !== null && stop !== this.#offset + (total ?? 0)) {
@@ -8676,14 +9589,24 @@ class FileMedia extends MediaLink {
     }
     const { check, octets } = this.#received;
     const isWhole = this.#file.size === null || this.#file.size === octets;
-    if (!check || !isWhole || check.holds()) return null;
+    if (!check || !isWhole) return null;
+    const holds = check.holds();
+    return holds instanceof Promise ? holds.then((held) => this.#judged(held)) : this.#judged(holds);
+  }
+
+  /**
+   * @param {boolean} holds whether the hash is right
+   * @returns {Wrong}
+   */
+  #judged(holds) {
+    if (holds) return null;
     // Going on from here can't mend it.
     this.#received = { octets: 0, check: null, writer: null };
     return [400, "the file's hash is not the one that was announced"];
   }
 
   /**
-   * @param {[number, string] | null} wrong
+   * @param {Wrong} wrong
    * @returns {number | undefined}
    */
   #ends(wrong) {

@@ -6,8 +6,8 @@
 //
 // The bare WebSocket goes to a server that only counts octets, or sends them, in this process; both directions are timed
 // from the open connection to the word that all is there. What comes in goes nowhere, or with KEPT=1 into a file of the
-// page's own (OPFS). CPU_PROFILES=FOLDER profiles the page, for Chromium's developer tools. Hashes are computed by the page before it offers the file,
-// which is timed on its own, and checked by it while a file comes in, which is part of the time.
+// page's own (OPFS). CPU_PROFILES=FOLDER profiles the page, for Chromium's developer tools. Hashes are computed by the
+// page before it offers the file, which is timed on its own, and checked by it while a file comes in, which is part of the time.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -20,6 +20,8 @@ import { Unwatched } from './unwatched.mjs';
 
 const PART_OCTETS = 4 * 1024 * 1024;
 const MESSAGE_OCTETS = 64 * 1024;
+/** Of the handset's chunks: as large as the page's. */
+const CHUNK_OCTETS = 256 * 1024;
 const TIMEOUT_MS = 600_000;
 
 /** A WebSocket server that takes octets and says when all are there, or sends as many; the path says which. */
@@ -111,10 +113,9 @@ async function prepare(kept) {
     transfer.onFileTransferSuccess = () => resolve(seconds(since));
     transfer.onFileTransferFailure = (id, status, reason) => reject(new Error(`${status} ${reason}`));
   });
-  /** Begins to send a file; says how long its hashes have taken, once they are there. */
-  globalThis.offer = (part, octets) => {
-    const blob = new Blob([Uint8Array.from(atob(part), (letter) => letter.charCodeAt(0))]);
-    const file = new File(Array(octets / blob.size).fill(blob), 'large.bin', { type: 'application/octet-stream' });
+  /** Begins to send the file that was chosen; says how long its hashes have taken, once they are there. */
+  globalThis.offer = () => {
+    const [file] = document.querySelector('#large').files;
     const transfer = files.createFileTransfer('bob');
     const hashing = performance.now();
     transfer.start({ file });
@@ -190,9 +191,10 @@ export async function largeFile(octets) {
     const sha256 = hash.digest('hex');
 
     const url = await bare.listen();
-    const bob = await system.handset('bob', '--max-size', String(octets));
+    const bob = await system.handset('bob', '--max-size', String(octets), '--chunk', String(CHUNK_OCTETS));
     const page = await browser.page(system.page);
     await page.evaluate(prepare, Boolean(process.env.KEPT));
+    await page.choose('large', path);
     const [relay] = await system.dev.children();
     processes = new Processes(async () => {
       const { processInfo } = await browser.send('SystemInfo.getProcessInfo').catch(() => ({ processInfo: [] }));
@@ -211,7 +213,7 @@ export async function largeFile(octets) {
       return result;
     };
     const figures = { octets, bareUp: await phase('bare up', () => bareWay('up')) };
-    figures.hashed = await phase('hashes', () => page.evaluate((given) => globalThis.offer(...given), [part.toString('base64'), octets]));
+    figures.hashed = await phase('hashes', () => page.evaluate(() => globalThis.offer()));
     figures.up = await phase('up', () => page.evaluate(() => globalThis.transfer));
     const [, received] = await bob.line(/^received from .*, sha256 (\w+)$/, TIMEOUT_MS);
     figures.bareDown = await phase('bare down', () => bareWay('down'));

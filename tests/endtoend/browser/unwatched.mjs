@@ -58,11 +58,17 @@ export class Unwatched {
       if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
       return result.value;
     };
-    await evaluate(`() => new Promise((resolve) => {
-      const look = () => (location.href === ${JSON.stringify(url)} && document.readyState === 'complete' ? resolve() : setTimeout(look, 10));
-      look();
-    })`);
-    return { evaluate, send: (method, params) => this.send(method, params, sessionId) };
+    // What it had at first goes away while one looks.
+    const isThere = `() => location.href === ${JSON.stringify(url)} && document.readyState === 'complete'`;
+    while (!await evaluate(isThere).catch(() => false)) await new Promise((resolve) => { setTimeout(resolve, 10); });
+    /** Chooses a file, as a user does, in an input of this id that is made for it. */
+    const choose = async (id, path) => {
+      await evaluate(`(id) => { document.body.append(Object.assign(document.createElement('input'), { type: 'file', id })); }`, id);
+      const { root } = await this.send('DOM.getDocument', {}, sessionId);
+      const { nodeId } = await this.send('DOM.querySelector', { nodeId: root.nodeId, selector: `#${id}` }, sessionId);
+      await this.send('DOM.setFileInputFiles', { files: [path], nodeId }, sessionId);
+    };
+    return { evaluate, choose, send: (method, params) => this.send(method, params, sessionId) };
   }
 
   async close() {

@@ -35,6 +35,8 @@ export class MsrpConnection {
   #socket = null;
   /** @type {any} */
   #timer;
+  /** When that calls the endpoint. */
+  #timerAt = Infinity;
   /** Whether a socket of ours was ever open. */
   #wasOpen = false;
   #attempts = 0;
@@ -158,6 +160,7 @@ export class MsrpConnection {
   /** @returns {WebSocket | null} the socket, which no longer reports anything */
   #forget() {
     stopTimer(this.#timer);
+    this.#timerAt = Infinity;
     const socket = this.#socket;
     this.#socket = null;
     if (socket) {
@@ -168,11 +171,14 @@ export class MsrpConnection {
     return socket;
   }
 
+  /** A timer that is early starts another: with each answer the time is later, and most are never up. */
   #schedule() {
-    stopTimer(this.#timer);
     const deadline = this.#endpoint.deadline();
-    if (deadline === null || !this.#socket) return;
+    if (deadline === null || !this.#socket || this.#timerAt <= deadline) return;
+    stopTimer(this.#timer);
+    this.#timerAt = deadline;
     this.#timer = startTimer(() => {
+      this.#timerAt = Infinity;
       this.#endpoint.tick(environment.now());
       this.#schedule();
     }, Math.max(0, deadline - environment.now()));

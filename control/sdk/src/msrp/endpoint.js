@@ -7,6 +7,7 @@ import { RequestWriter, writeResponse } from "./frame.js";
 import { Inflow } from "./inflow.js";
 import { FramingLost, Reader } from "./reader.js";
 import { Reassembly } from "./reassembly.js";
+import { find } from "./search.js";
 import { sameUri } from "./uri.js";
 import { Window } from "./window.js";
 
@@ -28,6 +29,7 @@ const QUEUE_MAX = 1000;
 const REPORTABLE_MAX = 256;
 /** Malformed requests after which the connection is given up. */
 const FAULTS_MAX = 5;
+const encoder = new TextEncoder();
 
 /**
  * @typedef {object} EndpointSettings
@@ -381,7 +383,7 @@ export class Endpoint {
   #newTid(body) {
     for (;;) {
       const tid = randomWord(20);
-      if (!body || !holds(body, tid)) return tid;
+      if (!body || find(body, encoder.encode(`-------${tid}`)) < 0) return tid;
     }
   }
 
@@ -644,17 +646,4 @@ export class Endpoint {
 function coversAll(report, sending) {
   const parts = /^1-(\d{1,15})\//.exec(report.headers.get("byte-range") ?? "");
   return !parts || Number(parts[1]) >= sending.outgoing.body.length;
-}
-
-/**
- * @param {Uint8Array} body
- * @param {string} tid
- */
-function holds(body, tid) {
-  for (let at = body.indexOf(45); at >= 0; at = body.indexOf(45, at + 1)) {
-    if (body[at + 1] !== 45) continue;
-    const there = body.subarray(at, at + 7 + tid.length);
-    if (String.fromCharCode(...there) === `-------${tid}`) return true;
-  }
-  return false;
 }

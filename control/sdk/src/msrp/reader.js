@@ -4,12 +4,12 @@
 //! only behind a line break, with this frame's own id, a flag, and a line break.
 
 import { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, frameOf, readStartLine } from "./frame.js";
+import { find } from "./search.js";
 
 /** @typedef {import("./frame.js").Frame} Frame */
 
 const CR = 13;
 const LF = 10;
-const DASH = 45;
 const FLAGS = "$+#";
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -78,21 +78,18 @@ export class Reader {
       const frame = frameOf(start, lines, new Uint8Array(0), emptyFlag);
       return this.#take(frame, bodyStart + endLine.length + 3);
     }
-    let from = Math.max(bodyStart, this.#searched);
-    for (let cr = held.indexOf(CR, from); cr >= 0; cr = held.indexOf(CR, cr + 1)) {
-      if (held.length < cr + 2 + endLine.length + 3) {
-        // Too near the end to tell.
-        this.#searched = cr;
-        return null;
-      }
-      if (held[cr + 1] !== LF || held[cr + 2] !== DASH) continue;
+    const wanted = encoder.encode(`\r\n-------${start.tid}`);
+    let cr = find(held, wanted, Math.max(bodyStart, this.#searched));
+    while (cr >= 0 && held.length >= cr + wanted.length + 3) {
       const flag = endLineFlag(held, cr + 2, endLine);
       if (flag) {
         const frame = frameOf(start, lines, held.subarray(bodyStart, cr), flag);
-        return this.#take(frame, cr + 2 + endLine.length + 3);
+        return this.#take(frame, cr + wanted.length + 3);
       }
+      cr = find(held, wanted, cr + 1);
     }
-    this.#searched = held.length;
+    // What stands too near the end to tell is looked at again.
+    this.#searched = cr >= 0 ? cr : Math.max(bodyStart, held.length - wanted.length);
     return null;
   }
 
