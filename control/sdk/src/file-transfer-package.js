@@ -56,8 +56,12 @@ export class FileTransferPackage extends InvitationPackage {
     const rest = former.rest();
     const { peer } = former.capabilityContext();
     const next = this.make(peer);
-    if (rest.file) former.end();
-    else this.#takeOver(next, former);
+    if (rest.file) {
+      next.resumes = former;
+      former.end();
+    } else {
+      this.#takeOver(next, former);
+    }
     next.start(rest, extHeaders);
     return next;
   }

@@ -9630,8 +9630,10 @@ return { FileMedia };
 })();
 
 modules["file-transfer.js"] = (function () {
-const { CALLSTATE } = modules["constants.js"];
-const { fire, fireFirst, later, turn } = modules["events.js"];
+const { isFinal } = modules["call-state.js"];
+const { ACTION, CALLSTATE } = modules["constants.js"];
+const { environment } = modules["environment.js"];
+const { fire, fireFirst, later, startTimer, stopTimer, turn } = modules["events.js"];
 const { FileMedia } = modules["file-media.js"];
 const { hashesOf } = modules["hash.js"];
 const { randomWord } = modules["identifiers.js"];
@@ -9645,6 +9647,10 @@ const { readSdp } = modules["sdp.js"];
 /** Octets of a chunk if the application does not say; on a fast way, the most there may be. */
 const CHUNK_OCTETS = 64 * 1024;
 const CHUNK_OCTETS_MAX = 256 * 1024;
+/** The rest of a file is asked for again for so long while the server has too much to do for anything new. */
+const ASK_AGAIN_FOR_MS = 60_000;
+/** Seconds until then if the server does not say; spread by chance over as long again. */
+const ASK_AGAIN_S = 2;
 
 /**
  * What is known of a file.
@@ -9693,6 +9699,10 @@ class FileTransfer extends Invitation {
   #isDone = false;
   /** The file's hashes are being computed; what waits for them. @type {object | null} */
   #hashing = null;
+  /** Until when it is asked for again, and when next. */
+  #askUntil = 0;
+  /** @type {any} */
+  #askTimer;
   /** What an earlier transfer has brought. @type {import("./file-media.js").Received | null} */
   #received = null;
 
@@ -9711,8 +9721,8 @@ class FileTransfer extends Invitation {
     /** It is not, and will not be.
      * @type {((fileTransferId: string, status: number, reason: string) => void) | undefined} */
     this.onFileTransferFailure = this.onFileTransferFailure;
-    /** The transfer that was cut off and whose rest this one brings; `onFileData` goes on where that one stopped.
-     * @type {FileTransfer | null} */
+    /** The transfer that was cut off and whose rest this one brings; `onFileData` goes on where that one stopped. While a
+     * server has too much to do for it (503), it is asked for again, up to a minute. @type {FileTransfer | null} */
     this.resumes = null;
   }
 
@@ -9776,6 +9786,7 @@ class FileTransfer extends Invitation {
    * @param {Record<string, any> | null} [extHeaders] for the other side
    */
   end(extHeaders) {
+    stopTimer(this.#askTimer);
     if (this.#hashing && this.getState().state === CALLSTATE.NONE) this.#unsent(487, "it was not offered yet");
     super.end(extHeaders);
   }
@@ -9808,7 +9819,30 @@ class FileTransfer extends Invitation {
         this.#config = { file: null, props, fileTransferId: remote.file.id };
       }
     }
-    super.onMessage(message);
+    if (!this.#asksAgain(message)) super.onMessage(message);
+  }
+
+  /** @override */
+  clear() {
+    stopTimer(this.#askTimer);
+    super.clear();
+  }
+
+  /**
+   * What had begun goes on, even if the server turns away at the moment what is new to it.
+   * @param {import("./message.js").Message} message
+   * @returns {boolean} whether it was turned away, and is asked for again
+   */
+  #asksAgain(message) {
+    const { action, error_code: code } = message.header;
+    const turnedAway = action === ACTION.START && message.isError() && this.isOurs(message) && code === 503;
+    this.#askUntil ||= environment.now() + ASK_AGAIN_FOR_MS;
+    if (!turnedAway || !this.resumes || environment.now() > this.#askUntil) return false;
+    const seconds = Number(message.header.retry_after) || ASK_AGAIN_S;
+    this.#askTimer = startTimer(() => {
+      if (!isFinal(this.getState().state)) this.ask();
+    }, seconds * 1000 * (1 + environment.chance()));
+    return true;
   }
 
   /** @returns {boolean} whether a file is offered, and not wanted or something else */
@@ -10078,8 +10112,12 @@ class FileTransferPackage extends InvitationPackage {
     const rest = former.rest();
     const { peer } = former.capabilityContext();
     const next = this.make(peer);
-    if (rest.file) former.end();
-    else this.#takeOver(next, former);
+    if (rest.file) {
+      next.resumes = former;
+      former.end();
+    } else {
+      this.#takeOver(next, former);
+    }
     next.start(rest, extHeaders);
     return next;
   }

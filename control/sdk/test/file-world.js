@@ -97,7 +97,7 @@ export function accepted(transfer, lines, direction) {
 
 /** The same, as far as the answer. */
 export function answered(transfer, lines, direction = "recvonly") {
-  const [start] = signal.take().slice(-1);
+  const [start] = signal.take().filter(({ payload }) => payload?.sdp).slice(-1);
   const repeated = start.payload.sdp.split("\r\n").filter((line) => /^a=file-(selector|transfer-id|range):/.test(line));
   fromServer("response", "start", transfer.subSessionId, {
     control: { correlation_id: start.control.correlation_id, message_state: "final" },

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readFileLines } from "../src/file-sdp.js";
-import { accepted, answered, bound, files, fromServer, offered, SELECTOR, sending, settle, SHA_1, signal, taking, world } from "./file-world.js";
+import { accepted, answered, bound, files, fromServer, listen, offered, SELECTOR, sending, settle, SHA_1, signal, taking, world } from "./file-world.js";
 
 const text = (parts) => parts.map((octets) => new TextDecoder().decode(octets)).join("");
 const ranges = (chunks) => chunks.map(({ headers, flag }) => `${headers.get("byte-range")} ${flag}`);
@@ -48,6 +48,50 @@ test("rfc5547 6, 8.1: the rest is a new transfer with a new id, and Byte-Range c
   assert.deepEqual(ranges(chunks), ["1-6/6 $"]);
   assert.equal(text(chunks.map(({ body }) => body)), "456789");
   assert.deepEqual(told, []);
+});
+
+test("the rest is asked for again while the server turns it away, when that says and for a minute, and not once it was ended", async () => {
+  for (const ends of ["accepted", "ended", "never"]) {
+    const cut = sending(new File(["0123456789"], "note.txt"));
+    await settle();
+    cut.respond(cut.take()[0]);
+    cut.media.goes(1000);
+    world.tick();
+    signal.take();
+    const next = files.resume(cut.transfer);
+    next.setChunkSize(10);
+    const told = listen(next);
+    const asked = () => signal.take().filter((frame) => frame.header?.action === "start");
+    const refuse = (retry_after) => {
+      const [start] = asked();
+      fromServer("error", "start", next.subSessionId, {
+        control: { correlation_id: start.control.correlation_id }, header: { error_code: 503, reason: "busy", retry_after },
+      });
+      return start;
+    };
+    const first = refuse(4);
+    world.advance(5900);
+    assert.deepEqual(asked(), [], "as long as it was told, and half as long again by chance");
+    world.advance(200);
+    if (ends === "ended") {
+      refuse();
+      next.end();
+      world.advance(5000);
+      assert.deepEqual(asked(), []);
+    } else if (ends === "never") {
+      world.now += 60_000;
+      refuse(3);
+      world.tick();
+      assert.deepEqual(told.map(([what, , status]) => [what, status]), [["failure", 503]]);
+    } else {
+      const again = answered(next);
+      assert.equal(again.payload.sdp, first.payload.sdp);
+      assert.equal(again.control.subsession_id, first.control.subsession_id);
+      const { take } = bound(again.payload.sdp);
+      await settle();
+      assert.deepEqual(ranges(take()), ["1-6/6 $"]);
+    }
+  }
 });
 
 test("an answer for another file, another part or in the same direction is no answer", () => {

@@ -69,7 +69,7 @@ async function prepare(user) {
     transfer.onFileTransferSuccess = () => resolve({ how: 'there', transfers: count });
     transfer.onFileTransferFailure = (id, status, reason) => {
       if (count > 100) resolve({ how: `${status} ${reason}`, transfers: count });
-      else setTimeout(() => resolve(ended(files.resume(transfer), count + 1)), status === 503 ? 2000 : 250);
+      else setTimeout(() => resolve(ended(files.resume(transfer), count + 1)), 250);
     };
   });
   const send = async (target, octets, seed) => {
