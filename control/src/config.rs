@@ -69,6 +69,8 @@ pub struct Application {
     pub packages: Option<Vec<String>>,
     /// `login`: how its browsers prove who they are. Default: not at all, all are guests.
     pub login: Option<Login>,
+    /// `push`: an `http://` URL that is told by POST when a browser that hibernates is wanted. Default: nobody is told.
+    pub push: Option<String>,
 }
 
 /// Bounds and spans.
@@ -196,6 +198,7 @@ struct WrittenApplication {
     origins: Option<Vec<Spanned<String>>>,
     packages: Option<Vec<String>>,
     login: Option<Login>,
+    push: Option<String>,
 }
 
 impl Config {
@@ -430,6 +433,7 @@ fn applications(
             origins,
             packages: application.packages,
             login: application.login,
+            push: application.push,
         };
         applications.insert(name.into_inner(), application);
     }

@@ -46,6 +46,10 @@ pub const USER_STORES_MAX: usize = 50_000;
 
 /// Longest time a hibernating session is kept, in seconds.
 pub const HIBERNATE_S_MAX: u32 = 86_400;
+/// Octets of what a browser says of its device, for whoever is to wake it up. A push subscription has a few hundred.
+pub const DEVICE_BYTES_MAX: usize = 4 * 1024;
+/// Push servers that are being told something at once; further ones are left out.
+pub const PUSHES_MAX: usize = 64;
 /// How long an invitation waits for a user all of whose browsers hibernate.
 pub const WAKE_MS: Millis = 30_000;
 

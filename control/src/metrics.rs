@@ -48,6 +48,7 @@ numbers! {
     RelaySessionsRefused, "relay_sessions_refused", "Media sessions the relay refused or did not make in time.";
     RelayAttachments, "relay_attachments", "Times a relay was attached.";
     RelayLost, "relay_lost", "Times the attached relay went away.";
+    BrowsersWoken, "browsers_woken", "Times that somebody was told to wake up a browser that hibernates.";
     LegsLost, "legs_lost", "Media connections of browsers that were lost and may come back.";
     LegsRebound, "legs_rebound", "New ways in that browsers were told of.";
     RelayStrays, "relay_strays", "Sessions the relay held without control knowing them; they were deleted.";

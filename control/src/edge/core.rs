@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::coop::has_budget_remaining;
 
 use super::busy::Busy;
+use super::push::Pushes;
 use super::sip_peers::{SipPeers, Wake};
 use super::store::{Found, Store};
 use crate::gateway::{Action, Gateway, Net, Resolve, Turn};
@@ -239,6 +240,7 @@ pub struct Core {
     browsers: HashMap<SocketId, mpsc::Sender<ToBrowser>>,
     relay: Option<mpsc::Sender<(usize, Box<Record>)>>,
     tracers: Vec<Tracer>,
+    pushes: Pushes,
     /// For the answers of look-ups.
     inputs: mpsc::Sender<Input>,
 }
@@ -246,7 +248,12 @@ pub struct Core {
 impl Core {
     /// Puts the gateway and the SIP sockets together. `inputs` leads to the receiver that
     /// [`Core::run`] gets.
-    pub fn new(gateway: Gateway, peers: SipPeers, inputs: mpsc::Sender<Input>) -> Core {
+    pub fn new(
+        gateway: Gateway,
+        peers: SipPeers,
+        pushes: Pushes,
+        inputs: mpsc::Sender<Input>,
+    ) -> Core {
         Core {
             gateway,
             peers,
@@ -256,6 +263,7 @@ impl Core {
             browsers: HashMap::new(),
             relay: None,
             tracers: Vec::new(),
+            pushes,
             inputs,
         }
     }
@@ -265,12 +273,14 @@ impl Core {
         let Found { store, image, now } = found;
         self.zero = now;
         self.peers.restore(&image, now);
+        self.peers.hold_back(true);
         self.store = Some(store);
         if !image.is_empty() {
             self.turn(|gateway, turn| gateway.restore(image, turn));
             self.peers.restored();
         }
         self.snapshot();
+        self.peers.flush();
     }
 
     /// Takes inputs until it is told to stop.
@@ -285,7 +295,10 @@ impl Core {
             match happening {
                 Happening::Sip(wake) => match self.peers.wakes(wake) {
                     Some(event) => self.turn(|gateway, turn| gateway.sip(event, turn)),
-                    None => self.keep(),
+                    None => {
+                        self.keep();
+                        self.peers.flush();
+                    }
                 },
                 Happening::Input(input) => {
                     if let Some(stopped) = self.take(input) {
@@ -322,6 +335,7 @@ impl Core {
 
     /// Lets peers confirm that their dialogs are over, for a moment.
     async fn linger(&mut self) {
+        self.peers.hold_back(false);
         let last = Instant::now() + LINGER;
         let is_done = |held: Held| held.dialogs == 0 && held.registrations == 0;
         while !is_done(self.peers.held()) {
@@ -392,7 +406,11 @@ impl Core {
             Input::Resolved { resolve, address } => {
                 self.turn(|gateway, turn| gateway.resolved(&resolve, address, turn));
             }
-            Input::Hops(hops) => self.peers.set_hops(hops),
+            Input::Hops(hops) => {
+                self.peers.set_hops(hops);
+                self.keep();
+                self.peers.flush();
+            }
             Input::Scripts(Some(scripts)) => self.gateway.set_scripts(scripts),
             Input::Scripts(None) => self.gateway.scripts_refused(),
             Input::Trace(tracer) => {
@@ -438,6 +456,7 @@ impl Core {
             },
         );
         self.keep();
+        self.peers.flush();
         for action in out {
             self.perform(action);
         }
@@ -531,6 +550,7 @@ impl Core {
                     self.lose_relay();
                 }
             }
+            Action::Wake { application, told } => self.pushes.tell(&application, told),
             Action::Resolve(resolve) => {
                 let inputs = self.inputs.clone();
                 tokio::spawn(async move {

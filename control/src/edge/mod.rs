@@ -21,6 +21,8 @@ mod listener;
 mod locate;
 mod login;
 mod packages;
+mod place;
+mod push;
 mod relay_link;
 pub mod sip_peers;
 mod store;
@@ -99,6 +101,8 @@ pub enum StartError {
     },
     /// The login of an application: its name, and what is wrong.
     Login(String, LoginError),
+    /// The push server of an application: its name, and what is no URL of one.
+    Push(String, String),
     /// State can't be kept, or what was kept can't be read.
     State(io::Error),
     /// A certificate of the SIP side can't be used; says which file.
@@ -136,6 +140,9 @@ impl fmt::Display for StartError {
                 }
             }
             StartError::Login(name, error) => write!(f, "applications.{name}.{error}"),
+            StartError::Push(name, url) => {
+                write!(f, "applications.{name}.push: `{url}` is no http:// URL")
+            }
             StartError::State(error) => write!(f, "state.folder: {error}"),
             StartError::SipTls(error) => write!(f, "sip.tls: {error}"),
             StartError::Resolver(error) => write!(
@@ -200,6 +207,7 @@ impl Server {
         let looked = packages::look(packages.folder.clone()).await;
         let scripts = Arc::new(packages.load().map_err(StartError::Packages)?);
         let doors = open_doors(config)?;
+        let pushes = push::Pushes::of(config)?;
         let http = listen(Listener::Http, config.http).await?;
         let shares = config.admin == Some(config.http);
         let admin = match config.admin.filter(|_| !shares) {
@@ -222,7 +230,7 @@ impl Server {
         let (inputs, input) = mpsc::channel(GATEWAY_QUEUE_MAX);
         let gateway = Gateway::new(settings(config), scripts, random);
         let mut tasks = JoinSet::new();
-        let mut core = Core::new(gateway, peers, inputs.clone());
+        let mut core = Core::new(gateway, peers, pushes, inputs.clone());
         if let Some(folder) = &config.state {
             core.restore(store::Store::open(folder).map_err(StartError::State)?);
         }
@@ -328,7 +336,8 @@ fn settings(config: &Config) -> Settings {
         .iter()
         .map(|(name, application)| {
             let packages = application.packages.clone();
-            (name.clone(), gateway::Application { packages })
+            let wakes = application.push.is_some();
+            (name.clone(), gateway::Application { packages, wakes })
         })
         .collect();
     Settings {

@@ -125,6 +125,9 @@ pub struct SipPeers {
     sockets: Sockets,
     /// Told by [`SipPeers::event`], in this order.
     events: VecDeque<Event>,
+    /// What is to be sent waits for [`SipPeers::flush`].
+    holds: bool,
+    held: Vec<Action>,
     started: Instant,
     /// What our clock said then: an earlier process may have gone before.
     zero: Millis,
@@ -166,6 +169,8 @@ impl SipPeers {
             sip,
             sockets,
             events: VecDeque::new(),
+            holds: false,
+            held: Vec::new(),
             started: Instant::now(),
             zero: 0,
         };
@@ -372,12 +377,31 @@ impl SipPeers {
         self.perform(actions);
     }
 
+    /// Whether from now on nothing is sent before [`SipPeers::flush`]: what is put away first can be answered for.
+    pub fn hold_back(&mut self, holds: bool) {
+        self.flush();
+        self.holds = holds;
+    }
+
+    /// Sends what was held back.
+    pub fn flush(&mut self) {
+        if !self.held.is_empty() {
+            let held = std::mem::take(&mut self.held);
+            let holds = std::mem::replace(&mut self.holds, false);
+            self.perform(held);
+            self.holds = holds;
+        }
+    }
+
     /// Carries out actions, and what follows from flows that turn out to be lost.
     fn perform(&mut self, actions: Vec<Action>) {
         let mut actions = VecDeque::from(actions);
         while let Some(action) = actions.pop_front() {
             match action {
                 Action::Event(event) => self.events.push_back(event),
+                Action::KeepAlive { .. } | Action::Transmit { .. } if self.holds => {
+                    self.held.push(action);
+                }
                 Action::KeepAlive { flow, every_ms } => {
                     let every = Duration::from_millis(every_ms);
                     self.sockets.keep_alive(flow, every);

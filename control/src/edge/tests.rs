@@ -17,6 +17,7 @@ use super::Server;
 use crate::config::{Application, Config, Limits};
 use crate::limits::MESSAGE_BYTES_MAX;
 
+mod push;
 mod scripts;
 
 /// Longer than anything here takes, even on a busy machine.
@@ -33,11 +34,19 @@ struct Control {
 
 impl Control {
     fn start(name: &str) -> Control {
-        Control::with_packages(name, None)
+        Control::with(name, |_| {})
     }
 
     /// With packages of an operator's, who has a port apart.
-    fn with_packages(name: &str, packages: Option<PathBuf>) -> Control {
+    fn with_packages(name: &str, packages: PathBuf) -> Control {
+        Control::with(name, |config| {
+            config.packages = Some(packages);
+            config.admin = Some("127.0.0.2:0".parse().unwrap());
+        })
+    }
+
+    /// With another configuration.
+    fn with(name: &str, change: impl FnOnce(&mut Config)) -> Control {
         let relay = format!("causeway-edge-{}-{name}.sock", std::process::id());
         let relay = std::env::temp_dir().join(relay);
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -45,21 +54,18 @@ impl Control {
             origins: Some(vec!["https://app.example.com".into()]),
             ..Application::default()
         };
-        let config = Config {
+        let mut config = Config {
             domain: "localhost".into(),
             http: any,
             demo: true,
             sdk_folder: None,
-            admin: Some(match packages {
-                Some(_) => "127.0.0.2:0".parse().unwrap(),
-                None => any,
-            }),
+            admin: Some(any),
             sip: crate::config::Sip {
                 listen: any,
                 ..Default::default()
             },
             relay: relay.clone(),
-            packages,
+            packages: None,
             constants: BTreeMap::new(),
             state: None,
             applications: [
@@ -71,6 +77,7 @@ impl Control {
             ice: crate::config::Ice::default(),
             limits: Limits::default(),
         };
+        change(&mut config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -166,6 +173,16 @@ fn close_code(socket: &mut WebSocket<TcpStream>) -> u16 {
     }
 }
 
+/// Closes as a session's end, or before hibernating.
+fn close_normally(socket: &mut WebSocket<TcpStream>) {
+    let frame = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "Normal close".into(),
+    };
+    socket.close(Some(frame)).unwrap();
+    assert_eq!(close_code(socket), 1000);
+}
+
 const CONNECT: &str = r#"{"control":{"type":"request","package_type":"register","sequence":1,"version":"1.0"},
     "header":{"action":"connect","initiator":"alice","target":"alice"}}"#;
 
@@ -227,12 +244,7 @@ fn a_browser_that_closes_gets_a_close_frame_back() {
     let mut socket = control.browser();
     socket.send("ping".into()).unwrap();
     assert_eq!(text(&mut socket), "pong");
-    let frame = CloseFrame {
-        code: CloseCode::Normal,
-        reason: "Normal close".into(),
-    };
-    socket.close(Some(frame)).unwrap();
-    assert_eq!(close_code(&mut socket), 1000);
+    close_normally(&mut socket);
 }
 
 #[test]

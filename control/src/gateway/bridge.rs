@@ -138,6 +138,19 @@ pub struct Order {
     pub server: Option<ServerId>,
 }
 
+impl Asked {
+    /// The header of an answer: whoever asks and is asked are those of the request.
+    pub fn header(&self) -> Members {
+        let named = [
+            ("action", &self.action),
+            ("initiator", &self.initiator),
+            ("target", &self.target),
+        ];
+        let member = |(name, value): (&str, &String)| (name.to_owned(), value.as_str().into());
+        named.into_iter().map(member).collect()
+    }
+}
+
 /// A subscription of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscribed {

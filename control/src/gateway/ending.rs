@@ -1,6 +1,6 @@
 //! The one way in which a bridge ends: once, everybody told, everything given back.
 
-use super::bridge::{Branch, Bridge, BridgeId, Line};
+use super::bridge::{Asked, Branch, Bridge, BridgeId, Line};
 use super::{Gateway, Turn};
 use crate::jsonrtc::{Control, Frame, Kind, Members};
 use crate::limits::{DRAIN_MS, Millis};
@@ -267,23 +267,44 @@ impl Gateway {
             return;
         }
         for asked in &branch.from_browser {
-            let mut header = Members::new();
-            header.insert("action".into(), asked.action.as_str().into());
-            header.insert("initiator".into(), asked.initiator.as_str().into());
-            header.insert("target".into(), asked.target.as_str().into());
-            header.insert("error_code".into(), why.web_code.into());
-            header.insert("reason".into(), why.text.as_str().into());
-            let mut control = Control::new(Kind::Error, branch.package(&bridge.package));
-            control.subsession_id = Some(branch.subsession.clone());
-            control.correlation_id = Some(asked.correlation.clone());
-            let frame = Frame {
-                control,
-                header,
-                payload: None,
-            };
+            let frame = refusal(&bridge.package, branch, asked, why);
             self.browsers
                 .send(branch.session, frame, turn.now, &mut self.web);
         }
+    }
+
+    /// A request of a browser's, in a subsession that goes on, gets an error.
+    pub(super) fn refuse_asked(
+        &mut self,
+        id: BridgeId,
+        at: usize,
+        asked: &Asked,
+        why: &Why,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(bridge) = self.bridges.get(&id) else {
+            return;
+        };
+        let Some(branch) = bridge.branches.get(at) else {
+            return;
+        };
+        let (frame, session) = (refusal(&bridge.package, branch, asked, why), branch.session);
+        self.browsers.send(session, frame, turn.now, &mut self.web);
+    }
+}
+
+/// The error that answers a browser's request.
+fn refusal(package: &str, branch: &Branch, asked: &Asked, why: &Why) -> Frame {
+    let mut header = asked.header();
+    header.insert("error_code".into(), why.web_code.into());
+    header.insert("reason".into(), why.text.as_str().into());
+    let mut control = Control::new(Kind::Error, branch.package(package));
+    control.subsession_id = Some(branch.subsession.clone());
+    control.correlation_id = Some(asked.correlation.clone());
+    Frame {
+        control,
+        header,
+        payload: None,
     }
 }
 

@@ -29,6 +29,11 @@ impl Gateway {
                 self.connect(socket, &application, &login, &frame, turn);
             }
             Event::Frame { session, frame } => self.frame(session, frame, turn),
+            Event::Wanted {
+                session,
+                package,
+                initiator,
+            } => self.wake(session, &package, &initiator, turn),
             Event::Ended { session, user } => self.session_ended(session, &user, turn),
         }
     }
@@ -240,6 +245,25 @@ impl Gateway {
         }
         branch.from_browser.push(asked(frame, &user, &peer));
         let correlation = correlation(frame);
+        // Where the browser's media are is between it and us; everything else is the script's.
+        if frame.action() == "start"
+            && self.has_media(id)
+            && let Some(sdp) = frame
+                .sdp()
+                .filter(|_| !frame.header.contains_key("participants"))
+        {
+            if let Err(why) = self.browser_moves(id, sdp, turn)
+                && let Some(branch) = self
+                    .bridges
+                    .get_mut(&id)
+                    .and_then(|b| b.branches.get_mut(at))
+                && let Some(asked) = branch.from_browser.pop()
+            {
+                self.counters.add(Counter::FramesRefused);
+                self.refuse_asked(id, at, &asked, &why, turn);
+            }
+            return;
+        }
         let (code, reason) = match self.run_frame(id, session, frame, &user, &peer) {
             Ran::Done(orders) => return self.carry_out_all(id, orders, turn),
             Ran::NoCriterion => (405, "action not allowed"),

@@ -355,7 +355,7 @@ impl Gateway {
     }
 
     /// Whether the media go through the relay.
-    fn has_media(&self, id: BridgeId) -> bool {
+    pub(super) fn has_media(&self, id: BridgeId) -> bool {
         let bridge = self.bridges.get(&id);
         bridge.is_some_and(|bridge| matches!(bridge.media, super::media::Media::Made(_)))
     }

@@ -102,6 +102,8 @@ pub struct LegConfig {
 pub struct Application {
     /// The packages they may use; `None`: all there are.
     pub packages: Option<Vec<String>>,
+    /// There is somebody who wakes up those that hibernate: see [`Action::Wake`].
+    pub wakes: bool,
 }
 
 /// What the caller must do, in this order.
@@ -132,6 +134,13 @@ pub enum Action {
     },
     /// Find an address and call [`Gateway::resolved`].
     Resolve(Resolve),
+    /// Tell whoever can wake up a browser that it is wanted.
+    Wake {
+        /// The application it came to.
+        application: String,
+        /// Which session, what device, and who wants what.
+        told: Members,
+    },
 }
 
 /// The SIP side, as the gateway uses it. [`crate::sip::Sip`] has the meaning of each function.
@@ -207,6 +216,8 @@ struct Seat {
     store: Members,
     /// The user part that was announced to SIP, if it is of our domain.
     local: Option<String>,
+    /// What whoever wakes it up needs to know, in the browser's words.
+    device: Option<Members>,
 }
 
 /// The gateway.

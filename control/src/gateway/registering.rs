@@ -18,6 +18,8 @@ pub struct Granted {
     /// The user part that SIP is told.
     pub local: String,
     pub store: Members,
+    /// What the browser says of its device.
+    pub device: Option<Members>,
     /// What the script publishes of the user.
     pub published: Vec<OutSipRequest>,
 }
@@ -56,6 +58,7 @@ impl Gateway {
             welcome,
             local,
             store,
+            device,
             published,
         } = granted;
         let user = welcome.user.clone();
@@ -70,6 +73,7 @@ impl Gateway {
         let seat = Seat {
             store,
             local: Some(local),
+            device,
             ..Seat::default()
         };
         self.seats.insert(session, seat);

@@ -64,10 +64,12 @@ impl Change {
 }
 
 /// A session's seat.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SavedSeat {
     store: Members,
     local: Option<String>,
+    #[serde(default)]
+    device: Option<Members>,
 }
 
 /// A bridge.
@@ -246,8 +248,12 @@ impl Gateway {
         let mut changes: Vec<Change> = web.into_iter().map(Change::Web).collect();
         for key in seats {
             if let Some(seat) = self.seats.get(&key) {
-                let (store, local) = (seat.store.clone(), seat.local.clone());
-                changes.push(Change::Seat(key, SavedSeat { store, local }));
+                let saved = SavedSeat {
+                    store: seat.store.clone(),
+                    local: seat.local.clone(),
+                    device: seat.device.clone(),
+                };
+                changes.push(Change::Seat(key, saved));
             }
         }
         for id in bridges {
@@ -265,7 +271,11 @@ impl Gateway {
             let frames = frames.into_iter().collect();
             self.browsers.restore(key, head, frames, turn.now);
             let saved = seats.remove(&key);
-            let (store, local) = saved.map_or((Members::new(), None), |s| (s.store, s.local));
+            let SavedSeat {
+                store,
+                local,
+                device,
+            } = saved.unwrap_or_default();
             if let Some(user) = &local {
                 turn.net.add_local(user);
                 turn.net.keep_registered(user);
@@ -273,6 +283,7 @@ impl Gateway {
             let seat = Seat {
                 store,
                 local,
+                device,
                 ..Seat::default()
             };
             self.seats.insert(key, seat);
@@ -287,8 +298,29 @@ impl Gateway {
         }
         let (sessions, bridges) = (self.seats.len(), self.bridges.len() - lost.len());
         tracing::info!(sessions, bridges, lost = lost.len(), "state was taken back");
+        let why = Why::failed(503, "The server was restarted");
         for id in lost {
-            self.end(id, &Why::failed(503, "The server was restarted"), turn);
+            self.end(id, &why, turn);
+        }
+        // What was asked in subsessions that go on, nobody will answer any more.
+        let mut bridges: Vec<BridgeId> = self.bridges.keys().copied().collect();
+        bridges.sort_unstable();
+        for id in bridges {
+            let branches = self
+                .bridges
+                .get_mut(&id)
+                .map(|bridge| bridge.branches.iter_mut());
+            let asked: Vec<_> = branches
+                .into_iter()
+                .flatten()
+                .map(|branch| std::mem::take(&mut branch.from_browser))
+                .enumerate()
+                .collect();
+            for (at, asked) in asked {
+                for asked in asked {
+                    self.refuse_asked(id, at, &asked, &why, turn);
+                }
+            }
         }
         if self.relay.sessions_len() > 0 {
             self.relay_back_by = Some(turn.now + RELAY_BACK_MS);

@@ -4,12 +4,12 @@ use super::carry_out::web_code;
 use super::ending::Why;
 use super::from_browser::{correlation, criterion};
 use super::registering::Granted;
-use super::{Gateway, Seat, Turn, views};
+use super::{Action, Gateway, Seat, Turn, views};
 use crate::jsonrtc::Welcome;
 use crate::jsonrtc::{
     Control, Frame, Kind, Login, Members, MessageState, REGISTER, SessionKey, SocketId,
 };
-use crate::limits::{HIBERNATE_S_MAX, Millis};
+use crate::limits::{DEVICE_BYTES_MAX, HIBERNATE_S_MAX, Millis};
 use crate::metrics::Counter;
 use crate::script::{self, Inbound, Outbound, Run, Stores, WebKind};
 use crate::state::Identity;
@@ -83,7 +83,14 @@ impl Gateway {
                 };
                 let store = actions.stores.session;
                 self.users.put(&welcome.user, actions.stores.user);
+                let device = frame
+                    .payload
+                    .as_ref()
+                    .and_then(|payload| payload.get("device"));
+                let device = device.and_then(|device| device.as_object()).cloned();
+                let fits = |device: &Members| written_bytes(device) <= DEVICE_BYTES_MAX;
                 let granted = Granted {
+                    device: device.filter(fits),
                     socket,
                     welcome,
                     local,
@@ -290,6 +297,40 @@ impl Gateway {
         self.answer_register(session, frame, granted, None, turn);
     }
 
+    /// Whoever wakes up browsers is told that this one is wanted, and by whom; what for is between the two.
+    pub(super) fn wake(
+        &mut self,
+        session: SessionKey,
+        package: &str,
+        initiator: &str,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(known) = self.browsers.session(session) else {
+            return;
+        };
+        let application = known.application().to_owned();
+        let profile = self.settings.applications.get(&application);
+        if !profile.is_some_and(|profile| profile.wakes) {
+            return;
+        }
+        let mut told = Members::new();
+        for (name, value) in [
+            ("session_id", known.id()),
+            ("user", known.user()),
+            ("package_type", package),
+            ("initiator", initiator),
+        ] {
+            told.insert(name.into(), value.into());
+        }
+        let device = self
+            .seats
+            .get(&session)
+            .and_then(|seat| seat.device.clone());
+        told.insert("device".into(), device.into());
+        self.counters.add(Counter::BrowsersWoken);
+        turn.out.push(Action::Wake { application, told });
+    }
+
     /// 200, with further headers.
     fn answer_register(
         &mut self,
@@ -313,4 +354,9 @@ impl Gateway {
         };
         self.browsers.send(session, answer, turn.now, &mut self.web);
     }
+}
+
+/// Octets of these members as they are written.
+fn written_bytes(members: &Members) -> usize {
+    serde_json::to_vec(members).map_or(usize::MAX, |text| text.len())
 }

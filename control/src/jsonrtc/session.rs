@@ -11,7 +11,7 @@ use super::browsers::Saved;
 use super::frame::{Control, Frame, Kind, Members, REGISTER};
 use super::{SessionKey, SocketId};
 use crate::limits::{
-    ACK_AFTER_FRAMES, ACK_AFTER_MS, KEPT_BYTES_MAX, KEPT_FRAMES_MAX, Millis, SEQUENCE_MAX,
+    ACK_AFTER_FRAMES, ACK_AFTER_MS, KEPT_BYTES_MAX, KEPT_FRAMES_MAX, Millis, SEQUENCE_MAX, WAKE_MS,
 };
 
 /// Whether a session has a socket.
@@ -88,6 +88,8 @@ pub struct Session {
     proven: bool,
     /// How long it is kept without a socket, if that was agreed.
     parked_ms: Option<Millis>,
+    /// When somebody was told last that its browser, which hibernates, is wanted.
+    woken_at: Option<Millis>,
     state: State,
     /// Last number we gave out.
     sent: u32,
@@ -131,6 +133,7 @@ impl Session {
             application,
             proven: false,
             parked_ms: None,
+            woken_at: None,
             state,
             sent: 0,
             received,
@@ -219,7 +222,19 @@ impl Session {
 
     /// It hibernates, or is awake again.
     pub fn set_parked_ms(&mut self, parked_ms: Option<Millis>) {
-        self.parked_ms = parked_ms;
+        (self.parked_ms, self.woken_at) = (parked_ms, None);
+    }
+
+    /// Whether its browser hibernates and is to be woken for this frame: for a request that waits for the user, and not again
+    /// within [`WAKE_MS`].
+    pub fn wakes_for(&mut self, frame: &Frame, now: Millis) -> bool {
+        let waits = frame.control.kind == Kind::Request && frame.action() != "enquiry";
+        let lately = self.woken_at.is_some_and(|at| now < at + WAKE_MS);
+        let wakes = waits && !lately && self.is_asleep();
+        if wakes {
+            self.woken_at = Some(now);
+        }
+        wakes
     }
 
     /// Its user was authenticated, or is a guest.

@@ -130,7 +130,7 @@ fn w4_a_shutdown_before_the_answer_cancels_and_nothing_more_is_heard_of_it() {
 }
 
 #[test]
-fn w5_an_open_chat_cannot_be_changed_and_goes_on() {
+fn w5_an_open_chat_may_be_moved_and_not_changed_otherwise() {
     let causeway = system();
     let bob = causeway.handset("bob", &["--echo"]);
     let mut page = alice(&causeway);
@@ -138,16 +138,23 @@ fn w5_an_open_chat_cannot_be_changed_and_goes_on() {
     assert_eq!(page.outcome(), 200);
     page.tell(&chat, "complete");
     let header = json!({ "action": "start", "initiator": "alice", "target": "bob" });
-    let payload = Some(json!({ "sdp": SDP }));
-    page.send(
-        "request-subsequent",
-        "chat",
-        Some(&chat.subsession),
-        None,
-        header,
-        payload,
-    );
-    assert_eq!(error_code(&page.hear()), 488);
+    let mut starts = |sdp: &str| {
+        page.send(
+            "request-subsequent",
+            "chat",
+            Some(&chat.subsession),
+            None,
+            header.clone(),
+            Some(json!({ "sdp": sdp })),
+        );
+        page.hear()
+    };
+    let answer = starts(&SDP.replace("a=path:", "a=x-other:1\r\na=path:"));
+    assert_eq!(error_code(&answer), 488);
+    let answer = starts(SDP);
+    assert_eq!(answer["header"]["response_code"], 200);
+    let sdp = answer["payload"]["sdp"].as_str().unwrap();
+    assert!(sdp.contains("a=ws-resource-path:"), "{sdp}");
     // It is there to be ended.
     page.tell(&chat, "shutdown");
     assert_is_over(&mut page, &chat);

@@ -3,6 +3,7 @@
 use control::gateway::{Action, Gateway, Turn};
 use control::jsonrtc::Login;
 use control::metrics::Counter;
+use control::sip::{Flow, SipTransport};
 use link::{Event, Record};
 
 use super::chat;
@@ -21,9 +22,9 @@ const WALL_MS: u64 = 1_800_000_000_000;
 /// Where in a turn a process may die.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// What it has sent by SIP is out; nothing of it was put away.
+    /// Nothing of it was put away, and nobody has heard of it.
     Unkept,
-    /// It was put away, and no browser and no relay has heard of it.
+    /// It was put away, and nobody has heard of it.
     Unsaid,
     /// All of it is done.
     Done,
@@ -43,12 +44,12 @@ impl World {
             if let Some(process) = &mut self.control {
                 process.net.with(|sip, now, out| sip.restored(now, out));
             }
-            self.transmit();
         }
         if let Some(process) = &mut self.control {
             let all = process.all_changes();
             self.kept = vec![serde_json::to_vec(&all).expect("changes are JSON")];
         }
+        self.transmit();
         let wait = self.chance.below(30);
         self.after(wait, Act::Attaches);
     }
@@ -81,8 +82,8 @@ impl World {
         }
         if process.net.sip.deadline().is_some_and(|at| at <= now) {
             process.net.with(|sip, now, out| sip.timeout(now, out));
-            self.transmit();
-            return self.keep();
+            self.keep();
+            return self.transmit();
         }
         if process.gateway.deadline().is_some_and(|at| at <= now) {
             return self.turn(|gateway, turn| gateway.timeout(turn));
@@ -108,17 +109,25 @@ impl World {
             Input::Closed(socket, code) => {
                 self.turn(|gateway, turn| gateway.socket_closed(socket, code, turn));
             }
-            Input::Datagram(from, octets) => {
-                process.net.receive(from, &octets);
-                self.transmit();
-                self.keep();
+            Input::Datagram(peer, octets) => {
+                let flow = Flow {
+                    transport: SipTransport::Udp,
+                    peer,
+                    connection: None,
+                };
+                self.control_reads(flow, &octets);
+            }
+            Input::Piece(stream, octets) => {
+                for (flow, octets) in process.streams.read(stream, &octets) {
+                    self.control_reads(flow, &octets);
+                }
             }
             Input::FlowLost(flow) => {
                 process
                     .net
                     .with(|sip, now, out| sip.flow_lost(flow, now, out));
-                self.transmit();
                 self.keep();
+                self.transmit();
             }
             Input::Attached => self.turn(|gateway, turn| gateway.relay_attached(1, turn)),
             Input::RelayLost => {
@@ -131,6 +140,14 @@ impl World {
                 let event = Event::decode(&record).expect("the relay writes what is right");
                 self.turn(|gateway, turn| gateway.relay_event(0, &event, turn));
             }
+        }
+    }
+
+    fn control_reads(&mut self, flow: Flow, octets: &[u8]) {
+        if let Some(process) = &mut self.control {
+            process.net.receive(flow, octets);
+            self.keep();
+            self.transmit();
         }
     }
 
@@ -167,7 +184,6 @@ impl World {
                 self.excuse(talk, "a script failed");
             }
         }
-        self.transmit();
         if dies == Some(Place::Unkept) {
             return self.control_dies();
         }
@@ -175,6 +191,7 @@ impl World {
         if dies == Some(Place::Unsaid) {
             return self.control_dies();
         }
+        self.transmit();
         for action in out {
             self.perform(action);
         }
@@ -215,6 +232,7 @@ impl World {
                     self.push_commands();
                 }
             }
+            Action::Wake { .. } => panic!("nobody hibernates here"),
             Action::Resolve(resolve) => panic!("only numbers are in use here: {resolve:?}"),
         }
     }
@@ -355,6 +373,7 @@ impl World {
         };
         self.seen.control_deaths += 1;
         self.turns_left = None;
+        self.streams_end();
         self.talks
             .iter_mut()
             .for_each(|talk| talk.outlived |= talk.firm);

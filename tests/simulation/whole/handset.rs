@@ -1,4 +1,4 @@
-//! Naive handsets: SIP over UDP by the letter of RFC 3261, MSRP over TCP.
+//! Naive handsets: SIP over UDP or TCP by the letter of RFC 3261, MSRP over TCP.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::media::Media;
 use super::network::CONTROL;
 use super::sip::{Answered, Fired, Message, Transactions, finish, parameter, uri};
+use super::streams::contact;
 use super::talk::Answer;
 use super::world::{Act, World};
 
@@ -57,6 +58,9 @@ pub struct Call {
 pub struct Handset {
     pub user: String,
     pub address: SocketAddr,
+    /// It uses TCP, by this stream of late.
+    pub by_tcp: bool,
+    pub stream: Option<u64>,
     pub transactions: Transactions,
     pub calls: Vec<Call>,
     pub registered: bool,
@@ -65,11 +69,16 @@ pub struct Handset {
 }
 
 impl Handset {
-    pub fn new(number: usize) -> Handset {
+    pub fn new(number: usize, by_tcp: bool) -> Handset {
         Handset {
             user: format!("handset{number}"),
             address: SocketAddr::from(([10, 0, 1, number as u8], 5060)),
-            transactions: Transactions::default(),
+            by_tcp,
+            stream: None,
+            transactions: Transactions {
+                reliable: by_tcp,
+                ..Transactions::default()
+            },
             calls: Vec::new(),
             registered: false,
             registering: 0,
@@ -77,7 +86,21 @@ impl Handset {
         }
     }
 
-    fn word(&mut self) -> String {
+    /// Its own Via, with this branch.
+    pub fn via(&self, branch: &str) -> String {
+        let address = self.address;
+        match self.by_tcp {
+            true => format!("Via: SIP/2.0/TCP {address};branch={branch}\r\n"),
+            false => format!("Via: SIP/2.0/UDP {address};rport;branch={branch}\r\n"),
+        }
+    }
+
+    /// Its Contact.
+    pub fn contact(&self) -> String {
+        contact(&self.user, self.address, self.by_tcp)
+    }
+
+    pub fn word(&mut self) -> String {
         self.tags += 1;
         format!("{}w{}", self.user, self.tags)
     }
@@ -88,7 +111,7 @@ impl Handset {
 
     /// A request in a call; the ACK of an INVITE and its CANCEL have its number.
     fn request(&mut self, call: usize, method: &str, branch: &str, body: &str) -> Vec<u8> {
-        let (user, address) = (self.user.clone(), self.address);
+        let (via, contact) = (self.via(branch), self.contact());
         let call = &mut self.calls[call];
         let number = match method {
             "ACK" | "CANCEL" => call.sequence,
@@ -98,7 +121,7 @@ impl Handset {
             }
         };
         let mut text = format!(
-            "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch={branch}\r\n\
+            "{method} {} SIP/2.0\r\n{via}\
              Max-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {number} {method}\r\n",
             call.target, call.local, call.remote, call.call_id
         );
@@ -107,17 +130,13 @@ impl Handset {
         }
         let mut more = String::new();
         if method == "INVITE" {
-            let _ = write!(
-                more,
-                "Contact: <sip:{user}@{address}>\r\nSubject: talk{}\r\n",
-                call.talk
-            );
+            let _ = write!(more, "Contact: {contact}\r\nSubject: talk{}\r\n", call.talk);
         }
         finish(text, &more, body)
     }
 }
 
-fn branch(word: &str) -> String {
+pub fn branch(word: &str) -> String {
     format!("z9hG4bK{word}")
 }
 
@@ -138,12 +157,15 @@ fn description(path: &str, port: u16, setup: &str, file: bool) -> String {
 
 impl World {
     fn handset_sends(&mut self, handset: usize, octets: Vec<u8>) {
+        if self.handsets[handset].by_tcp {
+            return self.stream_up(handset, &octets);
+        }
         let from = self.handsets[handset].address;
         self.datagram(from, CONTROL, octets);
     }
 
     /// A request of its own, repeated as long as need be.
-    fn handset_asks(&mut self, handset: usize, octets: Vec<u8>) {
+    pub(super) fn handset_asks(&mut self, handset: usize, octets: Vec<u8>) {
         let now = self.now;
         self.handsets[handset].transactions.ask(&octets, now);
         self.handset_sends(handset, octets);
@@ -154,13 +176,13 @@ impl World {
         let handset = &mut self.handsets[index];
         let word = handset.word();
         handset.registering += 1;
-        let (user, address, number) = (&handset.user, handset.address, handset.registering);
+        let (user, number) = (&handset.user, handset.registering);
+        let (via, contact) = (handset.via(&branch(&word)), handset.contact());
         let text = format!(
-            "REGISTER sip:localhost SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch={}\r\n\
+            "REGISTER sip:localhost SIP/2.0\r\n{via}\
              Max-Forwards: 70\r\nFrom: <sip:{user}@localhost>;tag=r{number}\r\n\
              To: <sip:{user}@localhost>\r\nCall-ID: register-{user}\r\nCSeq: {number} REGISTER\r\n\
-             Contact: <sip:{user}@{address}>;expires={expires_s}\r\n",
-            branch(&word)
+             Contact: {contact};expires={expires_s}\r\n"
         );
         let octets = finish(text, "", "");
         self.handset_asks(index, octets);
@@ -282,7 +304,7 @@ impl World {
 
     /// The final answer to their INVITE.
     fn handset_answers(&mut self, index: usize, call: usize, status: &str) {
-        let (now, user) = (self.now, self.handsets[index].user.clone());
+        let now = self.now;
         let it = &self.handsets[index].calls[call];
         let branch = it.branch.clone();
         let invite = self.handsets[index]
@@ -300,7 +322,7 @@ impl World {
         };
         let handset = &mut self.handsets[index];
         let tag = format!("t{}", handset.calls[call].call_id);
-        let contact = format!("Contact: <sip:{user}@{}>\r\n", handset.address);
+        let contact = format!("Contact: {}\r\n", handset.contact());
         let octets = invite.response(status, &tag, &contact, &body);
         handset.transactions.answer(&branch, "INVITE", &octets, now);
         self.handset_sends(index, octets);
@@ -360,7 +382,8 @@ impl World {
                 self.handset_is_left(index, call, message.header("Reason"));
                 "200 OK"
             }
-            ("OPTIONS" | "UPDATE" | "INFO", _) => "200 OK",
+            ("MESSAGE" | "OPTIONS", _) => self.handset_is_spoken_to(index, message),
+            ("UPDATE" | "INFO", _) => "200 OK",
             (_, None) => "481 Call/Transaction Does Not Exist",
             _ => "405 Method Not Allowed",
         };
@@ -392,10 +415,7 @@ impl World {
         it.media.described(&message.body);
         let (branch, now) = (it.branch.clone(), self.now);
         let (body, call_id) = (it.description.clone(), it.call_id.clone());
-        let contact = format!(
-            "Contact: <sip:{}@{}>\r\n",
-            self.handsets[index].user, self.handsets[index].address
-        );
+        let contact = format!("Contact: {}\r\n", self.handsets[index].contact());
         let octets = message.response("200 OK", "", &contact, &body);
         let transactions = &mut self.handsets[index].transactions;
         transactions.answer(&branch, "INVITE", &octets, now);
@@ -462,7 +482,7 @@ impl World {
         let rings = self.chance.percent(80);
         if rings {
             let tag = format!("t{call_id}");
-            let contact = format!("Contact: <sip:{}@{}>\r\n", handset.user, handset.address);
+            let contact = format!("Contact: {}\r\n", handset.contact());
             let octets = message.response("180 Ringing", &tag, &contact, "");
             let now = self.now;
             let transactions = &mut self.handsets[index].transactions;
@@ -505,6 +525,10 @@ impl World {
                 return;
             }
             Answered::Final => {}
+        }
+        if matches!(method.as_str(), "MESSAGE" | "OPTIONS") {
+            let code = message.code().expect("a status");
+            return self.handset_is_told(message.header("Call-ID"), code);
         }
         if method == "REGISTER" {
             self.handsets[index].registered = message.code() == Some(200);
@@ -593,6 +617,7 @@ impl World {
                             self.excuse(talk, "no answer");
                             self.call_is_over(index, call);
                         }
+                        ("MESSAGE" | "OPTIONS", _) => self.handset_is_told(&call_id, 408),
                         ("REGISTER", _) => self.after(1_000, Act::Registers(index)),
                         _ => {}
                     }

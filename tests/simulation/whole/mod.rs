@@ -2,7 +2,7 @@
 //! handsets, on one clock and under one seed.
 //!
 //! The parts: `server` is control's process, `relay` the relay's, `driver` what runs and kills them; `network` is
-//! between them and `page`, with its `chat`s, and `handset`, whose media are `media` and whose SIP is `sip`; `plan` and `talk` say what
+//! between them, with `streams`, and `page`, with its `chat`s, and `handset`, whose media are `media` and whose SIP is `sip`; `plan`, `talk` and `words` say what
 //! is to happen, `checks` what must hold.
 
 mod chat;
@@ -16,7 +16,9 @@ mod plan;
 mod relay;
 mod server;
 mod sip;
+mod streams;
 mod talk;
+mod words;
 mod world;
 
 use std::cell::Cell;

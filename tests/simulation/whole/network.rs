@@ -46,13 +46,11 @@ impl World {
         let Some(process) = &mut self.control else {
             return;
         };
-        for (mut flow, octets) in std::mem::take(&mut process.net.sent) {
+        for (flow, octets) in std::mem::take(&mut process.net.sent) {
             if flow.transport == SipTransport::Udp {
                 self.datagram(CONTROL, flow.peer, octets);
             } else {
-                // Handsets listen for datagrams only.
-                flow.connection = Some(1);
-                self.input(Input::FlowLost(flow));
+                self.stream_down(flow, &octets);
             }
         }
     }

@@ -303,6 +303,8 @@ impl World {
         let action = frame["header"]["action"].as_str().unwrap_or_default();
         let kind = control["type"].as_str().unwrap_or_default();
         match (kind, action) {
+            ("request", "send" | "enquiry") => self.page_is_spoken_to(index, frame),
+            ("response" | "error", "send" | "enquiry") => self.page_is_told(&name, frame),
             ("request", "start") => self.page_is_called(index, name, frame),
             ("response" | "error", "start") => self.page_is_answered(index, &name, frame),
             ("message", "complete") => self.page_is_confirmed(index, &name),

@@ -23,6 +23,8 @@ pub struct Plan {
     pub slots: u32,
     pub breaks_sockets: bool,
     pub breaks_media: bool,
+    /// Streams of SIP are cut.
+    pub breaks_streams: bool,
     pub kills_control: bool,
     pub kills_relay: bool,
     pub slow_scripts: bool,
@@ -40,6 +42,7 @@ impl Plan {
         slots: 64,
         breaks_sockets: false,
         breaks_media: false,
+        breaks_streams: false,
         kills_control: false,
         kills_relay: false,
         slow_scripts: false,
@@ -53,6 +56,7 @@ impl Plan {
         link_ms: 30,
         slots: 2,
         breaks_sockets: true,
+        breaks_streams: true,
         slow_scripts: true,
         ..Plan::KIND
     };
@@ -82,6 +86,7 @@ impl Plan {
         slots: 4,
         breaks_sockets: true,
         breaks_media: true,
+        breaks_streams: true,
         kills_control: true,
         kills_relay: true,
         slow_scripts: true,
@@ -90,7 +95,7 @@ impl Plan {
 
     fn is_kind(&self) -> bool {
         let kills = self.kills_control || self.kills_relay;
-        !(kills || self.breaks_sockets || self.breaks_media)
+        !(kills || self.breaks_sockets || self.breaks_media || self.breaks_streams)
     }
 }
 
@@ -103,7 +108,7 @@ impl World {
         let handsets = 2 + world.chance.below(2) as usize;
         let pages = 2 + world.chance.below(3) as usize;
         for index in 0..handsets {
-            let mut handset = Handset::new(index);
+            let mut handset = Handset::new(index, world.chance.percent(40));
             handset.transactions.strict = !plan.kills_control;
             world.handsets.push(handset);
             let wait = world.chance.below(500);
@@ -123,6 +128,9 @@ impl World {
         }
         for number in 0..4 + world.chance.below(7) as usize {
             world.plan_talk(number);
+        }
+        for number in 0..world.chance.below(10) as usize {
+            world.plan_word(number, LIVE_MS - 10_000);
         }
         if !world.plan.is_kind() {
             let most = if plan.kills_relay { 5 } else { 10 };
@@ -194,6 +202,7 @@ impl World {
             plan.breaks_media,
             plan.kills_control,
             plan.kills_relay,
+            plan.breaks_streams,
         ];
         let all: Vec<usize> = (0..may.len()).filter(|place| may[*place]).collect();
         let Some(&what) = all.get(self.chance.below(all.len().max(1) as u64) as usize) else {
@@ -206,7 +215,8 @@ impl World {
             }
             2 => self.media_breaks(),
             3 => self.turns_left = Some(1 + self.chance.below(12)),
-            _ => self.relay_dies(),
+            4 => self.relay_dies(),
+            _ => self.stream_breaks(),
         }
     }
 
@@ -270,6 +280,7 @@ impl World {
         }
         self.run(self.now + 100_000);
         self.check_answers();
+        self.check_words();
         for index in 0..self.handsets.len() {
             self.handset_registers(index, 0);
         }

@@ -1,7 +1,7 @@
 //! Control as a process: gateway and SIP machine, driven as `edge` drives them, and what outlives them.
 //!
-//! A turn is one call of the gateway. What it sends by SIP has gone out when it returns; what it has changed is
-//! kept next; then browsers and the relay hear of it. The process may die at each of these points.
+//! A turn is one call of the gateway. What it has changed is kept first; then peers, browsers and the relay hear of it. The
+//! process may die at each of these points.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -22,6 +22,7 @@ use control::sip::{
 use link::{LegPolicy, PeerProof, Record, Transport};
 
 use super::network::CONTROL;
+use super::streams::Known;
 
 /// How long an invitation may ring.
 pub const RING_MS: u64 = 30_000;
@@ -65,7 +66,9 @@ pub enum Input {
     Closed(SocketId, Option<u16>),
     /// A datagram came.
     Datagram(SocketAddr, Vec<u8>),
-    /// A connection could not be made.
+    /// A piece of a stream came.
+    Piece(u64, Vec<u8>),
+    /// A connection is lost, or could not be made.
     FlowLost(Flow),
     /// The relay is there.
     Attached,
@@ -81,6 +84,8 @@ pub struct Process {
     pub net: SipSide,
     /// Sockets that are open, and whose they are.
     pub sockets: BTreeMap<SocketId, usize>,
+    /// Its SIP streams.
+    pub streams: Known,
     /// What waits to be taken.
     pub inputs: VecDeque<Input>,
     /// It is at work until then.
@@ -105,6 +110,7 @@ impl Process {
             gateway: Gateway::new(gateway_settings(), scripts(), random),
             net: SipSide::new(Sip::new(settings, sip_seed), now),
             sockets: BTreeMap::new(),
+            streams: Known::default(),
             inputs: VecDeque::new(),
             busy_until: now,
             attached: false,
@@ -231,13 +237,8 @@ impl SipSide {
         result
     }
 
-    /// A datagram came.
-    pub fn receive(&mut self, peer: SocketAddr, octets: &[u8]) {
-        let flow = Flow {
-            transport: SipTransport::Udp,
-            peer,
-            connection: None,
-        };
+    /// A message came.
+    pub fn receive(&mut self, flow: Flow, octets: &[u8]) {
         self.with(|sip, now, out| sip.receive(flow, octets, now, out));
     }
 }

@@ -81,11 +81,16 @@ impl Message {
     }
 }
 
+/// The end of a message, whose body is a session description.
+pub fn finish(text: String, more: &str, body: &str) -> Vec<u8> {
+    finish_typed(text, more, "application/sdp", body)
+}
+
 /// The end of a message.
-pub fn finish(mut text: String, more: &str, body: &str) -> Vec<u8> {
+pub fn finish_typed(mut text: String, more: &str, kind: &str, body: &str) -> Vec<u8> {
     text.push_str(more);
     if !body.is_empty() {
-        text.push_str("Content-Type: application/sdp\r\n");
+        let _ = write!(text, "Content-Type: {kind}\r\n");
     }
     let _ = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());
     text.into_bytes()
@@ -152,6 +157,8 @@ pub struct Server {
 pub struct Transactions {
     /// Who answers us does not die, and remembers what it has answered.
     pub strict: bool,
+    /// By a stream, which repeats what is lost by itself: RFC 3261, 17.
+    pub reliable: bool,
     pub clients: Vec<Client>,
     pub servers: Vec<Server>,
 }
@@ -165,7 +172,7 @@ impl Transactions {
             method: message.method().to_owned(),
             call_id: message.header("Call-ID").to_owned(),
             octets: octets.to_vec(),
-            next_at: Some(now + T1_MS),
+            next_at: (!self.reliable).then_some(now + T1_MS),
             interval: T1_MS,
             until: now + GIVE_UP_MS,
             provisional: false,
@@ -255,7 +262,7 @@ impl Transactions {
         if code >= 200 {
             (server.is_final, server.is_success) = (true, code < 300);
             server.until = now + GIVE_UP_MS;
-            if method == "INVITE" {
+            if method == "INVITE" && (code < 300 || !self.reliable) {
                 server.next_at = Some(now + T1_MS);
             }
         }

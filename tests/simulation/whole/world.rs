@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use control::jsonrtc::SocketId;
+use control::sip::Flow;
 use tests::chance::Chance;
 
 use super::handset::Handset;
 use super::page::Page;
 use super::relay::Relay;
 use super::server::{Input, Process};
+use super::streams::Stream;
 use super::talk::Talk;
+use super::words::Word;
 use super::{Plan, server};
 
 /// What a page's socket carries to control.
@@ -35,6 +38,8 @@ pub enum Due {
         to: SocketAddr,
         octets: Vec<u8>,
     },
+    /// A piece of a stream, up (0) or down.
+    Piece(u64, usize, Vec<u8>),
     Up(usize, SocketId, Up),
     Down(usize, SocketId, Down),
     Act(Act),
@@ -48,6 +53,8 @@ pub enum Act {
     PageStarts(usize, usize),
     PageAnswers(usize, String),
     PageMedia(usize, String),
+    /// A text on its own, or an enquiry.
+    Says(usize),
     PageRebinds(usize, String),
     PageLeaves(usize),
     Registers(usize),
@@ -63,6 +70,9 @@ pub enum Act {
     Cancels(usize),
     /// One of a talk's two hangs up.
     HangsUp(usize),
+    /// Control learns that a stream is gone, and its handset.
+    StreamMissed(Flow),
+    StreamGone(usize, u64),
     /// Something breaks.
     Fault,
     ControlStarts,
@@ -88,6 +98,10 @@ pub struct Seen {
     /// Control has died, and talks have outlived it.
     pub outlived: u64,
     pub script_failures: u64,
+    /// Texts on their own that have arrived.
+    pub words: u64,
+    /// SIP streams that were cut.
+    pub streams_cut: u64,
 }
 
 impl std::ops::AddAssign for Seen {
@@ -101,6 +115,8 @@ impl std::ops::AddAssign for Seen {
         self.relay_deaths += other.relay_deaths;
         self.outlived += other.outlived;
         self.script_failures += other.script_failures;
+        self.words += other.words;
+        self.streams_cut += other.streams_cut;
     }
 }
 
@@ -123,7 +139,10 @@ pub struct World {
     pub pages: Vec<Page>,
     pub handsets: Vec<Handset>,
     pub talks: Vec<Talk>,
+    pub words: Vec<Word>,
     pub sockets: u64,
+    pub streams: BTreeMap<u64, Stream>,
+    pub last_stream: u64,
     /// What control has sent under which number of which session.
     pub numbered: HashMap<(String, u64), String>,
     pub sessions_lost: u64,
@@ -151,7 +170,10 @@ impl World {
             pages: Vec::new(),
             handsets: Vec::new(),
             talks: Vec::new(),
+            words: Vec::new(),
             sockets: 0,
+            streams: BTreeMap::new(),
+            last_stream: 0,
             numbered: HashMap::new(),
             sessions_lost: 0,
             trace: 0xcbf2_9ce4_8422_2325,
@@ -226,6 +248,7 @@ impl World {
     fn happens(&mut self, due: Due) {
         match due {
             Due::Datagram { from, to, octets } => self.datagram_arrives(from, to, octets),
+            Due::Piece(stream, way, octets) => self.piece_arrives(stream, way, octets),
             Due::Up(page, socket, up) => self.up_arrives(page, socket, up),
             Due::Down(page, socket, down) => self.down_arrives(page, socket, down),
             Due::Act(act) => self.acts(act),
@@ -239,6 +262,7 @@ impl World {
             Act::PagePings(page) => self.page_pings(page),
             Act::PageStarts(page, talk) => self.page_starts(page, talk),
             Act::PageAnswers(page, name) => self.page_decides(page, &name),
+            Act::Says(word) => self.word_is_said(word),
             Act::PageMedia(page, name) => self.page_opens_media(page, &name),
             Act::PageRebinds(page, name) => self.page_rebinds(page, &name),
             Act::PageLeaves(page) => self.page_leaves(page),
@@ -251,6 +275,8 @@ impl World {
             Act::Media => self.media_turn(),
             Act::Cancels(talk) => self.caller_cancels(talk),
             Act::HangsUp(talk) => self.one_hangs_up(talk),
+            Act::StreamMissed(flow) => self.stream_is_missed(flow),
+            Act::StreamGone(handset, stream) => self.stream_is_gone(handset, stream),
             Act::Fault => self.fault(),
             Act::ControlStarts => self.control_starts(),
             Act::Attaches => self.attaches(),

@@ -4,10 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 
+use super::super::place::Place;
 use super::{Denied, LoginError};
 
 /// How long it may take.
@@ -16,21 +15,13 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const USER: &str = "x-user";
 
 /// Whom to ask.
-pub struct Callout {
-    host: String,
-    port: u16,
-    uri: Uri,
-}
+pub struct Callout(Place);
 
 impl Callout {
     /// Checks the URL.
     pub fn new(url: &str) -> Result<Callout, LoginError> {
         let wrong = || LoginError::new("callout", format!("`{url}` is no http:// URL"));
-        let uri: Uri = url.parse().map_err(|_| wrong())?;
-        let host = uri.host().filter(|_| uri.scheme_str() == Some("http"));
-        let host = host.ok_or_else(wrong)?.trim_matches(['[', ']']).to_owned();
-        let port = uri.port_u16().unwrap_or(80);
-        Ok(Callout { host, port, uri })
+        Place::read(url).map(Callout).ok_or_else(wrong)
     }
 
     /// Who the browser is.
@@ -62,16 +53,8 @@ impl Callout {
         token: Option<&str>,
         source: IpAddr,
     ) -> Option<(StatusCode, Option<String>)> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
-            .await
-            .ok()?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream))
-                .await
-                .ok()?;
-        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
-        let authority = self.uri.authority()?.as_str();
-        let mut request = Request::get(path).header(header::HOST, authority);
+        let Callout(place) = self;
+        let mut request = Request::get(place.path()).header(header::HOST, place.authority());
         for name in [header::AUTHORIZATION, header::COOKIE, header::ORIGIN] {
             if let Some(value) = shown.get(&name) {
                 request = request.header(name, value);
@@ -82,20 +65,9 @@ impl Callout {
         }
         request = request.header("x-forwarded-for", source.to_string());
         let request = request.body(Body::empty()).ok()?;
-        let connection = AbortOnDrop(tokio::spawn(connection));
-        let response = sender.send_request(request).await.ok()?;
-        drop(connection);
+        let response = place.exchange(request).await?;
         let user = response.headers().get(USER).map(HeaderValue::to_str);
         let user = user.and_then(Result::ok).map(str::to_owned);
         Some((response.status(), user))
-    }
-}
-
-/// A task that ends with whoever waits for it.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

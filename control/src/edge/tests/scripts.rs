@@ -19,7 +19,7 @@ impl Operated {
         let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(folder.join("register")).unwrap();
         write(&folder, &greets("one"));
-        let control = Control::with_packages(name, Some(folder.clone()));
+        let control = Control::with_packages(name, folder.clone());
         Operated { control, folder }
     }
 

@@ -124,7 +124,7 @@ impl Gateway {
         };
         if reason == Refusal::NotDetached {
             // Its browser is there after all, or will be told that the session is over.
-            return self.media_not_rebound(session);
+            return self.media_not_rebound(session, turn);
         }
         let advice = match reason {
             Refusal::CertificateMissing => {

@@ -49,6 +49,13 @@ impl Gateway {
         };
         made.rebinding = false;
         made.own[leg.index()] = own;
+        if self.browser_moved(id, turn) {
+            self.counters.add(Counter::LegsRebound);
+            return;
+        }
+        let Some(made) = self.made_mut(id) else {
+            return;
+        };
         let Ok(Some(sdp)) = made.described(leg) else {
             let why = Why::failed(503, "The relay's leg cannot be described");
             return self.end(id, &why, turn);
@@ -67,12 +74,15 @@ impl Gateway {
         }
     }
 
-    /// The relay has nothing to replace.
-    pub(super) fn media_not_rebound(&mut self, session: SessionId) {
-        let id = self.relay.entry(session).and_then(|entry| entry.bridge);
-        if let Some(made) = id.and_then(|id| self.made_mut(id)) {
+    /// The relay has nothing to replace: the way in that there is has not been used, or is the only one.
+    pub(super) fn media_not_rebound(&mut self, session: SessionId, turn: &mut Turn<'_>) {
+        let Some(id) = self.relay.entry(session).and_then(|entry| entry.bridge) else {
+            return;
+        };
+        if let Some(made) = self.made_mut(id) {
             made.rebinding = false;
         }
+        self.browser_moved(id, turn);
     }
 
     fn made_mut(&mut self, id: BridgeId) -> Option<&mut Made> {

@@ -93,7 +93,11 @@ impl Made {
 
 /// Who connects on the leg toward the offerer, as our answer says it.
 fn answered_setup(offer: &Offer, carried_by: Transport) -> Setup {
-    match role_after_offer(carried_by, offer.media().setup, true) {
+    setup_of(role_after_offer(carried_by, offer.media().setup, true))
+}
+
+fn setup_of(role: Role) -> Setup {
+    match role {
         Role::Active => Setup::Active,
         Role::Passive => Setup::Passive,
     }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::incoming::{self, INVITE};
 use super::outgoing;
+use super::services;
 use super::world::World;
 use crate::jsonrtc::SocketId;
 use crate::limits::WAKE_MS;
@@ -76,10 +77,45 @@ fn an_invitation_waits_half_a_minute_for_a_browser_that_hibernates() {
     let (server, answer) = world.response();
     assert_eq!((server, answer.code), (INVITE, 480));
     world.relay_deletes(session);
+    let told = world.woken.pop().unwrap();
+    let expected = json!({
+        "session_id": told["session_id"], "user": "alice@localhost", "device": null,
+        "package_type": "chat", "initiator": "bob@localhost",
+    });
+    assert_eq!((json!(told), world.woken.len()), (expected, 0));
     // What came meanwhile is told when it wakes up, in order.
     let again = world.resumes(alice, 9);
     let told = [(); 3].map(|()| world.frame(again).action().to_owned());
     assert_eq!(told, ["connect", "start", "shutdown"]);
+    world.finish();
+}
+
+#[test]
+fn nobody_is_woken_again_and_again_nor_for_what_is_answered_in_its_place() {
+    let (mut world, alice) = asleep();
+    services::options_of_bob(&mut world);
+    world.wait(2_000);
+    assert_eq!(world.woken.len(), 0);
+    for text in ["one", "two"] {
+        services::text_of_bob(&mut world, text);
+        world.wait(10_000);
+    }
+    assert_eq!(world.woken.len(), 1);
+    world.wait(10_000);
+    services::text_of_bob(&mut world, "three");
+    assert_eq!(world.woken.len(), 2, "half a minute is over");
+    world.wait(40_000);
+    let again = world.resumes(alice, 9);
+    world.frame(again);
+    let kept: Vec<_> = (0..world.frames_left(again))
+        .map(|_| world.frame(again))
+        .collect();
+    let texts: Vec<_> = kept
+        .iter()
+        .filter(|frame| frame.action() == "send")
+        .collect();
+    assert_eq!(texts.len(), 3, "each is there");
+    world.net.responses.clear();
     world.finish();
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::incoming;
 use super::outgoing::{assert_shutdown, bye, established};
-use super::world::{Told, World};
+use super::world::{BROWSER_SDP, Told, World};
 use crate::jsonrtc::{Frame, Kind, SocketId};
 
 /// The relay is asked for a new way in, has one, and the browser learns it.
@@ -147,4 +147,104 @@ fn outside_of_an_anchored_chat_asking_has_no_effect() {
     super::outgoing::shutdown(&mut world, alice);
     world.relay_deletes(session);
     world.finish();
+}
+
+/// Alice's browser says anew where its media are.
+pub fn moves(world: &mut World, browser: SocketId, sdp: &str) {
+    let header = json!({"action": "start", "target": "bob"});
+    let state = Some("subsequent");
+    world.send_with(
+        browser,
+        "request",
+        "chat",
+        "x",
+        header,
+        Some(sdp),
+        None,
+        state,
+    );
+}
+
+/// The relay is asked for a new way in, and the browser has it as the answer.
+pub fn is_moved(world: &mut World, browser: SocketId, session: SessionId) -> String {
+    assert_eq!(world.told.pop_front(), Some(Told::Rebind(session, Leg::A)));
+    assert_eq!(world.frames_left(browser), 0);
+    world.relay_rebinds(session);
+    let answer = world.frame(browser);
+    assert_eq!(
+        (answer.control.kind, answer.action()),
+        (Kind::Response, "start")
+    );
+    assert!(answer.is_final() && answer.header_number("response_code") == Some(200));
+    let sdp = answer.sdp().unwrap().to_owned();
+    assert!(sdp.contains("a=ws-resource-path:/0th3r\r\n"), "{sdp}");
+    assert!(sdp.contains("a=setup:passive\r\n"), "{sdp}");
+    sdp
+}
+
+#[test]
+fn another_device_that_has_taken_the_session_along_moves_its_chat_by_a_start() {
+    let (mut world, alice, session, _) = established();
+    let moved = BROWSER_SDP.replace("br0ws3r", "0th3rd3v1c3");
+    moves(&mut world, alice, &moved);
+    let path = "msrp://x7.invalid:2855/0th3rd3v1c3;ws".to_owned();
+    let told = Told::SetPeer {
+        leg: Leg::A,
+        path,
+        connect: None,
+    };
+    assert_eq!(world.told.pop_front(), Some(told));
+    is_moved(&mut world, alice, session);
+    // `complete` confirms it, and nobody else hears of anything.
+    let header = json!({"action": "complete"});
+    world.send(alice, "message", "chat", "x", header, None);
+    assert!(world.net.requests.is_empty() && world.frames_left(alice) == 0);
+    // A way in that nobody has come by yet is the way.
+    moves(&mut world, alice, &moved);
+    assert_eq!(world.told.pop_front(), Some(Told::Rebind(session, Leg::A)));
+    world.relay(Event::Refused {
+        session,
+        reason: Refusal::NotDetached,
+    });
+    let answer = world.frame(alice);
+    assert!(answer.is_final() && answer.sdp().unwrap().contains("/0th3r\r\n"));
+    ends(world, alice, session);
+}
+
+#[test]
+fn so_does_the_device_of_one_that_was_called() {
+    let (mut world, alice, session, start) = incoming::established();
+    world.send_with(
+        alice,
+        "request",
+        "chat",
+        start.control.subsession_id.as_deref().unwrap(),
+        json!({"action": "start", "target": "bob"}),
+        Some(BROWSER_SDP),
+        None,
+        Some("subsequent"),
+    );
+    is_moved(&mut world, alice, session);
+}
+
+#[test]
+fn a_start_in_an_open_chat_that_changes_more_is_refused_and_the_chat_goes_on() {
+    let (mut world, alice, session, _) = established();
+    for other in [
+        BROWSER_SDP.replace("text/plain", "image/png"),
+        "v=0\r\n".to_owned(),
+        format!("{BROWSER_SDP}a=sendonly\r\n"),
+    ] {
+        moves(&mut world, alice, &other);
+        let error = world.frame(alice);
+        assert_eq!(error.control.kind, Kind::Error);
+        assert!(
+            matches!(error.header_number("error_code"), Some(488 | 400)),
+            "{error:?}"
+        );
+        assert_eq!(world.told, []);
+    }
+    moves(&mut world, alice, BROWSER_SDP);
+    is_moved(&mut world, alice, session);
+    ends(world, alice, session);
 }

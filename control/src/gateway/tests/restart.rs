@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::saved::{Change, Image};
 use super::outgoing::{self, assert_shutdown, bye, established};
-use super::world::{Told, World};
+use super::world::{BROWSER_SDP, Told, World};
 use super::{incoming, lost, subscribed};
 use crate::jsonrtc::{Kind, SocketId};
 use crate::limits::RELAY_BACK_MS;
@@ -179,4 +179,18 @@ fn a_session_that_outlives_the_process_has_its_user_kept_registered() {
     world.browser(1, "alice");
     let world = world.killed(image);
     assert_eq!(world.net.kept_registered, ["alice"]);
+}
+
+#[test]
+fn what_was_asked_in_an_open_chat_is_refused_and_may_be_asked_again() {
+    let (mut world, alice, session, _) = established();
+    lost::moves(&mut world, alice, BROWSER_SDP);
+    let mut world = restarted(world, &[(session, LegState::Up)]);
+    let again = world.resumes(alice, 9);
+    world.frame(again);
+    let error = world.frame(again);
+    assert_eq!(error.header_number("error_code"), Some(503));
+    lost::moves(&mut world, again, BROWSER_SDP);
+    lost::is_moved(&mut world, again, session);
+    lost::ends(world, again, session);
 }

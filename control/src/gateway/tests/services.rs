@@ -470,3 +470,14 @@ fn a_text_and_what_becomes_of_it_cross_between_two_profiles_of_rcs() {
     world.answer_to("MESSAGE", sent, 404, "Not Found", "", &[]);
     world.finish();
 }
+
+/// Bob asks what alice can do.
+pub fn options_of_bob(world: &mut World) {
+    let tags = [("Accept-Contact", "*;+g.oma.sip-im")];
+    comes(world, Method::Options, &tags, ("", ""));
+}
+
+/// Bob's text reaches alice's browser.
+pub fn text_of_bob(world: &mut World, text: &str) {
+    comes(world, Method::Message, &[], ("text/plain", text));
+}

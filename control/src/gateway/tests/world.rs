@@ -72,6 +72,8 @@ pub struct World {
     pub told: VecDeque<Told>,
     pub closes: Vec<(SocketId, u16)>,
     pub resolves: Vec<super::super::Resolve>,
+    /// What was told to whoever wakes up browsers.
+    pub woken: Vec<Members>,
     /// The session-configs of the last session that the relay was asked for.
     pub asked: [&'static str; 2],
     /// Where the relay is, as it stands in a URI.
@@ -120,6 +122,7 @@ impl World {
             told: VecDeque::new(),
             closes: Vec::new(),
             resolves: Vec::new(),
+            woken: Vec::new(),
             asked: [""; 2],
             relay_host: "192.0.2.20",
             frames: HashMap::new(),
@@ -188,6 +191,7 @@ impl World {
                     self.told.push_back(told(&command));
                 }
                 Action::Resolve(resolve) => self.resolves.push(resolve),
+                Action::Wake { told, .. } => self.woken.push(told),
             }
         }
     }
@@ -473,7 +477,13 @@ fn gateway(files: &[(String, String)], constants: Members, seed: u64) -> Gateway
     let scripts = load_scripts(&sources, constants, known.into(), Box::new(|| 0)).unwrap();
     let settings = Settings {
         domain: "localhost".into(),
-        applications: HashMap::from([("demo".into(), Application::default())]),
+        applications: HashMap::from([(
+            "demo".into(),
+            Application {
+                packages: None,
+                wakes: true,
+            },
+        )]),
         ring_ms: 180_000,
         leg_ms: 30_000,
         subsessions_per_session: 3,

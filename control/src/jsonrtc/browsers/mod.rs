@@ -84,6 +84,15 @@ pub enum Event {
         /// The frame.
         frame: Frame,
     },
+    /// A browser that hibernates has got a request: it should be woken up.
+    Wanted {
+        /// Its session.
+        session: SessionKey,
+        /// The package the request is of.
+        package: String,
+        /// Who wants something.
+        initiator: String,
+    },
     /// The session is gone; nothing can be sent to it any more.
     Ended {
         /// Which.
@@ -308,13 +317,19 @@ impl Browsers {
 
     /// Sends a frame: numbered, kept until the browser confirms it, on the wire if a socket is there.
     /// Its `session_id`, `sequence` and `ack_sequence` are filled in, and a request's correlation id.
-    pub fn send(&mut self, key: SessionKey, frame: Frame, _now: Millis, out: &mut Vec<Action>) {
+    pub fn send(&mut self, key: SessionKey, frame: Frame, now: Millis, out: &mut Vec<Action>) {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
         self.changed.insert(key);
+        let wakes = session.wakes_for(&frame, now).then(|| Event::Wanted {
+            session: key,
+            package: frame.control.package.clone().unwrap_or_default(),
+            initiator: frame.initiator().unwrap_or_default().to_owned(),
+        });
         match session.number(frame) {
             Ok(text) => {
+                out.extend(wakes.map(Action::Event));
                 if let Some(socket) = session.socket() {
                     out.push(Action::Text { socket, text });
                 }
