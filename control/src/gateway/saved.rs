@@ -110,7 +110,8 @@ struct Open {
 pub struct Image {
     sessions: BTreeMap<SessionKey, (SessionHead, BTreeMap<u32, String>)>,
     seats: BTreeMap<SessionKey, SavedSeat>,
-    users: BTreeMap<String, Members>,
+    /// What scripts keep for users beyond their sessions.
+    pub users: BTreeMap<String, Members>,
     bridges: BTreeMap<u64, SavedBridge>,
     /// Who has registered.
     pub bindings: BTreeMap<String, String>,

@@ -184,13 +184,20 @@ fn r13_who_sends_more_than_anybody_needs_to_is_cut_off_and_its_session_ends() {
     for _ in 0..9 {
         page.socket.say("ping");
     }
+    let mut told = None;
     let end = loop {
         match page.socket.hear() {
             Heard::Text(_) => {}
-            end => break end,
+            Heard::Frame(frame) => told = Some(frame),
+            end @ Heard::Closed(_) => break end,
         }
     };
     assert_eq!(end, Heard::Closed(Some(4008)));
+    assert_eq!(
+        told.unwrap()["header"]["error_code"],
+        429,
+        "the last it hears"
+    );
     let answer = page.resume(&causeway.http, 2, json!({}));
     assert_ne!(
         answer["control"]["session_id"],

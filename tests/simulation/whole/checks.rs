@@ -236,6 +236,8 @@ impl World {
         let mut image = super::server::image(&self.kept);
         // Who has registered once is known, and not there: 480 instead of 404.
         image.bindings.retain(|_, bindings| bindings != "[]");
+        // What users can do is known beyond their sessions.
+        image.users.clear();
         assert!(image.is_empty(), "what is put away is nothing: {image:?}");
     }
 

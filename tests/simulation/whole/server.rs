@@ -17,7 +17,7 @@ use control::random::Random;
 use control::script::Scripts;
 use control::sip::{
     self, Action, AttemptId, ClientId, Credentials, DialogId, Event, Flow, OutRequest, OutResponse,
-    Refused, Sent, ServerId, Sip, SipTransport, SubscriptionId,
+    Refused, Sent, ServerId, Sip, SubscriptionId,
 };
 use link::{LegPolicy, PeerProof, Record, Transport};
 
