@@ -16,9 +16,7 @@ use crate::load::{self, Legs, Load, Offer, Place, Relay, Relaying, Subject, Verd
 
 /// The relay publishes its gauges now and then.
 const PUBLISHING: Duration = Duration::from_millis(500);
-/// Rounds after which what the relay keeps for later should be there.
-const SETTLING: usize = 2;
-/// Growth that is none, in KiB over all rounds.
+/// Growth that is none, in KiB over the second half.
 const GROWTH_FREE_KIB: f64 = 256.0;
 /// Growth that is none, as a part of what there is.
 const GROWTH_FREE: f64 = 0.02;
@@ -80,7 +78,7 @@ pub struct Report {
     pub rounds: Vec<Round>,
     /// Messages that arrived.
     pub messages: u64,
-    /// Growth of the relay's memory over all rounds, along a line through them, in KiB.
+    /// Growth of the relay's memory over the second half of the rounds, along a line through them, in KiB.
     pub growth_kib: f64,
     /// The same of its shards' heap.
     pub heap_growth_kib: f64,
@@ -147,11 +145,7 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
         });
     }
     let of = |value: fn(&Round) -> u64| -> Vec<f64> {
-        rounds
-            .iter()
-            .skip(SETTLING)
-            .map(|round| value(round) as f64)
-            .collect()
+        rounds.iter().map(|round| value(round) as f64).collect()
     };
     let (memory, heap) = (
         of(|round| round.memory.relay_kib),
@@ -172,8 +166,10 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report, String> {
     })
 }
 
-/// How far the line of least squares through the values rises from the first to the last.
+/// How far the line of least squares through the second half of the values rises from its first to its last. Until
+/// then what the relay keeps for later comes to be there; a leak goes on.
 fn growth(values: &[f64]) -> f64 {
+    let values = &values[values.len() / 2..];
     let count = values.len() as f64;
     if values.len() < 2 {
         return 0.0;
@@ -193,7 +189,7 @@ fn growth(values: &[f64]) -> f64 {
 fn leak(values: &[f64]) -> Option<f64> {
     let grown = growth(values);
     let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
-    (values.len() >= 3 && grown > GROWTH_FREE_KIB.max(mean * GROWTH_FREE)).then_some(grown)
+    (values.len() >= 5 && grown > GROWTH_FREE_KIB.max(mean * GROWTH_FREE)).then_some(grown)
 }
 
 impl Outcome for Report {
@@ -247,8 +243,10 @@ mod tests {
             .map(|(v, n)| v + f64::from(n) * 40.0)
             .collect();
         let grown = leak(&rising).unwrap();
-        assert!((700.0..820.0).contains(&grown), "{grown}");
-        assert_eq!(leak(&[1.0, 1e9]), None, "two rounds say nothing");
+        assert!((300.0..400.0).contains(&grown), "{grown}");
+        let settling: Vec<f64> = (0..20).map(|n| f64::from(n.min(9)) * 1000.0).collect();
+        assert_eq!(leak(&settling), None, "what rises in the first half");
+        assert_eq!(leak(&[1.0, 1.0, 1.0, 1e9]), None, "few rounds say nothing");
         assert_eq!(growth(&[]), 0.0);
     }
 }
