@@ -186,16 +186,17 @@ export class ChatMedia extends MediaLink {
   }
 
   /**
-   * @param {{ messageId: string, dateTime: string, from: string }} about a message of the other side's
+   * @param {{ messageId: string, dateTime: string, from: string, routes?: string[], originalTo?: string }} about a message of
+   *   the other side's
    * @param {"delivered" | "displayed"} status
    * @returns {boolean} whether it could be told here
    */
-  notify({ messageId: about, dateTime, from }, status) {
+  notify({ messageId: about, dateTime, from, routes = [], originalTo = "" }, status) {
     const { acceptTypes = [] } = this.remote() ?? {};
     if (about === "" || !this.isOpen() || !admits(acceptTypes, CPIM_TYPE)) return false;
     const messageId = randomWord(24);
-    const note = encoder.encode(writeImdn(about, dateTime, status));
-    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId }, this.#parties(from));
+    const note = encoder.encode(writeImdn(about, dateTime, status, originalTo));
+    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId, routes }, this.#parties(from));
     if (!this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) return false;
     this.#notes.add(messageId);
     return true;

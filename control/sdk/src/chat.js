@@ -210,9 +210,10 @@ export class Chat extends Invitation {
       this.#chatMedia()?.displayed(message);
       return;
     }
-    const { message_id: messageId = "", date_time: dateTime = "", notify = [] } = first.said;
+    const { message_id: messageId = "", date_time: dateTime = "", notify = [], routes, original_to } = first.said;
     first.said = {};
-    if (!notify.includes("display") || this.#chatMedia()?.notify({ messageId, dateTime, from: "" }, "displayed")) return;
+    const about = { messageId, dateTime, from: "", routes, originalTo: original_to };
+    if (!notify.includes("display") || this.#chatMedia()?.notify(about, "displayed")) return;
     // There is no connection, not yet or not any more.
     const { session, peer } = this.capabilityContext();
     session.sendMessage(new Message({
@@ -220,7 +221,7 @@ export class Chat extends Invitation {
         type: MESSAGETYPE.MESSAGE, package_type: "messaging", subsession_id: session.generateSubSessionId(),
       },
       header: { action: ACTION.REPORT, initiator: session.getUserName(), target: peer },
-      payload: { message_id: messageId, date_time: dateTime, kind: "display", status: "displayed" },
+      payload: { message_id: messageId, date_time: dateTime, kind: "display", status: "displayed", routes, original_to },
     }));
   }
 

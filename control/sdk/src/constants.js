@@ -78,6 +78,7 @@ export const ACTION = Object.freeze({
   ENQUIRY: "enquiry",
   ROSTER: "roster",
   REPORT: "report",
+  COPY: "copy",
   HIBERNATE: "hibernate",
   ICE_ENQUIRY: "iceEnquiry",
 });

@@ -6,6 +6,8 @@ export const CPIM_TYPE = "message/cpim";
 const HEAD_OCTETS_MAX = 16 * 1024;
 /** The namespace of what a sender wants to know (RFC 5438, 6). */
 const IMDN_NAMESPACE = "urn:ietf:params:imdn";
+/** The most hops that want to see what becomes of a message. */
+const ROUTES_MAX = 8;
 /** Names of headers that are understood. RFC 3862, 4. */
 const KNOWN = new Set(["From", "To", "cc", "DateTime", "Subject", "NS", "Require"]);
 /** In a chat between two, handsets name nobody in the envelope: the signalling does. */
@@ -15,14 +17,15 @@ const NOBODY = "sip:anonymous@anonymous.invalid";
  * @param {string} contentType
  * @param {Uint8Array} content
  * @param {Date} date when it was written
- * @param {{ messageId: string, wanted?: string[] } | null} [imdn] the message's name, and what its sender
- *   wants to know; without wishes it is itself a notification
+ * @param {{ messageId: string, wanted?: string[], routes?: string[] } | null} [imdn] the message's name, and what its
+ *   sender wants to know; without wishes it is itself a notification, with the URIs by which it goes back
  * @param {{ from?: string, to?: string }} [parties] URIs, in a group: who says it, and to whom if not to all
  * @returns {Uint8Array}
  */
 export function wrapCpim(contentType, content, date, imdn, { from = NOBODY, to = NOBODY } = {}) {
   const names = imdn ? [`NS: imdn <${IMDN_NAMESPACE}>`, `imdn.Message-ID: ${imdn.messageId}`] : [];
   const wishes = imdn?.wanted ? [`imdn.Disposition-Notification: ${imdn.wanted.join(", ")}`] : [];
+  const routes = (imdn?.routes ?? []).map((uri) => `imdn.IMDN-Route: <${uri}>`);
   const disposition = imdn && !imdn.wanted ? ["Content-Disposition: notification"] : [];
   const head = new TextEncoder().encode([
     `From: <${from}>`,
@@ -30,6 +33,7 @@ export function wrapCpim(contentType, content, date, imdn, { from = NOBODY, to =
     ...names,
     `DateTime: ${date.toISOString()}`,
     ...wishes,
+    ...routes,
     "",
     `Content-Type: ${contentType}`,
     ...disposition,
@@ -55,6 +59,8 @@ export function wrapCpim(contentType, content, date, imdn, { from = NOBODY, to =
  * @property {string} from URI of who says it; empty if that is nobody
  * @property {string} fromName the name with it
  * @property {string} to URI of whom it is for; empty if that is nobody
+ * @property {string[]} routes URIs by which notes about it go back (RFC 5438, 6.5)
+ * @property {string} originalTo URI of whom it was for before somebody on its way changed that; empty if nobody did
  */
 
 /**
@@ -97,7 +103,14 @@ function readEnvelope(octets) {
     .filter((name) => name !== "" && !KNOWN.has(name) && !(prefix !== "" && name.startsWith(`${prefix}.`)));
   const { uri: from, name: fromName } = readParty(header("From"));
   const { uri: to } = readParty(header("To"));
-  return { messageId: own("Message-ID"), dateTime: header("DateTime"), wanted, required, from, fromName, to };
+  const dot = prefix === "" ? "" : `${prefix}.`;
+  const recorded = lines.filter((line) => line.startsWith(`${dot}IMDN-Record-Route: `))
+    .map((line) => readParty(line.slice(line.indexOf(": ") + 2)).uri).filter((uri) => uri !== "");
+  const routes = recorded.length <= ROUTES_MAX ? recorded : [];
+  const { uri: originalTo } = readParty(own("Original-To"));
+  return {
+    messageId: own("Message-ID"), dateTime: header("DateTime"), wanted, required, from, fromName, to, routes, originalTo,
+  };
 }
 
 /** @param {string} value `Name <uri>`, RFC 3862, 4.1 */

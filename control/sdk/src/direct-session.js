@@ -2,9 +2,9 @@
 //! transfers are made in it as in any session. Not here: who calls, and when (`direct-package.js`).
 
 import { ChannelSocket, routeDirectly } from "./direct-socket.js";
-import { ACTION, SESSIONSTATE } from "./constants.js";
+import { ACTION, MESSAGETYPE, SESSIONSTATE } from "./constants.js";
 import { startTimer, stopTimer, turn } from "./events.js";
-import { errorTo, readMessage } from "./message.js";
+import { Message, errorTo, readMessage } from "./message.js";
 import { PackageHost } from "./packages.js";
 
 /** Label of the channel that carries frames. */
@@ -142,9 +142,24 @@ export class DirectSession extends PackageHost {
     const id = control.subsession_id ?? "";
     if (typeof payload?.sdp === "string") payload.sdp = this.#addressed(payload.sdp, id, !message.isRequest());
     if (header.action === ACTION.REPORT && this.takeReport(message)) return;
+    const first = message.isRequest() && header.action === ACTION.START ? payload?.message : null;
+    if (typeof first?.message_id === "string") {
+      // What a server says beside a first message, and does for it: whether it was seen is to be told, that it is there is now.
+      Object.assign(first, { date_time: new Date().toISOString(), notify: ["display"] });
+      this.#reportFirst(first);
+    }
     const handler = this.getPackage(control.package_type ?? "");
     if (handler) handler.onMessage(message);
     else if (message.isRequest()) this.sendError(message, 404, "package not available");
+  }
+
+  /** @param {{ message_id: string, date_time: string }} first a message that came with an invitation */
+  #reportFirst({ message_id, date_time }) {
+    this.sendMessage(new Message({
+      control: { type: MESSAGETYPE.MESSAGE, package_type: "messaging", subsession_id: this.generateSubSessionId() },
+      header: { action: ACTION.REPORT, initiator: this.#own, target: this.#peer },
+      payload: { message_id, date_time, kind: "delivery", status: "delivered" },
+    }));
   }
 
   /**

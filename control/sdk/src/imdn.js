@@ -9,12 +9,14 @@ const NOTE_CHARACTERS_MAX = 8192;
  * @param {string} messageId of the message it is about
  * @param {string} dateTime when that was sent
  * @param {"delivered" | "displayed"} status
+ * @param {string} [originalTo] URI of whom it was for at first, if that was another
  * @returns {string}
  */
-export function writeImdn(messageId, dateTime, status) {
+export function writeImdn(messageId, dateTime, status, originalTo = "") {
   const kind = status === "displayed" ? "display" : "delivery";
   return '<?xml version="1.0" encoding="UTF-8"?>\r\n<imdn xmlns="urn:ietf:params:xml:ns:imdn">\r\n'
     + `<message-id>${escaped(messageId)}</message-id>\r\n<datetime>${escaped(dateTime)}</datetime>\r\n`
+    + (originalTo ? `<original-recipient-uri>${escaped(originalTo)}</original-recipient-uri>\r\n` : "")
     + `<${kind}-notification><status><${status}/></status></${kind}-notification>\r\n</imdn>\r\n`;
 }
 

@@ -182,6 +182,8 @@ class LargeMedia extends MediaLink {
     const told = envelope && envelope.messageId !== "" ? {
       message_id: envelope.messageId, date_time: envelope.dateTime,
       notify: NOTIFICATIONS.filter(([, name]) => envelope.wanted.includes(name)).map(([word]) => word),
+      ...(envelope.routes.length > 0 ? { routes: envelope.routes } : {}),
+      ...(envelope.originalTo ? { original_to: envelope.originalTo } : {}),
     } : {};
     this.#hooks.came({
       content: decodeText(envelope?.content ?? octets, type),

@@ -13,6 +13,8 @@ const WAITING_MAX = 256;
 const NO_LARGE = [405, 415, 488, 501, 606];
 /** Controllers of a package that may hear of a message; the newest does. */
 const CONTROLLERS_MAX = 32;
+/** Characters of a text that the user's other pages get from the one it came to; what is longer stays there. */
+const COPY_CHARACTERS_MAX = 32 * 1024;
 
 /** @typedef {Record<string, any> | null} Headers */
 
@@ -114,10 +116,23 @@ export class MessagingPackage {
    * @param {Record<string, any>} payload
    */
   #came(large, payload) {
+    const [by, own] = [large.getInitiator(), large.getTarget()];
+    const name = large.getInitiatorName();
+    const header = { initiator: by, target: own, ...(name ? { initiator_name: name } : {}) };
     this.onMessage(new Message({
       control: { type: MESSAGETYPE.MESSAGE, package_type: this.packageType, subsession_id: `${large.subSessionId}/text` },
-      header: { action: ACTION.SEND, initiator: large.getInitiator(), target: large.getTarget() },
+      header: { action: ACTION.SEND, ...header },
       payload: { ...payload, large: true },
+    }));
+    if (payload.content.length > COPY_CHARACTERS_MAX) return;
+    // The user's other pages get it from this one. That it is there is told already.
+    const notify = (payload.notify ?? []).filter((/** @type {string} */ word) => word === "display");
+    this.#session.sendMessage(new Message({
+      control: {
+        type: MESSAGETYPE.MESSAGE, package_type: this.packageType, subsession_id: this.#session.generateSubSessionId(),
+      },
+      header: { action: ACTION.COPY, ...header, initiator: own, target: by },
+      payload: { ...payload, notify },
     }));
   }
 
@@ -343,10 +358,10 @@ export class Messaging {
    * @param {string} kind
    * @param {string} status
    */
-  #report(message, { message_id, date_time }, kind, status) {
+  #report(message, { message_id, date_time, routes, original_to }, kind, status) {
     const id = this.#session.generateSubSessionId();
     const report = this.#frame(MESSAGETYPE.MESSAGE, ACTION.REPORT, id, message.initiator);
-    report.payload = { message_id, date_time, kind, status };
+    report.payload = { message_id, date_time, kind, status, routes, original_to };
     this.#session.sendMessage(report);
   }
 

@@ -195,6 +195,7 @@ const ACTION = Object.freeze({
   ENQUIRY: "enquiry",
   ROSTER: "roster",
   REPORT: "report",
+  COPY: "copy",
   HIBERNATE: "hibernate",
   ICE_ENQUIRY: "iceEnquiry",
 });
@@ -2583,6 +2584,8 @@ const CPIM_TYPE = "message/cpim";
 const HEAD_OCTETS_MAX = 16 * 1024;
 /** The namespace of what a sender wants to know (RFC 5438, 6). */
 const IMDN_NAMESPACE = "urn:ietf:params:imdn";
+/** The most hops that want to see what becomes of a message. */
+const ROUTES_MAX = 8;
 /** Names of headers that are understood. RFC 3862, 4. */
 const KNOWN = new Set(["From", "To", "cc", "DateTime", "Subject", "NS", "Require"]);
 /** In a chat between two, handsets name nobody in the envelope: the signalling does. */
@@ -2592,14 +2595,15 @@ const NOBODY = "sip:anonymous@anonymous.invalid";
  * @param {string} contentType
  * @param {Uint8Array} content
  * @param {Date} date when it was written
- * @param {{ messageId: string, wanted?: string[] } | null} [imdn] the message's name, and what its sender
- *   wants to know; without wishes it is itself a notification
+ * @param {{ messageId: string, wanted?: string[], routes?: string[] } | null} [imdn] the message's name, and what its
+ *   sender wants to know; without wishes it is itself a notification, with the URIs by which it goes back
  * @param {{ from?: string, to?: string }} [parties] URIs, in a group: who says it, and to whom if not to all
  * @returns {Uint8Array}
  */
 function wrapCpim(contentType, content, date, imdn, { from = NOBODY, to = NOBODY } = {}) {
   const names = imdn ? [`NS: imdn <${IMDN_NAMESPACE}>`, `imdn.Message-ID: ${imdn.messageId}`] : [];
   const wishes = imdn?.wanted ? [`imdn.Disposition-Notification: ${imdn.wanted.join(", ")}`] : [];
+  const routes = (imdn?.routes ?? []).map((uri) => `imdn.IMDN-Route: <${uri}>`);
   const disposition = imdn && !imdn.wanted ? ["Content-Disposition: notification"] : [];
   const head = new TextEncoder().encode([
     `From: <${from}>`,
@@ -2607,6 +2611,7 @@ function wrapCpim(contentType, content, date, imdn, { from = NOBODY, to = NOBODY
     ...names,
     `DateTime: ${date.toISOString()}`,
     ...wishes,
+    ...routes,
     "",
     `Content-Type: ${contentType}`,
     ...disposition,
@@ -2632,6 +2637,8 @@ function wrapCpim(contentType, content, date, imdn, { from = NOBODY, to = NOBODY
  * @property {string} from URI of who says it; empty if that is nobody
  * @property {string} fromName the name with it
  * @property {string} to URI of whom it is for; empty if that is nobody
+ * @property {string[]} routes URIs by which notes about it go back (RFC 5438, 6.5)
+ * @property {string} originalTo URI of whom it was for before somebody on its way changed that; empty if nobody did
  */
 
 /**
@@ -2674,7 +2681,14 @@ function readEnvelope(octets) {
     .filter((name) => name !== "" && !KNOWN.has(name) && !(prefix !== "" && name.startsWith(`${prefix}.`)));
   const { uri: from, name: fromName } = readParty(header("From"));
   const { uri: to } = readParty(header("To"));
-  return { messageId: own("Message-ID"), dateTime: header("DateTime"), wanted, required, from, fromName, to };
+  const dot = prefix === "" ? "" : `${prefix}.`;
+  const recorded = lines.filter((line) => line.startsWith(`${dot}IMDN-Record-Route: `))
+    .map((line) => readParty(line.slice(line.indexOf(": ") + 2)).uri).filter((uri) => uri !== "");
+  const routes = recorded.length <= ROUTES_MAX ? recorded : [];
+  const { uri: originalTo } = readParty(own("Original-To"));
+  return {
+    messageId: own("Message-ID"), dateTime: header("DateTime"), wanted, required, from, fromName, to, routes, originalTo,
+  };
 }
 
 /** @param {string} value `Name <uri>`, RFC 3862, 4.1 */
@@ -2726,12 +2740,14 @@ const NOTE_CHARACTERS_MAX = 8192;
  * @param {string} messageId of the message it is about
  * @param {string} dateTime when that was sent
  * @param {"delivered" | "displayed"} status
+ * @param {string} [originalTo] URI of whom it was for at first, if that was another
  * @returns {string}
  */
-function writeImdn(messageId, dateTime, status) {
+function writeImdn(messageId, dateTime, status, originalTo = "") {
   const kind = status === "displayed" ? "display" : "delivery";
   return '<?xml version="1.0" encoding="UTF-8"?>\r\n<imdn xmlns="urn:ietf:params:xml:ns:imdn">\r\n'
     + `<message-id>${escaped(messageId)}</message-id>\r\n<datetime>${escaped(dateTime)}</datetime>\r\n`
+    + (originalTo ? `<original-recipient-uri>${escaped(originalTo)}</original-recipient-uri>\r\n` : "")
     + `<${kind}-notification><status><${status}/></status></${kind}-notification>\r\n</imdn>\r\n`;
 }
 
@@ -5370,16 +5386,17 @@ class ChatMedia extends MediaLink {
   }
 
   /**
-   * @param {{ messageId: string, dateTime: string, from: string }} about a message of the other side's
+   * @param {{ messageId: string, dateTime: string, from: string, routes?: string[], originalTo?: string }} about a message of
+   *   the other side's
    * @param {"delivered" | "displayed"} status
    * @returns {boolean} whether it could be told here
    */
-  notify({ messageId: about, dateTime, from }, status) {
+  notify({ messageId: about, dateTime, from, routes = [], originalTo = "" }, status) {
     const { acceptTypes = [] } = this.remote() ?? {};
     if (about === "" || !this.isOpen() || !admits(acceptTypes, CPIM_TYPE)) return false;
     const messageId = randomWord(24);
-    const note = encoder.encode(writeImdn(about, dateTime, status));
-    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId }, this.#parties(from));
+    const note = encoder.encode(writeImdn(about, dateTime, status, originalTo));
+    const body = wrapCpim(IMDN_TYPE, note, new Date(), { messageId, routes }, this.#parties(from));
     if (!this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) return false;
     this.#notes.add(messageId);
     return true;
@@ -6241,9 +6258,10 @@ class Chat extends Invitation {
       this.#chatMedia()?.displayed(message);
       return;
     }
-    const { message_id: messageId = "", date_time: dateTime = "", notify = [] } = first.said;
+    const { message_id: messageId = "", date_time: dateTime = "", notify = [], routes, original_to } = first.said;
     first.said = {};
-    if (!notify.includes("display") || this.#chatMedia()?.notify({ messageId, dateTime, from: "" }, "displayed")) return;
+    const about = { messageId, dateTime, from: "", routes, originalTo: original_to };
+    if (!notify.includes("display") || this.#chatMedia()?.notify(about, "displayed")) return;
     // There is no connection, not yet or not any more.
     const { session, peer } = this.capabilityContext();
     session.sendMessage(new Message({
@@ -6251,7 +6269,7 @@ class Chat extends Invitation {
         type: MESSAGETYPE.MESSAGE, package_type: "messaging", subsession_id: session.generateSubSessionId(),
       },
       header: { action: ACTION.REPORT, initiator: session.getUserName(), target: peer },
-      payload: { message_id: messageId, date_time: dateTime, kind: "display", status: "displayed" },
+      payload: { message_id: messageId, date_time: dateTime, kind: "display", status: "displayed", routes, original_to },
     }));
   }
 
@@ -8000,9 +8018,9 @@ return { Session };
 
 modules["direct-session.js"] = (function () {
 const { ChannelSocket, routeDirectly } = modules["direct-socket.js"];
-const { ACTION, SESSIONSTATE } = modules["constants.js"];
+const { ACTION, MESSAGETYPE, SESSIONSTATE } = modules["constants.js"];
 const { startTimer, stopTimer, turn } = modules["events.js"];
-const { errorTo, readMessage } = modules["message.js"];
+const { Message, errorTo, readMessage } = modules["message.js"];
 const { PackageHost } = modules["packages.js"];
 //! A session of two browsers with nobody between them: frames go over a data channel of a call, media over others. Chats and
 //! transfers are made in it as in any session. Not here: who calls, and when (`direct-package.js`).
@@ -8143,9 +8161,24 @@ class DirectSession extends PackageHost {
     const id = control.subsession_id ?? "";
     if (typeof payload?.sdp === "string") payload.sdp = this.#addressed(payload.sdp, id, !message.isRequest());
     if (header.action === ACTION.REPORT && this.takeReport(message)) return;
+    const first = message.isRequest() && header.action === ACTION.START ? payload?.message : null;
+    if (typeof first?.message_id === "string") {
+      // What a server says beside a first message, and does for it: whether it was seen is to be told, that it is there is now.
+      Object.assign(first, { date_time: new Date().toISOString(), notify: ["display"] });
+      this.#reportFirst(first);
+    }
     const handler = this.getPackage(control.package_type ?? "");
     if (handler) handler.onMessage(message);
     else if (message.isRequest()) this.sendError(message, 404, "package not available");
+  }
+
+  /** @param {{ message_id: string, date_time: string }} first a message that came with an invitation */
+  #reportFirst({ message_id, date_time }) {
+    this.sendMessage(new Message({
+      control: { type: MESSAGETYPE.MESSAGE, package_type: "messaging", subsession_id: this.generateSubSessionId() },
+      header: { action: ACTION.REPORT, initiator: this.#own, target: this.#peer },
+      payload: { message_id, date_time, kind: "delivery", status: "delivered" },
+    }));
   }
 
   /**
@@ -10817,6 +10850,8 @@ class LargeMedia extends MediaLink {
     const told = envelope && envelope.messageId !== "" ? {
       message_id: envelope.messageId, date_time: envelope.dateTime,
       notify: NOTIFICATIONS.filter(([, name]) => envelope.wanted.includes(name)).map(([word]) => word),
+      ...(envelope.routes.length > 0 ? { routes: envelope.routes } : {}),
+      ...(envelope.originalTo ? { original_to: envelope.originalTo } : {}),
     } : {};
     this.#hooks.came({
       content: decodeText(envelope?.content ?? octets, type),
@@ -10845,6 +10880,8 @@ const WAITING_MAX = 256;
 const NO_LARGE = [405, 415, 488, 501, 606];
 /** Controllers of a package that may hear of a message; the newest does. */
 const CONTROLLERS_MAX = 32;
+/** Characters of a text that the user's other pages get from the one it came to; what is longer stays there. */
+const COPY_CHARACTERS_MAX = 32 * 1024;
 
 /** @typedef {Record<string, any> | null} Headers */
 
@@ -10946,10 +10983,23 @@ class MessagingPackage {
    * @param {Record<string, any>} payload
    */
   #came(large, payload) {
+    const [by, own] = [large.getInitiator(), large.getTarget()];
+    const name = large.getInitiatorName();
+    const header = { initiator: by, target: own, ...(name ? { initiator_name: name } : {}) };
     this.onMessage(new Message({
       control: { type: MESSAGETYPE.MESSAGE, package_type: this.packageType, subsession_id: `${large.subSessionId}/text` },
-      header: { action: ACTION.SEND, initiator: large.getInitiator(), target: large.getTarget() },
+      header: { action: ACTION.SEND, ...header },
       payload: { ...payload, large: true },
+    }));
+    if (payload.content.length > COPY_CHARACTERS_MAX) return;
+    // The user's other pages get it from this one. That it is there is told already.
+    const notify = (payload.notify ?? []).filter((/** @type {string} */ word) => word === "display");
+    this.#session.sendMessage(new Message({
+      control: {
+        type: MESSAGETYPE.MESSAGE, package_type: this.packageType, subsession_id: this.#session.generateSubSessionId(),
+      },
+      header: { action: ACTION.COPY, ...header, initiator: own, target: by },
+      payload: { ...payload, notify },
     }));
   }
 
@@ -11175,10 +11225,10 @@ class Messaging {
    * @param {string} kind
    * @param {string} status
    */
-  #report(message, { message_id, date_time }, kind, status) {
+  #report(message, { message_id, date_time, routes, original_to }, kind, status) {
     const id = this.#session.generateSubSessionId();
     const report = this.#frame(MESSAGETYPE.MESSAGE, ACTION.REPORT, id, message.initiator);
-    report.payload = { message_id, date_time, kind, status };
+    report.payload = { message_id, date_time, kind, status, routes, original_to };
     this.#session.sendMessage(report);
   }
 

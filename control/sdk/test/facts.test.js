@@ -82,6 +82,16 @@ test("RFC 5438, 7.2.1: a note has a name of its own, asks for nothing, and there
   }
 });
 
+test("RFC 5438, 7.2.1: a note goes back the way its message came", () => {
+  const { receive, taken } = chatting();
+  const routes = "imdn.Original-To: <sip:all@x>\nimdn.IMDN-Record-Route: Store <sip:a@x;lr>\nimdn.IMDN-Record-Route: <sip:b@x>";
+  receive(`${ASKS.trimEnd()}\n${routes}\n\nContent-Type: text/plain\n\nHi`);
+  world.tick();
+  const [note] = taken();
+  assert.match(note, /\r\nimdn\.IMDN-Route: <sip:a@x;lr>\r\nimdn\.IMDN-Route: <sip:b@x>\r\n\r\n/);
+  assert.match(note, /<original-recipient-uri>sip:all@x<\/original-recipient-uri>/);
+});
+
 test("RFC 5438, 7.2.1: nothing is said about a note, whatever it asks for", () => {
   const { told, receive, taken } = chatting();
   const note = '<imdn xmlns="urn:ietf:params:xml:ns:imdn"><message-id>m9</message-id><datetime>x</datetime>'

@@ -115,13 +115,17 @@ test("one that comes is taken by itself and told as any other; what the page mak
 
 test("one that the page does not take has failed, if its sender wants to know", () => {
   comes((message) => messaging.reject(message));
-  const [report] = signal.take();
+  const [, report] = signal.take();
   assert.deepEqual([report.payload.kind, report.payload.status], ["delivery", "failed"]);
 });
 
-test("one whose sender wants to know nothing", () => {
+test("one whose sender wants to know nothing goes to the user's other pages, and that is all", () => {
   comes((message) => messaging.accept(message), "processing");
-  assert.deepEqual(signal.take(), []);
+  const [copy, ...more] = signal.take();
+  assert.deepEqual(more, []);
+  assert.deepEqual([copy.header.action, copy.header.target], ["copy", "bob@localhost"]);
+  const { content, message_id: id, notify } = copy.payload;
+  assert.deepEqual([content, id, notify], [LONG, "m7", []]);
 });
 
 test("what is no text is refused", () => {

@@ -13,6 +13,9 @@ pub const NOBODY: &str = "<sip:anonymous@anonymous.invalid>";
 /// The namespace of the headers that ask for notifications. RFC 5438, 6.
 pub const IMDN_NAMESPACE: &str = "urn:ietf:params:imdn";
 
+/// The most hops that want to see what becomes of a message.
+pub const ROUTES_MAX: usize = 8;
+
 /// An envelope and what is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cpim {
@@ -88,7 +91,7 @@ impl Cpim {
 
     /// A header of a namespace. The prefix is whatever `NS` bound to it (RFC 3862, 3.4; RFC 5438, 6.1); the usual one is
     /// understood also where nothing bound it.
-    pub fn in_namespace(&self, namespace: &str, usual: &str, name: &str) -> Option<&str> {
+    pub fn in_namespace(&self, namespace: &str, usual: &str, name: &str) -> Vec<&str> {
         let bound = self.headers.iter().filter_map(|(one, value)| {
             let (prefix, uri) = (one == "NS").then(|| value.split_once('<'))??;
             (uri.strip_suffix('>') == Some(namespace)).then(|| prefix.trim())
@@ -100,7 +103,7 @@ impl Cpim {
         if !is_taken {
             prefixes.push(usual);
         }
-        self.headers.iter().find_map(|(one, value)| {
+        let found = self.headers.iter().filter_map(|(one, value)| {
             let same = prefixes.iter().any(|prefix| match prefix.is_empty() {
                 true => one == name,
                 false => {
@@ -109,12 +112,24 @@ impl Cpim {
                 }
             });
             same.then_some(value.as_str())
-        })
+        });
+        found.collect()
     }
 
     /// A header of RFC 5438, such as `Message-ID`.
     pub fn imdn(&self, name: &str) -> Option<&str> {
-        self.in_namespace(IMDN_NAMESPACE, "imdn", name)
+        let found = self.in_namespace(IMDN_NAMESPACE, "imdn", name);
+        found.first().copied()
+    }
+
+    /// The URIs by which notifications of this message go back, the next one first: at most [`ROUTES_MAX`], or none of
+    /// them. RFC 5438, 6.5.
+    pub fn routes(&self) -> Vec<&str> {
+        let routes = self.in_namespace(IMDN_NAMESPACE, "imdn", "IMDN-Record-Route");
+        match routes.len() {
+            0..=ROUTES_MAX => routes.into_iter().map(address).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The notifications that the sender asks for, in lower case. RFC 5438, 6.2.
@@ -186,6 +201,16 @@ mod tests {
         // Bound to something else, the usual prefix is not ours.
         let other = b"NS: imdn <urn:x>\r\nimdn.Message-ID: x\r\n\r\n\r\n";
         assert_eq!(Cpim::read(other).unwrap().imdn("Message-ID"), None);
+    }
+
+    #[test]
+    fn rfc5438_6_5_who_wants_to_see_notifications_is_told_in_order() {
+        let lines = "NS: n <urn:ietf:params:imdn>\r\nn.IMDN-Record-Route: Store <sip:a@x;lr>\r\n\
+            n.Message-ID: m\r\nn.IMDN-Record-Route: <sip:b@x>\r\n";
+        let read = |lines: &str| Cpim::read(format!("{lines}\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(read(lines).routes(), ["sip:a@x;lr", "sip:b@x"]);
+        // More than anybody needs are none.
+        assert!(read(&lines.repeat(5)).routes().is_empty());
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Imdn {
     pub date_time: String,
     /// Who notifies, where it says so.
     pub recipient: String,
+    /// Whom the message was for before somebody on its way had it for somebody else; empty if that is not known.
+    pub original: String,
     /// `delivery`, `display` or `processing`.
     pub kind: String,
     /// `delivered`, `displayed`, `failed` …
@@ -57,6 +59,7 @@ impl Imdn {
                 message_id,
                 date_time: xml::text(root, "datetime").unwrap_or_default(),
                 recipient: xml::text(root, "recipient-uri").unwrap_or_default(),
+                original: xml::text(root, "original-recipient-uri").unwrap_or_default(),
                 kind,
                 status,
             })
@@ -84,13 +87,15 @@ impl Imdn {
             escaped(&self.date_time),
             &self.kind,
         );
-        let recipient = match self.recipient.as_str() {
+        let uri = |name: &str, uri: &str| match uri {
             "" => String::new(),
-            uri => format!("<recipient-uri>{}</recipient-uri>\n", escaped(uri)),
+            uri => format!("<{name}>{}</{name}>\n", escaped(uri)),
         };
+        let recipient = uri("recipient-uri", &self.recipient);
+        let original = uri("original-recipient-uri", &self.original);
         Ok(format!(
             "{DECLARATION}<imdn xmlns=\"{NAMESPACE}\">\n<message-id>{id}</message-id>\n\
-             <datetime>{date}</datetime>\n{recipient}<{kind}-notification><status><{status}/></status>\
+             <datetime>{date}</datetime>\n{recipient}{original}<{kind}-notification><status><{status}/></status>\
              </{kind}-notification>\n</imdn>\n"
         ))
     }
@@ -108,6 +113,7 @@ mod tests {
                     message_id: "34<jk>324j".into(),
                     date_time: "2006-04-04T12:16:49-05:00".into(),
                     recipient: "sip:bob@example.com".into(),
+                    original: "sip:all@example.com".into(),
                     kind: kind.to_string(),
                     status: status.to_string(),
                 };

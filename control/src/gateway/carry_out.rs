@@ -40,6 +40,7 @@ impl Gateway {
         match views::kind(web.kind) {
             Kind::Request => self.ask_browsers(id, &web, turn),
             Kind::Response | Kind::Error => self.answer_browser(id, web, turn),
+            Kind::Message if web.others => self.tell_others(id, &web, turn),
             Kind::Message => {
                 if web.action != "shutdown" {
                     self.open_branches(id);
@@ -435,7 +436,7 @@ impl Gateway {
 }
 
 /// A frame of a branch's subsession, as a script wants it: `action` and the parties filled in.
-fn frame(
+pub(super) fn frame(
     package: &str,
     branch: &Branch,
     web: &OutWeb,

@@ -20,6 +20,7 @@ mod from_browser;
 mod from_net;
 mod ice;
 mod media;
+mod others;
 mod questions;
 mod registering;
 mod relay;

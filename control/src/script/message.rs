@@ -252,6 +252,9 @@ pub struct OutWeb {
     /// The host puts the relay into `payload.sdp` before the frame is sent.
     #[serde(default, skip_serializing_if = "is_false")]
     pub anchor: bool,
+    /// It goes to those sessions of the user that the subsession is not of.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub others: bool,
     /// The session-configs of the relay's legs, of a frame that carries an offer.
     #[serde(default, skip_serializing_if = "SessionLegs::is_empty")]
     pub legs: SessionLegs,

@@ -28,6 +28,7 @@ async function online(name, { webrtc = true } = {}) {
         chat.displayed(message);
       };
       chat.onMessageTyping = () => told.push('typing');
+      chat.onMessageSendSuccess = () => told.push('sent');
       chat.onMessageStatus = (id, status) => told.push(status);
       chat.onStateChange = ({ state }) => told.push(state);
       chat.onConnectionStateChange = ({ state }) => told.push(`connection ${state}`);
@@ -43,7 +44,9 @@ async function online(name, { webrtc = true } = {}) {
       transfer.onFileTransferSuccess = async () => told.push(`file ${await hash(new Blob(parts))}`);
       transfer.accept();
     };
-    const chatWith = async (target) => { listen(await direct.createChat(target)).start(); };
+    const chatWith = async (target, first) => {
+      listen(await direct.createChat(target)).start(null, null, first);
+    };
     const sendFile = async (target, octets) => {
       const transfer = await direct.createFileTransfer(target);
       return new Promise((resolve) => {
@@ -97,6 +100,15 @@ describe('two pages that chat and send files', () => {
     // The other way round by the same call.
     assert.equal(await bob.run(() => globalThis.sendFile('alice', 1000)), 'sent');
     assert.equal(await bob.run(() => globalThis.calls.getCalls().length), 1);
+    await Promise.all([alice.leave(), bob.leave()]);
+  });
+
+  test('begin with a first message, of which it is told that it is there and was seen', async () => {
+    const [alice, bob] = [await online('alice'), await online('bob')];
+    await alice.run(() => globalThis.chatWith('bob', 'Are you there?'));
+    await bob.hears('alice@localhost: Are you there?');
+    for (const word of ['sent', 'delivered', 'displayed']) await alice.hears(word);
+    assert.equal(await alice.run(() => globalThis.direct.isDirect('bob')), true);
     await Promise.all([alice.leave(), bob.leave()]);
   });
 

@@ -32,6 +32,17 @@ test('a long text of a handset reaches a page, and is confirmed', async () => {
   await alice.leave();
 });
 
+test('a long text reaches every page of a user, and is delivered once', async () => {
+  const pages = [await online(all, 'alice'), await online(all, 'alice'), await online(all, 'alice')];
+  const bob = await all.system.handset('bob');
+  bob.write(`text sip:alice@localhost ${LONG}`);
+  await Promise.all(pages.map((page) => page.hears(`text from bob@localhost: ${LONG}`)));
+  // Each page says that it was seen; a second text comes after all of that.
+  for (let seen = 0; seen < pages.length; seen += 1) await bob.line(/^notified \S+: displayed$/);
+  assert.equal(bob.lines.filter((line) => /^notified \S+: delivered$/.test(line)).length, 1);
+  await Promise.all(pages.map((page) => page.leave()));
+});
+
 test('a long text to nobody, to one who refuses the session, and between two pages', async () => {
   await all.system.handset('bob', '--decline', '488');
   const [alice, carol] = [await online(all, 'alice'), await online(all, 'carol')];

@@ -148,6 +148,18 @@ fn texts_travel_in_envelopes_and_what_became_of_them_comes_back() {
 }
 
 #[test]
+fn what_became_of_a_text_goes_back_by_whoever_wants_to_see_it() {
+    let mut scene = Scene::new();
+    let store = bob_who(&scene.kamailio, "takes-routed-note", Part::of("store"));
+    let sending = scene.begins("sends-routed");
+    let send = scene.page.hear_of("send");
+    scene.answers(&send, None, json!({ "response_code": 200 }));
+    sending.finish();
+    store.finish();
+    scene.causeway.stop();
+}
+
+#[test]
 fn whom_the_network_vouches_for_is_told_by_number_and_name() {
     let kamailio = Kamailio::start();
     let causeway = member(&kamailio, KNOWN);

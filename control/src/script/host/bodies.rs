@@ -72,6 +72,7 @@ fn register_documents(engine: &mut Engine) {
                 message_id: text(&map, "messageId")?,
                 date_time: text(&map, "dateTime")?,
                 recipient: text(&map, "recipient")?,
+                original: text(&map, "originalTo")?,
                 kind: text(&map, "kind")?,
                 status: text(&map, "status")?,
             };
@@ -298,22 +299,32 @@ fn cpim_map(cpim: &Cpim) -> Map {
         cpim.imdn("Message-ID").unwrap_or_default().into(),
     );
     map.insert("notify".into(), list(cpim.wanted()));
+    let routes = cpim.routes().into_iter().map(str::to_owned);
+    map.insert("routes".into(), list(routes.collect()));
+    let original = address(cpim.imdn("Original-To").unwrap_or_default());
+    map.insert("originalTo".into(), original.to_owned().into());
     map.insert("required".into(), list(cpim.required()));
     map
 }
 
 /// `from` and `to` are URIs; who is left out is nobody.
 fn cpim_of(map: &Map) -> Checked<Cpim> {
-    let party = |name: &str| -> Checked<String> {
-        let uri = text(map, name)?;
-        check::value(name, &uri)?;
-        match uri.as_str() {
-            "" => Ok(cpim::NOBODY.to_owned()),
-            uri if uri.contains(['<', '>']) => {
-                Err(format!("{name}: a URI stands without angle brackets").into())
-            }
-            uri => Ok(format!("<{uri}>")),
+    let bracketed = |name: &str, uri: &str| -> Checked<String> {
+        check::value(name, uri)?;
+        match uri.contains(['<', '>']) {
+            true => Err(format!("{name}: a URI stands without angle brackets").into()),
+            false => Ok(format!("<{uri}>")),
         }
+    };
+    let party = |name: &str| -> Checked<String> {
+        match text(map, name)?.as_str() {
+            "" => Ok(cpim::NOBODY.to_owned()),
+            uri => bracketed(name, uri),
+        }
+    };
+    let words = |name: &str| -> Checked<Vec<String>> {
+        let list = map.get(name).and_then(|words| words.clone().try_cast::<Array>());
+        texts(&list.unwrap_or_default())
     };
     let mut headers = vec![
         ("From".to_owned(), party("from")?),
@@ -330,13 +341,10 @@ fn cpim_of(map: &Map) -> Checked<Cpim> {
         add("imdn.Message-ID", message_id);
     }
     add("DateTime", text(map, "dateTime")?);
-    let notify = map
-        .get("notify")
-        .and_then(|words| words.clone().try_cast::<Array>());
-    add(
-        "imdn.Disposition-Notification",
-        texts(&notify.unwrap_or_default())?.join(", "),
-    );
+    add("imdn.Disposition-Notification", words("notify")?.join(", "));
+    for route in words("routes")? {
+        add("imdn.IMDN-Route", bracketed("routes", &route)?);
+    }
     let mut part = map.clone();
     let mime = part.remove("mimeHeaders").unwrap_or_default();
     part.insert("headers".into(), mime);

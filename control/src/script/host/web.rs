@@ -26,6 +26,7 @@ struct Frame {
     header: Map,
     payload: Map,
     anchor: bool,
+    others: bool,
     legs: SessionLegs,
 }
 
@@ -50,6 +51,7 @@ impl WebMessage {
                 header: map_to_script(&view.header),
                 payload: map_to_script(&view.payload),
                 anchor: false,
+                others: false,
                 legs: SessionLegs::default(),
             })),
         }
@@ -135,6 +137,7 @@ impl WebMessage {
             header,
             payload,
             anchor: frame.anchor,
+            others: frame.others && kind == WebKind::Message,
             legs: frame.legs.clone(),
         }))?;
         frame.standing = Standing::Sent;
@@ -172,6 +175,7 @@ impl WebFactory {
                 header,
                 payload: Map::new(),
                 anchor: false,
+                others: false,
                 legs: SessionLegs::default(),
             })),
         })
@@ -254,6 +258,9 @@ pub(super) fn register(engine: &mut Engine) {
         })
         .register_set("anchor", |message: &mut WebMessage, anchor: bool| {
             message.frame().anchor = anchor;
+        })
+        .register_set("others", |message: &mut WebMessage, others: bool| {
+            message.frame().others = others;
         })
         // What goes to the browser came from the network.
         .register_set(
