@@ -26,6 +26,16 @@ export class ChatPackage extends InvitationPackage {
      * @type {((chat: Chat, extHeaders: Record<string, any>) => void) | undefined}
      */
     this.onIncomingChat = this.onIncomingChat;
+    /**
+     * The page was in a group when it was loaded anew: set the callbacks of the chat, and `start` it to come back.
+     * @type {((chat: Chat) => void) | undefined}
+     */
+    this.onResurrect = this.onResurrect;
+  }
+
+  /** @param {any} data what was going on in the former page */
+  onRehydration(data) {
+    if (typeof data?.group?.focus === "string") fire(this, "onResurrect", this.rejoinGroup(data.group));
   }
 
   /**
@@ -89,6 +99,11 @@ export class ChatPackage extends InvitationPackage {
    * @param {Record<string, any>} extHeaders
    */
   arrived(chat, extHeaders) {
+    const ours = chat.isGroup() ? undefined : this.getChats().find((one) => one !== chat && one.calls(chat.getInitiator()));
+    if (ours) {
+      ours.crossed(chat);
+      return;
+    }
     if (typeof this.onIncomingChat === "function") {
       const first = chat.getFirstMessage();
       if (first) this.#replaceEarlier(chat);

@@ -4,12 +4,13 @@
 import { ChatMessage, readConfig } from "./chat-config.js";
 import { ChatMedia } from "./chat-media.js";
 import { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE } from "./constants.js";
-import { ErrorInfo } from "./errors.js";
-import { fire } from "./events.js";
+import { environment } from "./environment.js";
+import { ERRORCODE, ErrorInfo } from "./errors.js";
+import { fire, startTimer, stopTimer } from "./events.js";
 import { Invitation } from "./invitation.js";
 import { bareType } from "./media-types.js";
 import { Message } from "./message.js";
-import { partyUri } from "./party.js";
+import { partyUri, sameParty } from "./party.js";
 
 /** @typedef {import("./chat-config.js").ChatConfig} ChatConfig */
 
@@ -33,6 +34,10 @@ import { partyUri } from "./party.js";
 
 /** Messages whose outcome is remembered. */
 const OUTCOMES_MAX = 256;
+/** Where both sides have called and both were refused, one calls again after so many milliseconds, by chance up to this much more. */
+const AGAIN_MS = 300;
+/** How often. */
+const AGAIN_MAX = 5;
 /** Refusals of a message that goes along with an invitation, not of the invitation. RFC 3261, 21.4.11, 21.4.13 and 21.5.7. */
 const NO_FIRST = [413, 415, 513];
 
@@ -55,6 +60,11 @@ export class Chat extends Invitation {
   /** Requests for more participants, by their correlation ids.
    * @type {Map<string, (error: ErrorInfo | null) => void>} */
   #adding = new Map();
+
+  /** How often the other side has called while it was called by this one. */
+  #crossings = 0;
+  /** Set while this side waits before it calls again. @type {any} */
+  #again = null;
 
   /**
    * @param {import("./client.js").Session} session
@@ -243,6 +253,66 @@ export class Chat extends Invitation {
   }
 
   /**
+   * Whether this side calls that user, alone.
+   * @param {string} user such as `bob@example.com`
+   */
+  calls(user) {
+    const own = this.capabilityContext().session.getUserName();
+    const target = partyUri(this.getTarget());
+    const isWhole = /[@]|^(tel|urn):/i.test(target);
+    return !this.#isGroup && this.isCalling() && sameParty(isWhole ? target : `${target}@${own.split("@")[1]}`, partyUri(user));
+  }
+
+  /**
+   * Both sides have called. While ours is on its way theirs is refused, as RCS does on both sides; what came along with it
+   * is there all the same. Where ours was refused already theirs is taken.
+   * @param {Chat} theirs it waits for an answer
+   */
+  crossed(theirs) {
+    if (theirs.#first) {
+      this.#first = theirs.#first;
+      fire(this, "onChatMessage", theirs.#first.message);
+    }
+    if (this.#again) {
+      this.#noMore();
+      this.goOnBy(theirs);
+      return;
+    }
+    this.#crossings += 1;
+    theirs.decline(ERRORCODE.BUSY_HERE, "Both have called");
+  }
+
+  /**
+   * This side's call was refused as busy: because of a call of the other side's, perhaps.
+   * @returns {boolean} whether it goes on
+   */
+  #refusedAsCrossing() {
+    const { session, peer } = this.capabilityContext();
+    const all = /** @type {unknown[]} */ (session.getSubSessionsByPackageType(this.packageType).values());
+    const theirs = all.find((one) => one instanceof Chat && one !== this && one.isAsked() && !one.isGroup()
+      && this.calls(one.getInitiator()));
+    if (theirs instanceof Chat) {
+      this.#chatMedia()?.firstArrived();
+      this.goOnBy(theirs);
+      return true;
+    }
+    if (this.#crossings === 0 || this.#crossings > AGAIN_MAX || peer === "") return false;
+    // What came along was kept over there, too.
+    this.#chatMedia()?.firstArrived();
+    const pause = AGAIN_MS + Math.trunc(environment.chance() * AGAIN_MS * 2 ** this.#crossings);
+    this.#again = startTimer(() => {
+      this.#again = null;
+      if (this.isCalling()) this.ask();
+    }, pause);
+    return true;
+  }
+
+  #noMore() {
+    stopTimer(this.#again);
+    this.#again = null;
+  }
+
+  /**
    * @override
    * @param {Message} message
    */
@@ -275,13 +345,22 @@ export class Chat extends Invitation {
       // It takes no message along with the invitation: asked without one, it gets it later.
       this.ask();
       return;
+    } else if (opens && message.isError() && this.isOurs(message) && !this.#isGroup
+      && message.header.error_code === ERRORCODE.BUSY_HERE && this.#refusedAsCrossing()) {
+      return;
     }
     super.onMessage(message);
     if (action === ACTION.SHUTDOWN) this.#giveUpAdding();
   }
 
   /** @override */
+  toJSON() {
+    return { ...super.toJSON(), ...(this.#group ? { group: this.#group } : {}) };
+  }
+
+  /** @override */
   clear() {
+    this.#noMore();
     super.clear();
     this.#giveUpAdding();
   }

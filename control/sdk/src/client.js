@@ -332,10 +332,11 @@ export class Session extends PackageHost {
       const owner = /** @type {any} */ (this.getPackage(packageType));
       guarded("onRehydration", () => owner?.onRehydration?.(data));
       if (this.getSubSession(subSessionId)) continue;
-      const { initiator, target } = data ?? {};
+      const { initiator, target, group } = data ?? {};
       this.sendMessage(new Message({
         control: { type: MESSAGETYPE.MESSAGE, package_type: packageType, subsession_id: subSessionId },
-        header: { action: ACTION.SHUTDOWN, initiator, target },
+        // Of a group this page is not done with it.
+        header: { action: ACTION.SHUTDOWN, initiator, target, ...(group ? { reason: "asleep" } : {}) },
       }));
     }
   }

@@ -206,6 +206,38 @@ export class Invitation {
     }
   }
 
+  /** @returns {boolean} whether this side has asked, and the other has not answered for good */
+  isCalling() {
+    const { state, status } = this.#state;
+    return !this.#incoming && (state === CALLSTATE.STARTED || (state === CALLSTATE.RESPONDED && (status.code ?? 0) < 200));
+  }
+
+  /** @returns {boolean} whether the other side has asked, and waits */
+  isAsked() {
+    return this.#incoming && this.#state.state === CALLSTATE.RESPONDED && this.#state.status.code === 180;
+  }
+
+  /**
+   * Goes on by what the other side has asked, in the place of what this side has, and accepts that.
+   * @param {Invitation} theirs it waits for an answer
+   */
+  goOnBy(theirs) {
+    const request = theirs.#unanswered();
+    const remote = theirs.media()?.remote();
+    const media = this.#media;
+    if (!remote || !media) return;
+    theirs.#finish("ended", undefined, "it goes on in another one");
+    this.#session.removeSubSession(this.subSessionId);
+    this.#incoming = true;
+    this.#opening = request;
+    [this.#initiator, this.#target] = [theirs.getInitiator(), theirs.getTarget()];
+    this.subSessionId = theirs.subSessionId;
+    this.#session.putSubSession(this.packageType, this.subSessionId, this);
+    media.setRemote(remote);
+    this.#respond(request, MESSAGESTATE.FINAL, 200, { sdp: media.sdp() }, null);
+    this.#move("responded", 200, "OK");
+  }
+
   /** Frees everything without a word to the server. */
   clear() {
     this.#finish("ended", ERRORCODE.WEBSOCKET_ERROR, "the session is over");

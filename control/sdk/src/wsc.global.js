@@ -5786,6 +5786,38 @@ class Invitation {
     }
   }
 
+  /** @returns {boolean} whether this side has asked, and the other has not answered for good */
+  isCalling() {
+    const { state, status } = this.#state;
+    return !this.#incoming && (state === CALLSTATE.STARTED || (state === CALLSTATE.RESPONDED && (status.code ?? 0) < 200));
+  }
+
+  /** @returns {boolean} whether the other side has asked, and waits */
+  isAsked() {
+    return this.#incoming && this.#state.state === CALLSTATE.RESPONDED && this.#state.status.code === 180;
+  }
+
+  /**
+   * Goes on by what the other side has asked, in the place of what this side has, and accepts that.
+   * @param {Invitation} theirs it waits for an answer
+   */
+  goOnBy(theirs) {
+    const request = theirs.#unanswered();
+    const remote = theirs.media()?.remote();
+    const media = this.#media;
+    if (!remote || !media) return;
+    theirs.#finish("ended", undefined, "it goes on in another one");
+    this.#session.removeSubSession(this.subSessionId);
+    this.#incoming = true;
+    this.#opening = request;
+    [this.#initiator, this.#target] = [theirs.getInitiator(), theirs.getTarget()];
+    this.subSessionId = theirs.subSessionId;
+    this.#session.putSubSession(this.packageType, this.subSessionId, this);
+    media.setRemote(remote);
+    this.#respond(request, MESSAGESTATE.FINAL, 200, { sdp: media.sdp() }, null);
+    this.#move("responded", 200, "OK");
+  }
+
   /** Frees everything without a word to the server. */
   clear() {
     this.#finish("ended", ERRORCODE.WEBSOCKET_ERROR, "the session is over");
@@ -6049,12 +6081,13 @@ modules["chat.js"] = (function () {
 const { ChatMessage, readConfig } = modules["chat-config.js"];
 const { ChatMedia } = modules["chat-media.js"];
 const { ACTION, CALLSTATE, MESSAGESTATE, MESSAGETYPE } = modules["constants.js"];
-const { ErrorInfo } = modules["errors.js"];
-const { fire } = modules["events.js"];
+const { environment } = modules["environment.js"];
+const { ERRORCODE, ErrorInfo } = modules["errors.js"];
+const { fire, startTimer, stopTimer } = modules["events.js"];
 const { Invitation } = modules["invitation.js"];
 const { bareType } = modules["media-types.js"];
 const { Message } = modules["message.js"];
-const { partyUri } = modules["party.js"];
+const { partyUri, sameParty } = modules["party.js"];
 //! A chat between two users, or in a group. Not here: its signalling (`invitation.js`), messages (`chat-media.js`), finding
 //! the chat of a frame (`chat-package.js`).
 
@@ -6081,6 +6114,10 @@ const { partyUri } = modules["party.js"];
 
 /** Messages whose outcome is remembered. */
 const OUTCOMES_MAX = 256;
+/** Where both sides have called and both were refused, one calls again after so many milliseconds, by chance up to this much more. */
+const AGAIN_MS = 300;
+/** How often. */
+const AGAIN_MAX = 5;
 /** Refusals of a message that goes along with an invitation, not of the invitation. RFC 3261, 21.4.11, 21.4.13 and 21.5.7. */
 const NO_FIRST = [413, 415, 513];
 
@@ -6103,6 +6140,11 @@ class Chat extends Invitation {
   /** Requests for more participants, by their correlation ids.
    * @type {Map<string, (error: ErrorInfo | null) => void>} */
   #adding = new Map();
+
+  /** How often the other side has called while it was called by this one. */
+  #crossings = 0;
+  /** Set while this side waits before it calls again. @type {any} */
+  #again = null;
 
   /**
    * @param {import("./client.js").Session} session
@@ -6291,6 +6333,66 @@ class Chat extends Invitation {
   }
 
   /**
+   * Whether this side calls that user, alone.
+   * @param {string} user such as `bob@example.com`
+   */
+  calls(user) {
+    const own = this.capabilityContext().session.getUserName();
+    const target = partyUri(this.getTarget());
+    const isWhole = /[@]|^(tel|urn):/i.test(target);
+    return !this.#isGroup && this.isCalling() && sameParty(isWhole ? target : `${target}@${own.split("@")[1]}`, partyUri(user));
+  }
+
+  /**
+   * Both sides have called. While ours is on its way theirs is refused, as RCS does on both sides; what came along with it
+   * is there all the same. Where ours was refused already theirs is taken.
+   * @param {Chat} theirs it waits for an answer
+   */
+  crossed(theirs) {
+    if (theirs.#first) {
+      this.#first = theirs.#first;
+      fire(this, "onChatMessage", theirs.#first.message);
+    }
+    if (this.#again) {
+      this.#noMore();
+      this.goOnBy(theirs);
+      return;
+    }
+    this.#crossings += 1;
+    theirs.decline(ERRORCODE.BUSY_HERE, "Both have called");
+  }
+
+  /**
+   * This side's call was refused as busy: because of a call of the other side's, perhaps.
+   * @returns {boolean} whether it goes on
+   */
+  #refusedAsCrossing() {
+    const { session, peer } = this.capabilityContext();
+    const all = /** @type {unknown[]} */ (session.getSubSessionsByPackageType(this.packageType).values());
+    const theirs = all.find((one) => one instanceof Chat && one !== this && one.isAsked() && !one.isGroup()
+      && this.calls(one.getInitiator()));
+    if (theirs instanceof Chat) {
+      this.#chatMedia()?.firstArrived();
+      this.goOnBy(theirs);
+      return true;
+    }
+    if (this.#crossings === 0 || this.#crossings > AGAIN_MAX || peer === "") return false;
+    // What came along was kept over there, too.
+    this.#chatMedia()?.firstArrived();
+    const pause = AGAIN_MS + Math.trunc(environment.chance() * AGAIN_MS * 2 ** this.#crossings);
+    this.#again = startTimer(() => {
+      this.#again = null;
+      if (this.isCalling()) this.ask();
+    }, pause);
+    return true;
+  }
+
+  #noMore() {
+    stopTimer(this.#again);
+    this.#again = null;
+  }
+
+  /**
    * @override
    * @param {Message} message
    */
@@ -6323,13 +6425,22 @@ class Chat extends Invitation {
       // It takes no message along with the invitation: asked without one, it gets it later.
       this.ask();
       return;
+    } else if (opens && message.isError() && this.isOurs(message) && !this.#isGroup
+      && message.header.error_code === ERRORCODE.BUSY_HERE && this.#refusedAsCrossing()) {
+      return;
     }
     super.onMessage(message);
     if (action === ACTION.SHUTDOWN) this.#giveUpAdding();
   }
 
   /** @override */
+  toJSON() {
+    return { ...super.toJSON(), ...(this.#group ? { group: this.#group } : {}) };
+  }
+
+  /** @override */
   clear() {
+    this.#noMore();
     super.clear();
     this.#giveUpAdding();
   }
@@ -6553,6 +6664,16 @@ class ChatPackage extends InvitationPackage {
      * @type {((chat: Chat, extHeaders: Record<string, any>) => void) | undefined}
      */
     this.onIncomingChat = this.onIncomingChat;
+    /**
+     * The page was in a group when it was loaded anew: set the callbacks of the chat, and `start` it to come back.
+     * @type {((chat: Chat) => void) | undefined}
+     */
+    this.onResurrect = this.onResurrect;
+  }
+
+  /** @param {any} data what was going on in the former page */
+  onRehydration(data) {
+    if (typeof data?.group?.focus === "string") fire(this, "onResurrect", this.rejoinGroup(data.group));
   }
 
   /**
@@ -6616,6 +6737,11 @@ class ChatPackage extends InvitationPackage {
    * @param {Record<string, any>} extHeaders
    */
   arrived(chat, extHeaders) {
+    const ours = chat.isGroup() ? undefined : this.getChats().find((one) => one !== chat && one.calls(chat.getInitiator()));
+    if (ours) {
+      ours.crossed(chat);
+      return;
+    }
     if (typeof this.onIncomingChat === "function") {
       const first = chat.getFirstMessage();
       if (first) this.#replaceEarlier(chat);
@@ -7688,10 +7814,11 @@ class Session extends PackageHost {
       const owner = /** @type {any} */ (this.getPackage(packageType));
       guarded("onRehydration", () => owner?.onRehydration?.(data));
       if (this.getSubSession(subSessionId)) continue;
-      const { initiator, target } = data ?? {};
+      const { initiator, target, group } = data ?? {};
       this.sendMessage(new Message({
         control: { type: MESSAGETYPE.MESSAGE, package_type: packageType, subsession_id: subSessionId },
-        header: { action: ACTION.SHUTDOWN, initiator, target },
+        // Of a group this page is not done with it.
+        header: { action: ACTION.SHUTDOWN, initiator, target, ...(group ? { reason: "asleep" } : {}) },
       }));
     }
   }

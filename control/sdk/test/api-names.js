@@ -18,8 +18,9 @@ export const CLASSES = {
   MessagingMessage: { members: ["msgId", "initiator", "initiatorName", "target", "content"] },
   // Tables 5 to 8.
   ChatPackage: {
-    members: ["createChat", "createGroup", "rejoinGroup", "prepareChat", "close", "getChats", "onMessage", "packageType"],
-    callbacks: ["onIncomingChat"],
+    members: ["createChat", "createGroup", "rejoinGroup", "prepareChat", "close", "getChats", "onMessage",
+      "onRehydration", "packageType"],
+    callbacks: ["onIncomingChat", "onResurrect"],
   },
   Chat: {
     members: [

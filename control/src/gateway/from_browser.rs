@@ -449,8 +449,8 @@ fn opens(frame: &Frame) -> bool {
             frame.control.message_state != Some(MessageState::Subsequent)
                 && !CONTINUING.contains(&frame.action())
         }
-        // A text that wants no answer, and what became of one.
-        Kind::Message => matches!(frame.action(), "send" | "report"),
+        // A text that wants no answer, what became of one, and one that other pages of the user get.
+        Kind::Message => matches!(frame.action(), "send" | "report" | "copy"),
         Kind::Response | Kind::Error | Kind::Acknowledgement => false,
     }
 }

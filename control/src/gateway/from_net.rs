@@ -182,14 +182,19 @@ impl Gateway {
         }
     }
 
-    /// The open subsession in which a peer's OPTIONS is answered, if there is one.
+    /// The subsession in which a peer's OPTIONS is answered, if there is one: open, or answered, for the ACK may come later
+    /// than what was sent after it.
     fn subsession_with(&self, user: &str, peer: &str) -> Option<BridgeId> {
         let sessions = self.browsers.sessions_of(user).iter();
         let seats = sessions.filter_map(|session| self.seats.get(session));
         let mut subsessions = seats.flat_map(|seat| seat.subsessions.values());
         let criterion = net_criterion("OPTIONS", None);
         let fits = |bridge: &Bridge| {
-            bridge.is_open()
+            let answered = matches!(
+                bridge.line,
+                Line::Open { .. } | Line::Accepted { .. } | Line::Answered { .. }
+            );
+            answered
                 && bridge.peer == peer
                 && (self.scripts).handles(&bridge.package, &criterion, &bridge.application)
         };

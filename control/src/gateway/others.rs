@@ -13,11 +13,22 @@ impl Gateway {
             return;
         };
         for session in self.sessions_for(&bridge.user, &bridge.package) {
-            if bridge.branches.iter().any(|branch| branch.session == session) {
+            if bridge
+                .branches
+                .iter()
+                .any(|branch| branch.session == session)
+            {
                 continue;
             }
             let branch = Branch::new(session, self.random.uuid(), String::new());
-            let frame = frame(&bridge.package, &branch, web, &bridge.peer, &bridge.user, None);
+            let frame = frame(
+                &bridge.package,
+                &branch,
+                web,
+                &bridge.peer,
+                &bridge.user,
+                None,
+            );
             self.browsers.send(session, frame, turn.now, &mut self.web);
         }
     }

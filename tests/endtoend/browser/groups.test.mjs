@@ -23,9 +23,10 @@ async function online(name) {
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(system.page);
-  await page.evaluate(async (user) => {
+  const begin = () => page.evaluate(async (user) => {
     const wsc = await import('/sdk/wsc.js');
-    const session = new wsc.Session(user, `ws://${location.host}/ws/webrtc/demo`);
+    const kept = sessionStorage.getItem('sessionId');
+    const session = new wsc.Session(user, `ws://${location.host}/ws/webrtc/demo`, null, null, kept);
     const chats = new wsc.ChatPackage(session);
     const told = [];
     const listen = (chat) => {
@@ -45,6 +46,7 @@ async function online(name) {
       if (globalThis.declines) chat.decline();
       else listen(chat).accept();
     };
+    chats.onResurrect = (chat) => listen(chat).start();
     const actions = {
       make: (people, subject) => listen(chats.createGroup(people)).start(null, { subject }),
       add: (people) => globalThis.chat.addParticipants(people).then(() => 'added', ({ code }) => code),
@@ -56,7 +58,13 @@ async function online(name) {
     Object.assign(globalThis, { told, session, actions });
     await session.connected;
   }, name);
+  await begin();
   return {
+    /** The page is loaded anew, and goes on with its session. */
+    reload: async () => {
+      await page.reload();
+      await begin();
+    },
     run: (action, ...args) => page.evaluate(([key, given]) => globalThis.actions[key](...given), [action, args]),
     declines: () => page.evaluate(() => { globalThis.declines = true; }),
     /** Waits for a line that was not waited for yet. */
@@ -122,6 +130,24 @@ test('two pages and a handset talk; one more comes, one leaves and comes back', 
   await carol.run('say', 'Back again');
   await alice.hears('carol@localhost: Back again');
   await Promise.all([alice, carol, dave].map((page) => page.close()));
+});
+
+test('a page that is loaded anew comes back into its group', async () => {
+  await system.handset('conference-factory', '--focus');
+  const bob = await system.handset('bob', '--wrap');
+  const [alice, carol] = await Promise.all(['alice', 'carol'].map(online));
+  await alice.run('make', ['bob@localhost', 'carol@localhost'], 'Saturday hike');
+  await alice.hears('bob@localhost joined, carol@localhost joined');
+  await carol.hears('alice@localhost joined, bob@localhost joined');
+  await alice.reload();
+  await alice.hears('connection OPEN');
+  await alice.hears('bob@localhost joined, carol@localhost joined');
+  await alice.run('say', 'Back again');
+  await carol.hears('alice@localhost: Back again');
+  await bob.line(/^message from alice@localhost: Back again$/);
+  bob.write('say Hello');
+  await alice.hears('bob@localhost: Hello');
+  await Promise.all([alice, carol].map((page) => page.close()));
 });
 
 test('who declines or is not there is told of, and a group of one is over', async () => {

@@ -44,6 +44,7 @@ export async function online(all, name) {
     };
     chats.onIncomingChat = (chat) => {
       listen(chat);
+      if (globalThis.waits) return;
       if (globalThis.declines) chat.decline(603);
       else chat.accept();
     };

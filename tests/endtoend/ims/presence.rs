@@ -1,6 +1,6 @@
 //! What Kamailio's presence server tells: services, which one page publishes and another one learns, and messages that wait.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tests::page::Page;
@@ -60,6 +60,29 @@ fn what_a_page_can_do_is_published_found_and_taken_back() {
     let welcome = alice.connect(json!({ "enquiry_data": "IM/CHAT,File transfer" }));
     assert_eq!(welcome["header"]["response_code"], 200, "{welcome}");
     learns(&mut bob, "IM/CHAT,File transfer");
+    alice.close();
+    learns(&mut bob, "");
+    causeway.stop();
+}
+
+#[test]
+fn rfc3903_4_1_what_is_published_is_refreshed_under_its_etag_and_stays() {
+    let kamailio = Kamailio::with_presence();
+    // For two seconds at once, so that it is refreshed several times.
+    let settings = SETTINGS.replace("constants = {", "constants = { PUBLISH_S = \"2\",");
+    let causeway = member(&kamailio, &settings);
+    let mut bob = Page::open(&causeway.http, "bob@ims.test");
+    bob.connect(json!({}));
+    let mut alice = Page::open(&causeway.http, "alice@ims.test");
+    alice.connect(json!({ "enquiry_data": "IM/CHAT,File transfer" }));
+    learns(&mut bob, "IM/CHAT,File transfer");
+    // Unless it is refreshed it is gone after two seconds; a refresh has no body, so what stays is what it names.
+    let until = Instant::now() + Duration::from_secs(6);
+    while Instant::now() < until {
+        let told = asked(&mut bob);
+        assert_eq!(told.as_deref(), Ok("IM/CHAT,File transfer"));
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
     alice.close();
     learns(&mut bob, "");
     causeway.stop();

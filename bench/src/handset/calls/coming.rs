@@ -108,6 +108,15 @@ impl Agent {
                 why: format!("declined with {status}"),
             });
         }
+        // Both have called each other: each refuses the other's while its own is unanswered.
+        let calls = |call: &Call| matches!(call.state, State::Calling { .. }) && call.with == from;
+        if offer.file.is_none() && self.focus.is_none() && self.calls.values().any(calls) {
+            self.answer(key, request, 486, now);
+            return self.tell(Event::Ended {
+                chat,
+                why: "both have called".to_owned(),
+            });
+        }
         if self.calls.len() >= CALLS_MAX {
             self.answer(key, request, 486, now);
             return self.tell(Event::Ended {

@@ -47,12 +47,23 @@ fn reply(world: &mut World, socket: SocketId, start: &Frame, kind: &str, state: 
     world.send_with(socket, kind, "chat", &id, header, sdp, correlation, state);
 }
 
-pub fn established() -> (World, SocketId, SessionId, Frame) {
+/// Alice's browser has answered, and the ACK is missing.
+pub fn accepted() -> (World, SocketId, SessionId, Frame) {
     let (mut world, alice, session, start) = ringing("");
     reply(&mut world, alice, &start, "response", Some("final"));
     assert_eq!(world.response().1.code, 200);
     world.told.clear();
+    (world, alice, session, start)
+}
+
+/// The ACK is there.
+pub fn confirm(world: &mut World) {
     world.sip(Event::Acked { dialog: DIALOG });
+}
+
+pub fn established() -> (World, SocketId, SessionId, Frame) {
+    let (mut world, alice, session, start) = accepted();
+    confirm(&mut world);
     assert_eq!(world.frame(alice).action(), "complete");
     (world, alice, session, start)
 }

@@ -317,6 +317,33 @@ fn with_a_chat_open_both_are_asked_inside_it() {
 }
 
 #[test]
+fn what_was_asked_behind_an_ack_that_is_late_is_answered_inside() {
+    let (mut world, alice, session, start) = super::incoming::accepted();
+    comes(&mut world, Method::Options, &[("Contact", IM)], ("", ""));
+    let asked = world.frame(alice);
+    assert_eq!(asked.control.package.as_deref(), Some("chat"));
+    assert_eq!(asked.control.subsession_id, start.control.subsession_id);
+    tells(&mut world, alice, &asked, "IM");
+    assert_eq!(world.response().1.code, 200);
+    super::incoming::confirm(&mut world);
+    assert_eq!(world.frame(alice).action(), "complete");
+    let subsession = start.control.subsession_id.clone().unwrap();
+    let shutdown = json!({"action": "shutdown"});
+    say_in(
+        &mut world,
+        alice,
+        "message",
+        "chat",
+        &subsession,
+        shutdown,
+        json!({}),
+    );
+    assert_eq!(world.request().1.method, Method::Bye);
+    world.relay_deletes(session);
+    world.finish();
+}
+
+#[test]
 fn whom_a_user_has_blocked_outlives_session_and_process() {
     let mut world = World::new();
     let alice = browser(&mut world, 1, "alice");

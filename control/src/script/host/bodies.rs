@@ -323,7 +323,9 @@ fn cpim_of(map: &Map) -> Checked<Cpim> {
         }
     };
     let words = |name: &str| -> Checked<Vec<String>> {
-        let list = map.get(name).and_then(|words| words.clone().try_cast::<Array>());
+        let list = map
+            .get(name)
+            .and_then(|words| words.clone().try_cast::<Array>());
         texts(&list.unwrap_or_default())
     };
     let mut headers = vec![
