@@ -180,6 +180,7 @@ impl World {
         if process.gateway.counters().value(Counter::ScriptErrors) > failed {
             self.seen.script_failures += 1;
             // It may have been any of them.
+            self.excuse_calls("a script failed");
             for talk in 0..self.talks.len() {
                 self.excuse(talk, "a script failed");
             }

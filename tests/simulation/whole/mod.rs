@@ -2,9 +2,10 @@
 //! handsets, on one clock and under one seed.
 //!
 //! The parts: `server` is control's process, `relay` the relay's, `driver` what runs and kills them; `network` is
-//! between them, with `streams`, and `page`, with its `chat`s, and `handset`, whose media are `media` and whose SIP is `sip`; `plan`, `talk` and `words` say what
+//! between them, with `streams`, and `page`, with its `chat`s and `calls`, and `handset`, whose media are `media` and whose SIP is `sip`; `plan`, `talk` and `words` say what
 //! is to happen, `checks` what must hold.
 
+mod calls;
 mod chat;
 mod checks;
 mod driver;
@@ -65,13 +66,23 @@ fn lived(seed: u64, plan: Plan) -> World {
 
 #[test]
 fn pages_and_handsets_talk_and_nothing_stays_behind() {
-    let often = [|seen: &Seen| seen.whole, |seen: &Seen| seen.messages / 10];
+    let often = [
+        |seen: &Seen| seen.whole,
+        |seen: &Seen| seen.messages / 10,
+        |seen: &Seen| seen.words,
+        |seen: &Seen| seen.calls,
+    ];
     for_each_whole_world("whole", Plan::KIND, &often);
 }
 
 #[test]
 fn datagrams_and_sockets_are_lost_and_talks_go_on() {
-    let often = [|seen: &Seen| seen.whole, |seen: &Seen| seen.resumed];
+    let often = [
+        |seen: &Seen| seen.whole,
+        |seen: &Seen| seen.resumed,
+        |seen: &Seen| seen.streams_cut,
+        |seen: &Seen| seen.words,
+    ];
     for_each_whole_world("whole, lossy", Plan::LOSSY, &often);
 }
 

@@ -302,6 +302,9 @@ impl World {
             .to_owned();
         let action = frame["header"]["action"].as_str().unwrap_or_default();
         let kind = control["type"].as_str().unwrap_or_default();
+        if control["package_type"] == "call" {
+            return self.call_frame(index, &name, frame);
+        }
         match (kind, action) {
             ("request", "send" | "enquiry") => self.page_is_spoken_to(index, frame),
             ("response" | "error", "send" | "enquiry") => self.page_is_told(&name, frame),

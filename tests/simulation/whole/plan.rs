@@ -129,6 +129,9 @@ impl World {
         for number in 0..4 + world.chance.below(7) as usize {
             world.plan_talk(number);
         }
+        for _ in 0..world.chance.below(4) {
+            world.plan_call(LIVE_MS - 20_000);
+        }
         for number in 0..world.chance.below(10) as usize {
             world.plan_word(number, LIVE_MS - 10_000);
         }
@@ -271,6 +274,7 @@ impl World {
                 }
             }
         }
+        self.calls_end();
         for index in 0..self.handsets.len() {
             for call in 0..self.handsets[index].calls.len() {
                 if self.handsets[index].calls[call].stage != handset::Stage::Over {
@@ -281,6 +285,7 @@ impl World {
         self.run(self.now + 100_000);
         self.check_answers();
         self.check_words();
+        self.check_calls();
         for index in 0..self.handsets.len() {
             self.handset_registers(index, 0);
         }

@@ -7,6 +7,7 @@ use control::jsonrtc::SocketId;
 use control::sip::Flow;
 use tests::chance::Chance;
 
+use super::calls::Calls;
 use super::handset::Handset;
 use super::page::Page;
 use super::relay::Relay;
@@ -55,6 +56,10 @@ pub enum Act {
     PageMedia(usize, String),
     /// A text on its own, or an enquiry.
     Says(usize),
+    /// A page calls another, which decides, and one of them hangs up.
+    Calls(usize),
+    CallIsDecided(usize, String),
+    CallEnds(usize),
     PageRebinds(usize, String),
     PageLeaves(usize),
     Registers(usize),
@@ -98,6 +103,8 @@ pub struct Seen {
     /// Control has died, and talks have outlived it.
     pub outlived: u64,
     pub script_failures: u64,
+    /// Calls between pages that were open at both.
+    pub calls: u64,
     /// Texts on their own that have arrived.
     pub words: u64,
     /// SIP streams that were cut.
@@ -115,6 +122,7 @@ impl std::ops::AddAssign for Seen {
         self.relay_deaths += other.relay_deaths;
         self.outlived += other.outlived;
         self.script_failures += other.script_failures;
+        self.calls += other.calls;
         self.words += other.words;
         self.streams_cut += other.streams_cut;
     }
@@ -140,6 +148,7 @@ pub struct World {
     pub handsets: Vec<Handset>,
     pub talks: Vec<Talk>,
     pub words: Vec<Word>,
+    pub calls: Calls,
     pub sockets: u64,
     pub streams: BTreeMap<u64, Stream>,
     pub last_stream: u64,
@@ -171,6 +180,7 @@ impl World {
             handsets: Vec::new(),
             talks: Vec::new(),
             words: Vec::new(),
+            calls: Calls::default(),
             sockets: 0,
             streams: BTreeMap::new(),
             last_stream: 0,
@@ -262,6 +272,9 @@ impl World {
             Act::PagePings(page) => self.page_pings(page),
             Act::PageStarts(page, talk) => self.page_starts(page, talk),
             Act::PageAnswers(page, name) => self.page_decides(page, &name),
+            Act::Calls(call) => self.page_calls(call),
+            Act::CallIsDecided(page, name) => self.call_is_decided(page, &name),
+            Act::CallEnds(call) => self.call_ends(call),
             Act::Says(word) => self.word_is_said(word),
             Act::PageMedia(page, name) => self.page_opens_media(page, &name),
             Act::PageRebinds(page, name) => self.page_rebinds(page, &name),

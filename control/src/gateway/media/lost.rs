@@ -49,18 +49,22 @@ impl Gateway {
         };
         made.rebinding = false;
         made.own[leg.index()] = own;
+        self.counters.add(Counter::LegsRebound);
+        self.tell_way_in(id, turn);
+    }
+
+    /// The browser is told where to come: in answer to its `start`, if one waits, or by a `rebind`.
+    fn tell_way_in(&mut self, id: BridgeId, turn: &mut Turn<'_>) {
         if self.browser_moved(id, turn) {
-            self.counters.add(Counter::LegsRebound);
             return;
         }
         let Some(made) = self.made_mut(id) else {
             return;
         };
-        let Ok(Some(sdp)) = made.described(leg) else {
+        let Ok(Some(sdp)) = made.described(Leg::A) else {
             let why = Why::failed(503, "The relay's leg cannot be described");
             return self.end(id, &why, turn);
         };
-        self.counters.add(Counter::LegsRebound);
         let sdp = String::from_utf8_lossy(&sdp).into_owned();
         let Some(bridge) = self.bridges.get(&id) else {
             return;
@@ -74,7 +78,7 @@ impl Gateway {
         }
     }
 
-    /// The relay has nothing to replace: the way in that there is has not been used, or is the only one.
+    /// The relay has nothing to replace: nobody has come by the way in that there is, so it is good for another attempt.
     pub(super) fn media_not_rebound(&mut self, session: SessionId, turn: &mut Turn<'_>) {
         let Some(id) = self.relay.entry(session).and_then(|entry| entry.bridge) else {
             return;
@@ -82,7 +86,9 @@ impl Gateway {
         if let Some(made) = self.made_mut(id) {
             made.rebinding = false;
         }
-        self.browser_moved(id, turn);
+        if self.bridges.get(&id).is_some_and(Bridge::is_open) {
+            self.tell_way_in(id, turn);
+        }
     }
 
     fn made_mut(&mut self, id: BridgeId) -> Option<&mut Made> {

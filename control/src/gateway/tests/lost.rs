@@ -89,7 +89,7 @@ fn a_browser_that_knows_of_its_loss_first_asks_and_both_are_one_loss() {
 }
 
 #[test]
-fn a_relay_that_has_nothing_to_replace_changes_nothing() {
+fn a_way_in_that_nobody_has_come_by_is_told_once_more() {
     let (mut world, alice, session, _) = established();
     asks(&mut world, alice);
     assert_eq!(world.told.pop_front(), Some(Told::Rebind(session, Leg::A)));
@@ -97,7 +97,14 @@ fn a_relay_that_has_nothing_to_replace_changes_nothing() {
         session,
         reason: Refusal::NotDetached,
     });
-    assert_eq!(world.frames_left(alice), 0);
+    // Its connection was lost before the relay knew whose it was.
+    let again = world.frame(alice);
+    assert_eq!(again.action(), "rebind");
+    let sdp = again.sdp().unwrap();
+    assert!(
+        sdp.contains("/l3gA;ws\r\n") && sdp.contains("/s3cr3t\r\n"),
+        "{sdp}"
+    );
     asks(&mut world, alice);
     assert_eq!(world.told.pop_front(), Some(Told::Rebind(session, Leg::A)));
     ends(world, alice, session);

@@ -508,3 +508,38 @@ fn rfc7616_3_4_what_was_overheard_proves_nothing() {
         assert!(code == 200 || again.unwrap().contains("stale=true"));
     }
 }
+
+#[test]
+fn rfc7616_3_3_a_nonce_that_has_aged_is_replaced_at_a_refresh_and_the_new_one_used_from_then_on() {
+    let mut sip = member(&[PROXY]);
+    registered(&mut sip);
+    let refresh = timeout(&mut sip, NOW + 300_000).sent.remove(0).1;
+    let aged = CHALLENGE.replace("n1\"", "n2\", stale=true");
+    let out = receive(&mut sip, udp(PROXY), &answer(&refresh, 401, "r", &aged));
+    let says = |request: &Message, nonce: &str, count: &str| {
+        let proof = request.header("Authorization").unwrap();
+        assert_eq!(request.header_lines("Authorization").count(), 1);
+        assert!(proof.contains(nonce) && proof.contains(count), "{proof}");
+    };
+    let again = &out.sent[0].1;
+    says(again, "nonce=\"n2\"", "nc=00000001");
+    assert_eq!(again.call_id(), refresh.call_id());
+    let out = receive(&mut sip, udp(PROXY), &answer(again, 200, "r", GRANTED));
+    assert!(out.events.is_empty(), "nobody notices");
+    let at = sip
+        .deadline()
+        .filter(|at| *at > NOW + 64_000)
+        .unwrap_or(NOW + 300_000);
+    let next = timeout(&mut sip, at).sent.remove(0).1;
+    says(&next, "nonce=\"n2\"", "nc=00000002");
+}
+
+#[test]
+fn rfc5626_4_4_1_a_ping_by_datagram_is_no_message_and_is_not_answered() {
+    let mut sip = gateway();
+    for ping in ["\r\n\r\n", "\r\n", "\0"] {
+        let out = receive(&mut sip, udp(BOB), ping);
+        assert!(out.sent.is_empty() && out.events.is_empty(), "{ping:?}");
+    }
+    assert_eq!(sip.held(), Held::default());
+}
