@@ -11,6 +11,7 @@
 //! `gateway` is where they meet. `bodies` reads and writes what scripts put into messages.
 
 pub mod admin;
+pub mod backlog;
 pub mod bodies;
 pub mod config;
 pub mod edge;

@@ -87,6 +87,14 @@ pub const SHARD_QUEUE_MAX: usize = 4096;
 /// Messages that wait inside one subsession for the relay's answer.
 pub const WAITING_MESSAGES_MAX: usize = 32;
 
+/// New requests that wait for what is under way, of browsers and of SIP peers each.
+pub const BACKLOG_MAX: usize = 1024;
+/// How long one may wait. Over UDP it would be said again after 500 ms.
+pub const BACKLOG_WAIT_MS_MAX: Millis = 250;
+/// Of a time in which the gateway's task did not get to look, so much counts as waiting: it is longer only where the
+/// process has no core.
+pub const BACKLOG_STEP_MS_MAX: Millis = 20;
+
 /// Of a session's subsessions, invitations of one caller that ring may have this part: one in so many.
 pub const RINGING_PART: usize = 8;
 

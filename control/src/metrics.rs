@@ -38,6 +38,7 @@ numbers! {
     SubsessionsEnded, "subsessions_ended", "Subsessions that ended.";
     SubsessionsEstablished, "subsessions_established", "Invitations that were answered and confirmed.";
     FramesRefused, "frames_refused", "Requests of browsers answered with an error by control itself.";
+    NewTurnedAway, "new_turned_away", "New requests of browsers and SIP peers that were turned away because others were under way.";
     SipRequestsReceived, "sip_requests_received", "SIP requests for browser users.";
     SipRequestsSent, "sip_requests_sent", "SIP requests sent, CANCEL and ACK not counted.";
     ScriptRuns, "script_runs", "Runs of scripts.";
@@ -61,6 +62,7 @@ numbers! {
     Sessions, "sessions", "Sessions that exist.";
     SessionsDetached, "sessions_detached", "Sessions whose socket is lost.";
     Subsessions, "subsessions", "Subsessions that exist.";
+    NewWaiting, "new_waiting", "New requests of browsers and SIP peers that wait for what is under way.";
     Bridges, "bridges", "Dialogs or requests that join a SIP peer and browsers.";
     RelaySessions, "relay_sessions", "Media sessions of the relay that control knows.";
     RelayShards, "relay_shards", "Shards of the attached relay, 0 while none is attached.";
@@ -71,7 +73,6 @@ numbers! {
     SipBindings, "sip_bindings", "Contacts that are registered.";
     SipRegistrations, "sip_registrations", "Users that are registered elsewhere, or being so.";
     SipHopsUp, "sip_proxies_up", "SIP proxies that are not known to be out of order.";
-    SipShed, "sip_shed_percent", "Of a hundred new SIP requests, how many are turned away for load.";
     SipConnections, "sip_connections", "SIP connections over TCP.";
 }
 
@@ -89,6 +90,11 @@ impl Counters {
     /// Counts one more.
     pub fn add(&mut self, counter: Counter) {
         self.0[counter as usize] += 1;
+    }
+
+    /// Counts so many more.
+    pub fn add_all(&mut self, counter: Counter, count: u64) {
+        self.0[counter as usize] += count;
     }
 
     /// The value.

@@ -75,20 +75,20 @@ const CONTROL: Table = Table {
             "edge",
             &[
                 "gateway", "admin", "jsonrtc", "sip", "script", "packages", "state", "link",
-                "config", "limits", "metrics", "random", "timers",
+                "config", "backlog", "limits", "metrics", "random", "timers",
             ],
         ),
         // Of bodies only where a description stands among other parts.
         (
             "gateway",
             &[
-                "jsonrtc", "sip", "sdp", "script", "packages", "state", "link", "bodies", "limits",
-                "metrics", "random", "timers",
+                "jsonrtc", "sip", "sdp", "script", "packages", "state", "link", "bodies",
+                "backlog", "limits", "metrics", "random", "timers",
             ],
         ),
         // These six do not know each other.
         ("jsonrtc", &["limits", "random", "timers"]),
-        ("sip", &["limits", "random", "timers"]),
+        ("sip", &["backlog", "limits", "random", "timers"]),
         // Of wire only how an MSRP URI is read.
         ("sdp", &["wire", "limits"]),
         // A script may call what reads and writes bodies.
@@ -101,6 +101,7 @@ const CONTROL: Table = Table {
         ("metrics", &[]),
         ("random", &[]),
         ("timers", &["limits"]),
+        ("backlog", &["limits"]),
         ("limits", &[]),
     ],
 };

@@ -4,22 +4,22 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use link::Record;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::coop::has_budget_remaining;
 
-use super::busy::Busy;
 use super::push::Pushes;
 use super::sip_peers::{SipPeers, Wake};
 use super::store::{Found, Store};
+use crate::backlog::is_late;
 use crate::gateway::{Action, Gateway, Net, Resolve, Turn};
 use crate::jsonrtc::{Login, SocketId};
 use crate::limits::Millis;
-use crate::metrics::{Counters, Gauge, Gauges};
+use crate::metrics::{Counter, Counters, Gauge, Gauges};
 use crate::script::Scripts;
 use crate::sip::{
     AttemptId, ClientId, Credentials, DialogId, Held, Hop, OutRequest, OutResponse, Refused, Sent,
@@ -67,22 +67,6 @@ pub enum Input {
         /// The code of the browser's close frame.
         code: Option<u16>,
     },
-    /// A relay is attached.
-    RelayAttached {
-        /// How many shards it has.
-        shards: usize,
-        /// Where commands go: shard and record.
-        commands: mpsc::Sender<(usize, Box<Record>)>,
-    },
-    /// The relay is gone.
-    RelayLost,
-    /// The relay told something.
-    RelayEvent {
-        /// The shard that did.
-        shard: usize,
-        /// An encoded [`link::Event`].
-        record: Box<Record>,
-    },
     /// A name was looked up.
     Resolved {
         /// Which.
@@ -100,6 +84,34 @@ pub enum Input {
     Numbers(oneshot::Sender<(Counters, Gauges)>),
     /// The program ends: tell every peer, then say so.
     Stop(oneshot::Sender<()>),
+}
+
+/// What the relay's task tells. It has a queue of its own: however much browsers have to say, the relay is heard.
+pub enum FromRelay {
+    /// A relay is attached.
+    Attached {
+        /// How many shards it has.
+        shards: usize,
+        /// Where commands go: shard and record.
+        commands: mpsc::Sender<(usize, Box<Record>)>,
+    },
+    /// The relay is gone.
+    Lost,
+    /// The relay told something.
+    Event {
+        /// The shard that did.
+        shard: usize,
+        /// An encoded [`link::Event`].
+        record: Box<Record>,
+    },
+}
+
+/// What [`Core::run`] takes.
+pub struct Inputs {
+    /// Of browsers, look-ups, and the operator.
+    pub usual: mpsc::Receiver<Input>,
+    /// Of the relay.
+    pub relay: mpsc::Receiver<FromRelay>,
 }
 
 /// Who sees what scripts do.
@@ -198,10 +210,6 @@ impl Net for SipPeers {
         SipPeers::stop_notifying(self, dialog);
     }
 
-    fn turns_away(&mut self) -> Option<u32> {
-        SipPeers::turns_away(self)
-    }
-
     fn saved_dialog(&self, dialog: DialogId) -> Option<String> {
         SipPeers::saved_dialog(self, dialog)
     }
@@ -225,6 +233,10 @@ enum Happening {
     Sip(Wake),
     /// What other tasks tell.
     Input(Input),
+    /// What the relay tells.
+    Relay(FromRelay),
+    /// Nothing: what is new may begin.
+    Nothing,
     /// The time of the gateway's next deadline.
     Due,
 }
@@ -283,16 +295,11 @@ impl Core {
         self.peers.flush();
     }
 
-    /// Takes inputs until it is told to stop.
-    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
-        let mut busy = Busy::new(Instant::now());
+    /// Takes inputs until it is told to stop: what is under way first, and what is new when nothing else is left to do.
+    pub async fn run(mut self, mut inputs: Inputs) {
         loop {
-            busy.waits(Instant::now());
-            let (happening, emptied) = noting_a_wait(self.happening(&mut inputs)).await;
-            if let Some(load) = busy.works(emptied, Instant::now()) {
-                self.peers.note_load(load.percent, load.spans, load.emptied);
-            }
-            match happening {
+            while self.begin(is_late) {}
+            match self.happening(&mut inputs).await {
                 Happening::Sip(wake) => match self.peers.wakes(wake) {
                     Some(event) => self.turn(|gateway, turn| gateway.sip(event, turn)),
                     None => {
@@ -308,13 +315,38 @@ impl Core {
                         return;
                     }
                 }
+                Happening::Relay(told) => self.hear_relay(told),
                 Happening::Due => self.turn(|gateway, turn| gateway.timeout(turn)),
+                Happening::Nothing => {
+                    self.begin(|_| true);
+                    // What came meanwhile is still with the sockets' tasks and the kernel.
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }
 
+    /// Begins what has waited longest of all that is new, or turns it away, if it may by the time that it has waited.
+    /// Whether there was such.
+    fn begin(&mut self, may: impl Fn(Millis) -> bool) -> bool {
+        let (of_peers, of_browsers) = (self.peers.waited(), self.gateway.waited(self.now()));
+        if !of_peers.max(of_browsers).is_some_and(may) {
+            return false;
+        }
+        if of_peers >= of_browsers {
+            self.peers.begin();
+            self.keep();
+            self.peers.flush();
+        } else {
+            self.turn(|gateway, turn| {
+                gateway.begin(turn);
+            });
+        }
+        true
+    }
+
     /// Waits for the next thing to do.
-    async fn happening(&mut self, inputs: &mut mpsc::Receiver<Input>) -> Happening {
+    async fn happening(&mut self, inputs: &mut Inputs) -> Happening {
         let deadline = self.gateway.deadline();
         let (started, zero) = (self.started, self.zero);
         let due = async {
@@ -326,10 +358,19 @@ impl Core {
                 None => std::future::pending().await,
             }
         };
+        let is_new = self.peers.held().waiting + self.gateway.waiting() > 0;
+        let under_way = async {
+            tokio::select! {
+                wake = self.peers.wake() => Happening::Sip(wake),
+                Some(input) = inputs.usual.recv() => Happening::Input(input),
+                Some(told) = inputs.relay.recv() => Happening::Relay(told),
+                () = due => Happening::Due,
+            }
+        };
         tokio::select! {
-            wake = self.peers.wake() => Happening::Sip(wake),
-            Some(input) = inputs.recv() => Happening::Input(input),
-            () = due => Happening::Due,
+            biased;
+            happening = under_way => happening,
+            () = nothing_left(), if is_new => Happening::Nothing,
         }
     }
 
@@ -354,9 +395,11 @@ impl Core {
         gauges.set(Gauge::SipBindings, held.bindings);
         gauges.set(Gauge::SipRegistrations, held.registrations);
         gauges.set(Gauge::SipHopsUp, self.peers.hops_up());
-        gauges.set(Gauge::SipShed, self.peers.shed() as usize);
+        gauges.set(Gauge::NewWaiting, self.gateway.waiting() + held.waiting);
         gauges.set(Gauge::SipConnections, self.peers.connections());
-        (self.gateway.counters().clone(), gauges)
+        let mut counters = self.gateway.counters().clone();
+        counters.add_all(Counter::NewTurnedAway, self.peers.turned_away());
+        (counters, gauges)
     }
 
     /// Takes one input. Returns whom to tell if it was the last one.
@@ -391,18 +434,6 @@ impl Core {
                 self.browsers.remove(&socket);
                 self.turn(|gateway, turn| gateway.socket_closed(socket, code, turn));
             }
-            Input::RelayAttached { shards, commands } => {
-                self.relay = Some(commands);
-                self.turn(|gateway, turn| gateway.relay_attached(shards, turn));
-            }
-            Input::RelayLost => self.lose_relay(),
-            Input::RelayEvent { shard, record } => match link::Event::decode(&record) {
-                Ok(event) => self.turn(|gateway, turn| gateway.relay_event(shard, &event, turn)),
-                Err(error) => {
-                    tracing::error!(shard, "the relay broke the link's protocol: {error}");
-                    self.lose_relay();
-                }
-            },
             Input::Resolved { resolve, address } => {
                 self.turn(|gateway, turn| gateway.resolved(&resolve, address, turn));
             }
@@ -434,6 +465,23 @@ impl Core {
             }
         }
         None
+    }
+
+    fn hear_relay(&mut self, told: FromRelay) {
+        match told {
+            FromRelay::Attached { shards, commands } => {
+                self.relay = Some(commands);
+                self.turn(|gateway, turn| gateway.relay_attached(shards, turn));
+            }
+            FromRelay::Lost => self.lose_relay(),
+            FromRelay::Event { shard, record } => match link::Event::decode(&record) {
+                Ok(event) => self.turn(|gateway, turn| gateway.relay_event(shard, &event, turn)),
+                Err(error) => {
+                    tracing::error!(shard, "the relay broke the link's protocol: {error}");
+                    self.lose_relay();
+                }
+            },
+        }
     }
 
     fn now(&self) -> Millis {
@@ -580,15 +628,11 @@ impl Core {
     }
 }
 
-/// Waits for `work`, and tells whether there was none when it was asked for.
-async fn noting_a_wait<T>(work: impl Future<Output = T>) -> (T, bool) {
-    let mut work = pin!(work);
-    let mut emptied = false;
-    let done = poll_fn(|context| {
-        let polled = work.as_mut().poll(context);
-        // Without budget it only makes room for other tasks.
-        emptied |= polled.is_pending() && has_budget_remaining();
-        polled
-    });
-    (done.await, emptied)
+/// Ready at once, unless nothing seems to be left only because the task has had its share and is to make room for others.
+async fn nothing_left() {
+    let ready = |_: &mut std::task::Context<'_>| match has_budget_remaining() {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    };
+    poll_fn(ready).await;
 }

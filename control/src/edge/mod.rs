@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! browsers (a task per socket) ┐                ┌ to each socket's queue
-//! relay_link (one task)        ├▶ Input ▶ core ─┤ to the relay's commands
-//! admin, look-ups              ┘  (one task)    └ to the SIP sockets, which core owns
+//! admin, look-ups              ├▶ Input ▶ core ─┤ to the relay's commands
+//! relay_link (one task) ▶ FromRelay ┘ (one task) └ to the SIP sockets, which core owns
 //! ```
 //!
 //! Queues are bounded. Who fills the gateway's queue waits; who does not empty its own is let go.
@@ -11,7 +11,6 @@
 mod admin;
 mod ask;
 mod browsers;
-mod busy;
 mod core;
 pub mod dev;
 mod files;
@@ -44,7 +43,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use self::ask::ask;
-use self::core::{Core, Input};
+use self::core::{Core, Input, Inputs};
 pub use self::login::{Door, LoginError};
 pub use self::packages::{Packages, Unsound};
 use self::relay_link::RelayCounters;
@@ -234,7 +233,11 @@ impl Server {
         if let Some(folder) = &config.state {
             core.restore(store::Store::open(folder).map_err(StartError::State)?);
         }
-        tasks.spawn(core.run(input));
+        let (from_relay, relay) = mpsc::channel(GATEWAY_QUEUE_MAX);
+        tasks.spawn(core.run(Inputs {
+            usual: input,
+            relay,
+        }));
         tasks.spawn(locator.watch(found, inputs.clone()));
         if let Some(identity) = identity {
             tasks.spawn(identity.keep_fresh());
@@ -243,7 +246,7 @@ impl Server {
         let (tried, relay_tried) = oneshot::channel();
         tasks.spawn(relay_link::run(
             config.relay.clone(),
-            inputs.clone(),
+            from_relay,
             counters.clone(),
             tried,
         ));

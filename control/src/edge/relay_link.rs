@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
-use super::core::Input;
+use super::core::FromRelay;
 use crate::admin::RelayNumber;
 use crate::limits::{RELAY_RETRY_MS, SHARD_QUEUE_MAX};
 
@@ -52,7 +52,7 @@ impl RelayCounters {
 /// of the first one, or that could not be attached.
 pub async fn run(
     path: PathBuf,
-    gateway: mpsc::Sender<Input>,
+    gateway: mpsc::Sender<FromRelay>,
     counters: RelayCounters,
     tried: oneshot::Sender<()>,
 ) {
@@ -74,7 +74,7 @@ pub async fn run(
                     Ok(Gone::Gateway) => {}
                     Err(error) => tracing::error!("the link to the relay failed: {error}"),
                 }
-                if gateway.send(Input::RelayLost).await.is_err() {
+                if gateway.send(FromRelay::Lost).await.is_err() {
                     return;
                 }
             }
@@ -136,7 +136,7 @@ enum Gone {
 /// Serves one attachment until the relay hangs up, or the gateway does.
 async fn serve(
     attachment: Attachment,
-    gateway: &mpsc::Sender<Input>,
+    gateway: &mpsc::Sender<FromRelay>,
     counters: &RelayCounters,
     tried: Option<oneshot::Sender<()>>,
 ) -> io::Result<Gone> {
@@ -163,7 +163,7 @@ async fn serve(
     }
     counters.set(readers);
     let (to_shards, mut commands) = mpsc::channel(SHARD_QUEUE_MAX * ends.len().max(1));
-    let attached = Input::RelayAttached {
+    let attached = FromRelay::Attached {
         shards: ends.len(),
         commands: to_shards,
     };
@@ -240,7 +240,7 @@ fn take_command(ends: &mut [Shard], shard: usize, record: Box<Record>) {
 async fn take_events(
     index: usize,
     shard: &mut Shard,
-    gateway: &mpsc::Sender<Input>,
+    gateway: &mpsc::Sender<FromRelay>,
 ) -> io::Result<bool> {
     for _ in 0..EVENTS_PER_TURN {
         let mut record = Box::new(Record::new());
@@ -248,7 +248,7 @@ async fn take_events(
             return Ok(false);
         }
         if gateway
-            .send(Input::RelayEvent {
+            .send(FromRelay::Event {
                 shard: index,
                 record,
             })

@@ -211,6 +211,8 @@ impl SipPeers {
             if let Some(event) = self.wakes(wake) {
                 return event;
             }
+            // Whoever waits for this has nothing else to do.
+            self.begin();
         }
     }
 
@@ -272,19 +274,21 @@ impl SipPeers {
         self.sip.hops_up(self.now())
     }
 
-    /// [`Sip::shed`].
-    pub fn shed(&self) -> u32 {
-        self.sip.shed()
+    /// [`Sip::waited`].
+    pub fn waited(&mut self) -> Option<Millis> {
+        self.sip.waited(self.now())
     }
 
-    /// [`Sip::note_load`].
-    pub fn note_load(&mut self, busy: u32, spans: u32, emptied: bool) {
-        self.sip.note_load(busy, spans, emptied);
+    /// [`Sip::begin`]. What comes of it is told by the next [`SipPeers::event`].
+    pub fn begin(&mut self) {
+        let (now, mut actions) = (self.now(), Vec::new());
+        self.sip.begin(now, &mut actions);
+        self.perform(actions);
     }
 
-    /// [`Sip::turns_away`].
-    pub fn turns_away(&mut self) -> Option<u32> {
-        self.sip.turns_away()
+    /// [`Sip::turned_away`].
+    pub fn turned_away(&self) -> u64 {
+        self.sip.turned_away()
     }
 
     /// [`Sip::register`].

@@ -38,7 +38,30 @@ impl Gateway {
         }
     }
 
+    /// What is new waits for what is under way. A message does not: it has no answer in which it could be turned away.
     fn frame(&mut self, session: SessionKey, frame: Frame, turn: &mut Turn<'_>) {
+        let subsession = frame.control.subsession_id.as_deref();
+        let continues = !opens(&frame) && frame.control.package.as_deref() != Some(REGISTER);
+        if subsession.is_some() || continues {
+            self.begin_now(session, subsession, turn);
+        }
+        let is_known = || {
+            let seat = self.seats.get(&session)?;
+            seat.subsessions.get(subsession?)
+        };
+        let waits = frame.control.kind == Kind::Request
+            && opens(&frame)
+            && packages::of_frame(frame.control.package.as_deref(), None) != REGISTER
+            && !carries_too_much(&frame)
+            && is_known().is_none();
+        match waits {
+            true => self.wait(session, frame, turn),
+            false => self.take_frame(session, &frame, turn),
+        }
+    }
+
+    /// A frame whose turn has come.
+    pub(super) fn take_frame(&mut self, session: SessionKey, frame: &Frame, turn: &mut Turn<'_>) {
         let Some(seat) = self.seats.get(&session) else {
             return;
         };
@@ -51,7 +74,7 @@ impl Gateway {
         };
         let subsession = match &frame.control.subsession_id {
             Some(id) => Some(id.clone()),
-            None if opens(&frame) => None,
+            None if opens(frame) => None,
             None => only().cloned(),
         };
         let known = subsession
@@ -64,22 +87,22 @@ impl Gateway {
             .map(|b| b.package.clone());
         let package = packages::of_frame(named, of_subsession.as_deref()).to_owned();
         if package == REGISTER {
-            return self.register_frame(session, &frame, turn);
+            return self.register_frame(session, frame, turn);
         }
-        if carries_too_much(&frame) {
-            return self.refuse_frame(session, &frame, 413, "the content is too large", turn);
+        if carries_too_much(frame) {
+            return self.refuse_frame(session, frame, 413, "the content is too large", turn);
         }
         let subsession = match subsession {
             Some(id) => id,
-            None if opens(&frame) => self.random.uuid(),
+            None if opens(frame) => self.random.uuid(),
             None => {
-                return self.refuse_frame(session, &frame, 400, "subsession_id is missing", turn);
+                return self.refuse_frame(session, frame, 400, "subsession_id is missing", turn);
             }
         };
         match known {
-            Some(id) => self.inside(id, session, &subsession, &frame, turn),
-            None if opens(&frame) => self.open(session, &package, subsession, &frame, turn),
-            None => self.refuse_frame(session, &frame, 481, "no such subsession", turn),
+            Some(id) => self.inside(id, session, &subsession, frame, turn),
+            None if opens(frame) => self.open(session, &package, subsession, frame, turn),
+            None => self.refuse_frame(session, frame, 481, "no such subsession", turn),
         }
     }
 
@@ -97,7 +120,7 @@ impl Gateway {
     }
 
     /// The same, with more to say in the error's header.
-    fn refuse_frame_with(
+    pub(super) fn refuse_frame_with(
         &mut self,
         session: SessionKey,
         frame: &Frame,
@@ -135,13 +158,6 @@ impl Gateway {
         frame: &Frame,
         turn: &mut Turn<'_>,
     ) {
-        // A message has no answer in which it could be turned away.
-        if frame.control.kind == Kind::Request
-            && let Some(retry_s) = turn.net.turns_away()
-        {
-            let more = Members::from_iter([("retry_after".to_owned(), retry_s.into())]);
-            return self.refuse_frame_with(session, frame, (503, "too busy"), more, turn);
-        }
         let Some(known) = self.browsers.session(session) else {
             return;
         };
@@ -157,11 +173,7 @@ impl Gateway {
         let Some(target) = target else {
             return self.refuse_frame(session, frame, 400, "target names nobody", turn);
         };
-        if !self
-            .seats
-            .get(&session)
-            .is_some_and(|seat| self.has_room(seat))
-        {
+        if !self.has_room(session, 0) {
             return self.refuse_frame(session, frame, 503, "too many subsessions", turn);
         }
         self.last_bridge += 1;

@@ -20,6 +20,7 @@ mod from_browser;
 mod from_net;
 mod ice;
 mod media;
+mod openings;
 mod others;
 mod questions;
 mod registering;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 
 use bridge::{Bridge, BridgeId};
 use link::Record;
+use openings::Openings;
 use questions::Questions;
 use tracked::Tracked;
 use user_stores::UserStores;
@@ -186,8 +188,6 @@ pub trait Net {
     fn is_watched(&self, dialog: sip::DialogId) -> bool;
     /// Ends the subscriptions of peers in this dialog.
     fn stop_notifying(&mut self, dialog: sip::DialogId);
-    /// Whether there is too much to do for something new: after how many seconds it may be asked for again.
-    fn turns_away(&mut self) -> Option<u32>;
     /// A dialog as text, if it is one to be kept beyond the process.
     fn saved_dialog(&self, dialog: sip::DialogId) -> Option<String>;
     /// Takes a dialog back. `false`: the text is none.
@@ -231,6 +231,7 @@ pub struct Gateway {
     web: Vec<jsonrtc::Action>,
     seats: Tracked<SessionKey, Seat>,
     bridges: Tracked<BridgeId, Bridge>,
+    openings: Openings,
     last_bridge: u64,
     clients: HashMap<sip::ClientId, BridgeId>,
     servers: HashMap<sip::ServerId, BridgeId>,
@@ -272,6 +273,7 @@ impl Gateway {
             web: Vec::new(),
             seats: Tracked::default(),
             bridges: Tracked::default(),
+            openings: Openings::default(),
             last_bridge: 0,
             clients: HashMap::new(),
             servers: HashMap::new(),
@@ -472,6 +474,7 @@ impl Gateway {
         gauges.set(Gauge::Sessions, self.browsers.sessions_len());
         gauges.set(Gauge::SessionsDetached, self.browsers.detached_len());
         gauges.set(Gauge::Subsessions, subsessions);
+        gauges.set(Gauge::NewWaiting, self.openings.len());
         gauges.set(Gauge::Bridges, self.bridges.len());
         gauges.set(Gauge::RelaySessions, self.relay.sessions_len());
         gauges.set(Gauge::RelayShards, self.relay.shards_len());

@@ -28,6 +28,8 @@ pub enum Change {
     User(String, Option<Members>),
     /// A bridge; `None`: it has ended.
     Bridge(u64, Option<Box<SavedBridge>>),
+    /// A frame that waits to open something, of this session; `None`: its turn has come.
+    Opening(u64, Option<(SessionKey, String)>),
     /// A user's bindings; `None`: there are none.
     Bindings(String, Option<String>),
     /// What a user has with servers elsewhere; `None`: nothing any more.
@@ -113,6 +115,7 @@ pub struct Image {
     /// What scripts keep for users beyond their sessions.
     pub users: BTreeMap<String, Members>,
     bridges: BTreeMap<u64, SavedBridge>,
+    openings: BTreeMap<u64, (SessionKey, String)>,
     /// Who has registered.
     pub bindings: BTreeMap<String, String>,
     elsewhere: BTreeMap<String, String>,
@@ -157,6 +160,12 @@ impl Image {
             Change::Bridge(id, None) => {
                 self.bridges.remove(&id);
             }
+            Change::Opening(number, Some(opening)) => {
+                self.openings.insert(number, opening);
+            }
+            Change::Opening(number, None) => {
+                self.openings.remove(&number);
+            }
             Change::Bindings(user, Some(bindings)) => {
                 self.bindings.insert(user, bindings);
             }
@@ -193,7 +202,7 @@ impl Image {
     pub fn is_empty(&self) -> bool {
         let nobody = self.sessions.is_empty() && self.users.is_empty();
         let nothing = self.bindings.is_empty() && self.elsewhere.is_empty();
-        nobody && nothing && self.bridges.is_empty()
+        nobody && nothing && self.bridges.is_empty() && self.openings.is_empty()
     }
 }
 
@@ -203,6 +212,7 @@ impl Gateway {
         self.bridges.take_touched();
         self.seats.take_touched();
         self.users.take_touched();
+        self.openings.forget_changes();
         self.browsers.forget_changes();
     }
 
@@ -212,6 +222,7 @@ impl Gateway {
         let mut changes = self.changes(bridges, seats, net, false);
         let users = self.users.take_touched();
         changes.extend(users.into_iter().map(|user| self.saved_user(user)));
+        changes.extend(self.openings.take_changes());
         changes
     }
 
@@ -225,6 +236,7 @@ impl Gateway {
         let mut changes = self.changes(bridges, seats, net, true);
         let users = self.users.users();
         changes.extend(users.into_iter().map(|user| self.saved_user(user)));
+        changes.extend(self.openings.all());
         changes
     }
 
@@ -322,6 +334,9 @@ impl Gateway {
                     self.refuse_asked(id, at, &asked, &why, turn);
                 }
             }
+        }
+        for (number, opening) in image.openings {
+            self.restore_opening(number, opening, turn);
         }
         if self.relay.sessions_len() > 0 {
             self.relay_back_by = Some(turn.now + RELAY_BACK_MS);

@@ -160,10 +160,7 @@ impl Gateway {
                 .session(*session)
                 .map(|session| session.application());
             application.is_some_and(|application| self.allows(application, package))
-                && self
-                    .seats
-                    .get(session)
-                    .is_some_and(|seat| self.has_room(seat))
+                && self.has_room(*session, 0)
         };
         self.browsers
             .sessions_of(user)
@@ -173,8 +170,11 @@ impl Gateway {
             .collect()
     }
 
-    pub(super) fn has_room(&self, seat: &Seat) -> bool {
-        seat.subsessions.len() < self.settings.subsessions_per_session
+    /// Whether a session can have so many and one more subsession.
+    pub(super) fn has_room(&self, session: SessionKey, more: usize) -> bool {
+        let most = self.settings.subsessions_per_session;
+        let seat = self.seats.get(&session);
+        seat.is_some_and(|seat| seat.subsessions.len() + more < most)
     }
 
     pub(super) fn session_ended(&mut self, session: SessionKey, user: &str, turn: &mut Turn<'_>) {
@@ -287,7 +287,8 @@ impl Gateway {
     /// The browser wants to go away for long, and come back to the same session.
     fn hibernate(&mut self, session: SessionKey, frame: &Frame, turn: &mut Turn<'_>) {
         let busy = |seat: &Seat| !seat.subsessions.is_empty();
-        if self.seats.get(&session).is_some_and(busy) {
+        let waits = self.openings.len_of(session) > 0;
+        if waits || self.seats.get(&session).is_some_and(busy) {
             return self.refuse_frame(session, frame, 491, "a subsession is in progress", turn);
         }
         let wanted = frame.header_number("ttl").unwrap_or(HIBERNATE_S_MAX);

@@ -6,6 +6,7 @@ use super::dialog::Dialog;
 use super::machine::Sip;
 use super::message::Message;
 use super::method::Method;
+use super::overload::is_new_work;
 use super::reader::{Fault, Head, read};
 use super::registrar::Outcome;
 use super::reliable::Reliable;
@@ -17,6 +18,7 @@ use super::uri::{SipUri, Uri};
 use super::via::Via;
 
 /// A request that passed the reader.
+#[derive(Debug)]
 pub(super) struct Incoming {
     pub message: Message,
     pub head: Head,
@@ -74,7 +76,7 @@ impl Sip {
         });
     }
 
-    fn on_request(&mut self, mut incoming: Incoming, now: Millis, out: &mut Vec<Action>) {
+    fn on_request(&mut self, incoming: Incoming, now: Millis, out: &mut Vec<Action>) {
         let method = incoming.head.method.clone();
         let of = if method == Method::Ack {
             Method::Invite
@@ -107,6 +109,7 @@ impl Sip {
         match method {
             Method::Ack => return self.on_ack(incoming, now, out),
             Method::Cancel => return self.on_cancel(incoming, now, out),
+            _ if self.overload.holds(&key) => return,
             _ => {}
         }
         if !self.has_room() {
@@ -120,12 +123,26 @@ impl Sip {
             return self.on_dialog_request(incoming, dialog, now, out);
         }
         let source = incoming.flow.peer.ip();
-        if incoming.head.to.tag().is_none()
-            && let Some(later) = self.is_turned_away(&method, source, now)
-        {
-            let later = later.to_string();
-            return self.refuse(&incoming, 503, None, &[("Retry-After", &later)], out);
+        if incoming.head.to.tag().is_none() {
+            if let Some(later) = self.is_shut_out(source, now) {
+                let later = later.to_string();
+                return self.refuse(&incoming, 503, None, &[("Retry-After", &later)], out);
+            }
+            if is_new_work(&method, &uri) {
+                return self.wait(key, incoming, uri, now, out);
+            }
         }
+        self.on_new_request(incoming, uri, now, out);
+    }
+
+    /// A request outside of all dialogs here that is served now.
+    pub(super) fn on_new_request(
+        &mut self,
+        mut incoming: Incoming,
+        uri: SipUri,
+        now: Millis,
+        out: &mut Vec<Action>,
+    ) {
         let trusted = self.pop_routes(&mut incoming.message);
         if self.is_ours(&uri) {
             self.on_own_request(incoming, uri, now, out);
@@ -149,6 +166,7 @@ impl Sip {
     /// RFC 3261, 9.2.
     fn on_cancel(&mut self, incoming: Incoming, now: Millis, out: &mut Vec<Action>) {
         let key = server_key(&incoming.message, &incoming.head, &Method::Invite);
+        self.begin_now(&key, now, out);
         let Some(invite) = self.servers.find(&key) else {
             return self.refuse(&incoming, 481, None, &[], out);
         };

@@ -30,7 +30,7 @@ use super::via::{COOKIE, Via};
 const UDP_REQUEST_BYTES_MAX: usize = 1300;
 
 /// The machine: transactions, dialogs, registrar and proxy of one address.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Sip {
     pub(super) settings: Settings,
     pub(super) random: Random,
@@ -39,7 +39,7 @@ pub struct Sip {
     pub(super) servers: Servers,
     pub(super) dialogs: Dialogs,
     pub(super) registrar: Registrar,
-    /// How much of what is new is turned away.
+    /// What is new and waits.
     pub(super) overload: Overload,
     /// Where requests go that leave our domain.
     pub(super) hops: Hops,
@@ -87,6 +87,8 @@ pub struct Held {
     pub subscriptions: usize,
     /// What users publish.
     pub publications: usize,
+    /// New requests that wait to be begun.
+    pub waiting: usize,
 }
 
 impl Sip {
@@ -134,6 +136,7 @@ impl Sip {
             registrations: self.registrations.len(),
             subscriptions: self.subscriptions.len() + self.watchers.len(),
             publications: self.publications.len(),
+            waiting: self.overload.waiting(),
         }
     }
 

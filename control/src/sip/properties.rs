@@ -66,6 +66,7 @@ fn feed(bytes: &[u8]) {
             connection: None,
         };
         sip.receive(flow, bytes, 1, &mut out);
+        sip.begin(1, &mut out);
     }
     while let Some(at) = sip.deadline() {
         sip.timeout(at, &mut out);

@@ -262,9 +262,23 @@ impl World {
         self.perform(who, out);
     }
 
+    /// What is new and waits is begun now and then while something is under way, and when nothing is.
+    fn begin(&mut self) {
+        for who in 0..self.parties.len() {
+            while self.parties[who].sip.held().waiting > 0
+                && (self.wire.is_empty() || self.chance.below(4) > 0)
+            {
+                let (mut out, now) = (Vec::new(), self.now);
+                self.parties[who].sip.begin(now, &mut out);
+                self.perform(who, out);
+            }
+        }
+    }
+
     /// Lets time pass until `done` or until nothing happens before `end`.
     fn run(&mut self, end: Millis, done: impl Fn(&World) -> bool) {
         while !done(self) {
+            self.begin();
             let arrival = self.wire.first_key_value().map(|((at, _), _)| *at);
             let timer = self
                 .parties

@@ -44,6 +44,7 @@ fn fate(message: &[u8], domain: &str, user: &str) -> Fate {
     };
     let mut out = Vec::new();
     sip.receive(flow, message, 0, &mut out);
+    sip.begin(0, &mut out);
     let mut fate = Dropped;
     for action in out {
         match action {

@@ -25,6 +25,10 @@ pub fn run(octets: &[u8]) {
         machine
             .sip
             .receive(flow, message, machine.now, &mut actions);
+        // It may be cancelled before it was begun.
+        if super::hash(message).is_multiple_of(2) {
+            machine.sip.begin(machine.now, &mut actions);
+        }
         machine.perform(actions);
     };
     receive(&mut machine, SipTransport::Udp, octets);

@@ -88,8 +88,18 @@ impl World {
         if process.gateway.deadline().is_some_and(|at| at <= now) {
             return self.turn(|gateway, turn| gateway.timeout(turn));
         }
-        process.link_at = None;
-        self.control_looks_at_link();
+        if process.link_at.take_if(|at| *at <= now).is_some() {
+            return self.control_looks_at_link();
+        }
+        // Nothing that is under way is left to be done.
+        if process.net.sip.waited(now) >= process.gateway.waited(now) {
+            process.net.with(|sip, now, out| sip.begin(now, out));
+            self.keep();
+            return self.transmit();
+        }
+        self.turn(|gateway, turn| {
+            gateway.begin(turn);
+        });
     }
 
     fn control_takes(&mut self, input: Input) {

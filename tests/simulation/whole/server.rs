@@ -122,7 +122,8 @@ impl Process {
 
     /// When it has something to do.
     pub fn due(&self) -> Option<u64> {
-        let waits = !self.inputs.is_empty() || !self.net.events.is_empty();
+        let is_new = self.net.sip.held().waiting + self.gateway.waiting() > 0;
+        let waits = is_new || !self.inputs.is_empty() || !self.net.events.is_empty();
         let due = match waits {
             true => Some(0),
             false => [
@@ -298,10 +299,6 @@ impl Net for SipSide {
 
     fn stop_notifying(&mut self, dialog: DialogId) {
         self.with(|sip, now, out| sip.stop_notifying(dialog, now, out));
-    }
-
-    fn turns_away(&mut self) -> Option<u32> {
-        self.sip.turns_away()
     }
 
     fn saved_dialog(&self, dialog: DialogId) -> Option<String> {

@@ -17,6 +17,9 @@ use crate::sip::{Flow, Hop, SipTransport};
 
 /// Messages of all connections that wait for the owner; then connections are not read.
 const INPUTS_MAX: usize = 1024;
+/// Of datagrams that have come and are not read yet. The kernel counts 1 to 2 KiB for each, and gives no more than
+/// `net.core.rmem_max` allows, twice.
+const UNREAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a connection may take to open, a handshake included.
 const CONNECT_MS: u64 = 5_000;
 /// How long a peer may take to answer a ping. RFC 5626, 4.4.1.
@@ -89,6 +92,8 @@ impl Sockets {
             }
             None => None,
         };
+        // What finds no room is lost, and said again half a second later: that is more work, not less.
+        let _ = socket2::SockRef::from(&udp).set_recv_buffer_size(UNREAD_BYTES_MAX);
         // Else the first `try_send_to` would find the socket not known to be writable.
         udp.writable()
             .await

@@ -18,8 +18,6 @@ pub struct FakeNet {
     pub registers: VecDeque<(String, Option<sip::Credentials>, sip::AttemptId)>,
     pub kept_registered: Vec<String>,
     pub refuses: Option<Refused>,
-    /// What is new is turned away, for so many seconds.
-    pub busy_s: Option<u32>,
     pub unsubscribed: Vec<sip::SubscriptionId>,
     /// Dialogs in which a peer has a subscription.
     pub watched: BTreeSet<DialogId>,
@@ -107,10 +105,6 @@ impl Net for FakeNet {
 
     fn stop_notifying(&mut self, dialog: DialogId) {
         self.watched.remove(&dialog);
-    }
-
-    fn turns_away(&mut self) -> Option<u32> {
-        self.busy_s
     }
 
     fn saved_dialog(&self, dialog: DialogId) -> Option<String> {

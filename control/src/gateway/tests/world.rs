@@ -82,6 +82,8 @@ pub struct World {
     sequences: HashMap<SocketId, u32>,
     /// What each socket's session is called, and the last number it got.
     received: HashMap<SocketId, (String, u32)>,
+    /// There is other work: nothing new is begun.
+    pub is_busy: bool,
     /// What was kept, turn by turn.
     pub kept: Vec<String>,
 }
@@ -128,6 +130,7 @@ impl World {
             frames: HashMap::new(),
             sequences: HashMap::new(),
             received: HashMap::new(),
+            is_busy: false,
             kept: Vec::new(),
         };
         world.step(|gateway, turn| gateway.relay_attached(1, turn));
@@ -167,6 +170,7 @@ impl World {
             out: &mut out,
         };
         input(&mut self.gateway, &mut turn);
+        while !self.is_busy && self.gateway.begin(&mut turn) {}
         let changes = self.gateway.take_changes(&self.net);
         self.kept.push(serde_json::to_string(&changes).unwrap());
         for action in out {

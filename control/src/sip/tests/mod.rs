@@ -8,6 +8,7 @@ mod registrations;
 mod restarted;
 
 use super::*;
+use crate::backlog::is_late;
 
 const NOW: Millis = 10_000;
 
@@ -79,6 +80,7 @@ impl Out {
 fn receive(sip: &mut Sip, flow: Flow, text: &str) -> Out {
     let mut actions = Vec::new();
     sip.receive(flow, text.as_bytes(), NOW, &mut actions);
+    sip.begin(NOW, &mut actions);
     Out::of(actions)
 }
 
@@ -214,43 +216,91 @@ fn the_answer_to_extensions_names_them_all() {
     assert_eq!(out.sent[0].1.header("Unsupported"), Some("a, b, c"));
 }
 
+/// A new request of bob's that is no repetition of another.
+fn new_request(method: &str, n: u32) -> String {
+    let text = request(method, ALICE, &format!("n{n}"), 1, "");
+    text.replace("Call-ID: c", &format!("Call-ID: n{n}"))
+}
+
+/// What comes in while there is other work: nothing new is begun.
+fn receive_busy(sip: &mut Sip, text: &str) -> Out {
+    let mut actions = Vec::new();
+    sip.receive(udp(BOB), text.as_bytes(), NOW, &mut actions);
+    Out::of(actions)
+}
+
 #[test]
-fn rfc3261_21_5_4_new_work_is_turned_away_first_and_what_was_begun_goes_on() {
+fn rfc3261_21_5_4_new_work_waits_for_what_was_begun_and_is_turned_away_if_it_waits_too_long() {
     let mut sip = gateway();
     let (dialog, to) = accepted(&mut sip);
-    for _ in 0..40 {
-        sip.note_load(100, 1, false);
+    for n in 0..3 {
+        let out = receive_busy(&mut sip, &new_request("INVITE", n));
+        assert!(out.sent.is_empty() && out.events.is_empty());
     }
-    let new = |n: u32| {
-        let text = request("INVITE", ALICE, &format!("n{n}"), 1, "");
-        text.replace("Call-ID: c", &format!("Call-ID: n{n}"))
-    };
-    let codes: Vec<u16> = (0..20)
-        .map(|n| receive(&mut sip, udp(BOB), &new(n)).code())
+    // What was begun is taken at once, and so are a ping and a registration.
+    let ack = request("ACK", ALICE, "a", 1, &to);
+    assert_eq!(
+        receive_busy(&mut sip, &ack).events,
+        [Event::Acked { dialog }]
+    );
+    let ping = request("OPTIONS", "sip:localhost", "o", 1, "");
+    assert_eq!(receive_busy(&mut sip, &ping).code(), 200);
+    // One that is said again is the same one.
+    receive_busy(&mut sip, &new_request("INVITE", 0));
+    assert_eq!(sip.held().waiting, 3);
+    let mut actions = Vec::new();
+    assert!(sip.begin(NOW, &mut actions));
+    let out = Out::of(actions);
+    assert!(matches!(out.events[..], [Event::Request { .. }]));
+    let mut now = NOW;
+    while !sip.waited(now).is_some_and(is_late) {
+        now += 10;
+    }
+    let mut actions = Vec::new();
+    while sip.begin(now, &mut actions) {}
+    let out = Out::of(actions);
+    assert_eq!(out.lines(), ["503", "503"]);
+    let waits: Vec<_> = out
+        .sent
+        .iter()
+        .map(|sent| sent.1.header("Retry-After"))
         .collect();
-    assert_eq!(codes.iter().filter(|code| **code == 503).count(), 19);
-    let out = receive(&mut sip, udp(BOB), &request("ACK", ALICE, "a", 1, &to));
-    assert_eq!(out.events, [Event::Acked { dialog }]);
+    assert_eq!(waits, [Some("2"), Some("3")]);
+    assert_eq!((sip.held().waiting, sip.turned_away()), (0, 2));
+    // It may ask again.
+    let out = receive(&mut sip, udp(BOB), &new_request("INVITE", 1));
+    assert!(matches!(out.events[..], [Event::Request { .. }]));
     let bye = request("BYE", ALICE, "b", 2, &to);
     assert!(matches!(
-        receive(&mut sip, udp(BOB), &bye).events[..],
+        receive_busy(&mut sip, &bye).events[..],
         [Event::Request { .. }]
     ));
 }
 
 #[test]
+fn rfc3261_9_2_what_still_waits_can_be_cancelled() {
+    let mut sip = gateway();
+    receive_busy(&mut sip, &new_request("INVITE", 1));
+    let out = receive_busy(&mut sip, &new_request("CANCEL", 1));
+    assert_eq!(out.lines(), ["100", "200", "487"]);
+    assert_eq!(sip.held().waiting, 0);
+    assert!(!sip.begin(NOW, &mut Vec::new()));
+}
+
+#[test]
 fn a_source_that_asks_for_more_than_its_share_is_turned_away_alone() {
     let mut sip = gateway();
-    let new = |n: u32| {
-        let text = request("OPTIONS", ALICE, &format!("o{n}"), 1, "");
-        text.replace("Call-ID: c", &format!("Call-ID: o{n}"))
-    };
     let refused = (0..500)
-        .map(|n| receive(&mut sip, udp(BOB), &new(n)))
+        .map(|n| receive(&mut sip, udp(BOB), &new_request("OPTIONS", n)))
         .filter(|out| out.code() == 503 && out.sent[0].1.header("Retry-After") == Some("10"));
     assert_eq!(refused.count(), 100);
     assert_ne!(
-        receive(&mut sip, udp("10.0.0.3:5060"), &new(1_000)).code(),
+        receive(
+            &mut sip,
+            udp("10.0.0.3:5060"),
+            &new_request("OPTIONS", 1_000)
+        )
+        .code(),
         503
     );
 }
