@@ -17,6 +17,15 @@ fn start(world: &mut World, page: SocketId, subsession: &str) {
     world.send(page, "request", "chat", subsession, header, Some(sdp));
 }
 
+/// Alice's page, while there is other work.
+fn busy() -> (World, SocketId) {
+    let mut world = World::new();
+    let alice = world.browser(1, "alice");
+    world.frame(alice);
+    world.is_busy = true;
+    (world, alice)
+}
+
 fn assert_refused(refused: &Frame, subsession: &str, reason: &str, retry_after: Option<u32>) {
     assert_eq!(
         (refused.control.kind, refused.action()),
@@ -52,10 +61,7 @@ fn a_new_chat_waits_and_is_refused_with_the_time_to_ask_again_and_an_open_one_go
 
 #[test]
 fn what_waits_begins_in_its_order_when_nothing_else_is_left() {
-    let mut world = World::new();
-    let alice = world.browser(1, "alice");
-    world.frame(alice);
-    world.is_busy = true;
+    let (mut world, alice) = busy();
     for subsession in ["u", "v", "w"] {
         start(&mut world, alice, subsession);
     }
@@ -77,10 +83,7 @@ fn what_waits_begins_in_its_order_when_nothing_else_is_left() {
 
 #[test]
 fn a_chat_that_waits_can_be_given_up() {
-    let mut world = World::new();
-    let alice = world.browser(1, "alice");
-    world.frame(alice);
-    world.is_busy = true;
+    let (mut world, alice) = busy();
     start(&mut world, alice, "x");
     shutdown(&mut world, alice);
     assert_eq!(waiting(&world), 0);
@@ -95,10 +98,7 @@ fn a_chat_that_waits_can_be_given_up() {
 
 #[test]
 fn what_waits_when_the_process_dies_is_begun_by_the_next_one() {
-    let mut world = World::new();
-    let alice = world.browser(1, "alice");
-    world.frame(alice);
-    world.is_busy = true;
+    let (mut world, alice) = busy();
     start(&mut world, alice, "y");
     let mut world = world.killed(image);
     assert_eq!(waiting(&world), 1);
