@@ -358,7 +358,7 @@ impl Core {
                 None => std::future::pending().await,
             }
         };
-        let is_new = self.peers.held().waiting + self.gateway.waiting() > 0;
+        let is_new = self.peers.waiting() + self.gateway.waiting() > 0;
         let under_way = async {
             tokio::select! {
                 wake = self.peers.wake() => Happening::Sip(wake),

@@ -279,6 +279,11 @@ impl SipPeers {
         self.sip.waited(self.now())
     }
 
+    /// [`Sip::waiting`].
+    pub fn waiting(&self) -> usize {
+        self.sip.waiting()
+    }
+
     /// [`Sip::begin`]. What comes of it is told by the next [`SipPeers::event`].
     pub fn begin(&mut self) {
         let (now, mut actions) = (self.now(), Vec::new());

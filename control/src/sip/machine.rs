@@ -136,7 +136,7 @@ impl Sip {
             registrations: self.registrations.len(),
             subscriptions: self.subscriptions.len() + self.watchers.len(),
             publications: self.publications.len(),
-            waiting: self.overload.waiting(),
+            waiting: self.waiting(),
         }
     }
 

@@ -56,11 +56,6 @@ impl Overload {
         self.keys.contains(key)
     }
 
-    /// How many wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.backlog.waiting()
-    }
-
     /// Takes one request from what a source may ask for. `false`: nothing is left.
     fn take(&mut self, source: IpAddr, per_s: u32, now: Millis) -> bool {
         let full = u64::from(per_s) * 2000;
@@ -89,6 +84,11 @@ impl Sip {
     /// the owner does.
     pub fn waited(&mut self, now: Millis) -> Option<Millis> {
         self.overload.backlog.waited(now)
+    }
+
+    /// How many new requests wait.
+    pub fn waiting(&self) -> usize {
+        self.overload.backlog.waiting()
     }
 
     /// Begins the first of the new requests that wait, or turns it away if it has waited for too long. To be called when
