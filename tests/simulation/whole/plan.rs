@@ -204,6 +204,7 @@ impl World {
             plan.breaks_sockets,
             plan.breaks_media,
             plan.kills_control,
+            plan.kills_control,
             plan.kills_relay,
             plan.breaks_streams,
         ];
@@ -217,8 +218,8 @@ impl World {
                 self.page_socket_breaks(page);
             }
             2 => self.media_breaks(),
-            3 => self.turns_left = Some(1 + self.chance.below(12)),
-            4 => self.relay_dies(),
+            3 | 4 => self.turns_left = Some(1 + self.chance.below(12)),
+            5 => self.relay_dies(),
             _ => self.stream_breaks(),
         }
     }

@@ -13,6 +13,8 @@ use crate::signal::system::System;
 
 /// How often each says something.
 const EVERY: Duration = Duration::from_millis(100);
+/// How many texts it says from one ping to the next: control gives up who says nothing for half a minute.
+const PING_EVERY: u64 = 50;
 /// How long a text, or the end, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -93,6 +95,9 @@ impl Chat {
             let now_is = *meanwhile.borrow();
             if now_is == Meanwhile::End {
                 return self.end(told).await;
+            }
+            if told.texts.is_multiple_of(PING_EVERY) {
+                self.browser.ping().await?;
             }
             let (id, number) = (&self.id, told.texts);
             let text = format!("{id} says {number}");
