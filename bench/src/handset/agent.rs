@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::calls::{Call, Single, State as CallState};
+use super::calls::{Besides, Call, Single, State as CallState};
 use super::chat::{News, Wish};
 use super::console::{ChatNumber, Command, Event};
 use super::endpoint::Endpoint;
@@ -275,8 +275,12 @@ impl Agent {
                 Some(uri) => self.send_text(&uri, &text, now),
                 None => self.problem(format!("{to}: write the address as sip:alice@localhost")),
             },
+            Command::Share(to, path) => match Uri::parse(&to) {
+                Some(uri) => self.offer_file(&uri, &path, Some(Besides::Image), now),
+                None => self.problem(format!("{to}: write the address as sip:alice@localhost")),
+            },
             Command::Send(to, path) => match Uri::parse(&to) {
-                Some(uri) => self.offer_file(&uri, &path, now),
+                Some(uri) => self.offer_file(&uri, &path, None, now),
                 None => self.problem(format!("{to}: write the address as sip:alice@localhost")),
             },
             Command::Want(from, which) => match Uri::parse(&from) {
@@ -354,7 +358,12 @@ impl Agent {
                 author,
                 content_type,
                 content,
-            } => return self.mix(chat, author.as_deref(), &content_type, &content),
+            } => {
+                if !self.pass_file(chat, &content, now) {
+                    self.mix(chat, author.as_deref(), &content_type, &content);
+                }
+                return;
+            }
             News::Content {
                 id,
                 content_type,

@@ -505,7 +505,7 @@ impl Incoming<'_> {
         };
         match head.content_type {
             // RFC 7701, 6.3: without an envelope nobody knows whose it is.
-            Some(kind) if self.manners.mixes && !cpim::is_envelope(kind) => Err(415),
+            Some(kind) if self.mixes() && !cpim::is_envelope(kind) => Err(415),
             Some(kind) => self
                 .assembler
                 .begin(id, kind, head.byte_range, head.success_report),
@@ -576,6 +576,11 @@ impl Incoming<'_> {
         }
     }
 
+    /// Whether all that comes must be in envelopes.
+    fn mixes(&self) -> bool {
+        self.manners.mixes && self.parties.file.is_none()
+    }
+
     async fn complete(&mut self, message: Complete) -> io::Result<()> {
         if message.success_report {
             let mut out = Vec::new();
@@ -594,7 +599,7 @@ impl Incoming<'_> {
         let envelope = cpim::Envelope::of(kind, in_memory).unwrap_or_default();
         let author = (!envelope.from.is_empty()).then(|| short_name(&envelope.from));
         if self.manners.mixes {
-            let (content_type, content) = (kind.clone(), in_memory.to_vec());
+            let (content_type, content) = (kind.clone(), message.content.whole());
             self.news.send(News::PassOn {
                 author,
                 content_type,

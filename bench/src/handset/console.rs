@@ -211,6 +211,8 @@ pub enum Command {
     Call(String, Option<String>),
     /// Offer somebody a file.
     Send(String, PathBuf),
+    /// Share an image with somebody.
+    Share(String, PathBuf),
     /// Ask somebody for a file.
     Want(String, String),
     /// Break the connection of the current chat or file off.
@@ -248,6 +250,10 @@ impl Command {
                 let (uri, path) = rest.trim().split_once(' ').unwrap_or((rest, ""));
                 Ok(Command::Send(uri.to_owned(), path.into()))
             }
+            ("share", rest) if rest.trim().contains(' ') => {
+                let (uri, path) = rest.trim().split_once(' ').unwrap_or((rest, ""));
+                Ok(Command::Share(uri.to_owned(), path.into()))
+            }
             ("want", rest) if rest.trim().contains(' ') => {
                 let (uri, which) = rest.trim().split_once(' ').unwrap_or((rest, ""));
                 Ok(Command::Want(uri.to_owned(), which.to_owned()))
@@ -268,7 +274,7 @@ impl Command {
             ("quit", "") => Ok(Command::Quit),
             _ => Err(format!(
                 "\"{word}\" is no command: write say TEXT, typing on or off, file PATH, call URI [TEXT], \
-                 text URI TEXT, send URI PATH, want URI HASH or NAME, options URI, cut, bye, chats, use N or quit"
+                 text URI TEXT, send URI PATH, share URI PATH, want URI HASH or NAME, options URI, cut, bye, chats, use N or quit"
             )),
         }
     }

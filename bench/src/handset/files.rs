@@ -12,6 +12,7 @@ use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
 use super::agent::Agent;
+use super::calls::Besides;
 use super::console::ChatNumber;
 use super::incoming::{Complete, Content, hexadecimal};
 use super::sip::{Message, Uri, token};
@@ -238,6 +239,17 @@ impl Sending {
         })
     }
 
+    /// One of which it is known what is to be said.
+    pub fn described(to: &Uri, path: PathBuf, offer: FileOffer) -> Sending {
+        Sending {
+            to: to.clone(),
+            path,
+            offer,
+            arrived: Arc::default(),
+            rests: 0,
+        }
+    }
+
     /// The file that somebody wants, if this is it.
     pub fn wanted(mut self, wanted: &FileOffer) -> Option<Sending> {
         let by_hash = |hash: &String| {
@@ -366,9 +378,17 @@ impl Agent {
     }
 
     /// Offers a file to somebody.
-    pub(super) fn offer_file(&mut self, to: &Uri, path: &Path, now: Instant) {
+    pub(super) fn offer_file(
+        &mut self,
+        to: &Uri,
+        path: &Path,
+        besides: Option<Besides<'_>>,
+        now: Instant,
+    ) {
         match Sending::of(to, path.to_owned()) {
-            Ok(sending) => self.invite(to, Some(sending.offer.clone()), Some(sending), None, now),
+            Ok(sending) => {
+                self.invite(to, Some(sending.offer.clone()), Some(sending), besides, now)
+            }
             Err(error) => self.problem(format!("can't read {}: {error}", path.display())),
         }
     }

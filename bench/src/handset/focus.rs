@@ -11,6 +11,7 @@ use super::agent::Agent;
 use super::calls::{Invitation, State};
 use super::chat::Wish;
 use super::console::ChatNumber;
+use super::group_files::GroupFiles;
 use super::parts;
 use super::services::Pending;
 use super::sip::dialog::short_name;
@@ -29,6 +30,7 @@ pub struct Focus {
     groups: BTreeMap<u32, Group>,
     of_chat: HashMap<ChatNumber, u32>,
     last: u32,
+    pub(super) files: GroupFiles,
 }
 
 struct Group {
@@ -38,6 +40,8 @@ struct Group {
     members: BTreeMap<String, Member>,
     watchers: Vec<Watcher>,
     version: u32,
+    /// What came along with the making: its type and octets, and by which call.
+    first: Option<(ChatNumber, String, Vec<u8>)>,
 }
 
 struct Member {
@@ -81,7 +85,7 @@ impl Agent {
             || self.focus.is_some() && user.starts_with("gc-")
     }
 
-    fn group_uri(&self, group: u32) -> String {
+    pub(super) fn group_uri(&self, group: u32) -> String {
         let own = self.settings.aor.user.clone().unwrap_or_default();
         self.contact
             .replacen(&format!(":{own}@"), &format!(":gc-{group}@"), 1)
@@ -121,6 +125,7 @@ impl Agent {
             members: BTreeMap::new(),
             watchers: Vec::new(),
             version: 0,
+            first: None,
         };
         focus.groups.insert(focus.last, group);
         Admission::Group(focus.last)
@@ -199,6 +204,31 @@ impl Agent {
             self.invite_into(&to, &invitation, now);
         }
         self.tell_watchers(number, now);
+    }
+
+    /// A message that came along with an INVITE of a member's is for all who are invited by it.
+    pub(super) fn keep_first(&mut self, chat: ChatNumber, invite: &Message) {
+        let Some(focus) = &mut self.focus else { return };
+        let number = focus.of_chat.get(&chat);
+        if let Some(group) = number.and_then(|number| focus.groups.get_mut(number)) {
+            group.first = parts::first(invite).map(|(kind, body)| (chat, kind.to_owned(), body));
+        }
+    }
+
+    /// A member who was invited gets what came along with the making.
+    pub(super) fn say_first(&mut self, chat: ChatNumber) {
+        let Some(focus) = &self.focus else { return };
+        let number = focus.of_chat.get(&chat);
+        let group = number.and_then(|number| focus.groups.get(number));
+        let Some((author, kind, body)) = group.and_then(|group| group.first.clone()) else {
+            return;
+        };
+        let wishes = self.calls.get(&chat).and_then(|call| call.wishes.as_ref());
+        if author != chat
+            && wishes.is_some_and(|wishes| wishes.try_send(Wish::PassOn(kind, body)).is_err())
+        {
+            self.problem(format!("chat {chat} takes nothing more now"));
+        }
     }
 
     /// A member's session is up.
@@ -429,6 +459,19 @@ impl Agent {
                 self.pending.insert(key, Pending::Notification);
             }
         }
+    }
+}
+
+impl Focus {
+    /// Who of a group is there beside one of them, and what names the group for good.
+    pub(super) fn others(&self, group: u32, name: &str) -> Option<(Vec<String>, String)> {
+        let group = self.groups.get(&group)?;
+        let is_other = |(known, member): &(&String, &Member)| {
+            member.status == "connected" && known.as_str() != name
+        };
+        let others = group.members.iter().filter(is_other);
+        let names = others.map(|(name, _)| name.clone()).collect();
+        Some((names, group.contribution.clone()))
     }
 }
 

@@ -48,6 +48,15 @@ impl Content {
         }
     }
 
+    /// All of them.
+    pub fn whole(&self) -> Vec<u8> {
+        let (mut all, mut piece) = (Vec::new(), [0; 16 * 1024]);
+        while let Ok(bytes @ 1..) = self.read_at(&mut piece, all.len() as u64) {
+            all.extend_from_slice(&piece[..bytes]);
+        }
+        all
+    }
+
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let end = offset
             .checked_add(bytes.len() as u64)
@@ -320,7 +329,8 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn nameless_file() -> io::Result<File> {
+/// A file that is gone when nobody has it open.
+pub fn nameless_file() -> io::Result<File> {
     let path = std::env::temp_dir().join(format!("causeway-handset-{}", token(12)));
     let file = OpenOptions::new()
         .read(true)

@@ -15,6 +15,7 @@ mod cpim;
 mod endpoint;
 mod files;
 mod focus;
+mod group_files;
 mod incoming;
 mod outgoing;
 mod parts;

@@ -48,6 +48,9 @@ export class ChatMedia extends MediaLink {
   #typingWanted = true;
   /** What the senders of messages want to know. @type {WeakMap<ChatMessage, import("./cpim.js").Unwrapped>} */
   #wishes = new WeakMap();
+  /** Notes that wait for the connection to be up: a message may be there before that is known.
+   * @type {[import("./cpim.js").Unwrapped, "delivered" | "displayed"][]} */
+  #waitingNotes = [];
   /** Ids of notes, of which the application knows nothing. @type {Set<string>} */
   #notes = new Set();
   /** @type {any} */
@@ -96,6 +99,11 @@ export class ChatMedia extends MediaLink {
   /** @override */
   begun() {
     for (const { messageId, message } of this.#early.splice(0)) this.#submit(messageId, message);
+  }
+
+  /** @override */
+  opened() {
+    for (const [envelope, status] of this.#waitingNotes.splice(0)) this.notify(envelope, status);
   }
 
   /** @override */
@@ -182,7 +190,7 @@ export class ChatMedia extends MediaLink {
   displayed(message) {
     const envelope = this.#wishes.get(message);
     this.#wishes.delete(message);
-    if (envelope?.wanted.includes("display")) this.notify(envelope, "displayed");
+    if (envelope?.wanted.includes("display")) this.#tell(envelope, "displayed");
   }
 
   /**
@@ -200,6 +208,15 @@ export class ChatMedia extends MediaLink {
     if (!this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) return false;
     this.#notes.add(messageId);
     return true;
+  }
+
+  /**
+   * @param {import("./cpim.js").Unwrapped} envelope
+   * @param {"delivered" | "displayed"} status
+   */
+  #tell(envelope, status) {
+    if (this.isOpen()) this.notify(envelope, status);
+    else if (!this.isOver() && this.#waitingNotes.length < EARLY_MAX) this.#waitingNotes.push([envelope, status]);
   }
 
   // Out.
@@ -345,7 +362,7 @@ export class ChatMedia extends MediaLink {
       }
       if (envelope) {
         this.#wishes.set(message, envelope);
-        if (envelope.wanted.includes("positive-delivery")) this.notify(envelope, "delivered");
+        if (envelope.wanted.includes("positive-delivery")) this.#tell(envelope, "delivered");
       }
       this.#hooks.message(message);
     }

@@ -1,14 +1,11 @@
 //! The package of chats.
 
 import { Chat } from "./chat.js";
-import { CALLSTATE } from "./constants.js";
+import { CALLSTATE, FACTORY } from "./constants.js";
 import { ERRORCODE } from "./errors.js";
 import { fire } from "./events.js";
 import { InvitationPackage } from "./invitation-package.js";
 import { log } from "./log.js";
-
-/** Where groups are made, wherever the network has that. */
-const FACTORY = "conference-factory";
 
 /**
  * All chats of a session.

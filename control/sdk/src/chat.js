@@ -139,8 +139,7 @@ export class Chat extends Invitation {
    * @override
    * @param {any} [config]
    * @param {Record<string, any> | null} [extHeaders]
-   * @param {ChatText} [firstMessage] goes along with the invitation, so that it is there before anybody answers; in a
-   *   group it is sent once that is there
+   * @param {ChatText} [firstMessage] goes along with the invitation, so that it is there before anybody answers
    * @returns {string | undefined} the first message's id, as `send` gives it
    */
   start(config, extHeaders, firstMessage) {
@@ -149,7 +148,7 @@ export class Chat extends Invitation {
       ...(this.#group ? { group: this.#group } : {}),
     };
     const first = firstMessage === undefined ? null : readText(firstMessage);
-    const rides = first !== null && typeof first.content === "string" && !this.#isGroup;
+    const rides = first !== null && typeof first.content === "string";
     /** @type {string | undefined} */
     let messageId;
     this.open(config, { ...extHeaders, ...group }, () => {

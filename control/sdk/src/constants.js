@@ -98,3 +98,6 @@ export const MESSAGESTATE = Object.freeze({
   SUBSEQUENT: "subsequent",
   FINAL: "final",
 });
+
+/** Where groups are made, wherever the network has that. */
+export const FACTORY = "conference-factory";

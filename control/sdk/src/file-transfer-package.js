@@ -1,5 +1,6 @@
 //! The package of file transfers.
 
+import { FACTORY } from "./constants.js";
 import { ERRORCODE } from "./errors.js";
 import { fire } from "./events.js";
 import { FileTransfer } from "./file-transfer.js";
@@ -46,6 +47,28 @@ export class FileTransferPackage extends InvitationPackage {
   }
 
   /**
+   * An image for whom the user has a call with.
+   * @param {string} target
+   * @returns {FileTransfer} not started yet
+   */
+  createImageShare(target) {
+    const transfer = this.make(target);
+    transfer.isFor({ share: "image" });
+    return transfer;
+  }
+
+  /**
+   * A file for all of a group.
+   * @param {import("./chat.js").GroupName} group what `getGroup` of its chat gives
+   * @returns {FileTransfer} not started yet
+   */
+  createGroupFileTransfer(group) {
+    const transfer = this.make(FACTORY);
+    transfer.isFor({ group });
+    return transfer;
+  }
+
+  /**
    * Transfers what has not arrived of a file whose transfer was cut off: offers the rest of one that went out, asks for
    * the rest of one that came in. Its hash is that of the whole file.
    * @param {FileTransfer} former
@@ -56,6 +79,7 @@ export class FileTransferPackage extends InvitationPackage {
     const rest = former.rest();
     const { peer } = former.capabilityContext();
     const next = this.make(peer);
+    next.isFor(former.purpose());
     if (rest.file) {
       next.resumes = former;
       former.end();

@@ -53,6 +53,10 @@ const ASK_AGAIN_S = 2;
 /** @typedef {{ fileTransferId: string, range: FileDataRange, content: Uint8Array }} FileData */
 /** @typedef {{ fileTransferId: string, range: FileDataRange }} FileProgressData */
 /** @typedef {import("./file-sdp.js").FileDescription} FileDescription */
+/**
+ * What a file is for beside one user: a group, or an image that is shared in a call.
+ * @typedef {{ group?: import("./chat.js").GroupName, share?: "image" }} FilePurpose
+ */
 
 /** A transfer. Made by `FileTransferPackage.createFileTransfer`, or handed to `onFileTransfer`. */
 export class FileTransfer extends Invitation {
@@ -71,6 +75,8 @@ export class FileTransfer extends Invitation {
   #askUntil = 0;
   /** @type {any} */
   #askTimer;
+  /** What it is for beside one user. @type {FilePurpose} */
+  #purpose = {};
   /** What an earlier transfer has brought. @type {import("./file-media.js").Received | null} */
   #received = null;
 
@@ -110,8 +116,10 @@ export class FileTransfer extends Invitation {
     if (asks && !config.props?.name && !config.props?.hashes?.length) {
       throw new Error("wsc: a file is asked for by its hashes or its name");
     }
+    // Who shares an image wants it shown.
+    if (this.isImageShare()) config.props = { disposition: "render", ...config.props };
     this.#describe(config, randomWord(32));
-    this.#hashed(config, () => super.start(config, extHeaders));
+    this.#hashed(config, () => super.start(config, { ...extHeaders, ...this.#purpose }));
   }
 
   /**
@@ -170,7 +178,27 @@ export class FileTransfer extends Invitation {
     return this.#config ? [this.#config] : [];
   }
 
+  /** @returns {boolean} whether it is an image that is shared in a call */
+  isImageShare() {
+    return this.#purpose.share === "image";
+  }
+
+  /** @returns {import("./chat.js").GroupName | null} the group it is for, or comes from */
+  getGroup() {
+    return this.#purpose.group ?? null;
+  }
+
   // For package developers.
+
+  /** @returns {FilePurpose} */
+  purpose() {
+    return this.#purpose;
+  }
+
+  /** @param {FilePurpose} purpose before it is started */
+  isFor(purpose) {
+    this.#purpose = purpose;
+  }
 
   /**
    * @override
@@ -178,6 +206,9 @@ export class FileTransfer extends Invitation {
    */
   onMessage(message) {
     if (message.isRequest() && message.payload?.sdp && !this.media()) {
+      const { group, share } = message.header;
+      if (typeof group?.focus === "string") this.#purpose.group = group;
+      if (share === "image") this.#purpose.share = share;
       const remote = readSdp(message.payload.sdp);
       if (typeof remote !== "string" && remote.file) {
         this.#isWanted = remote.direction === "recvonly";

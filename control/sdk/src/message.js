@@ -8,7 +8,7 @@ export const PROTOCOL_VERSION = "1.0";
 
 /** Headers with a meaning of their own; all others are the application's. */
 const SYSTEM_HEADERS = new Set([
-  "action", "initiator", "initiator_name", "target", "cslr", "cslw", "csuw", "sslr", "error_code", "response_code",
+  "action", "initiator", "initiator_name", "target", "share", "cslr", "cslw", "csuw", "sslr", "error_code", "response_code",
   "reason", "authenticate", "authorization", "participants", "group", "enquiry_data", "expiry", "ttl",
   "reliable",
 ]);

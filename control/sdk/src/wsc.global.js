@@ -215,7 +215,10 @@ const MESSAGESTATE = Object.freeze({
   SUBSEQUENT: "subsequent",
   FINAL: "final",
 });
-return { SESSIONSTATE, CALLSTATE, ConnectionStateEnum, MEDIADIRECTION, MEDIASTREAMEVENT, AUTHTYPE, ACTION, MESSAGETYPE, MESSAGESTATE };
+
+/** Where groups are made, wherever the network has that. */
+const FACTORY = "conference-factory";
+return { SESSIONSTATE, CALLSTATE, ConnectionStateEnum, MEDIADIRECTION, MEDIASTREAMEVENT, AUTHTYPE, ACTION, MESSAGETYPE, MESSAGESTATE, FACTORY };
 })();
 
 modules["log.js"] = (function () {
@@ -611,7 +614,7 @@ const PROTOCOL_VERSION = "1.0";
 
 /** Headers with a meaning of their own; all others are the application's. */
 const SYSTEM_HEADERS = new Set([
-  "action", "initiator", "initiator_name", "target", "cslr", "cslw", "csuw", "sslr", "error_code", "response_code",
+  "action", "initiator", "initiator_name", "target", "share", "cslr", "cslw", "csuw", "sslr", "error_code", "response_code",
   "reason", "authenticate", "authorization", "participants", "group", "enquiry_data", "expiry", "ttl",
   "reliable",
 ]);
@@ -5248,6 +5251,9 @@ class ChatMedia extends MediaLink {
   #typingWanted = true;
   /** What the senders of messages want to know. @type {WeakMap<ChatMessage, import("./cpim.js").Unwrapped>} */
   #wishes = new WeakMap();
+  /** Notes that wait for the connection to be up: a message may be there before that is known.
+   * @type {[import("./cpim.js").Unwrapped, "delivered" | "displayed"][]} */
+  #waitingNotes = [];
   /** Ids of notes, of which the application knows nothing. @type {Set<string>} */
   #notes = new Set();
   /** @type {any} */
@@ -5296,6 +5302,11 @@ class ChatMedia extends MediaLink {
   /** @override */
   begun() {
     for (const { messageId, message } of this.#early.splice(0)) this.#submit(messageId, message);
+  }
+
+  /** @override */
+  opened() {
+    for (const [envelope, status] of this.#waitingNotes.splice(0)) this.notify(envelope, status);
   }
 
   /** @override */
@@ -5382,7 +5393,7 @@ class ChatMedia extends MediaLink {
   displayed(message) {
     const envelope = this.#wishes.get(message);
     this.#wishes.delete(message);
-    if (envelope?.wanted.includes("display")) this.notify(envelope, "displayed");
+    if (envelope?.wanted.includes("display")) this.#tell(envelope, "displayed");
   }
 
   /**
@@ -5400,6 +5411,15 @@ class ChatMedia extends MediaLink {
     if (!this.connection()?.send({ messageId, contentType: CPIM_TYPE, body })) return false;
     this.#notes.add(messageId);
     return true;
+  }
+
+  /**
+   * @param {import("./cpim.js").Unwrapped} envelope
+   * @param {"delivered" | "displayed"} status
+   */
+  #tell(envelope, status) {
+    if (this.isOpen()) this.notify(envelope, status);
+    else if (!this.isOver() && this.#waitingNotes.length < EARLY_MAX) this.#waitingNotes.push([envelope, status]);
   }
 
   // Out.
@@ -5545,7 +5565,7 @@ class ChatMedia extends MediaLink {
       }
       if (envelope) {
         this.#wishes.set(message, envelope);
-        if (envelope.wanted.includes("positive-delivery")) this.notify(envelope, "delivered");
+        if (envelope.wanted.includes("positive-delivery")) this.#tell(envelope, "delivered");
       }
       this.#hooks.message(message);
     }
@@ -6219,8 +6239,7 @@ class Chat extends Invitation {
    * @override
    * @param {any} [config]
    * @param {Record<string, any> | null} [extHeaders]
-   * @param {ChatText} [firstMessage] goes along with the invitation, so that it is there before anybody answers; in a
-   *   group it is sent once that is there
+   * @param {ChatText} [firstMessage] goes along with the invitation, so that it is there before anybody answers
    * @returns {string | undefined} the first message's id, as `send` gives it
    */
   start(config, extHeaders, firstMessage) {
@@ -6229,7 +6248,7 @@ class Chat extends Invitation {
       ...(this.#group ? { group: this.#group } : {}),
     };
     const first = firstMessage === undefined ? null : readText(firstMessage);
-    const rides = first !== null && typeof first.content === "string" && !this.#isGroup;
+    const rides = first !== null && typeof first.content === "string";
     /** @type {string | undefined} */
     let messageId;
     this.open(config, { ...extHeaders, ...group }, () => {
@@ -6637,16 +6656,13 @@ return { InvitationPackage };
 
 modules["chat-package.js"] = (function () {
 const { Chat } = modules["chat.js"];
-const { CALLSTATE } = modules["constants.js"];
+const { CALLSTATE, FACTORY } = modules["constants.js"];
 const { ERRORCODE } = modules["errors.js"];
 const { fire } = modules["events.js"];
 const { InvitationPackage } = modules["invitation-package.js"];
 const { log } = modules["log.js"];
 //! The package of chats.
 
-
-/** Where groups are made, wherever the network has that. */
-const FACTORY = "conference-factory";
 
 /**
  * All chats of a session.
@@ -9845,6 +9861,10 @@ const ASK_AGAIN_S = 2;
 /** @typedef {{ fileTransferId: string, range: FileDataRange, content: Uint8Array }} FileData */
 /** @typedef {{ fileTransferId: string, range: FileDataRange }} FileProgressData */
 /** @typedef {import("./file-sdp.js").FileDescription} FileDescription */
+/**
+ * What a file is for beside one user: a group, or an image that is shared in a call.
+ * @typedef {{ group?: import("./chat.js").GroupName, share?: "image" }} FilePurpose
+ */
 
 /** A transfer. Made by `FileTransferPackage.createFileTransfer`, or handed to `onFileTransfer`. */
 class FileTransfer extends Invitation {
@@ -9863,6 +9883,8 @@ class FileTransfer extends Invitation {
   #askUntil = 0;
   /** @type {any} */
   #askTimer;
+  /** What it is for beside one user. @type {FilePurpose} */
+  #purpose = {};
   /** What an earlier transfer has brought. @type {import("./file-media.js").Received | null} */
   #received = null;
 
@@ -9902,8 +9924,10 @@ class FileTransfer extends Invitation {
     if (asks && !config.props?.name && !config.props?.hashes?.length) {
       throw new Error("wsc: a file is asked for by its hashes or its name");
     }
+    // Who shares an image wants it shown.
+    if (this.isImageShare()) config.props = { disposition: "render", ...config.props };
     this.#describe(config, randomWord(32));
-    this.#hashed(config, () => super.start(config, extHeaders));
+    this.#hashed(config, () => super.start(config, { ...extHeaders, ...this.#purpose }));
   }
 
   /**
@@ -9962,7 +9986,27 @@ class FileTransfer extends Invitation {
     return this.#config ? [this.#config] : [];
   }
 
+  /** @returns {boolean} whether it is an image that is shared in a call */
+  isImageShare() {
+    return this.#purpose.share === "image";
+  }
+
+  /** @returns {import("./chat.js").GroupName | null} the group it is for, or comes from */
+  getGroup() {
+    return this.#purpose.group ?? null;
+  }
+
   // For package developers.
+
+  /** @returns {FilePurpose} */
+  purpose() {
+    return this.#purpose;
+  }
+
+  /** @param {FilePurpose} purpose before it is started */
+  isFor(purpose) {
+    this.#purpose = purpose;
+  }
 
   /**
    * @override
@@ -9970,6 +10014,9 @@ class FileTransfer extends Invitation {
    */
   onMessage(message) {
     if (message.isRequest() && message.payload?.sdp && !this.media()) {
+      const { group, share } = message.header;
+      if (typeof group?.focus === "string") this.#purpose.group = group;
+      if (share === "image") this.#purpose.share = share;
       const remote = readSdp(message.payload.sdp);
       if (typeof remote !== "string" && remote.file) {
         this.#isWanted = remote.direction === "recvonly";
@@ -10214,6 +10261,7 @@ return { FileTransfer };
 })();
 
 modules["file-transfer-package.js"] = (function () {
+const { FACTORY } = modules["constants.js"];
 const { ERRORCODE } = modules["errors.js"];
 const { fire } = modules["events.js"];
 const { FileTransfer } = modules["file-transfer.js"];
@@ -10262,6 +10310,28 @@ class FileTransferPackage extends InvitationPackage {
   }
 
   /**
+   * An image for whom the user has a call with.
+   * @param {string} target
+   * @returns {FileTransfer} not started yet
+   */
+  createImageShare(target) {
+    const transfer = this.make(target);
+    transfer.isFor({ share: "image" });
+    return transfer;
+  }
+
+  /**
+   * A file for all of a group.
+   * @param {import("./chat.js").GroupName} group what `getGroup` of its chat gives
+   * @returns {FileTransfer} not started yet
+   */
+  createGroupFileTransfer(group) {
+    const transfer = this.make(FACTORY);
+    transfer.isFor({ group });
+    return transfer;
+  }
+
+  /**
    * Transfers what has not arrived of a file whose transfer was cut off: offers the rest of one that went out, asks for
    * the rest of one that came in. Its hash is that of the whole file.
    * @param {FileTransfer} former
@@ -10272,6 +10342,7 @@ class FileTransferPackage extends InvitationPackage {
     const rest = former.rest();
     const { peer } = former.capabilityContext();
     const next = this.make(peer);
+    next.isFor(former.purpose());
     if (rest.file) {
       next.resumes = former;
       former.end();

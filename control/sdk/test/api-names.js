@@ -37,13 +37,13 @@ export const CLASSES = {
   ChatMessage: { members: ["contentType", "content"] },
   // Tables 9 to 15; FileConfig and the types of tables 12 to 15 are plain objects.
   FileTransferPackage: {
-    members: ["createFileTransfer", "prepareFileTransfer", "close", "getFileTransfers", "onMessage", "packageType"],
+    members: ["createFileTransfer", "createImageShare", "createGroupFileTransfer", "prepareFileTransfer", "close", "getFileTransfers", "onMessage", "packageType"],
     callbacks: ["onFileTransfer"],
   },
   FileTransfer: {
     members: [
       "start", "accept", "decline", "abort", "setSecure", "getInitiator", "getInitiatorName", "getTarget", "onMessage",
-      "getFileConfigs", "getState", "setChunkSize",
+      "getFileConfigs", "getState", "setChunkSize", "isImageShare", "getGroup",
     ],
     callbacks: [
       "onFileData", "onProgress", "onStateChange", "onConnectionStateChange", "onFileTransferSuccess",

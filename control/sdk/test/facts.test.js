@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unwrapCpim, wrapCpim } from "../src/cpim.js";
-import { open, SERVER_SDP, world } from "./chat-world.js";
+import { established, open, PEER_PATH, SERVER_SDP, world } from "./chat-world.js";
 
 const ENVELOPES = SERVER_SDP.replace("a=accept-types:text/plain message/cpim", "a=accept-types:message/cpim")
   .replace("a=accept-wrapped-types:text/plain", "a=accept-wrapped-types:text/plain message/imdn+xml");
@@ -137,4 +137,22 @@ test("RFC 4975, 13: an envelope is put around before the message is cut", () => 
   const chunks = take().map(({ body }) => decoder.decode(body));
   assert.equal(chunks.filter((chunk) => chunk.startsWith("From: ")).length, 1);
   assert.ok(chunks.slice(1).every((chunk) => /^x+$/.test(chunk)));
+});
+
+test("a note about what came before the connection was known to be up is sent then", () => {
+  const { start } = established(ENVELOPES);
+  const [, own] = /a=path:(\S+)/.exec(start.payload.sdp);
+  const media = world.socket;
+  media.opens();
+  const written = () => media.take().map((octets) => decoder.decode(octets)).join("");
+  const [, binding] = /^MSRP (\S+) SEND/.exec(written());
+  const paths = `To-Path: ${own}\r\nFrom-Path: ${PEER_PATH}`;
+  const body = `${ASKS}\nContent-Type: text/plain\n\nHi`.replaceAll("\n", "\r\n");
+  media.receives(new TextEncoder().encode(`MSRP early1 SEND\r\n${paths}\r\nMessage-ID: in1\r\nByte-Range: 1-${body.length}/${body.length}\r\n`
+    + `Content-Type: message/cpim\r\n\r\n${body}\r\n-------early1$\r\n`));
+  world.tick();
+  assert.doesNotMatch(written(), /delivered/);
+  media.receives(new TextEncoder().encode(`MSRP ${binding} 200 OK\r\n${paths}\r\n-------${binding}$\r\n`));
+  world.tick();
+  assert.match(written(), /<delivered\/>/);
 });

@@ -102,12 +102,12 @@ test("refused for good it has failed", () => {
   assert.deepEqual(told.splice(0), ["STARTED", "FAILED 415", ["failed", id, 415]]);
 });
 
-test("in a group, and where it is no text, it is sent once the chat is up", () => {
+test("it goes along with the making of a group, and where it is no text is sent once the chat is up", () => {
   const group = chats.createGroup(["carol"]);
-  assert.equal(typeof group.start(null, null, "Hi all"), "string");
+  const id = group.start(null, null, "Hi all");
   const chat = chats.createChat("bob");
   chat.start(null, null, { contentType: "image/png", content: Uint8Array.of(1) });
-  assert.deepEqual(signal.take().map(({ payload }) => payload.message), [undefined, undefined]);
+  assert.deepEqual(signal.take().map(({ payload }) => payload.message), [{ content: "Hi all", message_id: id }, undefined]);
   assert.throws(() => chats.createChat("bob").start(null, null, 7), TypeError);
 });
 

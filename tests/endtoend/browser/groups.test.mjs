@@ -34,6 +34,7 @@ async function online(name) {
       chat.onParticipantsChange = (people) => {
         told.push(people.map((person) => `${person.user} ${person.state}`).sort().join(', '));
       };
+      chat.onMessageSendSuccess = (id) => told.push(`sent ${id === globalThis.sent}`);
       chat.onMessageStatus = (id, status, by) => told.push(`${status} by ${by}`);
       chat.onMessageTyping = (by) => told.push(`${by} types`);
       chat.onConnectionStateChange = ({ state }) => told.push(`connection ${state}`);
@@ -46,12 +47,34 @@ async function online(name) {
       if (globalThis.declines) chat.decline();
       else listen(chat).accept();
     };
+    const files = new wsc.FileTransferPackage(session);
+    const hashed = async (blob) => {
+      const digest = await crypto.subtle.digest('SHA-256', await blob.arrayBuffer());
+      return Array.from(new Uint8Array(digest), (octet) => octet.toString(16).padStart(2, '0')).join('');
+    };
+    files.onFileTransfer = (transfer) => {
+      const parts = [];
+      const isOurs = transfer.getGroup()?.id === globalThis.chat.getGroup().id;
+      transfer.onFileData = ({ content }) => parts.push(content);
+      transfer.onFileTransferSuccess = async () => {
+        told.push(`file of ${transfer.getInitiator()} for the group (${isOurs}): ${await hashed(new Blob(parts))}`);
+      };
+      transfer.accept();
+    };
+    const sendFile = (octets) => new Promise((resolve) => {
+      const file = new File([Uint8Array.from({ length: octets }, (_, at) => (at * 7919) >> 3)], 'map.png', { type: 'image/png' });
+      const transfer = files.createGroupFileTransfer(globalThis.chat.getGroup());
+      transfer.onFileTransferSuccess = async () => resolve(await hashed(file));
+      transfer.onFileTransferFailure = (id, status) => resolve(status);
+      transfer.start({ file });
+    });
     chats.onResurrect = (chat) => listen(chat).start();
     const actions = {
-      make: (people, subject) => listen(chats.createGroup(people)).start(null, { subject }),
+      make: (people, subject, first) => { globalThis.sent = listen(chats.createGroup(people)).start(null, { subject }, first); },
       add: (people) => globalThis.chat.addParticipants(people).then(() => 'added', ({ code }) => code),
       say: (text) => { globalThis.chat.send(text); },
       type: () => globalThis.chat.indicateTyping(),
+      sendFile,
       leave: () => globalThis.chat.end(),
       rejoin: () => listen(chats.rejoinGroup(globalThis.chat.getGroup())).start(),
     };
@@ -130,6 +153,34 @@ test('two pages and a handset talk; one more comes, one leaves and comes back', 
   await carol.run('say', 'Back again');
   await alice.hears('carol@localhost: Back again');
   await Promise.all([alice, carol, dave].map((page) => page.close()));
+});
+
+test('a first message goes along with the making of a group', async () => {
+  await system.handset('conference-factory', '--focus');
+  const bob = await system.handset('bob', '--wrap');
+  const [alice, carol] = await Promise.all(['alice', 'carol'].map(online));
+  await alice.run('make', ['bob@localhost', 'carol@localhost'], 'Saturday hike', 'Who comes?');
+  await alice.hears('sent true');
+  await carol.hears('alice@localhost: Who comes?');
+  await bob.line(/^message from alice@localhost: Who comes\?$/);
+  await alice.hears('delivered by carol@localhost');
+  await alice.hears('delivered by bob@localhost');
+  await Promise.all([alice, carol].map((page) => page.close()));
+});
+
+test('a file for a group reaches all of it', async () => {
+  await system.handset('conference-factory', '--focus');
+  const bob = await system.handset('bob', '--wrap');
+  const [alice, carol] = await Promise.all(['alice', 'carol'].map(online));
+  await alice.run('make', ['bob@localhost', 'carol@localhost'], 'Saturday hike');
+  await alice.hears('bob@localhost joined, carol@localhost joined');
+  await carol.hears('alice@localhost joined, bob@localhost joined');
+  const hash = await alice.run('sendFile', 40_000);
+  await carol.hears(`file of alice@localhost for the group (true): ${hash}`);
+  await bob.line(new RegExp(`^received from .*${hash}$`));
+  await carol.run('say', 'Thanks');
+  await alice.hears('carol@localhost: Thanks');
+  await Promise.all([alice, carol].map((page) => page.close()));
 });
 
 test('a page that is loaded anew comes back into its group', async () => {

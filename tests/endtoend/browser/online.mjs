@@ -56,6 +56,7 @@ export async function online(all, name) {
     files.onFileTransfer = (transfer) => {
       const [{ props }] = transfer.getFileConfigs();
       told.push(`offered by ${transfer.getInitiator()}: ${props.name}, ${props.size}`);
+      if (transfer.isImageShare()) told.push(`shared by ${transfer.getInitiator()}: ${props.disposition}`);
       if (globalThis.declines) {
         transfer.decline(603);
         return;
@@ -67,22 +68,22 @@ export async function online(all, name) {
       transfer.accept();
     };
     /** Sends a file of so many octets; gives its hash, or why it failed. */
-    const sendFile = (target, octets) => new Promise((resolve) => {
+    const sendFile = (target, octets, transfer = files.createFileTransfer(target)) => new Promise((resolve) => {
       const content = Uint8Array.from({ length: octets }, (_, at) => (at * 7919) >> 3);
       const file = new File([content], 'beach "1".jpg', { type: 'image/jpeg' });
-      const transfer = files.createFileTransfer(target);
       let progress = 0;
       transfer.onProgress = ({ range }) => { progress = range.end; };
       transfer.onFileTransferSuccess = async () => resolve(progress === octets ? await hashed(file) : 'no progress');
       transfer.onFileTransferFailure = (id, status) => resolve(status);
       transfer.start({ file });
     });
+    const shareImage = (target, octets) => sendFile(target, octets, files.createImageShare(target));
     const call = (target, first) => {
       const chat = listen(chats.createChat(target));
       globalThis.sent = chat.start(null, null, first);
     };
     const say = (text) => { globalThis.sent = globalThis.chat.send(text); };
-    Object.assign(globalThis, { sendFile, call, say, session, exchange, messaging, told });
+    Object.assign(globalThis, { wsc, sendFile, shareImage, call, say, session, exchange, messaging, told });
     await session.connected;
   }, name);
   return {
@@ -92,6 +93,9 @@ export async function online(all, name) {
       await context.close();
     },
     sendFile: (target, octets) => page.evaluate(([whom, size]) => globalThis.sendFile(whom, size), [target, octets]),
+    /** Shares an image of so many octets; gives its hash, or why it failed. */
+    shareImage: (target, octets) => page.evaluate(([whom, size]) => globalThis.shareImage(whom, size), [target, octets]),
+    page,
     /** Calls a function of the page's. */
     run: (name, ...args) => page.evaluate(([key, given]) => { globalThis[key](...given); }, [name, args]),
     typing: (isTyping) => page.evaluate((typing) => globalThis.chat.indicateTyping(typing), isTyping),

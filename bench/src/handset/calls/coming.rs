@@ -126,7 +126,10 @@ impl Agent {
         }
         if self.focus.is_some() {
             match self.admit(request) {
-                Admission::Group(group) => self.member_calls(group, chat, &from),
+                Admission::Group(group) => match &offer.file {
+                    Some(file) => self.file_comes(group, chat, &from, file),
+                    None => self.member_calls(group, chat, &from),
+                },
                 Admission::Refused(status) => {
                     self.answer(key, request, status, now);
                     return self.tell(Event::Ended {
@@ -165,12 +168,13 @@ impl Agent {
         self.calls.insert(chat, call);
         self.current = Some(chat);
         self.calls_timeout(now);
+        self.keep_first(chat, request);
         self.invite_members(chat, &parts::people(request), now);
     }
 
     /// What comes along with an invitation is there at once, whatever is answered to that.
     fn first_message(&mut self, chat: ChatNumber, invite: &Message, now: Instant) {
-        let Some((kind, body)) = parts::first(invite) else {
+        let Some((kind, body)) = parts::first(invite).filter(|_| self.focus.is_none()) else {
             return;
         };
         let envelope = Envelope::of(kind, &body).unwrap_or_default();
@@ -210,6 +214,7 @@ impl Agent {
             return;
         };
 
+        local.mixes &= offer.file.is_none();
         local.direction = call.single.as_ref().map(|_| "recvonly");
         let role = offer.role_as_answerer(prefer_passive);
         let given = call.file.as_ref().map(|sending| &sending.offer);

@@ -16,6 +16,10 @@ use crate::handset::sip::{ClientKey, Dialog, Message, Start, Uri, token};
 /// How long another phone may ring.
 const RINGING_MAX: Duration = Duration::from_secs(180);
 
+/// What marks an image that is shared.
+const IMAGE: &str = ";+g.3gpp.cs-voice;\
+    +g.3gpp.iari-ref=\"urn%3Aurn-7%3A3gpp-application.ims.iari.gsma-is\"";
+
 /// What an INVITE into a group says besides.
 pub struct Invitation {
     /// The group's URI.
@@ -38,6 +42,8 @@ pub enum Besides<'a> {
     First(Vec<u8>),
     /// One long text is all it is for.
     Large(String),
+    /// It shares an image in a call.
+    Image,
     /// What makes it one into a group.
     Group(&'a Invitation),
 }
@@ -95,6 +101,7 @@ impl Agent {
         if let Some(Besides::Large(_)) = &besides {
             description.direction = Some("sendonly");
         }
+        description.mixes &= file.is_none();
         let description = description.offer(file.as_ref());
         let own = match besides {
             Some(Besides::Group(group)) => group.from.clone(),
@@ -130,6 +137,11 @@ impl Agent {
                 invite.push("Accept-Contact", format!("*{LARGE}"));
                 invite.set_body("application/sdp", description.clone());
                 single = Some(Single::Goes(text));
+            }
+            Some(Besides::Image) => {
+                invite.push("Contact", format!("<{}>{IMAGE}", self.contact));
+                invite.push("Accept-Contact", format!("*{IMAGE}"));
+                invite.set_body("application/sdp", description.clone());
             }
             Some(Besides::Group(group)) => group.write(&mut invite, &description),
         }
@@ -251,6 +263,7 @@ impl Agent {
                 self.tell(Event::Answered { chat });
                 self.member_joined(chat, now);
                 self.open_chat(chat, ours, &theirs, theirs.role_as_offerer());
+                self.say_first(chat);
             }
             Err(refusal) => self.hang_up(chat, &refusal.to_string(), now),
         }

@@ -299,6 +299,7 @@ impl Agent {
 
     fn drop_call(&mut self, chat: ChatNumber) {
         self.calls.remove(&chat);
+        self.file_is_over(chat);
         self.member_gone(chat, None, Instant::now());
         self.choose_current(chat);
     }
