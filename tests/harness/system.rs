@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::process::{fresh_folder, ports, program};
+
+/// The name of the configuration in its folder.
+const CONFIG: &str = "causeway.toml";
 
 /// A program that ends with the test.
 pub struct Running(pub Child);
@@ -53,51 +56,34 @@ impl Causeway {
         let relay = Running(relay);
         let line = wait_for(output, "ready");
         assert!(line.contains("shard"), "{line}");
-        let config = folder.join("causeway.toml");
         let text = format!(
             "domain = \"ims.test\"\n[http]\nlisten = \"127.0.0.1:0\"\n[relay]\nsocket = \"{}\"\n\
              [legs.browser]\ntransport = \"ws\"\n[applications.demo]\n{more}",
             socket.display()
         );
-        fs::write(&config, text).expect("a file");
-        let mut control = Command::new(program("causeway"))
-            .args(["run".as_ref(), "--config".as_ref(), config.as_os_str()])
-            .env("NO_COLOR", "1")
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("control starts");
-        let output = control.stderr.take().expect("its output is ours");
-        let control = Running(control);
-        let mut lines = BufReader::new(output).lines();
-        let (mut serving, mut attached) = (String::new(), false);
-        while serving.is_empty() || !attached {
-            let line = lines.next().expect("control serves").expect("text");
-            assert!(!line.starts_with("error"), "{line}");
-            // Before that it answers every call with 503.
-            attached |= line.contains("the relay's sessions are known");
-            if line.contains(" serving ") {
-                serving = line;
-            }
-        }
-        // Its pipe must not run full, and what it says belongs to the output of a test that fails.
-        std::thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .for_each(|line| eprintln!("{line}"))
-        });
-        let named = |name: &str| {
-            let word = serving
-                .split_whitespace()
-                .find_map(|word| word.strip_prefix(name));
-            word.expect("the address").to_owned()
-        };
+        fs::write(folder.join(CONFIG), text).expect("a file");
+        let (control, http, sip) = control(&folder);
         Causeway {
             control,
             _relay: relay,
             folder,
-            http: named("http="),
-            sip: named("sip="),
+            http,
+            sip,
         }
+    }
+
+    /// Kills control as the kernel does, and starts another one at the same places. What is kept is in the configuration's
+    /// `state.folder`.
+    pub fn kill_control(&mut self) {
+        self.control.0.kill().expect("it is our child");
+        self.control.0.wait().expect("it is our child");
+        let path = self.folder.join(CONFIG);
+        let mut text = fs::read_to_string(&path).expect("a file");
+        for place in [&self.http, &self.sip] {
+            text = text.replacen("127.0.0.1:0", place, 1);
+        }
+        fs::write(&path, text).expect("a file");
+        (self.control, self.http, self.sip) = control(&self.folder);
     }
 
     /// Starts a simulated handset of this user, and waits until it is registered.
@@ -127,6 +113,43 @@ impl Drop for Causeway {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Starts control with the configuration in this folder: where it serves browsers, and where SIP peers.
+fn control(folder: &Path) -> (Running, String, String) {
+    let config = folder.join(CONFIG);
+    let mut control = Command::new(program("causeway"))
+        .args(["run".as_ref(), "--config".as_ref(), config.as_os_str()])
+        .env("NO_COLOR", "1")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("control starts");
+    let output = control.stderr.take().expect("its output is ours");
+    let control = Running(control);
+    let mut lines = BufReader::new(output).lines();
+    let (mut serving, mut attached) = (String::new(), false);
+    while serving.is_empty() || !attached {
+        let line = lines.next().expect("control serves").expect("text");
+        assert!(!line.starts_with("error"), "{line}");
+        // Before that it answers every call with 503.
+        attached |= line.contains("the relay's sessions are known");
+        if line.contains(" serving ") {
+            serving = line;
+        }
+    }
+    // Its pipe must not run full, and what it says belongs to the output of a test that fails.
+    std::thread::spawn(move || {
+        lines
+            .map_while(Result::ok)
+            .for_each(|line| eprintln!("{line}"))
+    });
+    let named = |name: &str| {
+        let word = serving
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix(name));
+        word.expect("the address").to_owned()
+    };
+    (control, named("http="), named("sip="))
 }
 
 /// The first line that contains `words`; what comes after it is read and forgotten.

@@ -12,7 +12,7 @@ use std::time::Instant;
 use core::{Kamailio, Part, Sipp};
 use serde_json::json;
 use tests::page::Page;
-use tests::process::PATIENCE;
+use tests::process::{PATIENCE, fresh_folder};
 use tests::system::Causeway;
 
 /// The page sends no pings, and a network that loses datagrams takes its time.
@@ -89,13 +89,36 @@ fn a_browsers_user_is_registered_while_the_browser_is_there() {
     play("options");
     play("message");
     page.close();
-    // Taken back: the registrar does not wait for it to run out.
+    until_alice_is_gone(&kamailio);
+    causeway.stop();
+}
+
+/// Taken back: the registrar does not wait for it to run out.
+fn until_alice_is_gone(kamailio: &Kamailio) {
     let absent = || Sipp::start("absent", Part::of("bob"), kamailio.port).try_finish();
     let until = Instant::now() + PATIENCE;
     while !absent() {
         assert!(Instant::now() < until, "alice is still registered");
     }
+}
+
+#[test]
+fn a_registration_outlives_control_and_there_is_one_binding() {
+    let kamailio = Kamailio::start();
+    let state = fresh_folder("state");
+    let kept = format!("{KNOWN}[state]\nfolder = \"{}\"\n", state.display());
+    let mut causeway = member(&kamailio, &kept);
+    let mut page = alice(&causeway);
+    causeway.kill_control();
+    let answer = page.resume(&causeway.http, 2, json!({}));
+    assert_eq!(answer["header"]["sslr"], 1, "{answer}");
+    // With two bindings it would ring twice.
+    bob_calls(&mut page, &kamailio, "caller", 0);
+    alice_calls(&mut page, &kamailio, "callee", 0);
+    page.close();
+    until_alice_is_gone(&kamailio);
     causeway.stop();
+    std::fs::remove_dir_all(state).expect("ours");
 }
 
 #[test]
