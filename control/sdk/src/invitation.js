@@ -7,7 +7,7 @@ import { ERRORCODE } from "./errors.js";
 import { fire, fireFirst } from "./events.js";
 import { log } from "./log.js";
 import { Message } from "./message.js";
-import { readSdp } from "./sdp.js";
+import { answerTo, readSdp } from "./sdp.js";
 
 /** The names under which pages listen to the signalling: the API's, and those of the patent's examples. */
 const STATE_NAMES = ["onStateChange", "onSessionStateChange", "onCallStateChange"];
@@ -357,6 +357,7 @@ export class Invitation {
    * @param {Headers} [extHeaders]
    */
   #respond(request, messageState, code, payload, extHeaders) {
+    if (payload?.sdp) payload = { ...payload, sdp: answerTo(payload.sdp, String(request.payload?.sdp ?? "")) };
     const { package_type, subsession_id, correlation_id } = request.control;
     const { action, initiator, target } = request.header;
     const response = new Message({

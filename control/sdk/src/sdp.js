@@ -98,6 +98,27 @@ export function readSdp(sdp) {
 }
 
 /**
+ * An answer has a line for each of its offer (RFC 3264, 6): the first message line is what is answered, all others are refused by
+ * port 0, and say which file it would have been (RFC 5547, 8.3).
+ * @param {string} own our description, of one line
+ * @param {string} offer
+ * @returns {string}
+ */
+export function answerTo(own, offer) {
+  const split = (/** @type {string} */ sdp) => sdp.trimEnd().split(/\r?\n(?=m=)/);
+  const [head, ours] = split(own);
+  const [, ...offered] = split(offer);
+  const taken = offered.findIndex((section) => section.startsWith("m=message "));
+  if (offered.length < 2 || taken < 0) return own;
+  const refused = (/** @type {string} */ section) => {
+    const [line, ...attributes] = section.split(/\r?\n/);
+    const files = attributes.filter((one) => /^a=file-(selector|transfer-id):/.test(one));
+    return [line.replace(/^(m=\S+) \S+/, "$1 0"), ...files].join("\r\n");
+  };
+  return [head, ...offered.map((section, at) => (at === taken ? ours : refused(section))), ""].join("\r\n");
+}
+
+/**
  * @param {string[]} section
  * @param {string} name
  * @returns {string | undefined}

@@ -5184,6 +5184,27 @@ function readSdp(sdp) {
 }
 
 /**
+ * An answer has a line for each of its offer (RFC 3264, 6): the first message line is what is answered, all others are refused by
+ * port 0, and say which file it would have been (RFC 5547, 8.3).
+ * @param {string} own our description, of one line
+ * @param {string} offer
+ * @returns {string}
+ */
+function answerTo(own, offer) {
+  const split = (/** @type {string} */ sdp) => sdp.trimEnd().split(/\r?\n(?=m=)/);
+  const [head, ours] = split(own);
+  const [, ...offered] = split(offer);
+  const taken = offered.findIndex((section) => section.startsWith("m=message "));
+  if (offered.length < 2 || taken < 0) return own;
+  const refused = (/** @type {string} */ section) => {
+    const [line, ...attributes] = section.split(/\r?\n/);
+    const files = attributes.filter((one) => /^a=file-(selector|transfer-id):/.test(one));
+    return [line.replace(/^(m=\S+) \S+/, "$1 0"), ...files].join("\r\n");
+  };
+  return [head, ...offered.map((section, at) => (at === taken ? ours : refused(section))), ""].join("\r\n");
+}
+
+/**
  * @param {string[]} section
  * @param {string} name
  * @returns {string | undefined}
@@ -5197,7 +5218,7 @@ function attribute(section, name) {
 function types(list) {
   return (list ?? "").toLowerCase().split(" ").filter((type) => type !== "");
 }
-return { writeSdp, readSdp };
+return { writeSdp, readSdp, answerTo };
 })();
 
 modules["chat-media.js"] = (function () {
@@ -5604,7 +5625,7 @@ const { ERRORCODE } = modules["errors.js"];
 const { fire, fireFirst } = modules["events.js"];
 const { log } = modules["log.js"];
 const { Message } = modules["message.js"];
-const { readSdp } = modules["sdp.js"];
+const { answerTo, readSdp } = modules["sdp.js"];
 //! What invites somebody and has media: the signalling of a chat or a file (`start`, `complete`, `shutdown`).
 //! Not here: messages and files (`chat-media.js`, `file-media.js`), finding what a frame belongs to (the packages).
 
@@ -5957,6 +5978,7 @@ class Invitation {
    * @param {Headers} [extHeaders]
    */
   #respond(request, messageState, code, payload, extHeaders) {
+    if (payload?.sdp) payload = { ...payload, sdp: answerTo(payload.sdp, String(request.payload?.sdp ?? "")) };
     const { package_type, subsession_id, correlation_id } = request.control;
     const { action, initiator, target } = request.header;
     const response = new Message({

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileLines, readFileLines } from "../src/file-sdp.js";
 import { accepted, files, fromServer, listen, offered, bound, sdp, sending, SELECTOR, SHA_1, settle, signal, world } from "./file-world.js";
+import { answerTo } from "../src/sdp.js";
 
 test("rfc5547 6: names are encoded, and what came cannot leave its folder", () => {
   const file = {
@@ -213,4 +214,16 @@ test("the patent's names are heard where the API's are not set", () => {
   assert.match(start.payload.sdp, /a=file-disposition:attachment/);
   fromServer("error", "start", transfer.subSessionId, { header: { error_code: 486, reason: "Busy" } });
   assert.deepEqual(told, ["STARTED", "FAILED", [config.fileTransferId, 486]]);
+});
+
+test("rfc5547 8.3: of an offer of several files the first is answered, and the others refused by port 0", () => {
+  const line = (name, port) => `m=message ${port} TCP/MSRP *\r\na=path:msrp://h:1/x;ws\r\na=file-selector:name:"${name}" size:5\r\n`
+    + `a=file-transfer-id:${name}\r\n`;
+  const head = "v=0\r\no=- 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 h\r\nt=0 0\r\n";
+  const own = `${head}m=message 2855 TCP/MSRP *\r\na=recvonly\r\n`;
+  assert.equal(answerTo(own, `${head}${line("one", 7)}`), own);
+  assert.equal(
+    answerTo(own, `${head}${line("one", 7)}${line("two", 0)}m=audio 0 RTP/AVP 8\r\n`),
+    `${own}m=message 0 TCP/MSRP *\r\na=file-selector:name:"two" size:5\r\na=file-transfer-id:two\r\nm=audio 0 RTP/AVP 8\r\n`,
+  );
 });
