@@ -100,7 +100,7 @@ fn without_line_end(octets: &[u8]) -> &[u8] {
 }
 
 /// Writes a body: its Content-Type, with a boundary that occurs in no part, and its octets. `subtype` is `mixed` or
-/// `related`, with its parameters.
+/// `related`; of the latter the first part is the root, whose type the whole says (RFC 2387, 3.1).
 ///
 /// # Errors
 /// No part or too many, or a header field that can't be one.
@@ -132,7 +132,12 @@ pub fn write(subtype: &str, parts: &[Part]) -> Read<(String, Vec<u8>)> {
         body.extend_from_slice(b"\r\n");
     }
     body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    Ok((format!("multipart/{subtype};boundary=\"{boundary}\""), body))
+    let root = match subtype {
+        "related" => format!("type=\"{}\";", essence(parts[0].content_type())),
+        _ => String::new(),
+    };
+    let content_type = format!("multipart/{subtype};{root}boundary=\"{boundary}\"");
+    Ok((content_type, body))
 }
 
 #[cfg(test)]
@@ -210,5 +215,18 @@ mod tests {
         assert_eq!(back[1].content, parts[1].content);
         assert_eq!(back[0].content_type(), "application/sdp");
         assert!(write("mixed", &[]).is_err());
+    }
+
+    #[test]
+    fn rfc2387_3_1_what_is_related_says_the_type_of_its_root() {
+        let parts = [
+            Part::new("Application/SDP", b""),
+            Part::new("image/png", b""),
+        ];
+        let (content_type, _) = write("related", &parts).unwrap();
+        assert_eq!(
+            content_type,
+            "multipart/related;type=\"application/sdp\";boundary=\"part-0\""
+        );
     }
 }

@@ -59,7 +59,7 @@ impl Part {
         Ok(part)
     }
 
-    /// Writes a part, with the length of its content.
+    /// Writes a part, with the length of its content, which goes out as base64 if the part says so and as it is otherwise.
     ///
     /// # Errors
     /// A header field that can't be one.
@@ -69,6 +69,8 @@ impl Part {
                 .iter()
                 .any(|own| own.eq_ignore_ascii_case(name))
         };
+        let encoding = self.header("Content-Transfer-Encoding");
+        let is_base64 = encoding.is_some_and(|name| name.trim().eq_ignore_ascii_case("base64"));
         for (name, value) in self.headers.iter().filter(|(name, _)| !own(name)) {
             if !is_token(name) {
                 return malformed(format!("{}: no name of a header", name.escape_debug()));
@@ -76,9 +78,14 @@ impl Part {
             one_line(name, value)?;
             out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
-        let length = self.content.len();
+        let encoded = is_base64.then(|| in_lines(&to_base64(&self.content)));
+        let content = encoded.as_ref().map_or(&*self.content, String::as_bytes);
+        if is_base64 {
+            out.extend_from_slice(b"Content-Transfer-Encoding: base64\r\n");
+        }
+        let length = content.len();
         out.extend_from_slice(format!("Content-Length: {length}\r\n\r\n").as_bytes());
-        out.extend_from_slice(&self.content);
+        out.extend_from_slice(content);
         Ok(())
     }
 }
@@ -111,6 +118,29 @@ pub fn parameter(content_type: &str, name: &str) -> Option<String> {
         let found = one.trim().eq_ignore_ascii_case(name);
         found.then(|| value.trim().to_owned())
     })
+}
+
+/// The value of the `Content-ID` that a URL such as `cid:icon%251@host` names. RFC 2392, 2.
+pub fn content_id(url: &str) -> Option<String> {
+    let scheme = url.get(..4)?;
+    let named = url.get(4..).filter(|rest| !rest.is_empty())?;
+    if !scheme.eq_ignore_ascii_case("cid:") {
+        return None;
+    }
+    let mut octets = Vec::new();
+    let mut rest = named.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let escaped = behind.get(..2).filter(|_| *first == b'%');
+        let digits = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
+        let octet = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        octets.push(octet.unwrap_or(*first));
+        rest = &behind[if octet.is_some() { 2 } else { 0 }..];
+    }
+    let text = String::from_utf8(octets).ok()?;
+    let is_id = text
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && b != b'<' && b != b'>');
+    is_id.then(|| format!("<{text}>"))
 }
 
 /// Header fields up to an empty line, and what is behind it.
@@ -160,7 +190,28 @@ fn split_head(octets: &[u8]) -> Read<Head<'_>> {
     }
 }
 
-fn from_base64(octets: &[u8]) -> Read<Vec<u8>> {
+/// Octets as base64, in one line.
+pub fn to_base64(octets: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(octets)
+}
+
+/// RFC 2045, 6.8: lines have at most 76 characters.
+fn in_lines(encoded: &str) -> String {
+    let mut lines = String::with_capacity(encoded.len() + encoded.len() / 38);
+    for (at, c) in encoded.char_indices() {
+        if at > 0 && at % 76 == 0 {
+            lines.push_str("\r\n");
+        }
+        lines.push(c);
+    }
+    lines
+}
+
+/// What base64 stands for, whatever blanks are in it.
+///
+/// # Errors
+/// It is no base64.
+pub fn from_base64(octets: &[u8]) -> Read<Vec<u8>> {
     let packed: Vec<u8> = octets
         .iter()
         .copied()
@@ -211,6 +262,42 @@ mod tests {
         assert!(Part::read(many.as_bytes()).is_err());
         let long = format!("A: {}\r\n\r\n", "x".repeat(HEAD_BYTES_MAX));
         assert!(Part::read(long.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn rfc2045_6_8_what_goes_out_as_base64_comes_back_as_it_was() {
+        let mut part = Part::new("image/png", &[0xff; 100]);
+        let encoding = ("content-transfer-encoding".into(), "Base64".into());
+        part.headers.push(encoding);
+        let mut out = Vec::new();
+        part.write(&mut out).unwrap();
+        let text = std::str::from_utf8(&out).unwrap();
+        assert!(
+            text.starts_with(
+                "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\nContent-Length: 138\r\n\r\n"
+            ),
+            "{text}"
+        );
+        assert!(text.lines().all(|line| line.len() <= 76), "{text}");
+        assert_eq!(Part::read(&out).unwrap().content, part.content);
+    }
+
+    #[test]
+    fn rfc2392_2_a_cid_url_names_a_content_id() {
+        assert_eq!(content_id("CID:icon%251@h").as_deref(), Some("<icon%1@h>"));
+        assert_eq!(content_id("cid:a%zz@h").as_deref(), Some("<a%zz@h>"));
+        for none in [
+            "",
+            "cid",
+            "cid:",
+            "mid:a@h",
+            "cid:a b",
+            "cid:a%0d%0ab",
+            "cid:a%3E",
+            "cid:\u{e4}",
+        ] {
+            assert_eq!(content_id(none), None, "{none}");
+        }
     }
 
     #[test]

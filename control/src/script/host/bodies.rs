@@ -2,15 +2,16 @@
 //!
 //! Not here: the formats themselves (`bodies`).
 
-use rhai::{Array, Blob, Dynamic, Engine, INT, Map};
+use rhai::{Array, Dynamic, Engine, INT, Map};
 
+use super::octets::Octets;
 use super::sip::SipMessage;
 use super::{Checked, check};
 use crate::bodies::composing::Composing;
 use crate::bodies::conference::Conference;
 use crate::bodies::cpim::{Cpim, address};
 use crate::bodies::imdn::Imdn;
-use crate::bodies::part::{Part, essence};
+use crate::bodies::part::{Part, content_id, essence, from_base64, to_base64};
 use crate::bodies::presence::{Presence, Tuple};
 use crate::bodies::resource_lists::{Entry, RESOURCE_LISTS};
 use crate::bodies::{Malformed, cpim, features, multipart, resource_lists, sipfrag};
@@ -41,17 +42,27 @@ fn register_envelopes(engine: &mut Engine) {
                 let (content_type, body) = multipart::write(subtype, &parts).map_err(refused)?;
                 let mut map = Map::new();
                 map.insert("contentType".into(), content_type.into());
-                map.insert("content".into(), text_or_octets(body));
+                map.insert("content".into(), Octets::or_text(body));
                 Ok(map)
             },
         )
+        .register_fn("encodeBase64", |body: Dynamic| -> Checked<String> {
+            Ok(to_base64(&octets(&body)?))
+        })
+        .register_fn("decodeBase64", |text: &str| -> Checked<Dynamic> {
+            let decoded = from_base64(text.as_bytes()).map_err(refused)?;
+            Ok(Octets::value(decoded))
+        })
+        .register_fn("contentId", |url: &str| {
+            content_id(url).map_or(Dynamic::UNIT, Dynamic::from)
+        })
         .register_fn("parseCpim", |body: Dynamic| -> Checked<Map> {
             let cpim = Cpim::read(&octets(&body)?).map_err(refused)?;
             Ok(cpim_map(&cpim))
         })
         .register_fn("buildCpim", |map: Map| -> Checked<Dynamic> {
             let written = cpim_of(&map)?.write().map_err(refused)?;
-            Ok(text_or_octets(written))
+            Ok(Octets::or_text(written))
         });
 }
 
@@ -180,25 +191,10 @@ fn refused(why: Malformed) -> Box<rhai::EvalAltResult> {
 
 /// A body: text or octets.
 fn octets(body: &Dynamic) -> Checked<Vec<u8>> {
-    let octets = match body.as_immutable_string_ref() {
-        Ok(text) => text.as_bytes().to_vec(),
-        Err(_) => match body.clone().try_cast::<Blob>() {
-            Some(octets) => octets,
-            None => {
-                return Err(format!("a body is text or octets, not a {}", body.type_name()).into());
-            }
-        },
-    };
+    let octets = Octets::of(body)?;
     match octets.len() > CONTENT_BYTES_MAX {
         true => Err(format!("a body has at most {CONTENT_BYTES_MAX} octets").into()),
         false => Ok(octets),
-    }
-}
-
-fn text_or_octets(octets: Vec<u8>) -> Dynamic {
-    match String::from_utf8(octets) {
-        Ok(text) => text.into(),
-        Err(error) => Dynamic::from_blob(error.into_bytes()),
     }
 }
 
@@ -252,7 +248,7 @@ fn part_map(part: &Part) -> Map {
     map_of([
         ("contentType", part.content_type().into()),
         ("headers", headers_map(&part.headers, true).into()),
-        ("content", text_or_octets(part.content.clone())),
+        ("content", Octets::or_text(part.content.clone())),
     ])
 }
 

@@ -5,6 +5,7 @@
 
 mod bodies;
 mod check;
+mod octets;
 mod sip;
 mod stores;
 mod web;
@@ -142,6 +143,7 @@ pub(super) fn register(engine: &mut Engine) {
     sip::register(engine);
     stores::register(engine);
     bodies::register(engine);
+    octets::register(engine);
 }
 
 fn register_context(engine: &mut Engine) {

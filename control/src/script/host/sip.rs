@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rhai::{Array, Blob, Dynamic, Engine, INT, Map};
+use rhai::{Array, Dynamic, Engine, INT, Map};
 
+use super::octets::Octets;
 use super::{Checked, Shared, check};
 use crate::script::limits::{CONTENT_BYTES_MAX, HEADERS_MAX};
 use crate::script::{
@@ -382,11 +383,7 @@ fn register_reading(engine: &mut Engine) {
         })
         // Text if it is UTF-8, else octets.
         .register_get("content", |message: &mut SipMessage| {
-            let content = message.fields().view.content.clone();
-            match String::from_utf8(content) {
-                Ok(text) => Dynamic::from(text),
-                Err(error) => Dynamic::from_blob(error.into_bytes()),
-            }
+            Octets::or_text(message.fields().view.content.clone())
         })
         .register_get("anchor", |message: &mut SipMessage| message.fields().anchor)
         .register_fn("getHeader", |message: &mut SipMessage, name: &str| {
@@ -395,10 +392,7 @@ fn register_reading(engine: &mut Engine) {
         .register_fn("getHeaders", |message: &mut SipMessage, name: &str| {
             message.headers(name)
         })
-        .register_fn("toString", |text: &mut rhai::ImmutableString| text.clone())
-        .register_fn("toString", |data: &mut Blob| {
-            String::from_utf8_lossy(data).into_owned()
-        });
+        .register_fn("toString", |text: &mut rhai::ImmutableString| text.clone());
 }
 
 fn register_writing(engine: &mut Engine) {
@@ -472,13 +466,9 @@ fn register_writing(engine: &mut Engine) {
         )
         .register_fn(
             "setContent",
-            |message: &mut SipMessage, text: &str, mime: &str| {
-                message.set_content(text.as_bytes(), mime)
+            |message: &mut SipMessage, data: Dynamic, mime: &str| {
+                message.set_content(&Octets::of(&data)?, mime)
             },
-        )
-        .register_fn(
-            "setContent",
-            |message: &mut SipMessage, data: Blob, mime: &str| message.set_content(&data, mime),
         )
         .register_fn("send", |message: &mut SipMessage| message.send());
     for name in ["addAddressHeader", "addParameterableHeader"] {

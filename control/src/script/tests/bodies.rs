@@ -36,6 +36,22 @@ fn an_envelope_goes_out_and_comes_in_the_same() {
 }
 
 #[test]
+fn what_is_no_text_passes_whatever_its_size() {
+    // An array could not have so many.
+    let told = said(
+        r#"
+        let text = "";
+        text.pad(40000, "/");
+        let icon = #{ contentType: "image/png", content: decodeBase64(text), headers: #{ "Content-Transfer-Encoding": "base64" } };
+        let both = buildMultipart([#{ contentType: "application/sdp", content: "v=0" }, icon], "related");
+        let content = parseMultipart(both.content, both.contentType)[1].content;
+        print(`${type_of(content)} ${content.len} ${encodeBase64(content) == text} ${contentId("cid:x@h")}`);
+        "#,
+    );
+    assert_eq!(told, ["octets 30000 true <x@h>"]);
+}
+
+#[test]
 fn lists_presence_and_typing_go_out_and_come_in_the_same() {
     let told = said(
         r#"
