@@ -15,6 +15,7 @@ const NAME_CHARACTERS_MAX = 255;
  * @property {string} description
  * @property {{ creation?: string, modification?: string, read?: string }} dates
  * @property {FileRange | null} range the part that is sent; null: all of it
+ * @property {string} icon by which Content-ID its icon goes along; empty if it has none
  */
 
 /** A part of a file: its first octet, counted from 1, and its last; null: to the end.
@@ -41,6 +42,7 @@ export function fileLines(file, has, asks = false) {
   const dates = Object.entries(file.dates).filter(([, date]) => date)
     .map(([kind, date]) => `${kind}:"${String(date).replace(/["\r\n]/g, "")}"`);
   if (dates.length > 0) lines.push(`a=file-date:${dates.join(" ")}`);
+  if (file.icon) lines.push(`a=file-icon:cid:${file.icon}`);
   return lines;
 }
 
@@ -73,6 +75,7 @@ export function readFileLines(section) {
     description: section.find((line) => line.startsWith("i="))?.slice(2) ?? "",
     dates,
     range,
+    icon: /^cid:(\S+)$/i.exec(attribute("file-icon") ?? "")?.[1] ?? "",
   };
 }
 

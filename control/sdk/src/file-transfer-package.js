@@ -23,7 +23,7 @@ export class FileTransferPackage extends InvitationPackage {
    * @param {string} [packageType]
    */
   constructor(session, packageType = "file_transfer") {
-    super(session, packageType, ["File transfer"]);
+    super(session, packageType, ["File transfer", "File transfer thumbnail"]);
     /**
      * Somebody offers a file: accept or decline it, now or later.
      * @type {((fileTransfer: FileTransfer, extHeaders: Record<string, any>) => void) | undefined}

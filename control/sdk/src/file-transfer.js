@@ -6,6 +6,7 @@ import { isFinal } from "./call-state.js";
 import { ACTION, CALLSTATE } from "./constants.js";
 import { environment } from "./environment.js";
 import { fire, fireFirst, later, startTimer, stopTimer, turn } from "./events.js";
+import { iconOf, iconUrl } from "./file-icon.js";
 import { FileMedia } from "./file-media.js";
 import { hashesOf } from "./hash.js";
 import { randomWord } from "./identifiers.js";
@@ -19,6 +20,8 @@ const CHUNK_OCTETS_MAX = 256 * 1024;
 const ASK_AGAIN_FOR_MS = 60_000;
 /** Seconds until then if the server does not say; spread by chance over as long again. */
 const ASK_AGAIN_S = 2;
+/** Who answers so takes no icon along with an offer: media type not supported, or too large. */
+const NO_ICON = [413, 415, 513];
 
 /**
  * What is known of a file.
@@ -36,6 +39,9 @@ const ASK_AGAIN_S = 2;
  * @property {string} [readTime]
  * @property {string | number} [startOffset] the first octet that is sent, counted from 1: a part of a file
  * @property {string | number} [stopOffset] the last one; `*` or nothing: to the end
+ * @property {Blob | string} [icon] a small picture of it, PNG, JPEG, GIF or the like of at most 10 KiB, that goes along with the
+ *   offer: a Blob or a `data:` URL. That of a file which is offered is a `data:` URL. Devices that want one say so by the service
+ *   `File transfer thumbnail`
  * @property {string} [direction] `send`, or `receive`: who starts it wants the file
  * @property {string} [fileTransferId] made by the library
  */
@@ -69,7 +75,9 @@ export class FileTransfer extends Invitation {
   #isWanted = false;
   /** Whether the file is there. */
   #isDone = false;
-  /** The file's hashes are being computed; what waits for them. @type {object | null} */
+  /** What goes along with the offer. @type {import("./file-icon.js").Icon | null} */
+  #icon = null;
+  /** The file's hashes are being computed, or its icon read; what waits for them. @type {object | null} */
   #hashing = null;
   /** Until when it is asked for again, and when next. */
   #askUntil = 0;
@@ -118,8 +126,9 @@ export class FileTransfer extends Invitation {
     }
     // Who shares an image wants it shown.
     if (this.isImageShare()) config.props = { disposition: "render", ...config.props };
-    this.#describe(config, randomWord(32));
-    this.#hashed(config, () => super.start(config, { ...extHeaders, ...this.#purpose }));
+    const icon = asks ? null : iconOf(config.props?.icon);
+    this.#describe(config, randomWord(32), { icon: icon ? `${randomWord(24)}@wsc.invalid` : "" });
+    this.#read(config, icon, () => super.start(config, { ...extHeaders, ...this.#purpose }));
   }
 
   /**
@@ -137,8 +146,8 @@ export class FileTransfer extends Invitation {
     }
     if (!(config.file instanceof Blob)) throw new TypeError("wsc: a file is wanted: give a File or a Blob");
     const asked = /** @type {FileDescription} */ (this.#file);
-    this.#describe(config, asked.id, asked.range);
-    this.#hashed(config, () => {
+    this.#describe(config, asked.id, { range: asked.range });
+    this.#read(config, null, () => {
       const ours = this.#file?.hashes ?? [];
       const other = asked.hashes.some(({ algorithmName, value }) => ours.some((hash) =>
         hash.algorithmName === algorithmName.toLowerCase() && hash.value.toUpperCase() !== value.toUpperCase()));
@@ -215,10 +224,19 @@ export class FileTransfer extends Invitation {
         this.#file = remote.file;
         if (!this.#isWanted) remote.file.name ||= "file";
         const props = propertiesOf(remote.file, this.#isWanted ? "receive" : "send");
+        if (remote.file.icon && !this.#isWanted) props.icon = iconUrl(message.payload.icon);
         this.#config = { file: null, props, fileTransferId: remote.file.id };
       }
     }
-    if (!this.#asksAgain(message)) super.onMessage(message);
+    if (!this.#asksAgain(message) && !this.#goesWithout(message)) super.onMessage(message);
+  }
+
+  /**
+   * @override
+   * @param {Record<string, any>} [payload]
+   */
+  ask(payload) {
+    super.ask(this.#icon ? { ...payload, icon: this.#icon } : payload);
   }
 
   /** @override */
@@ -241,6 +259,21 @@ export class FileTransfer extends Invitation {
     this.#askTimer = startTimer(() => {
       if (!isFinal(this.getState().state)) this.ask();
     }, seconds * 1000 * (1 + environment.chance()));
+    return true;
+  }
+
+  /**
+   * Whoever can't take the icon along with the offer is offered the file without: RFC 3261, 21.4.13; RFC 5547, 8.8.
+   * @param {import("./message.js").Message} message
+   * @returns {boolean} whether it was refused for the icon, and is offered again
+   */
+  #goesWithout(message) {
+    const { action, error_code: code = 0 } = message.header;
+    const isRefused = action === ACTION.START && message.isError() && this.isOurs(message) && NO_ICON.includes(code);
+    if (!this.#file || !this.#icon || !isRefused) return false;
+    this.#icon = null;
+    this.#file.icon = "";
+    this.ask();
     return true;
   }
 
@@ -292,6 +325,7 @@ export class FileTransfer extends Invitation {
     const has = (blob ? media?.arrived() : this.#received?.octets ?? media?.come()) ?? 0;
     const startOffset = Math.max(Math.min(has, (blob?.size ?? file.size ?? Infinity) - 1), 0) + 1;
     const props = { ...propertiesOf(file, blob ? "send" : "receive"), startOffset, fileTransferId: undefined };
+    if (this.#icon) props.icon = iconUrl(this.#icon);
     return { file: blob, props };
   }
 
@@ -301,7 +335,7 @@ export class FileTransfer extends Invitation {
    * @param {boolean} secure
    */
   createMedia(config, secure) {
-    const file = this.#file ?? describe({}, null, randomWord(32), null);
+    const file = this.#file ?? describe({}, null, randomWord(32), {});
     const blob = config?.file ?? null;
     const fileTransferId = file.id;
     const received = this.#received;
@@ -343,36 +377,42 @@ export class FileTransfer extends Invitation {
   /**
    * @param {FileConfig} config gets what the library adds
    * @param {string} id
-   * @param {import("./file-sdp.js").FileRange | null} [asked] the part that is wanted
+   * @param {Partial<Pick<FileDescription, "range" | "icon">>} more the part that is wanted, the name of its icon
    */
-  #describe(config, id, asked) {
-    const file = describe(config, config.file ?? null, id, asked ?? rangeOf(config.props ?? {}));
+  #describe(config, id, more) {
+    const file = describe(config, config.file ?? null, id, { ...more, range: more.range ?? rangeOf(config.props ?? {}) });
     this.#file = file;
     this.#config = config;
     config.fileTransferId = id;
-    config.props = propertiesOf(file, config.props?.direction === "receive" ? "receive" : "send");
+    const icon = file.icon ? { icon: config.props?.icon } : {};
+    config.props = { ...propertiesOf(file, config.props?.direction === "receive" ? "receive" : "send"), ...icon };
   }
 
   /**
-   * Goes on once the file's hashes are known.
+   * Goes on once the file's hashes are known, and its icon has been read.
    * @param {FileConfig} config
+   * @param {ReturnType<typeof iconOf>} icon
    * @param {() => void} next
    */
-  #hashed(config, next) {
+  #read(config, icon, next) {
     const file = /** @type {FileDescription} */ (this.#file);
-    if (!config.file || (config.props?.hashes?.length ?? 0) > 0 || file.hashes === NONE) {
+    const isHashed = !config.file || (config.props?.hashes?.length ?? 0) > 0 || file.hashes === NONE;
+    if (isHashed && !(icon instanceof Promise)) {
+      this.#icon = icon;
       next();
       return;
     }
     const turnOf = {};
     this.#hashing = turnOf;
-    hashesOf(config.file, () => this.#hashing === turnOf).then((hashes) => turn(() => {
+    const hashing = isHashed ? file.hashes : hashesOf(/** @type {Blob} */ (config.file), () => this.#hashing === turnOf);
+    Promise.all([hashing, icon]).then(([hashes, read]) => turn(() => {
       if (this.#hashing !== turnOf) return;
+      this.#icon = read;
       file.hashes = hashes;
       if (config.props) config.props.hashes = hashes;
       this.#hashing = null;
       next();
-    }), (error) => turn(() => this.#unsent(400, `the file can't be read: ${error?.message ?? error}`)));
+    }), (error) => turn(() => this.#unsent(400, `the file or its icon can't be read: ${error?.message ?? error}`)));
   }
 
   /**
@@ -404,10 +444,10 @@ function rangeOf({ startOffset, stopOffset }) {
  * @param {FileConfig} config
  * @param {Blob | null} blob
  * @param {string} id
- * @param {import("./file-sdp.js").FileRange | null} range
+ * @param {Partial<Pick<FileDescription, "range" | "icon">>} more
  * @returns {FileDescription}
  */
-function describe({ props }, blob, id, range) {
+function describe({ props }, blob, id, { range = null, icon = "" }) {
   const { name, lastModified } = /** @type {Partial<File>} */ (blob ?? {});
   const modified = lastModified === undefined ? undefined : new Date(lastModified).toUTCString();
   return {
@@ -424,6 +464,7 @@ function describe({ props }, blob, id, range) {
       read: props?.readTime,
     },
     range: range && blob ? { start: range.start, stop: range.stop ?? blob.size } : range,
+    icon,
   };
 }
 

@@ -4987,6 +4987,7 @@ const NAME_CHARACTERS_MAX = 255;
  * @property {string} description
  * @property {{ creation?: string, modification?: string, read?: string }} dates
  * @property {FileRange | null} range the part that is sent; null: all of it
+ * @property {string} icon by which Content-ID its icon goes along; empty if it has none
  */
 
 /** A part of a file: its first octet, counted from 1, and its last; null: to the end.
@@ -5013,6 +5014,7 @@ function fileLines(file, has, asks = false) {
   const dates = Object.entries(file.dates).filter(([, date]) => date)
     .map(([kind, date]) => `${kind}:"${String(date).replace(/["\r\n]/g, "")}"`);
   if (dates.length > 0) lines.push(`a=file-date:${dates.join(" ")}`);
+  if (file.icon) lines.push(`a=file-icon:cid:${file.icon}`);
   return lines;
 }
 
@@ -5045,6 +5047,7 @@ function readFileLines(section) {
     description: section.find((line) => line.startsWith("i="))?.slice(2) ?? "",
     dates,
     range,
+    icon: /^cid:(\S+)$/i.exec(attribute("file-icon") ?? "")?.[1] ?? "",
   };
 }
 
@@ -8386,6 +8389,64 @@ class DirectSession extends PackageHost {
 return { FRAMES, DirectSession };
 })();
 
+modules["file-icon.js"] = (function () {
+//! The icon of a file, a small picture that goes along with its offer: as pages have it, and as frames have it.
+//! Not here: by which name a description refers to it (`file-sdp.js`), when it goes along (`file-transfer.js`).
+
+/** Octets of the largest one. */
+const ICON_OCTETS_MAX = 10 * 1024;
+/** Pictures that may be shown whoever has sent them; SVG is not among them, for it is a document. */
+const PICTURE = /^image\/(png|jpe?g|gif|webp|avif|bmp)$/;
+
+/** An icon as frames have it, in base64. @typedef {{ content_type: string, content: string }} Icon */
+
+/**
+ * @param {Blob | string | null | undefined} given a picture, or a `data:` URL of one
+ * @returns {Icon | Promise<Icon> | null} null if there is none; a `cid:` URL names one, and is none. Throws if it can't be one
+ */
+function iconOf(given) {
+  if (!given || (typeof given === "string" && !/^data:/i.test(given))) return null;
+  if (typeof given === "string") {
+    const [, type, content] = /^data:([^;,]+);base64,([a-z0-9+/]+={0,2})$/i.exec(given) ?? [];
+    if (content === undefined) throw new TypeError("wsc: an icon's data: URL is one of a picture in base64");
+    return checked(type.toLowerCase(), content);
+  }
+  if (!(given instanceof Blob)) throw new TypeError("wsc: an icon is a Blob or a data: URL");
+  // What is wrong with it is known before it is read.
+  checked(given.type, "", given.size);
+  return given.arrayBuffer().then((octets) =>
+    checked(given.type, btoa(String.fromCharCode(...new Uint8Array(octets)))));
+}
+
+/**
+ * @param {any} said an icon in a frame that came
+ * @returns {string | undefined} a `data:` URL of it; undefined if it is none that may be shown
+ */
+function iconUrl(said) {
+  const { content_type: type = "", content = "" } = said ?? {};
+  try {
+    const icon = iconOf(`data:${type};base64,${content}`);
+    return icon ? `data:${type};base64,${content}` : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * @param {string} type
+ * @param {string} content
+ * @param {number} [octets]
+ * @returns {Icon}
+ */
+function checked(type, content, octets = Math.floor((content.replace(/=+$/, "").length * 3) / 4)) {
+  if (!PICTURE.test(type)) throw new TypeError(`wsc: an icon is a picture, not ${type || "anything"}`);
+  if (octets === 0) throw new RangeError("wsc: an icon is not empty");
+  if (octets > ICON_OCTETS_MAX) throw new RangeError(`wsc: an icon has at most ${ICON_OCTETS_MAX} octets`);
+  return { content_type: type, content };
+}
+return { iconOf, iconUrl };
+})();
+
 modules["blob-reader.js"] = (function () {
 //! Reads a Blob from its start, in the same few buffers: a slice at a time costs browsers several times as much, and
 //! leaves as many octets of garbage as the Blob has.
@@ -9832,6 +9893,7 @@ const { isFinal } = modules["call-state.js"];
 const { ACTION, CALLSTATE } = modules["constants.js"];
 const { environment } = modules["environment.js"];
 const { fire, fireFirst, later, startTimer, stopTimer, turn } = modules["events.js"];
+const { iconOf, iconUrl } = modules["file-icon.js"];
 const { FileMedia } = modules["file-media.js"];
 const { hashesOf } = modules["hash.js"];
 const { randomWord } = modules["identifiers.js"];
@@ -9849,6 +9911,8 @@ const CHUNK_OCTETS_MAX = 256 * 1024;
 const ASK_AGAIN_FOR_MS = 60_000;
 /** Seconds until then if the server does not say; spread by chance over as long again. */
 const ASK_AGAIN_S = 2;
+/** Who answers so takes no icon along with an offer: media type not supported, or too large. */
+const NO_ICON = [413, 415, 513];
 
 /**
  * What is known of a file.
@@ -9866,6 +9930,9 @@ const ASK_AGAIN_S = 2;
  * @property {string} [readTime]
  * @property {string | number} [startOffset] the first octet that is sent, counted from 1: a part of a file
  * @property {string | number} [stopOffset] the last one; `*` or nothing: to the end
+ * @property {Blob | string} [icon] a small picture of it, PNG, JPEG, GIF or the like of at most 10 KiB, that goes along with the
+ *   offer: a Blob or a `data:` URL. That of a file which is offered is a `data:` URL. Devices that want one say so by the service
+ *   `File transfer thumbnail`
  * @property {string} [direction] `send`, or `receive`: who starts it wants the file
  * @property {string} [fileTransferId] made by the library
  */
@@ -9899,7 +9966,9 @@ class FileTransfer extends Invitation {
   #isWanted = false;
   /** Whether the file is there. */
   #isDone = false;
-  /** The file's hashes are being computed; what waits for them. @type {object | null} */
+  /** What goes along with the offer. @type {import("./file-icon.js").Icon | null} */
+  #icon = null;
+  /** The file's hashes are being computed, or its icon read; what waits for them. @type {object | null} */
   #hashing = null;
   /** Until when it is asked for again, and when next. */
   #askUntil = 0;
@@ -9948,8 +10017,9 @@ class FileTransfer extends Invitation {
     }
     // Who shares an image wants it shown.
     if (this.isImageShare()) config.props = { disposition: "render", ...config.props };
-    this.#describe(config, randomWord(32));
-    this.#hashed(config, () => super.start(config, { ...extHeaders, ...this.#purpose }));
+    const icon = asks ? null : iconOf(config.props?.icon);
+    this.#describe(config, randomWord(32), { icon: icon ? `${randomWord(24)}@wsc.invalid` : "" });
+    this.#read(config, icon, () => super.start(config, { ...extHeaders, ...this.#purpose }));
   }
 
   /**
@@ -9967,8 +10037,8 @@ class FileTransfer extends Invitation {
     }
     if (!(config.file instanceof Blob)) throw new TypeError("wsc: a file is wanted: give a File or a Blob");
     const asked = /** @type {FileDescription} */ (this.#file);
-    this.#describe(config, asked.id, asked.range);
-    this.#hashed(config, () => {
+    this.#describe(config, asked.id, { range: asked.range });
+    this.#read(config, null, () => {
       const ours = this.#file?.hashes ?? [];
       const other = asked.hashes.some(({ algorithmName, value }) => ours.some((hash) =>
         hash.algorithmName === algorithmName.toLowerCase() && hash.value.toUpperCase() !== value.toUpperCase()));
@@ -10045,10 +10115,19 @@ class FileTransfer extends Invitation {
         this.#file = remote.file;
         if (!this.#isWanted) remote.file.name ||= "file";
         const props = propertiesOf(remote.file, this.#isWanted ? "receive" : "send");
+        if (remote.file.icon && !this.#isWanted) props.icon = iconUrl(message.payload.icon);
         this.#config = { file: null, props, fileTransferId: remote.file.id };
       }
     }
-    if (!this.#asksAgain(message)) super.onMessage(message);
+    if (!this.#asksAgain(message) && !this.#goesWithout(message)) super.onMessage(message);
+  }
+
+  /**
+   * @override
+   * @param {Record<string, any>} [payload]
+   */
+  ask(payload) {
+    super.ask(this.#icon ? { ...payload, icon: this.#icon } : payload);
   }
 
   /** @override */
@@ -10071,6 +10150,21 @@ class FileTransfer extends Invitation {
     this.#askTimer = startTimer(() => {
       if (!isFinal(this.getState().state)) this.ask();
     }, seconds * 1000 * (1 + environment.chance()));
+    return true;
+  }
+
+  /**
+   * Whoever can't take the icon along with the offer is offered the file without: RFC 3261, 21.4.13; RFC 5547, 8.8.
+   * @param {import("./message.js").Message} message
+   * @returns {boolean} whether it was refused for the icon, and is offered again
+   */
+  #goesWithout(message) {
+    const { action, error_code: code = 0 } = message.header;
+    const isRefused = action === ACTION.START && message.isError() && this.isOurs(message) && NO_ICON.includes(code);
+    if (!this.#file || !this.#icon || !isRefused) return false;
+    this.#icon = null;
+    this.#file.icon = "";
+    this.ask();
     return true;
   }
 
@@ -10122,6 +10216,7 @@ class FileTransfer extends Invitation {
     const has = (blob ? media?.arrived() : this.#received?.octets ?? media?.come()) ?? 0;
     const startOffset = Math.max(Math.min(has, (blob?.size ?? file.size ?? Infinity) - 1), 0) + 1;
     const props = { ...propertiesOf(file, blob ? "send" : "receive"), startOffset, fileTransferId: undefined };
+    if (this.#icon) props.icon = iconUrl(this.#icon);
     return { file: blob, props };
   }
 
@@ -10131,7 +10226,7 @@ class FileTransfer extends Invitation {
    * @param {boolean} secure
    */
   createMedia(config, secure) {
-    const file = this.#file ?? describe({}, null, randomWord(32), null);
+    const file = this.#file ?? describe({}, null, randomWord(32), {});
     const blob = config?.file ?? null;
     const fileTransferId = file.id;
     const received = this.#received;
@@ -10173,36 +10268,42 @@ class FileTransfer extends Invitation {
   /**
    * @param {FileConfig} config gets what the library adds
    * @param {string} id
-   * @param {import("./file-sdp.js").FileRange | null} [asked] the part that is wanted
+   * @param {Partial<Pick<FileDescription, "range" | "icon">>} more the part that is wanted, the name of its icon
    */
-  #describe(config, id, asked) {
-    const file = describe(config, config.file ?? null, id, asked ?? rangeOf(config.props ?? {}));
+  #describe(config, id, more) {
+    const file = describe(config, config.file ?? null, id, { ...more, range: more.range ?? rangeOf(config.props ?? {}) });
     this.#file = file;
     this.#config = config;
     config.fileTransferId = id;
-    config.props = propertiesOf(file, config.props?.direction === "receive" ? "receive" : "send");
+    const icon = file.icon ? { icon: config.props?.icon } : {};
+    config.props = { ...propertiesOf(file, config.props?.direction === "receive" ? "receive" : "send"), ...icon };
   }
 
   /**
-   * Goes on once the file's hashes are known.
+   * Goes on once the file's hashes are known, and its icon has been read.
    * @param {FileConfig} config
+   * @param {ReturnType<typeof iconOf>} icon
    * @param {() => void} next
    */
-  #hashed(config, next) {
+  #read(config, icon, next) {
     const file = /** @type {FileDescription} */ (this.#file);
-    if (!config.file || (config.props?.hashes?.length ?? 0) > 0 || file.hashes === NONE) {
+    const isHashed = !config.file || (config.props?.hashes?.length ?? 0) > 0 || file.hashes === NONE;
+    if (isHashed && !(icon instanceof Promise)) {
+      this.#icon = icon;
       next();
       return;
     }
     const turnOf = {};
     this.#hashing = turnOf;
-    hashesOf(config.file, () => this.#hashing === turnOf).then((hashes) => turn(() => {
+    const hashing = isHashed ? file.hashes : hashesOf(/** @type {Blob} */ (config.file), () => this.#hashing === turnOf);
+    Promise.all([hashing, icon]).then(([hashes, read]) => turn(() => {
       if (this.#hashing !== turnOf) return;
+      this.#icon = read;
       file.hashes = hashes;
       if (config.props) config.props.hashes = hashes;
       this.#hashing = null;
       next();
-    }), (error) => turn(() => this.#unsent(400, `the file can't be read: ${error?.message ?? error}`)));
+    }), (error) => turn(() => this.#unsent(400, `the file or its icon can't be read: ${error?.message ?? error}`)));
   }
 
   /**
@@ -10234,10 +10335,10 @@ function rangeOf({ startOffset, stopOffset }) {
  * @param {FileConfig} config
  * @param {Blob | null} blob
  * @param {string} id
- * @param {import("./file-sdp.js").FileRange | null} range
+ * @param {Partial<Pick<FileDescription, "range" | "icon">>} more
  * @returns {FileDescription}
  */
-function describe({ props }, blob, id, range) {
+function describe({ props }, blob, id, { range = null, icon = "" }) {
   const { name, lastModified } = /** @type {Partial<File>} */ (blob ?? {});
   const modified = lastModified === undefined ? undefined : new Date(lastModified).toUTCString();
   return {
@@ -10254,6 +10355,7 @@ function describe({ props }, blob, id, range) {
       read: props?.readTime,
     },
     range: range && blob ? { start: range.start, stop: range.stop ?? blob.size } : range,
+    icon,
   };
 }
 
@@ -10308,7 +10410,7 @@ class FileTransferPackage extends InvitationPackage {
    * @param {string} [packageType]
    */
   constructor(session, packageType = "file_transfer") {
-    super(session, packageType, ["File transfer"]);
+    super(session, packageType, ["File transfer", "File transfer thumbnail"]);
     /**
      * Somebody offers a file: accept or decline it, now or later.
      * @type {((fileTransfer: FileTransfer, extHeaders: Record<string, any>) => void) | undefined}

@@ -117,10 +117,10 @@ export function taking(transfer, config, id = "c3d1") {
 }
 
 /** A file comes in. */
-export function offered(lines = [SELECTOR, "a=file-transfer-id:t1"], direction = "sendonly", id = "c3d1") {
+export function offered(lines = [SELECTOR, "a=file-transfer-id:t1"], direction = "sendonly", id = "c3d1", more = {}) {
   fromServer("request", "start", id, {
     control: { correlation_id: "s8", message_state: "initial" },
-    header: { initiator: "bob@localhost", target: "alice@localhost" }, payload: { sdp: sdp(direction, lines) },
+    header: { initiator: "bob@localhost", target: "alice@localhost" }, payload: { sdp: sdp(direction, lines), ...more },
   });
 }
 
