@@ -54,6 +54,12 @@ pub enum Event {
         name: String,
         bytes: Option<u64>,
     },
+    /// What was offered has an icon.
+    Icon {
+        chat: ChatNumber,
+        content_type: String,
+        bytes: u64,
+    },
     /// A file is wanted.
     Wanted {
         chat: ChatNumber,
@@ -146,6 +152,11 @@ impl fmt::Display for Event {
                 let bytes = bytes.map_or("unknown".to_owned(), |bytes| bytes.to_string());
                 write!(f, "offered by {from}: {name}, {bytes} octets")
             }
+            Event::Icon {
+                content_type,
+                bytes,
+                ..
+            } => write!(f, "with an icon: {content_type}, {bytes} octets"),
             Event::Wanted {
                 from, name, hash, ..
             } => {

@@ -14,6 +14,7 @@ use sha2::Sha256;
 use super::agent::Agent;
 use super::calls::Besides;
 use super::console::ChatNumber;
+use super::icon::Icon;
 use super::incoming::{Complete, Content, hexadecimal};
 use super::sip::{Message, Uri, token};
 
@@ -39,6 +40,8 @@ pub struct FileOffer {
     pub id: String,
     /// `a=file-range`: its first octet, from 1, and its last, if that is said.
     pub range: Option<(u64, Option<u64>)>,
+    /// `a=file-icon`: the Content-ID of its icon, if one goes along.
+    pub icon: Option<String>,
     /// Whether whoever describes it wants to have it.
     pub is_wanted: bool,
 }
@@ -85,6 +88,7 @@ impl FileOffer {
             hashes: hashes.map(str::to_owned).collect(),
             id,
             range,
+            icon: value("a=file-icon:cid:").map(str::to_owned),
             is_wanted: section.contains(&"a=recvonly"),
         })
     }
@@ -111,9 +115,11 @@ impl FileOffer {
             let stop = stop.map_or("*".to_owned(), |stop| stop.to_string());
             format!("a=file-range:{start}-{stop}\r\n")
         });
+        let icon = self.icon.as_ref().filter(|_| says == Says::Has);
+        let icon = icon.map_or(String::new(), |id| format!("a=file-icon:cid:{id}\r\n"));
         let (selectors, id) = (selectors.join(" "), &self.id);
         format!(
-            "a={direction}\r\na=file-selector:{selectors}\r\na=file-transfer-id:{id}\r\n{range}"
+            "a={direction}\r\na=file-selector:{selectors}\r\na=file-transfer-id:{id}\r\n{range}{icon}"
         )
     }
 
@@ -205,6 +211,8 @@ pub struct Sending {
     pub path: PathBuf,
     /// What is said of it.
     pub offer: FileOffer,
+    /// The icon that goes along with the offer.
+    pub icon: Option<Icon>,
     /// Octets of what this transfer carries that are over there.
     pub arrived: Arc<AtomicU64>,
     rests: u32,
@@ -234,6 +242,7 @@ impl Sending {
             to: to.clone(),
             path,
             offer,
+            icon: None,
             arrived: Arc::default(),
             rests: 0,
         })
@@ -245,9 +254,17 @@ impl Sending {
             to: to.clone(),
             path,
             offer,
+            icon: None,
             arrived: Arc::default(),
             rests: 0,
         }
+    }
+
+    /// The same with an icon that goes along with the offer.
+    fn with_icon(mut self, icon: Option<Icon>) -> Sending {
+        self.offer.icon = icon.as_ref().map(|icon| icon.id.clone());
+        self.icon = icon;
+        self
     }
 
     /// The file that somebody wants, if this is it.
@@ -385,11 +402,19 @@ impl Agent {
         besides: Option<Besides<'_>>,
         now: Instant,
     ) {
-        match Sending::of(to, path.to_owned()) {
+        let icon = self.settings.icon.clone().filter(|_| besides.is_none());
+        let sending = Sending::of(to, path.to_owned()).and_then(|sending| {
+            let icon = icon.map(|path| Icon::read(&path)).transpose()?;
+            Ok(sending.with_icon(icon))
+        });
+        match sending {
             Ok(sending) => {
                 self.invite(to, Some(sending.offer.clone()), Some(sending), besides, now)
             }
-            Err(error) => self.problem(format!("can't read {}: {error}", path.display())),
+            Err(error) => self.problem(format!(
+                "can't read {} or its icon: {error}",
+                path.display()
+            )),
         }
     }
 

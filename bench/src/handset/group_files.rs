@@ -83,6 +83,7 @@ impl Agent {
         {
             let offer = FileOffer {
                 id: token(16),
+                icon: None,
                 ..offer.clone()
             };
             let sending = Sending::described(&to, path.clone(), offer.clone());

@@ -16,6 +16,7 @@ mod endpoint;
 mod files;
 mod focus;
 mod group_files;
+mod icon;
 mod incoming;
 mod outgoing;
 mod parts;

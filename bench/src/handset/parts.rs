@@ -54,7 +54,8 @@ pub fn first(message: &Message) -> Option<(&'static str, Vec<u8>)> {
     Some((ENVELOPE, part(message, ENVELOPE)?.into_bytes()))
 }
 
-fn with_part(description: &[u8], head: &str, content: &[u8]) -> (String, Vec<u8>) {
+/// A body of a description and a part with these header fields.
+pub fn with_part(description: &[u8], head: &str, content: &[u8]) -> (String, Vec<u8>) {
     let boundary = "boundary-of-parts";
     let mut body = format!("--{boundary}\r\nContent-Type: application/sdp\r\n\r\n").into_bytes();
     body.extend_from_slice(description);
@@ -64,8 +65,34 @@ fn with_part(description: &[u8], head: &str, content: &[u8]) -> (String, Vec<u8>
     (format!("multipart/mixed;boundary=\"{boundary}\""), body)
 }
 
+/// Whether the body of a message has several parts.
+pub fn are_several(message: &Message) -> bool {
+    let content_type = message.header("Content-Type").unwrap_or("");
+    let kind = content_type.get(..10).unwrap_or("");
+    kind.eq_ignore_ascii_case("multipart/")
+}
+
+/// The part with this Content-ID: its header fields and its content.
+pub fn named(message: &Message, id: &str) -> Option<(String, String)> {
+    let id = format!("<{id}>");
+    find(message, |head| field(head, "Content-ID") == Some(&id))
+}
+
+/// The value of a header field.
+pub fn field<'a>(head: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = fields.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))?;
+    Some(value.trim())
+}
+
 /// The first part of this type.
 fn part(message: &Message, wanted: &str) -> Option<String> {
+    let is_wanted = |head: &str| field(head, "Content-Type").is_some_and(|kind| is(kind, wanted));
+    find(message, is_wanted).map(|(_, content)| content)
+}
+
+/// The first part whose header fields are such.
+fn find(message: &Message, is_it: impl Fn(&str) -> bool) -> Option<(String, String)> {
     let content_type = message.header("Content-Type")?;
     let boundary = parameter(content_type, "boundary")?.trim_matches('"');
     let text = String::from_utf8_lossy(&message.body);
@@ -73,10 +100,7 @@ fn part(message: &Message, wanted: &str) -> Option<String> {
     let delimiter = format!("\r\n--{boundary}");
     text.split(delimiter.as_str()).skip(1).find_map(|part| {
         let (head, content) = part.split_once("\r\n\r\n")?;
-        let mut fields = head.lines().filter_map(|line| line.split_once(':'));
-        let (_, kind) =
-            fields.find(|(name, _)| name.trim().eq_ignore_ascii_case("Content-Type"))?;
-        is(kind, wanted).then(|| content.to_owned())
+        is_it(head).then(|| (head.to_owned(), content.to_owned()))
     })
 }
 

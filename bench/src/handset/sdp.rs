@@ -280,6 +280,7 @@ mod tests {
             hashes: vec!["sha-1:72:AF".to_owned()],
             id: "t1".to_owned(),
             range: Some((3, None)),
+            icon: Some("i1@h".to_owned()),
             is_wanted: false,
         };
         let offer = Media::read(&local.offer(Some(&file))).unwrap();

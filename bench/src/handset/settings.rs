@@ -61,6 +61,12 @@ pub struct Arguments {
     /// Give this file to whoever asks for it by its hash or name; may be repeated.
     #[arg(long, value_name = "PATH")]
     share: Vec<std::path::PathBuf>,
+    /// Let this picture go along as the icon of files that are offered by `send`.
+    #[arg(long, value_name = "PATH")]
+    icon: Option<std::path::PathBuf>,
+    /// Refuse calls whose body has several parts, such as an icon or a first message, with 415.
+    #[arg(long)]
+    one_part: bool,
     /// What this handset can do, as parameters of a Contact.
     #[arg(long, value_name = "TAGS", default_value = TAGS)]
     capabilities: String,
@@ -118,6 +124,10 @@ pub struct Settings {
     pub services: Services,
     /// The files that may be asked for.
     pub share: Vec<std::path::PathBuf>,
+    /// The icon of files that are offered.
+    pub icon: Option<std::path::PathBuf>,
+    /// Refuse calls of several parts.
+    pub one_part: bool,
     /// Be a conference focus.
     pub focus: bool,
     /// Print JSON.
@@ -217,6 +227,8 @@ impl Arguments {
                 notifies: !self.silent,
             },
             share: self.share,
+            icon: self.icon,
+            one_part: self.one_part,
             focus: self.focus,
             json: self.json,
         })

@@ -8,6 +8,7 @@ use crate::handset::console::{ChatNumber, Event};
 use crate::handset::cpim::{self, Envelope};
 use crate::handset::files::FileOffer;
 use crate::handset::focus::Admission;
+use crate::handset::icon::Icon;
 use crate::handset::parts;
 use crate::handset::sdp::Media;
 use crate::handset::sip::dialog::short_name;
@@ -68,6 +69,15 @@ impl Agent {
             chat,
             from: from.clone(),
         });
+        if self.settings.one_part && parts::are_several(request) {
+            // RFC 3261, 21.4.13: what would be taken is said.
+            let mut refusal = Message::response(request, 415, &tag);
+            refusal.push("Accept", "application/sdp");
+            self.transactions
+                .respond(key, refusal, now, &mut self.outputs);
+            let why = "declined with 415".to_owned();
+            return self.tell(Event::Ended { chat, why });
+        }
         self.first_message(chat, request, now);
         let mut sending = None;
         if let Some(file) = offer.file.as_ref().filter(|file| file.is_wanted) {
@@ -91,6 +101,13 @@ impl Agent {
                 name: file.name.clone(),
                 bytes: file.bytes,
             });
+            if let Some(icon) = Icon::of(request, file) {
+                self.tell(Event::Icon {
+                    chat,
+                    content_type: icon.content_type,
+                    bytes: icon.content.len() as u64,
+                });
+            }
             if file.bytes > Some(self.settings.manners.message_bytes_max) {
                 // As RCS handsets say it.
                 let mut refusal = Message::response(request, 403, &tag);

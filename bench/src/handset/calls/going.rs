@@ -123,7 +123,10 @@ impl Agent {
         match besides {
             None => {
                 invite.push("Contact", format!("<{}>", self.contact));
-                invite.set_body("application/sdp", description.clone());
+                let icon = sending.as_ref().and_then(|sending| sending.icon.as_ref());
+                let alone = || ("application/sdp".to_owned(), description.clone());
+                let (kind, body) = icon.map_or_else(alone, |icon| icon.beside(&description));
+                invite.set_body(&kind, body);
             }
             Some(Besides::First(envelope)) => {
                 let tags = ";+g.oma.sip-im";
