@@ -28,7 +28,7 @@ const RULES: &[(char, usize)] = &[
     ('U', 10),
     ('V', 5),
     ('W', 8),
-    ('X', 80),
+    ('X', 81),
 ];
 
 fn root() -> PathBuf {

@@ -151,6 +151,7 @@ function sendFiles(files) {
 function placeIn(conversation) {
   return {
     name: conversation.name,
+    showsIcons: conversation.services.split(",").includes("File transfer thumbnail"),
     add: (/** @type {HTMLElement} */ item, /** @type {boolean} */ notable) => {
       add(conversation, item);
       if (notable) noted(conversation);

@@ -1,12 +1,13 @@
 //! Files of a conversation: offered, on their way, there, or not.
 
 import { FileLine, button } from "/demo/lines.js";
+import { thumbnail } from "/demo/thumbnail.js";
 import { fileErrorWords, refusalWords } from "/demo/words.js";
 
 /** @typedef {import("/sdk/wsc.js").FileTransfer} FileTransfer */
 /**
- * Where it is shown, and what makes a transfer of what has not arrived of a former one.
- * @typedef {{ name: string, add: (item: HTMLElement, notable: boolean) => void,
+ * Where it is shown, whether the other side shows icons, and what makes a transfer of what has not arrived of a former one.
+ * @typedef {{ name: string, showsIcons: boolean, add: (item: HTMLElement, notable: boolean) => void,
  *   resume: (former: FileTransfer) => FileTransfer | undefined }} Place
  */
 
@@ -62,7 +63,6 @@ class Kept {
 export function sendFile(transfer, file, place, again) {
   const shown = new FileLine("You", "mine", file);
   shown.picture(file);
-  place.add(shown.item, false);
   const failed = (/** @type {string} */ words, next = again) =>
     shown.shows("failed", words, button("Send again", "file-again", "small", next));
   /** @param {FileTransfer} going */
@@ -95,11 +95,17 @@ export function sendFile(transfer, file, place, again) {
   };
   place.add(shown.item, false);
   track(transfer);
-  try {
-    transfer.start({ file });
-  } catch (error) {
-    failed(/** @type {Error} */ (error).message);
-  }
+  const start = (/** @type {Blob | null} */ icon) => {
+    // It was cancelled before it was offered.
+    if (shown.item.dataset.status !== "waiting") return;
+    try {
+      transfer.start({ file, props: icon ? { icon } : null });
+    } catch (error) {
+      failed(/** @type {Error} */ (error).message);
+    }
+  };
+  if (place.showsIcons) thumbnail(file).then(start);
+  else start(null);
 }
 
 /**
@@ -108,8 +114,9 @@ export function sendFile(transfer, file, place, again) {
  * @param {Place} place
  */
 export function offered(transfer, place) {
-  const { name = "file", size = 0, type = "", startOffset = 1 } = transfer.getFileConfigs()[0]?.props ?? {};
+  const { name = "file", size = 0, type = "", startOffset = 1, icon } = transfer.getFileConfigs()[0]?.props ?? {};
   const shown = new FileLine(place.name, "theirs", { name, size, type });
+  if (typeof icon === "string") shown.icon(icon);
   const former = transfer.resumes ? coming.get(transfer.resumes) : undefined;
   const kept = former?.kept ?? new Kept();
   let over = false;

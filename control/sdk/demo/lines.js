@@ -154,10 +154,15 @@ export class FileLine {
 
   /** @param {Blob} blob shown as a picture, if it is one that browsers know */
   picture(blob) {
-    if (!/^image\/(png|jpeg|gif|webp|avif)$/.test(blob.type)) return;
+    if (/^image\/(png|jpeg|gif|webp|avif)$/.test(blob.type)) this.icon(URL.createObjectURL(blob));
+  }
+
+  /** @param {string} url of a picture */
+  icon(url) {
     const image = document.createElement("img");
-    image.src = URL.createObjectURL(blob);
+    image.src = url;
     image.alt = "";
+    image.dataset.testid = "file-icon";
     image.addEventListener("load", () => {
       this.#icon.replaceChildren(image);
       this.#icon.classList.add("is-picture");

@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { DESK, PHONE, call, chatIs, everything, picture, send, shows } from './system.mjs';
+import { DESK, PHONE, call, chatIs, everything, painted, picture, send, shows } from './system.mjs';
 import { Wire, throughTheWire } from './wire.mjs';
 
 const all = everything();
@@ -28,27 +28,6 @@ function tick(page, words) {
 
 function file(page, direction, status) {
   return page.locator(`[data-testid=file][data-direction=${direction}][data-status=${status}]`);
-}
-
-/** A picture that a page can make and every browser can show. */
-function painted(page) {
-  return page.evaluate(() => {
-    const canvas = Object.assign(document.createElement('canvas'), { width: 160, height: 160 });
-    const context = canvas.getContext('2d');
-    const sky = context.createLinearGradient(0, 0, 0, 160);
-    sky.addColorStop(0, '#f6c177');
-    sky.addColorStop(1, '#2f7f86');
-    context.fillStyle = sky;
-    context.fillRect(0, 0, 160, 160);
-    context.strokeStyle = '#0b3b36';
-    context.lineWidth = 7;
-    context.beginPath();
-    context.arc(80, 128, 62, Math.PI, 0);
-    context.moveTo(0, 128);
-    context.lineTo(160, 128);
-    context.stroke();
-    return canvas.toDataURL('image/png').split(',')[1];
-  });
 }
 
 describe('the demo page', () => {

@@ -137,3 +137,24 @@ export async function picture(page, name, size) {
   });
   await page.screenshot({ path: join(process.env.SCREENSHOTS, name), animations: 'disabled', caret: 'hide' });
 }
+
+/** A picture that a page can make and every browser can show, in base64. */
+export function painted(page) {
+  return page.evaluate(() => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 160, height: 160 });
+    const context = canvas.getContext('2d');
+    const sky = context.createLinearGradient(0, 0, 0, 160);
+    sky.addColorStop(0, '#f6c177');
+    sky.addColorStop(1, '#2f7f86');
+    context.fillStyle = sky;
+    context.fillRect(0, 0, 160, 160);
+    context.strokeStyle = '#0b3b36';
+    context.lineWidth = 7;
+    context.beginPath();
+    context.arc(80, 128, 62, Math.PI, 0);
+    context.moveTo(0, 128);
+    context.lineTo(160, 128);
+    context.stroke();
+    return canvas.toDataURL('image/png').split(',')[1];
+  });
+}
