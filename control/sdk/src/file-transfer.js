@@ -12,6 +12,7 @@ import { hashesOf } from "./hash.js";
 import { randomWord } from "./identifiers.js";
 import { Invitation } from "./invitation.js";
 import { readSdp } from "./sdp.js";
+import { SeveralFiles } from "./several-files.js";
 
 /** Octets of a chunk if the application does not say; on a fast way, the most there may be. */
 const CHUNK_OCTETS = 64 * 1024;
@@ -85,6 +86,8 @@ export class FileTransfer extends Invitation {
   #askTimer;
   /** What it is for beside one user. @type {FilePurpose} */
   #purpose = {};
+  /** The transfers of its files, if there are several. @type {SeveralFiles | null} */
+  #several = null;
   /** What an earlier transfer has brought. @type {import("./file-media.js").Received | null} */
   #received = null;
 
@@ -109,21 +112,24 @@ export class FileTransfer extends Invitation {
   }
 
   /**
-   * Offers a file, or asks for one: with `props.direction` `receive`, and its hashes or its name in `props`.
+   * Offers a file, or asks for one: with `props.direction` `receive`, and its hashes or its name in `props`. Several go in a
+   * transfer each, and this one tells of all: by `fileTransferId`, which the library puts into each configuration.
    * @override
-   * @param {FileConfig | FileConfig[]} fileConfig the file; of a list the one there is
+   * @param {FileConfig | FileConfig[]} fileConfig
    * @param {Record<string, any> | null} [extHeaders] for the other side
    */
   start(fileConfig, extHeaders) {
-    const configs = Array.isArray(fileConfig) ? fileConfig : [fileConfig];
+    const configs = listOf(fileConfig);
+    if (this.#hashing || this.#several) throw new Error("wsc: it was started already");
+    if (new Set(configs).size < configs.length) throw new Error("wsc: each file has a configuration of its own");
+    if (configs.length === 0) throw new Error("wsc: there is no file");
+    configs.forEach(checkConfig);
     const [config] = configs;
-    if (configs.length !== 1) throw new Error("wsc: one file for each transfer; make several");
-    if (this.#hashing) throw new Error("wsc: it was started already");
-    const asks = config?.props?.direction === "receive";
-    if (!asks && !(config?.file instanceof Blob)) throw new TypeError("wsc: a transfer needs a File or a Blob");
-    if (asks && !config.props?.name && !config.props?.hashes?.length) {
-      throw new Error("wsc: a file is asked for by its hashes or its name");
+    if (configs.length > 1) {
+      this.#startSeveral(configs, extHeaders);
+      return;
     }
+    const asks = config.props?.direction === "receive";
     // Who shares an image wants it shown.
     if (this.isImageShare()) config.props = { disposition: "render", ...config.props };
     const icon = asks ? null : iconOf(config.props?.icon);
@@ -135,11 +141,12 @@ export class FileTransfer extends Invitation {
    * Takes what is offered, or gives what is wanted.
    * @override
    * @param {FileConfig | FileConfig[] | null} [fileConfig] `sink`: where the file is to go, if not to `onFileData`;
-   *   `file`: the one that is wanted
+   *   `file`: the one that is wanted. Of a list the one with its `fileTransferId`, else the first
    * @param {Record<string, any> | null} [extHeaders] for the other side
    */
   accept(fileConfig, extHeaders) {
-    const config = (Array.isArray(fileConfig) ? fileConfig[0] : fileConfig) ?? {};
+    const configs = listOf(fileConfig ?? []);
+    const config = configs.find((one) => this.#isOf(one)) ?? configs[0] ?? {};
     if (!this.#isWanted) {
       super.accept(config, extHeaders);
       return;
@@ -158,8 +165,15 @@ export class FileTransfer extends Invitation {
 
   /**
    * Gives up: what has not come through by now does not any more.
+   * @param {FileConfig | FileConfig[] | null} [fileConfig] which of several files; without it all
    */
-  abort() {
+  abort(fileConfig) {
+    const which = fileConfig ? listOf(fileConfig) : null;
+    if (this.#several) {
+      this.#several.abort(which);
+      return;
+    }
+    if (!this.hasAnyOf(which)) return;
     const media = /** @type {FileMedia | null} */ (this.media());
     media?.abort();
     this.end();
@@ -171,6 +185,10 @@ export class FileTransfer extends Invitation {
    * @param {Record<string, any> | null} [extHeaders] for the other side
    */
   end(extHeaders) {
+    if (this.#several) {
+      this.#several.end(extHeaders);
+      return;
+    }
     stopTimer(this.#askTimer);
     if (this.#hashing && this.getState().state === CALLSTATE.NONE) this.#unsent(487, "it was not offered yet");
     super.end(extHeaders);
@@ -182,9 +200,19 @@ export class FileTransfer extends Invitation {
     this.#chunkOctets = { chunkOctets, chunkOctetsMax: chunkOctets };
   }
 
-  /** @returns {FileConfig[]} the file, as far as it is known */
+  /** @returns {FileConfig[]} the file, as far as it is known; each of several */
   getFileConfigs() {
+    if (this.#several) return this.#several.configs();
     return this.#config ? [this.#config] : [];
+  }
+
+  /**
+   * @param {string} fileTransferId
+   * @returns {FileTransfer | null} the transfer of this file: of several one of its own, such as `resume` wants
+   */
+  getFileTransfer(fileTransferId) {
+    if (this.#several) return this.#several.find(fileTransferId);
+    return this.#file?.id === fileTransferId ? this : null;
   }
 
   /** @returns {boolean} whether it is an image that is shared in a call */
@@ -198,6 +226,14 @@ export class FileTransfer extends Invitation {
   }
 
   // For package developers.
+
+  /**
+   * @param {FileConfig[] | null} configs null: of whatever
+   * @returns {boolean} whether it is of any of these
+   */
+  hasAnyOf(configs) {
+    return configs === null || configs.some((one) => this.#isOf(one));
+  }
 
   /** @returns {FilePurpose} */
   purpose() {
@@ -237,6 +273,39 @@ export class FileTransfer extends Invitation {
    */
   ask(payload) {
     super.ask(this.#icon ? { ...payload, icon: this.#icon } : payload);
+  }
+
+  /**
+   * @param {FileConfig[]} configs
+   * @param {Record<string, any> | null} [extHeaders]
+   */
+  #startSeveral(configs, extHeaders) {
+    const { session } = this.capabilityContext();
+    const secure = this.wantsSecure();
+    /** @type {FileTransfer[]} */
+    const started = [];
+    try {
+      for (const config of configs) {
+        const one = new FileTransfer(session, this.getTarget());
+        one.packageType = this.packageType;
+        one.isFor(this.#purpose);
+        one.#chunkOctets = this.#chunkOctets;
+        if (secure !== null) one.setSecure(secure);
+        one.start(config, extHeaders);
+        started.push(one);
+      }
+    } catch (error) {
+      // All of them or none.
+      for (const one of started) one.end();
+      throw error;
+    }
+    this.#several = new SeveralFiles(this, started);
+  }
+
+  /** @param {FileConfig} config */
+  #isOf(config) {
+    const id = this.#file?.id;
+    return config === this.#config || (id !== undefined && config?.fileTransferId === id);
   }
 
   /** @override */
@@ -428,6 +497,24 @@ export class FileTransfer extends Invitation {
 
 /** No hashes, by the application's wish. @type {never[]} */
 const NONE = [];
+
+/**
+ * @template T
+ * @param {T | T[]} given
+ * @returns {T[]}
+ */
+function listOf(given) {
+  return Array.isArray(given) ? given : [given];
+}
+
+/** @param {FileConfig} config of what is to be started; throws if it can't be */
+function checkConfig(config) {
+  const asks = config?.props?.direction === "receive";
+  if (!asks && !(config?.file instanceof Blob)) throw new TypeError("wsc: a transfer needs a File or a Blob");
+  if (asks && !config.props?.name && !config.props?.hashes?.length) {
+    throw new Error("wsc: a file is asked for by its hashes or its name");
+  }
+}
 
 /**
  * @param {FileProperty} props

@@ -173,6 +173,18 @@ export class Invitation {
 
   // For package developers.
 
+  /** @param {CallState} state of what is done for it by others */
+  stands(state) {
+    this.#initiator = this.#session.getUserName();
+    this.#state = state;
+    fireFirst(this, STATE_NAMES, state);
+  }
+
+  /** @returns {boolean | null} whether media are to go over `wss`; null: as the session's socket */
+  wantsSecure() {
+    return this.#secure;
+  }
+
   /** What a CapabilityExchange inside it needs to know. */
   capabilityContext() {
     const own = this.#session.getUserName();

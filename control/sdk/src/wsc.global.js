@@ -5797,6 +5797,18 @@ class Invitation {
 
   // For package developers.
 
+  /** @param {CallState} state of what is done for it by others */
+  stands(state) {
+    this.#initiator = this.#session.getUserName();
+    this.#state = state;
+    fireFirst(this, STATE_NAMES, state);
+  }
+
+  /** @returns {boolean | null} whether media are to go over `wss`; null: as the session's socket */
+  wantsSecure() {
+    return this.#secure;
+  }
+
   /** What a CapabilityExchange inside it needs to know. */
   capabilityContext() {
     const own = this.#session.getUserName();
@@ -9888,6 +9900,116 @@ class FileMedia extends MediaLink {
 return { FileMedia };
 })();
 
+modules["several-files.js"] = (function () {
+const { CallState, isFinal } = modules["call-state.js"];
+const { CALLSTATE } = modules["constants.js"];
+const { fire, fireFirst } = modules["events.js"];
+//! Several files that are offered or asked for at once: each goes in a transfer of its own, for devices take one in a session, and
+//! one transfer, which the application holds, tells of all. Not here: one file (`file-transfer.js`).
+
+
+/** @typedef {import("./file-transfer.js").FileTransfer} FileTransfer */
+/** @typedef {import("./file-transfer.js").FileConfig} FileConfig */
+
+/** How far a transfer can get before it is over. @type {string[]} */
+const STEPS = [CALLSTATE.NONE, CALLSTATE.STARTED, CALLSTATE.RESPONDED, CALLSTATE.ESTABLISHED];
+
+/** The transfers behind one. */
+class SeveralFiles {
+  #whole;
+  #transfers;
+  /** How each of them stands, as far as it was told. @type {Map<FileTransfer, CallState>} */
+  #states = new Map();
+  /** Those given up before they were offered: their state says nothing of that. @type {Set<FileTransfer>} */
+  #givenUp = new Set();
+
+  /**
+   * @param {FileTransfer} whole tells of all; its state is the furthest that any of them has come to, until all are over: then it
+   *   is ENDED, or FAILED if none was accepted
+   * @param {FileTransfer[]} transfers one for each file, just started
+   */
+  constructor(whole, transfers) {
+    this.#whole = whole;
+    this.#transfers = transfers;
+    for (const one of transfers) {
+      this.#follow(one);
+      this.#states.set(one, one.getState());
+    }
+    this.#stand();
+  }
+
+  /** @returns {FileConfig[]} */
+  configs() {
+    return this.#transfers.flatMap((one) => one.getFileConfigs());
+  }
+
+  /**
+   * @param {string} fileTransferId
+   * @returns {FileTransfer | null}
+   */
+  find(fileTransferId) {
+    return this.#transfers.find((one) => one.getFileTransfer(fileTransferId)) ?? null;
+  }
+
+  /** @param {FileConfig[] | null} which null: all */
+  abort(which) {
+    for (const one of this.#transfers) if (one.hasAnyOf(which)) this.#giveUp(one, () => one.abort());
+  }
+
+  /** @param {Record<string, any> | null} [extHeaders] for the other side */
+  end(extHeaders) {
+    for (const one of this.#transfers) this.#giveUp(one, () => one.end(extHeaders));
+  }
+
+  /**
+   * @param {FileTransfer} one
+   * @param {() => void} ends
+   */
+  #giveUp(one, ends) {
+    ends();
+    this.#givenUp.add(one);
+    this.#states.set(one, one.getState());
+    this.#stand();
+  }
+
+  /** @param {FileTransfer} one */
+  #follow(one) {
+    const whole = this.#whole;
+    one.onFileData = (data) => fire(whole, "onFileData", data);
+    one.onProgress = (progress) => fire(whole, "onProgress", progress);
+    one.onFileTransferSuccess = (id) => fire(whole, "onFileTransferSuccess", id);
+    one.onFileTransferFailure = (...why) => {
+      if (one.getState().state === CALLSTATE.NONE) this.#givenUp.add(one);
+      fireFirst(whole, ["onFileTransferFailure", "onFiieTransferFailure"], ...why);
+      this.#stand();
+    };
+    one.onConnectionStateChange = ({ state, ...about }) => whole.linkHooks(about).state(state);
+    one.onStateChange = (state) => {
+      if (!this.#givenUp.has(one)) this.#states.set(one, state);
+      this.#stand();
+    };
+  }
+
+  /** Says how all of them stand. */
+  #stand() {
+    const known = this.#whole.getState();
+    if (isFinal(known.state)) return;
+    const states = [...this.#states.values()];
+    const isOver = (/** @type {FileTransfer} */ one) => isFinal(this.#states.get(one)?.state ?? "") || this.#givenUp.has(one);
+    if (this.#transfers.every(isOver)) {
+      const ended = states.find(({ state }) => state !== CALLSTATE.FAILED);
+      const { code, reason } = (ended ?? states[0]).status;
+      this.#whole.stands(new CallState(ended ? CALLSTATE.ENDED : CALLSTATE.FAILED, code, reason));
+      return;
+    }
+    const furthest = states.reduce((most, one) =>
+      (STEPS.indexOf(one.state) > STEPS.indexOf(most.state) ? one : most), known);
+    if (furthest !== known) this.#whole.stands(furthest);
+  }
+}
+return { SeveralFiles };
+})();
+
 modules["file-transfer.js"] = (function () {
 const { isFinal } = modules["call-state.js"];
 const { ACTION, CALLSTATE } = modules["constants.js"];
@@ -9899,6 +10021,7 @@ const { hashesOf } = modules["hash.js"];
 const { randomWord } = modules["identifiers.js"];
 const { Invitation } = modules["invitation.js"];
 const { readSdp } = modules["sdp.js"];
+const { SeveralFiles } = modules["several-files.js"];
 //! One file between two users, and what an application says and hears of it.
 //! Not here: signalling (`invitation.js`), the octets (`file-media.js`), finding the transfer of a frame
 //! (`file-transfer-package.js`).
@@ -9976,6 +10099,8 @@ class FileTransfer extends Invitation {
   #askTimer;
   /** What it is for beside one user. @type {FilePurpose} */
   #purpose = {};
+  /** The transfers of its files, if there are several. @type {SeveralFiles | null} */
+  #several = null;
   /** What an earlier transfer has brought. @type {import("./file-media.js").Received | null} */
   #received = null;
 
@@ -10000,21 +10125,24 @@ class FileTransfer extends Invitation {
   }
 
   /**
-   * Offers a file, or asks for one: with `props.direction` `receive`, and its hashes or its name in `props`.
+   * Offers a file, or asks for one: with `props.direction` `receive`, and its hashes or its name in `props`. Several go in a
+   * transfer each, and this one tells of all: by `fileTransferId`, which the library puts into each configuration.
    * @override
-   * @param {FileConfig | FileConfig[]} fileConfig the file; of a list the one there is
+   * @param {FileConfig | FileConfig[]} fileConfig
    * @param {Record<string, any> | null} [extHeaders] for the other side
    */
   start(fileConfig, extHeaders) {
-    const configs = Array.isArray(fileConfig) ? fileConfig : [fileConfig];
+    const configs = listOf(fileConfig);
+    if (this.#hashing || this.#several) throw new Error("wsc: it was started already");
+    if (new Set(configs).size < configs.length) throw new Error("wsc: each file has a configuration of its own");
+    if (configs.length === 0) throw new Error("wsc: there is no file");
+    configs.forEach(checkConfig);
     const [config] = configs;
-    if (configs.length !== 1) throw new Error("wsc: one file for each transfer; make several");
-    if (this.#hashing) throw new Error("wsc: it was started already");
-    const asks = config?.props?.direction === "receive";
-    if (!asks && !(config?.file instanceof Blob)) throw new TypeError("wsc: a transfer needs a File or a Blob");
-    if (asks && !config.props?.name && !config.props?.hashes?.length) {
-      throw new Error("wsc: a file is asked for by its hashes or its name");
+    if (configs.length > 1) {
+      this.#startSeveral(configs, extHeaders);
+      return;
     }
+    const asks = config.props?.direction === "receive";
     // Who shares an image wants it shown.
     if (this.isImageShare()) config.props = { disposition: "render", ...config.props };
     const icon = asks ? null : iconOf(config.props?.icon);
@@ -10026,11 +10154,12 @@ class FileTransfer extends Invitation {
    * Takes what is offered, or gives what is wanted.
    * @override
    * @param {FileConfig | FileConfig[] | null} [fileConfig] `sink`: where the file is to go, if not to `onFileData`;
-   *   `file`: the one that is wanted
+   *   `file`: the one that is wanted. Of a list the one with its `fileTransferId`, else the first
    * @param {Record<string, any> | null} [extHeaders] for the other side
    */
   accept(fileConfig, extHeaders) {
-    const config = (Array.isArray(fileConfig) ? fileConfig[0] : fileConfig) ?? {};
+    const configs = listOf(fileConfig ?? []);
+    const config = configs.find((one) => this.#isOf(one)) ?? configs[0] ?? {};
     if (!this.#isWanted) {
       super.accept(config, extHeaders);
       return;
@@ -10049,8 +10178,15 @@ class FileTransfer extends Invitation {
 
   /**
    * Gives up: what has not come through by now does not any more.
+   * @param {FileConfig | FileConfig[] | null} [fileConfig] which of several files; without it all
    */
-  abort() {
+  abort(fileConfig) {
+    const which = fileConfig ? listOf(fileConfig) : null;
+    if (this.#several) {
+      this.#several.abort(which);
+      return;
+    }
+    if (!this.hasAnyOf(which)) return;
     const media = /** @type {FileMedia | null} */ (this.media());
     media?.abort();
     this.end();
@@ -10062,6 +10198,10 @@ class FileTransfer extends Invitation {
    * @param {Record<string, any> | null} [extHeaders] for the other side
    */
   end(extHeaders) {
+    if (this.#several) {
+      this.#several.end(extHeaders);
+      return;
+    }
     stopTimer(this.#askTimer);
     if (this.#hashing && this.getState().state === CALLSTATE.NONE) this.#unsent(487, "it was not offered yet");
     super.end(extHeaders);
@@ -10073,9 +10213,19 @@ class FileTransfer extends Invitation {
     this.#chunkOctets = { chunkOctets, chunkOctetsMax: chunkOctets };
   }
 
-  /** @returns {FileConfig[]} the file, as far as it is known */
+  /** @returns {FileConfig[]} the file, as far as it is known; each of several */
   getFileConfigs() {
+    if (this.#several) return this.#several.configs();
     return this.#config ? [this.#config] : [];
+  }
+
+  /**
+   * @param {string} fileTransferId
+   * @returns {FileTransfer | null} the transfer of this file: of several one of its own, such as `resume` wants
+   */
+  getFileTransfer(fileTransferId) {
+    if (this.#several) return this.#several.find(fileTransferId);
+    return this.#file?.id === fileTransferId ? this : null;
   }
 
   /** @returns {boolean} whether it is an image that is shared in a call */
@@ -10089,6 +10239,14 @@ class FileTransfer extends Invitation {
   }
 
   // For package developers.
+
+  /**
+   * @param {FileConfig[] | null} configs null: of whatever
+   * @returns {boolean} whether it is of any of these
+   */
+  hasAnyOf(configs) {
+    return configs === null || configs.some((one) => this.#isOf(one));
+  }
 
   /** @returns {FilePurpose} */
   purpose() {
@@ -10128,6 +10286,39 @@ class FileTransfer extends Invitation {
    */
   ask(payload) {
     super.ask(this.#icon ? { ...payload, icon: this.#icon } : payload);
+  }
+
+  /**
+   * @param {FileConfig[]} configs
+   * @param {Record<string, any> | null} [extHeaders]
+   */
+  #startSeveral(configs, extHeaders) {
+    const { session } = this.capabilityContext();
+    const secure = this.wantsSecure();
+    /** @type {FileTransfer[]} */
+    const started = [];
+    try {
+      for (const config of configs) {
+        const one = new FileTransfer(session, this.getTarget());
+        one.packageType = this.packageType;
+        one.isFor(this.#purpose);
+        one.#chunkOctets = this.#chunkOctets;
+        if (secure !== null) one.setSecure(secure);
+        one.start(config, extHeaders);
+        started.push(one);
+      }
+    } catch (error) {
+      // All of them or none.
+      for (const one of started) one.end();
+      throw error;
+    }
+    this.#several = new SeveralFiles(this, started);
+  }
+
+  /** @param {FileConfig} config */
+  #isOf(config) {
+    const id = this.#file?.id;
+    return config === this.#config || (id !== undefined && config?.fileTransferId === id);
   }
 
   /** @override */
@@ -10319,6 +10510,24 @@ class FileTransfer extends Invitation {
 
 /** No hashes, by the application's wish. @type {never[]} */
 const NONE = [];
+
+/**
+ * @template T
+ * @param {T | T[]} given
+ * @returns {T[]}
+ */
+function listOf(given) {
+  return Array.isArray(given) ? given : [given];
+}
+
+/** @param {FileConfig} config of what is to be started; throws if it can't be */
+function checkConfig(config) {
+  const asks = config?.props?.direction === "receive";
+  if (!asks && !(config?.file instanceof Blob)) throw new TypeError("wsc: a transfer needs a File or a Blob");
+  if (asks && !config.props?.name && !config.props?.hashes?.length) {
+    throw new Error("wsc: a file is asked for by its hashes or its name");
+  }
+}
 
 /**
  * @param {FileProperty} props

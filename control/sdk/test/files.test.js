@@ -140,7 +140,7 @@ test("what fails is told once: refused, declined, given up, cut off", async () =
   world.tick();
   assert.deepEqual(aborted.told.map(([what, , status]) => [what, status]), [["failure", 487]]);
   assert.throws(() => files.createFileTransfer("bob").start({}), TypeError);
-  assert.throws(() => files.createFileTransfer("bob").start([]), /one file/);
+  assert.throws(() => files.createFileTransfer("bob").start([]), /no file/);
 });
 
 test("a file comes in piece by piece, whatever comes twice", () => {
