@@ -89,6 +89,10 @@ pub const WAITING_MESSAGES_MAX: usize = 32;
 
 /// New requests that wait for what is under way, of browsers and of SIP peers each.
 pub const BACKLOG_MAX: usize = 1024;
+/// So many may wait however slowly they are begun.
+pub const BACKLOG_MIN: usize = 16;
+/// Else as many may as are begun in this time.
+pub const BACKLOG_ROOM_MS: Millis = 200;
 /// How long one may wait. Over UDP it would be said again after 500 ms.
 pub const BACKLOG_WAIT_MS_MAX: Millis = 250;
 /// Of a time in which the gateway's task did not get to look, so much counts as waiting: it is longer only where the

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::{mpsc, oneshot};
 
-use super::core::{Input, Tracer};
+use super::inputs::{Input, Tracer};
 use super::packages;
 use super::relay_link::RelayCounters;
 use crate::admin;

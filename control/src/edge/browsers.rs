@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 
-use super::core::{Input, ToBrowser};
+use super::inputs::{Input, ToBrowser};
 use super::login::Door;
 use crate::config::Application;
 use crate::jsonrtc::{Login, SocketId, close};

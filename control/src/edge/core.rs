@@ -1,10 +1,8 @@
-//! The one task that owns the gateway and the SIP sockets: it takes one input after the other, and carries
-//! out what comes of each before it takes the next.
+//! The one task that owns the gateway and the SIP sockets: it takes what there is, one input after the other, then puts
+//! away what all of them have changed, and only then carries out what comes of it.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,17 +10,17 @@ use link::Record;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::coop::has_budget_remaining;
 
+use super::inputs::{FromRelay, Input, Inputs, ToBrowser, Tracer};
 use super::push::Pushes;
 use super::sip_peers::{SipPeers, Wake};
 use super::store::{Found, Store};
 use crate::backlog::is_late;
-use crate::gateway::{Action, Gateway, Net, Resolve, Turn};
-use crate::jsonrtc::{Login, SocketId};
+use crate::gateway::{Action, Gateway, Net, Turn};
+use crate::jsonrtc::SocketId;
 use crate::limits::Millis;
 use crate::metrics::{Counter, Counters, Gauge, Gauges};
-use crate::script::Scripts;
 use crate::sip::{
-    AttemptId, ClientId, Credentials, DialogId, Held, Hop, OutRequest, OutResponse, Refused, Sent,
+    AttemptId, ClientId, Credentials, DialogId, Held, OutRequest, OutResponse, Refused, Sent,
     ServerId, SubscriptionId,
 };
 
@@ -32,126 +30,12 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Who may watch scripts at once.
 const TRACERS_MAX: usize = 8;
 
-/// What other tasks tell the gateway.
-pub enum Input {
-    /// A browser opened a socket; what it is sent goes to `to_browser`.
-    Opened {
-        /// Its number.
-        socket: SocketId,
-        /// The application it came to, which exists.
-        application: String,
-        /// Who it has proven to be.
-        login: Login,
-        /// Where the browser is.
-        remote: SocketAddr,
-        /// Its queue. When it is full the browser is too slow, and the socket is closed.
-        to_browser: mpsc::Sender<ToBrowser>,
-    },
-    /// A text came.
-    Text {
-        /// On which socket.
-        socket: SocketId,
-        /// The text.
-        text: String,
-    },
-    /// A binary message came.
-    Binary(SocketId),
-    /// A message over the limit came.
-    TooLarge(SocketId),
-    /// A ping or pong came.
-    Alive(SocketId),
-    /// A socket was closed, with this code if there was one.
-    Closed {
-        /// Which.
-        socket: SocketId,
-        /// The code of the browser's close frame.
-        code: Option<u16>,
-    },
-    /// A name was looked up.
-    Resolved {
-        /// Which.
-        resolve: Resolve,
-        /// What was found.
-        address: Option<SocketAddr>,
-    },
-    /// Where the proxies are now.
-    Hops(Vec<Hop>),
-    /// New scripts; `None`: those that were read are not sound.
-    Scripts(Option<Arc<Scripts>>),
-    /// Somebody wants to see what scripts do.
-    Trace(Tracer),
-    /// Somebody wants the numbers.
-    Numbers(oneshot::Sender<(Counters, Gauges)>),
-    /// The program ends: tell every peer, then say so.
-    Stop(oneshot::Sender<()>),
-}
+/// Inputs that are taken before what comes of the first is carried out. What is put away together costs one write, and
+/// sockets' tasks are woken once; some hundred microseconds an input, so nobody waits for long.
+const BATCH_MAX: usize = 16;
 
-/// What the relay's task tells. It has a queue of its own: however much browsers have to say, the relay is heard.
-pub enum FromRelay {
-    /// A relay is attached.
-    Attached {
-        /// How many shards it has.
-        shards: usize,
-        /// Where commands go: shard and record.
-        commands: mpsc::Sender<(usize, Box<Record>)>,
-    },
-    /// The relay is gone.
-    Lost,
-    /// The relay told something.
-    Event {
-        /// The shard that did.
-        shard: usize,
-        /// An encoded [`link::Event`].
-        record: Box<Record>,
-    },
-}
-
-/// What [`Core::run`] takes.
-pub struct Inputs {
-    /// Of browsers, look-ups, and the operator.
-    pub usual: mpsc::Receiver<Input>,
-    /// Of the relay.
-    pub relay: mpsc::Receiver<FromRelay>,
-}
-
-/// Who sees what scripts do.
-pub struct Tracer {
-    /// Only for messages of this user.
-    pub user: Option<String>,
-    /// A line for each run. When it is full, lines are left out, and a line says how many.
-    pub lines: mpsc::Sender<String>,
-    /// Lines that were left out and not yet told of.
-    pub lost: u64,
-}
-
-impl Tracer {
-    fn tell(&mut self, line: &str) {
-        if self.lost > 0 {
-            let told = format!("# {} left out: this reader is too slow\n", self.lost);
-            if self.lines.try_send(told).is_err() {
-                self.lost += 1;
-                return;
-            }
-            self.lost = 0;
-        }
-        if self.lines.try_send(format!("{line}\n")).is_err() {
-            self.lost += 1;
-        }
-    }
-}
-
-/// What a browser's socket is to do.
-pub enum ToBrowser {
-    /// Send a text.
-    Text(String),
-    /// Close.
-    Close {
-        /// The WebSocket's close code.
-        code: u16,
-        /// The reason.
-        reason: &'static str,
-    },
-}
+/// The relay, peers, and all others.
+const SOURCES: usize = 3;
 
 impl Net for SipPeers {
     fn request(&mut self, dialog: Option<DialogId>, request: OutRequest) -> Result<Sent, Refused> {
@@ -241,6 +125,16 @@ enum Happening {
     Due,
 }
 
+/// What was taken.
+enum Heard {
+    /// Something that was under way, or what others tell.
+    Usual,
+    /// New work has begun.
+    New,
+    /// The last input; whom to tell when everything is done.
+    Last(oneshot::Sender<()>),
+}
+
 /// The gateway with everything its actions need.
 pub struct Core {
     gateway: Gateway,
@@ -253,6 +147,8 @@ pub struct Core {
     relay: Option<mpsc::Sender<(usize, Box<Record>)>>,
     tracers: Vec<Tracer>,
     pushes: Pushes,
+    /// What is to be done when what has changed is put away.
+    out: Vec<Action>,
     /// For the answers of look-ups.
     inputs: mpsc::Sender<Input>,
 }
@@ -276,6 +172,7 @@ impl Core {
             relay: None,
             tracers: Vec::new(),
             pushes,
+            out: Vec::new(),
             inputs,
         }
     }
@@ -292,38 +189,61 @@ impl Core {
             self.peers.restored();
         }
         self.snapshot();
-        self.peers.flush();
+        self.settle();
     }
 
     /// Takes inputs until it is told to stop: what is under way first, and what is new when nothing else is left to do.
     pub async fn run(mut self, mut inputs: Inputs) {
         loop {
-            while self.begin(is_late) {}
-            match self.happening(&mut inputs).await {
-                Happening::Sip(wake) => match self.peers.wakes(wake) {
-                    Some(event) => self.turn(|gateway, turn| gateway.sip(event, turn)),
-                    None => {
-                        self.keep();
-                        self.peers.flush();
-                    }
-                },
-                Happening::Input(input) => {
-                    if let Some(stopped) = self.take(input) {
+            let mut next = Some(self.happening(&mut inputs).await);
+            let mut taken = 0;
+            while let Some(happening) = next.take() {
+                match self.hear(happening) {
+                    Heard::Usual => {}
+                    // What came meanwhile is still with the sockets' tasks and the kernel.
+                    Heard::New => break,
+                    Heard::Last(stopped) => {
+                        self.settle();
                         self.linger().await;
                         // Nobody may be waiting any more.
                         let _ = stopped.send(());
                         return;
                     }
                 }
-                Happening::Relay(told) => self.hear_relay(told),
-                Happening::Due => self.turn(|gateway, turn| gateway.timeout(turn)),
-                Happening::Nothing => {
-                    self.begin(|_| true);
-                    // What came meanwhile is still with the sockets' tasks and the kernel.
-                    tokio::task::yield_now().await;
+                taken += 1;
+                while self.begin(is_late) {}
+                if taken < BATCH_MAX {
+                    next = self.ready(&mut inputs, taken);
                 }
             }
+            self.settle();
+            if self.is_new_waiting() {
+                tokio::task::yield_now().await;
+            }
         }
+    }
+
+    /// Takes what has happened.
+    fn hear(&mut self, happening: Happening) -> Heard {
+        match happening {
+            Happening::Sip(wake) => {
+                if let Some(event) = self.peers.wakes(wake) {
+                    self.turn(|gateway, turn| gateway.sip(event, turn));
+                }
+            }
+            Happening::Input(input) => {
+                if let Some(stopped) = self.take(input) {
+                    return Heard::Last(stopped);
+                }
+            }
+            Happening::Relay(told) => self.hear_relay(told),
+            Happening::Due => self.turn(|gateway, turn| gateway.timeout(turn)),
+            Happening::Nothing => {
+                self.begin(|_| true);
+                return Heard::New;
+            }
+        }
+        Heard::Usual
     }
 
     /// Begins what has waited longest of all that is new, or turns it away, if it may by the time that it has waited.
@@ -335,14 +255,35 @@ impl Core {
         }
         if of_peers >= of_browsers {
             self.peers.begin();
-            self.keep();
-            self.peers.flush();
         } else {
             self.turn(|gateway, turn| {
                 gateway.begin(turn);
             });
         }
         true
+    }
+
+    /// The next thing to do if there is one by now. The first of all may be any of them, by `turn`.
+    fn ready(&mut self, inputs: &mut Inputs, turn: usize) -> Option<Happening> {
+        if self.gateway.deadline().is_some_and(|at| at <= self.now()) {
+            return Some(Happening::Due);
+        }
+        for source in 0..SOURCES {
+            let found = match (source + turn) % SOURCES {
+                0 => inputs.relay.try_recv().ok().map(Happening::Relay),
+                1 => self.peers.ready().map(Happening::Sip),
+                _ => inputs.usual.try_recv().ok().map(Happening::Input),
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        self.is_new_waiting().then_some(Happening::Nothing)
+    }
+
+    /// Whether something waits that is new.
+    fn is_new_waiting(&self) -> bool {
+        self.peers.waiting() + self.gateway.waiting() > 0
     }
 
     /// Waits for the next thing to do.
@@ -358,7 +299,7 @@ impl Core {
                 None => std::future::pending().await,
             }
         };
-        let is_new = self.peers.waiting() + self.gateway.waiting() > 0;
+        let is_new = self.is_new_waiting();
         let under_way = async {
             tokio::select! {
                 wake = self.peers.wake() => Happening::Sip(wake),
@@ -439,8 +380,6 @@ impl Core {
             }
             Input::Hops(hops) => {
                 self.peers.set_hops(hops);
-                self.keep();
-                self.peers.flush();
             }
             Input::Scripts(Some(scripts)) => self.gateway.set_scripts(scripts),
             Input::Scripts(None) => self.gateway.scripts_refused(),
@@ -488,9 +427,8 @@ impl Core {
         self.zero + self.started.elapsed().as_millis() as Millis
     }
 
-    /// One call of the gateway, then everything it wants done.
+    /// One call of the gateway. What it wants done waits for [`Core::settle`].
     fn turn(&mut self, call: impl FnOnce(&mut Gateway, &mut Turn<'_>)) {
-        let mut out = Vec::new();
         let now = self.now();
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         self.gateway
@@ -500,13 +438,23 @@ impl Core {
             &mut Turn {
                 now,
                 net: &mut self.peers,
-                out: &mut out,
+                out: &mut self.out,
             },
         );
-        self.keep();
-        self.peers.flush();
-        for action in out {
-            self.perform(action);
+    }
+
+    /// Puts away what has changed, then does what came of it, until nothing comes of that.
+    fn settle(&mut self) {
+        loop {
+            self.keep();
+            self.peers.flush();
+            let out = std::mem::take(&mut self.out);
+            if out.is_empty() {
+                break;
+            }
+            for action in out {
+                self.perform(action);
+            }
         }
         if !self.tracers.is_empty() {
             self.tell_tracers();

@@ -20,7 +20,7 @@ use hickory_resolver::proto::rr::rdata::{NAPTR, SRV};
 use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::sync::mpsc;
 
-use super::core::Input;
+use super::inputs::Input;
 use crate::config::{Proxy, Transport};
 use crate::sip::{Flow, Hop, SipTransport};
 

@@ -16,6 +16,7 @@ pub mod dev;
 mod files;
 mod fresh;
 mod http;
+mod inputs;
 mod listener;
 mod locate;
 mod login;
@@ -43,7 +44,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use self::ask::ask;
-use self::core::{Core, Input, Inputs};
+use self::core::Core;
+use self::inputs::{Input, Inputs};
 pub use self::login::{Door, LoginError};
 pub use self::packages::{Packages, Unsound};
 use self::relay_link::RelayCounters;

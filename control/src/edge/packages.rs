@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::core::Input;
 use super::fresh::{About, Fresh, about};
+use super::inputs::Input;
 use crate::gateway::{LoadError, load_scripts, sources};
 use crate::packages::FOLDER_DEPTH;
 use crate::script::{Scripts, Source};

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
-use super::core::FromRelay;
+use super::inputs::FromRelay;
 use crate::admin::RelayNumber;
 use crate::limits::{RELAY_RETRY_MS, SHARD_QUEUE_MAX};
 

@@ -228,6 +228,15 @@ impl SipPeers {
         self.sockets.wake(due).await
     }
 
+    /// What [`SipPeers::wake`] would give at once.
+    pub fn ready(&mut self) -> Option<Wake> {
+        let now = self.now();
+        if !self.events.is_empty() || self.sip.deadline().is_some_and(|due| due <= now) {
+            return Some(Wake::Nothing);
+        }
+        self.sockets.ready()
+    }
+
     /// The working half: what comes of it. `None`: nothing that there is to tell.
     pub fn wakes(&mut self, wake: Wake) -> Option<Event> {
         if let Some(event) = self.events.pop_front() {

@@ -1,6 +1,6 @@
 //! The file in which state outlives the process: a snapshot, and behind it what has changed since.
 //!
-//! Each turn of the gateway appends one record before anything of it is sent to a browser or the relay. There is no fsync: what
+//! What some turns of the gateway have changed is appended as one record before anything of it is sent to a browser, a peer or the relay. There is no fsync: what
 //! is to be survived is the end of the process, and what was written is the kernel's by then. When the
 //! changes have outgrown the snapshot, another one is written beside the file and takes its name.
 
@@ -96,7 +96,7 @@ impl Store {
         Ok(Found { store, image, now })
     }
 
-    /// Puts away what one turn has changed: all of it, or nothing.
+    /// Puts away what has changed: all of it, or nothing.
     ///
     /// # Errors
     /// It could not be written.

@@ -136,8 +136,11 @@ impl Gateway {
         let mut control = Control::new(Kind::Error, package);
         control.subsession_id = frame.control.subsession_id.clone();
         control.correlation_id = Some(correlation(frame));
-        let mut header = frame.header.clone();
-        header.retain(|name, _| matches!(name.as_str(), "action" | "initiator" | "target"));
+        let said = |name: &&str| Some((name.to_string(), frame.header.get(*name)?.clone()));
+        let mut header: Members = ["action", "initiator", "target"]
+            .iter()
+            .filter_map(said)
+            .collect();
         header.insert("error_code".into(), code.into());
         header.insert("reason".into(), reason.into());
         header.extend(more);

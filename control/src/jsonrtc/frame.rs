@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::limits::{
@@ -184,6 +185,36 @@ impl fmt::Display for Unreadable {
     }
 }
 
+/// A frame as it is written; nothing of it is copied.
+#[derive(Serialize)]
+struct Written<'a> {
+    control: WrittenControl<'a>,
+    header: &'a Members,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<&'a Members>,
+}
+
+#[derive(Serialize)]
+struct WrittenControl<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ack_sequence: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    package_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subsession_id: Option<&'a str>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    version: &'static str,
+}
+
 impl Frame {
     /// Reads one frame.
     pub fn read(text: &str) -> Result<Frame, Unreadable> {
@@ -217,31 +248,23 @@ impl Frame {
     /// Writes the frame as one line of JSON.
     pub fn write(&self) -> String {
         let from = &self.control;
-        let mut control = Members::new();
-        control.insert("type".into(), from.kind.word().into());
-        put(&mut control, "package_type", from.package.as_deref());
-        put(&mut control, "session_id", from.session_id.as_deref());
-        put(&mut control, "subsession_id", from.subsession_id.as_deref());
-        put(&mut control, "sequence", from.sequence);
-        put(&mut control, "ack_sequence", from.ack_sequence);
-        put(
-            &mut control,
-            "correlation_id",
-            from.correlation_id.as_deref(),
-        );
-        put(
-            &mut control,
-            "message_state",
-            from.message_state.map(MessageState::word),
-        );
-        control.insert("version".into(), "1.0".into());
-        let mut frame = Members::new();
-        frame.insert("control".into(), Value::Object(control));
-        frame.insert("header".into(), Value::Object(self.header.clone()));
-        if let Some(payload) = &self.payload {
-            frame.insert("payload".into(), Value::Object(payload.clone()));
-        }
-        Value::Object(frame).to_string()
+        let written = Written {
+            control: WrittenControl {
+                ack_sequence: from.ack_sequence,
+                correlation_id: from.correlation_id.as_deref(),
+                message_state: from.message_state.map(MessageState::word),
+                package_type: from.package.as_deref(),
+                sequence: from.sequence,
+                session_id: from.session_id.as_deref(),
+                subsession_id: from.subsession_id.as_deref(),
+                kind: from.kind.word(),
+                version: "1.0",
+            },
+            header: &self.header,
+            payload: self.payload.as_ref(),
+        };
+        // Texts, numbers and members of members: nothing that JSON has no words for.
+        serde_json::to_string(&written).unwrap_or_default()
     }
 
     /// `header.action`; empty in an acknowledgement without one.
@@ -292,12 +315,6 @@ impl Frame {
 
     fn header_text(&self, name: &str) -> Option<&str> {
         self.header.get(name).and_then(Value::as_str)
-    }
-}
-
-fn put<T: Into<Value>>(members: &mut Members, name: &str, value: Option<T>) {
-    if let Some(value) = value {
-        members.insert(name.to_owned(), value.into());
     }
 }
 

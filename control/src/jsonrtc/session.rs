@@ -176,7 +176,8 @@ impl Session {
             first: first.unwrap_or(self.sent + 1),
         };
         out.push(Saved::Session { key, head });
-        let new = self.kept.iter().filter(|kept| kept.sequence > self.saved);
+        let put_away = |kept: &Kept| kept.sequence <= self.saved;
+        let new = self.kept.range(self.kept.partition_point(put_away)..);
         out.extend(new.map(|kept| Saved::Frame {
             key,
             sequence: kept.sequence,

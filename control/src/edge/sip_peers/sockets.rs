@@ -48,6 +48,8 @@ pub struct Sockets {
     inputs: mpsc::Receiver<Input>,
     to_inputs: mpsc::Sender<Input>,
     pub counts: PeerCounts,
+    /// Where [`Sockets::ready`] has looked first.
+    looks_at_datagrams: bool,
     /// Not to be asked for connections before then.
     accept_paused_until: Option<Instant>,
 }
@@ -114,6 +116,7 @@ impl Sockets {
             inputs,
             to_inputs,
             counts: PeerCounts::default(),
+            looks_at_datagrams: false,
             accept_paused_until: None,
         })
     }
@@ -179,6 +182,25 @@ impl Sockets {
             }
         }
         Wake::Nothing
+    }
+
+    /// What has come by now, over connections and in datagrams by turns.
+    pub fn ready(&mut self) -> Option<Wake> {
+        self.looks_at_datagrams = !self.looks_at_datagrams;
+        for datagrams in [self.looks_at_datagrams, !self.looks_at_datagrams] {
+            let found = match datagrams {
+                true => match self.udp.try_recv_from(&mut self.datagram) {
+                    Ok((length, peer)) => Some(Wake::Datagram(length, peer)),
+                    // Nothing is there, or what `wake` would not tell either.
+                    Err(_) => None,
+                },
+                false => self.inputs.try_recv().ok().map(Wake::Input),
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
     }
 
     /// Sends a message, opening a connection if need be. `Err`: this flow is lost.
