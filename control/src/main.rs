@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -94,14 +93,13 @@ struct Dev {
     sdk_folder: Option<PathBuf>,
 }
 
-/// How many arenas glibc's allocator may have; it is read at the start of a process only.
-const ARENAS: &str = "MALLOC_ARENA_MAX";
+/// Nearly everything is allocated by the gateway's task, which moves between threads, and freed by others; in pieces of a
+/// few kilobytes, which glibc's allocator looks for in long lists.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let program = Program::parse();
-    if matches!(program.job, Job::Run(_) | Job::Dev(_)) {
-        with_one_arena();
-    }
     let quiet = matches!(program.job, Job::Dev(_));
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new(if quiet { "warn" } else { "info" })
@@ -131,22 +129,6 @@ fn main() -> ExitCode {
             eprintln!("causeway: {sentence}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Becomes this same program with one arena, unless somebody has chosen another number. Nearly everything is allocated by
-/// the gateway's task, which moves between threads: with an arena for each thread it has its memory several times
-/// over, and what is freed by the others is slow to come back. Where that can't be done, it goes on as it is.
-fn with_one_arena() {
-    let Ok(own) = std::env::current_exe() else {
-        return;
-    };
-    if std::env::var_os(ARENAS).is_none() {
-        let mut words = std::env::args_os();
-        let mut again = std::process::Command::new(own);
-        again.arg0(words.next().unwrap_or_else(|| "causeway".into()));
-        let error = again.args(words).env(ARENAS, "1").exec();
-        eprintln!("causeway: goes on with several arenas: {error}");
     }
 }
 
