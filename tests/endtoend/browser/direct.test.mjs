@@ -40,6 +40,8 @@ async function online(name, { webrtc = true } = {}) {
       (octet) => octet.toString(16).padStart(2, '0')).join('');
     files.onFileTransfer = (transfer) => {
       const parts = [];
+      const [{ props }] = transfer.getFileConfigs();
+      if (props.icon) told.push(`${props.name} looks like ${props.icon}`);
       transfer.onFileData = ({ content }) => parts.push(content);
       transfer.onFileTransferSuccess = async () => told.push(`file ${await hash(new Blob(parts))}`);
       transfer.accept();
@@ -100,6 +102,29 @@ describe('two pages that chat and send files', () => {
     // The other way round by the same call.
     assert.equal(await bob.run(() => globalThis.sendFile('alice', 1000)), 'sent');
     assert.equal(await bob.run(() => globalThis.calls.getCalls().length), 1);
+    await Promise.all([alice.leave(), bob.leave()]);
+  });
+
+  test('send several files at once so, with what they look like', async () => {
+    const [alice, bob] = [await online('alice'), await online('bob')];
+    const icon = 'data:image/png;base64,iVBOR/8=';
+    const sent = await alice.run(async (url) => {
+      const transfer = await globalThis.direct.createFileTransfer('bob');
+      const files = ['one', 'two'].map((name) => ({ file: new File([name], name), props: { icon: url } }));
+      const ends = [];
+      return new Promise((resolve) => {
+        transfer.onFileTransferSuccess = () => ends.push('sent');
+        transfer.onFileTransferFailure = (id, status, reason) => ends.push(`${status} ${reason}`);
+        transfer.onStateChange = ({ state }) => { if (state === 'ENDED') resolve(ends); };
+        transfer.start(files);
+      });
+    }, icon);
+    assert.deepEqual(sent, ['sent', 'sent']);
+    assert.equal(await alice.run(() => globalThis.direct.isDirect('bob')), true);
+    for (const name of ['one', 'two']) {
+      await bob.hears(`${name} looks like ${icon}`);
+      await bob.hears(`file ${createHash('sha256').update(name).digest('hex')}`);
+    }
     await Promise.all([alice.leave(), bob.leave()]);
   });
 
