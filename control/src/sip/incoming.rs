@@ -443,6 +443,7 @@ impl Sip {
             Method::Invite => SUPPORTED,
             Method::Update => "timer",
             Method::Refer => "norefersub",
+            Method::Register => "path",
             _ => "",
         };
         self.refuse_required(incoming, "Require", known, out)

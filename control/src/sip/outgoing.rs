@@ -272,14 +272,17 @@ impl Sip {
         };
         let binding = self.registrar.newest(&user).ok_or(unreachable)?;
         let contact = binding.uri().ok_or(Refused::Unavailable)?;
-        let target = reach(&contact, binding.source).ok_or(Refused::Unresolvable)?;
+        let target = binding.target().ok_or(Refused::Unresolvable)?;
         if uri.secure && !contact.secure {
             // RFC 5630, 3.1.3: secure all the way to the device, or not at all.
             return Err(Refused::Unavailable);
         }
         let mut contact = contact;
         contact.headers = None;
-        Ok(straight(contact.to_string(), target))
+        Ok(Way {
+            routes: binding.path.clone(),
+            ..straight(contact.to_string(), target)
+        })
     }
 
     fn request_in_dialog(

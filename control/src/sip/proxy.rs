@@ -66,10 +66,20 @@ impl Sip {
             if asked.secure && !uri.secure {
                 return None;
             }
-            Some((reach(&uri, binding.source)?, binding.contact.clone()))
+            Some((
+                binding.target()?,
+                binding.contact.clone(),
+                binding.path.clone(),
+            ))
         });
         match found {
-            Some((target, uri)) => self.forward(incoming, target, uri, now, out),
+            Some((target, uri, path)) => {
+                let mut incoming = incoming;
+                let routes = incoming.message.header_values("Route").map(str::to_owned);
+                let routes: Vec<String> = path.into_iter().chain(routes).collect();
+                incoming.message.replace("Route", routes);
+                self.forward(incoming, target, uri, now, out);
+            }
             None => self.refuse(&incoming, 480, None, &[], out),
         }
     }

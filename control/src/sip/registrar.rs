@@ -8,9 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::api::{Flow, Millis};
+use super::compose::sip_uri_of;
 use super::message::Message;
+use super::session_timer::lists;
 use super::settings::{Limits, Timing};
+use super::tables::{Target, reach};
 use super::uri::{SipUri, Uri};
+
+/// Proxies between a handset and us, at most.
+const PATH_MAX: usize = 8;
 
 /// Where a user can be reached.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +30,9 @@ pub(super) struct Binding {
     cseq: u32,
     /// Where the REGISTER came from.
     pub source: Option<Flow>,
+    /// The proxies on the way to the contact, the nearest to us first: values of Route. RFC 3327.
+    #[serde(default)]
+    pub path: Vec<String>,
     /// Orders bindings by age.
     order: u64,
 }
@@ -34,6 +43,15 @@ impl Binding {
         Uri::parse(&self.contact)
             .ok()
             .and_then(|uri| uri.as_sip().cloned())
+    }
+
+    /// Where a request for the contact goes first.
+    pub fn target(&self) -> Option<Target> {
+        let first = match self.path.first() {
+            Some(proxy) => sip_uri_of(proxy)?,
+            None => self.uri()?,
+        };
+        reach(&first, self.source)
     }
 }
 
@@ -163,6 +181,10 @@ impl Registrar {
             }
             bindings.clear();
         }
+        let path: Vec<String> = request.header_values("Path").map(str::to_owned).collect();
+        if path.len() > PATH_MAX || path.iter().any(|proxy| sip_uri_of(proxy).is_none()) {
+            return Outcome::Refused(400, Some("Path"), None);
+        }
         let wanted = match wanted(request, timing) {
             Ok(wanted) => wanted,
             Err(refusal) => return refusal,
@@ -197,14 +219,18 @@ impl Registrar {
                 call_id: call_id.to_owned(),
                 cseq,
                 source: Some(source),
+                path: path.clone(),
                 order: self.order,
             });
         }
-        let answer = Outcome::Registered(contacts(&bindings, now));
+        let mut answer = contacts(&bindings, now);
+        if lists(request, "Supported", "path") {
+            answer.extend(path.into_iter().map(|proxy| ("Path".to_owned(), proxy)));
+        }
         if known || !bindings.is_empty() {
             self.users.insert(user.to_owned(), bindings);
         }
-        answer
+        Outcome::Registered(answer)
     }
 
     /// Makes room by forgetting one user without bindings.
@@ -381,6 +407,47 @@ mod tests {
                 "{headers:?}"
             );
             assert_eq!(registrar.len(), 1);
+        }
+    }
+
+    #[test]
+    fn rfc3327_5_3_proxies_on_the_way_are_kept_and_told_to_who_knows_the_word() {
+        let mut registrar = Registrar::default();
+        let contact = ("Contact", "<sip:bob@10.0.0.2>");
+        let path = ("Path", "<sip:edge@10.0.0.9:5070;lr>, <sip:10.0.0.8;lr>");
+        let answer = register(
+            &mut registrar,
+            1,
+            &[contact, path, ("Supported", "gruu, path")],
+        );
+        let Outcome::Registered(headers) = answer else {
+            panic!("{answer:?}");
+        };
+        let told: Vec<&str> = headers
+            .iter()
+            .filter(|(name, _)| name == "Path")
+            .map(|(_, value)| value.as_str())
+            .collect();
+        assert_eq!(told, ["<sip:edge@10.0.0.9:5070;lr>", "<sip:10.0.0.8;lr>"]);
+        let bob = registrar.newest("bob").unwrap();
+        assert_eq!(
+            (bob.path.len(), bob.contact.as_str()),
+            (2, "sip:bob@10.0.0.2")
+        );
+        // Who does not know the word is not told, and the next registration may come another way.
+        let Outcome::Registered(headers) = register(&mut registrar, 2, &[contact]) else {
+            panic!("refused");
+        };
+        assert!(headers.iter().all(|(name, _)| name != "Path"));
+        assert!(registrar.newest("bob").unwrap().path.is_empty());
+        for wrong in [
+            "<tel:1>".to_owned(),
+            vec!["<sip:10.0.0.9;lr>"; PATH_MAX + 1].join(", "),
+        ] {
+            assert_eq!(
+                code(&register(&mut registrar, 3, &[contact, ("Path", &wrong)])),
+                400
+            );
         }
     }
 

@@ -193,3 +193,29 @@ fn rfc3325_5_what_handsets_say_of_themselves_and_networks_of_each_other_does_not
         ["P-Preferred-Identity", "X-Other", "Proxy-Authorization"]
     );
 }
+
+#[test]
+fn rfc3327_5_1_a_handset_behind_a_proxy_is_reached_by_the_path_of_its_registration() {
+    let mut sip = gateway();
+    let edge = udp("10.0.0.9:5070");
+    let headers = "To: <sip:bob@localhost>\r\nPath: <sip:e1@10.0.0.9:5070;lr>\r\nRequire: path\r\n";
+    let text = request("REGISTER", "sip:localhost", "r", 1, headers);
+    assert_eq!(receive(&mut sip, edge, &text).code(), 200);
+    // From another handset, through us.
+    let to_bob = "To: <sip:bob@localhost>\r\n";
+    let text = request("MESSAGE", "sip:bob@localhost", "m", 2, to_bob);
+    let out = receive(&mut sip, udp("10.0.0.3:5060"), &text);
+    let (flow, message) = &out.sent[0];
+    assert_eq!((*flow, message.request_uri()), (edge, "sip:bob@10.0.0.2"));
+    assert_eq!(message.header("Route"), Some("<sip:e1@10.0.0.9:5070;lr>"));
+    // From the gateway.
+    let message = OutRequest::new(
+        Method::Message,
+        "<sip:alice@localhost>",
+        "<sip:bob@localhost>",
+    );
+    let (_, out) = ask(&mut sip, None, message);
+    let (flow, message) = &out.sent[0];
+    assert_eq!((*flow, message.request_uri()), (edge, "sip:bob@10.0.0.2"));
+    assert_eq!(message.header("Route"), Some("<sip:e1@10.0.0.9:5070;lr>"));
+}
