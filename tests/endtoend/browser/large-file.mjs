@@ -6,12 +6,12 @@
 //
 // The bare WebSocket goes to a server that only counts octets, or sends them, in this process; both directions are timed
 // from the open connection to the word that all is there. What comes in goes nowhere, or with KEPT=1 into a file of the
-// page's own (OPFS). CPU_PROFILES=FOLDER profiles the page, for Chromium's developer tools. Hashes are computed by the
+// page's own (OPFS). CPU_PROFILES=FOLDER profiles the page, for Chromium's developer tools; THREADS=1 counts each thread's work. Hashes are computed by the
 // page before it offers the file, which is timed on its own, and checked by it while a file comes in, which is part of the time.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
-import { open, readFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -141,33 +141,67 @@ async function prepare(kept) {
 class Processes {
   /** @type {Record<string, { first: number, most: Record<string, number>, worked: Record<string, number> }>} */
   of = {};
-  /** Ticks of the clock, of a hundredth of a second, by process. */
+  /** Ticks of the clock, of a hundredth of a second, by process or thread. */
   #ticks = {};
-  phase = 'before';
+  #phase = 'before';
   #timer;
+  #processes;
+  #looking = Promise.resolve();
 
   /** @param {() => Promise<[string, number][]>} processes names and ids */
   constructor(processes) {
-    const look = async () => {
-      for (const [name, id] of await processes()) {
-        const status = await readFile(`/proc/${id}/status`, 'utf8').catch(() => '');
-        const octets = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
-        const { most, worked } = this.of[name] ??= { first: octets, most: {}, worked: {} };
-        most[this.phase] = Math.max(most[this.phase] ?? 0, octets);
-        const stat = await readFile(`/proc/${id}/stat`, 'utf8').catch(() => '');
-        const [, user, system] = /\)(?: \S+){11} (\d+) (\d+)/.exec(stat) ?? [];
-        const ticks = Number(user ?? 0) + Number(system ?? 0);
-        worked[this.phase] = (worked[this.phase] ?? 0) + (ticks - (this.#ticks[id] ?? ticks)) / 100;
-        this.#ticks[id] = ticks;
-      }
-      this.#timer = setTimeout(look, 200);
-    };
-    look();
+    this.#processes = processes;
+    this.#lookAgain();
+  }
+
+  /** What is worked from now on is of this phase. */
+  async begin(phase) {
+    await this.#look();
+    this.#phase = phase;
   }
 
   stop() {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#timer = null;
+  }
+
+  #look() {
+    this.#looking = this.#looking.then(async () => {
+      for (const [name, id] of await this.#processes()) {
+        const status = await readFile(`/proc/${id}/status`, 'utf8').catch(() => '');
+        const octets = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
+        const { most } = this.of[name] ??= { first: octets, most: {}, worked: {} };
+        most[this.#phase] = Math.max(most[this.#phase] ?? 0, octets);
+        await this.#count(name, `/proc/${id}/stat`);
+        if (process.env.THREADS) await this.#threads(name, id);
+      }
+    });
+    return this.#looking;
+  }
+
+  async #threads(name, id) {
+    for (const thread of await readdir(`/proc/${id}/task`).catch(() => [])) {
+      const comm = await readFile(`/proc/${id}/task/${thread}/comm`, 'utf8').catch(() => '');
+      const own = `${name}: ${comm.trim()} ${thread}`;
+      this.of[own] ??= { first: 0, most: {}, worked: {} };
+      this.of[own].most[this.#phase] = 0;
+      await this.#count(own, `/proc/${id}/task/${thread}/stat`);
+    }
+  }
+
+  /** Adds what has been worked since the last look. */
+  async #count(name, path) {
+    const { worked } = this.of[name];
+    const stat = await readFile(path, 'utf8').catch(() => '');
+    const [, user, system] = /\)(?: \S+){11} (\d+) (\d+)/.exec(stat) ?? [];
+    const ticks = Number(user ?? 0) + Number(system ?? 0);
+    worked[this.#phase] = (worked[this.#phase] ?? 0) + Math.max(ticks - (this.#ticks[path] ?? ticks), 0) / 100;
+    this.#ticks[path] = ticks;
+  }
+
+  async #lookAgain() {
+    await this.#look();
+    if (this.#timer !== null) this.#timer = setTimeout(() => this.#lookAgain(), 1000);
   }
 }
 
@@ -199,15 +233,16 @@ export async function largeFile(octets) {
     processes = new Processes(async () => {
       const { processInfo } = await browser.send('SystemInfo.getProcessInfo').catch(() => ({ processInfo: [] }));
       const ofBrowser = processInfo.map(({ type, id }) => [type === 'renderer' ? `page ${id}` : `${type} ${id}`, id]);
-      return [['relay', relay], ['handset', bob.child.pid], ...ofBrowser];
+      return [['relay', relay], ['handset', bob.child.pid], ['bare server', process.pid], ...ofBrowser];
     });
     const bareWay = (way) => page.evaluate(([whole, count]) => globalThis.bare(whole, count), [`${url}/${way}`, octets]);
     const phase = async (name, done) => {
-      processes.phase = name;
+      await processes.begin(name);
       const folder = process.env.CPU_PROFILES;
       if (folder) await page.send('Profiler.enable');
       if (folder) await page.send('Profiler.start');
       const result = await done();
+      await processes.begin('between');
       const profiled = folder ? await page.send('Profiler.stop') : null;
       if (profiled) await writeFile(join(folder, `${name}.cpuprofile`), JSON.stringify(profiled.profile));
       return result;
@@ -217,11 +252,11 @@ export async function largeFile(octets) {
     figures.up = await phase('up', () => page.evaluate(() => globalThis.transfer));
     const [, received] = await bob.line(/^received from .*, sha256 (\w+)$/, TIMEOUT_MS);
     figures.bareDown = await phase('bare down', () => bareWay('down'));
-    bob.write(`send sip:alice@localhost ${path}`);
-    figures.down = await phase('down', async () => {
+    await phase('hashes there', async () => {
+      bob.write(`send sip:alice@localhost ${path}`);
       await page.evaluate(() => globalThis.offered);
-      return page.evaluate(() => globalThis.down);
     });
+    figures.down = await phase('down', () => page.evaluate(() => globalThis.down));
     return { ...figures, hashesEqual: received === sha256, processes: processes.of };
   } finally {
     processes?.stop();
@@ -246,7 +281,9 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const mebibytes = (memory) => (memory / 2 ** 20).toFixed(0);
   console.log('\nMiB at first, and the most in each phase; CPU seconds in it:');
   for (const [name, { first, most, worked }] of Object.entries(found.processes)) {
-    const each = Object.keys(most).map((phase) => `${phase} ${mebibytes(most[phase])} (${worked[phase].toFixed(1)} s)`);
+    const phases = Object.keys(most).filter((phase) => phase !== 'before' && phase !== 'between');
+    if (Object.values(worked).every((seconds) => seconds < 0.05)) continue;
+    const each = phases.map((phase) => `${phase} ${mebibytes(most[phase])} (${worked[phase].toFixed(2)} s)`);
     console.log(`${name}: ${mebibytes(first)}; ${each.join(', ')}`);
   }
 }
