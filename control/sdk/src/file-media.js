@@ -230,7 +230,7 @@ export class FileMedia extends MediaLink {
    */
   async #written(writer, octets, whole) {
     if (octets.length > 0) await writer.write(octets);
-    this.#hooks.progress(this.#received.octets, whole);
+    turn(() => this.#hooks.progress(this.#received.octets, whole));
   }
 
   /**

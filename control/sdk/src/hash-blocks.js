@@ -143,24 +143,28 @@ export async function absorb(hashes, source) {
 }
 
 /**
- * What a worker does: goes on with the hashes that it is sent, and sends them back.
+ * What a worker does: goes on with the hashes that it is sent, and sends back how far they are after each job. It keeps
+ * those of which another job may be on its way already.
  * @param {{ postMessage: (message: any, transfer?: any[]) => void, onmessage: any }} scope
  */
 export function serveHashes(scope) {
+  /** @type {Map<number, Hash[]>} */
+  const streams = new Map();
   scope.onmessage = async (/** @type {MessageEvent} */ { data }) => {
     if (data.wasm) {
       compressBy(data.wasm);
       return;
     }
-    const { job, source } = data;
+    if (data.over) {
+      streams.delete(data.over);
+      return;
+    }
+    const { job, stream, source } = data;
     try {
-      const hashes = data.saved.map((/** @type {SavedHash} */ saved) => {
-        const hash = new Hash(saved.algorithm);
-        hash.restore(saved);
-        return hash;
-      });
+      if (data.saved) streams.set(stream, data.saved.map(restored));
+      const hashes = /** @type {Hash[]} */ (streams.get(stream));
       await absorb(hashes, source);
-      const saved = hashes.map((/** @type {Hash} */ hash) => hash.save());
+      const saved = hashes.map((hash) => hash.save());
       const spare = source instanceof Uint8Array ? source : new Uint8Array(0);
       scope.postMessage({ job, saved, source: spare }, [spare.buffer]);
     } catch (error) {
@@ -168,4 +172,11 @@ export function serveHashes(scope) {
     }
   };
   scope.postMessage({ ready: true });
+}
+
+/** @param {SavedHash} saved */
+function restored(saved) {
+  const hash = new Hash(saved.algorithm);
+  hash.restore(saved);
+  return hash;
 }

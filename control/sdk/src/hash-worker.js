@@ -1,5 +1,5 @@
-//! A worker that goes on with hashes, away from the page's thread. It keeps nothing between its jobs, so that it can be
-//! ended whenever it has none.
+//! A worker that goes on with hashes, away from the page's thread. It gets one job after the other without being waited
+//! for, and keeps nothing when it has none, so that it can be ended then.
 
 import { environment } from "./environment.js";
 import { startTimer, stopTimer } from "./events.js";
@@ -19,8 +19,12 @@ export class HashWorker {
   #worker = null;
   /** @type {Map<number, { resolve: (done: Done) => void, reject: (error: Error) => void }>} */
   #waiting = new Map();
-  /** Jobs so far, and those that are not done. */
+  /** Hashes that the worker goes on with: their number, and jobs of theirs that are not done.
+   * @type {Map<Hash[], { stream: number, open: number }>} */
+  #streams = new Map();
+  /** Jobs and streams so far, and the jobs that are not done. */
   #jobs = 0;
+  #streamsMade = 0;
   #open = 0;
   /** @type {any} */
   #idle;
@@ -31,8 +35,8 @@ export class HashWorker {
   }
 
   /**
-   * Goes on with hashes by what follows.
-   * @param {Hash[]} hashes
+   * Goes on with hashes by what follows. More octets may be given before it is done.
+   * @param {Hash[]} hashes the same list each time; they are up to date when all is done
    * @param {Uint8Array | Blob} source not to be used any more, unless there is no worker
    * @returns {Promise<Uint8Array | null>} what may be filled anew; null if there is no worker, and nothing was done. Rejects
    *   if it can't be read
@@ -42,19 +46,45 @@ export class HashWorker {
     this.#open += 1;
     try {
       const worker = await (this.#worker ??= this.#start());
-      if (!worker) return null;
-      this.#jobs += 1;
-      const job = this.#jobs;
-      const transferred = source instanceof Uint8Array ? [source.buffer] : [];
+      return worker ? await this.#job(worker, hashes, source) : null;
+    } finally {
+      this.#open -= 1;
+      if (this.#open === 0) this.#endSoon();
+    }
+  }
+
+  /**
+   * @param {Worker} worker
+   * @param {Hash[]} hashes
+   * @param {Uint8Array | Blob} source
+   */
+  async #job(worker, hashes, source) {
+    /** @type {SavedHash[] | undefined} */
+    let saved;
+    let stream = this.#streams.get(hashes);
+    if (!stream) {
+      this.#streamsMade += 1;
+      stream = { stream: this.#streamsMade, open: 0 };
+      this.#streams.set(hashes, stream);
+      saved = hashes.map((hash) => hash.save());
+    }
+    stream.open += 1;
+    this.#jobs += 1;
+    const job = this.#jobs;
+    try {
       const done = await new Promise((resolve, reject) => {
         this.#waiting.set(job, { resolve, reject });
-        worker.postMessage({ job, saved: hashes.map((hash) => hash.save()), source }, transferred);
+        const transferred = source instanceof Uint8Array ? [source.buffer] : [];
+        worker.postMessage({ job, stream: stream.stream, saved, source }, transferred);
       });
       hashes.forEach((hash, at) => hash.restore(done.saved[at]));
       return done.source;
     } finally {
-      this.#open -= 1;
-      if (this.#open === 0) this.#endSoon();
+      stream.open -= 1;
+      if (stream.open === 0) {
+        this.#streams.delete(hashes);
+        worker.postMessage({ over: stream.stream });
+      }
     }
   }
 

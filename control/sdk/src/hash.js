@@ -11,8 +11,8 @@ const KNOWN = /** @type {const} */ (["sha-256", "sha-1"]);
 const SLICE_OCTETS = 64 * 1024 * 1024;
 /** From so many octets on it is worth a worker. */
 const LARGE_OCTETS = 4 * 1024 * 1024;
-/** Octets that go to the worker at a time; so many of these wait before nothing more is taken. */
-const BATCH_OCTETS = 1024 * 1024;
+/** Octets that go to the worker at a time; so many of these may be on their way before more has to wait. */
+const BATCH_OCTETS = 2 * 1024 * 1024;
 const BATCHES_MAX = 2;
 
 /** @typedef {{ algorithmName: string, value: string }} HashValue */
@@ -42,14 +42,16 @@ async function absorbed(hashes, source) {
 
 /** Checks octets against one hash that was announced. */
 export class HashCheck {
-  #hash;
+  /** One. @type {Hash[]} */
+  #hashes;
   #announced;
   /** Octets gathered for the worker; null if they are not so many that it is worth it. @type {Uint8Array | null} */
   #batch = null;
   #gathered = 0;
-  /** Batches that are on their way, one after the other. @type {Promise<void>} */
+  /** Batches that are on their way, the first one first. @type {Promise<void>[]} */
+  #passed = [];
+  /** Rejects once one of them has failed. @type {Promise<void>} */
   #work = Promise.resolve();
-  #waiting = 0;
   /** Batches to be filled anew. @type {Uint8Array[]} */
   #spare = [];
 
@@ -60,7 +62,7 @@ export class HashCheck {
    */
   constructor(algorithm, announced, isLarge) {
     theWorker();
-    this.#hash = new Hash(algorithm);
+    this.#hashes = [new Hash(algorithm)];
     this.#announced = announced.toUpperCase();
     if (isLarge) this.#batch = new Uint8Array(BATCH_OCTETS);
   }
@@ -71,7 +73,7 @@ export class HashCheck {
    */
   update(octets) {
     if (!this.#batch) {
-      this.#hash.update(octets);
+      this.#hashes[0].update(octets);
       return null;
     }
     for (let at = 0; at < octets.length;) {
@@ -81,12 +83,13 @@ export class HashCheck {
       at += part.length;
       if (this.#gathered === BATCH_OCTETS) this.#pass(this.#batch);
     }
-    return this.#waiting > BATCHES_MAX ? this.#work : null;
+    // The worker goes on with the others meanwhile.
+    return this.#passed.at(-1 - BATCHES_MAX) ?? null;
   }
 
   /** @returns {boolean | Promise<boolean>} whether they have that hash; asked once, at the end. May reject */
   holds() {
-    const isRight = () => this.#hash.digest() === this.#announced;
+    const isRight = () => this.#hashes[0].digest() === this.#announced;
     if (!this.#batch) return isRight();
     this.#pass(this.#batch.subarray(0, this.#gathered));
     return this.#work.then(isRight);
@@ -94,14 +97,16 @@ export class HashCheck {
 
   /** @param {Uint8Array} batch */
   #pass(batch) {
-    this.#waiting += 1;
     this.#gathered = 0;
     this.#batch = this.#spare.pop() ?? new Uint8Array(BATCH_OCTETS);
-    this.#work = this.#work.then(async () => {
-      const spare = await absorbed([this.#hash], batch);
-      this.#waiting -= 1;
+    const before = this.#work;
+    const absorbing = absorbed(this.#hashes, batch);
+    this.#work = absorbing.then((spare) => {
+      this.#passed.shift();
       if (spare.buffer.byteLength === BATCH_OCTETS) this.#spare.push(new Uint8Array(spare.buffer));
+      return before;
     });
+    this.#passed.push(this.#work);
     // Whoever waits is told; nobody may.
     this.#work.catch(() => {});
   }

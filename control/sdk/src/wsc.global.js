@@ -3420,8 +3420,8 @@ const { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, frameOf, readStartLine } = modu
 const { find } = modules["msrp/search.js"];
 //! Finds frames in octets, however they are cut up (RFC 4975, 7.3.1). Pure.
 //!
-//! Over WebSocket a message is one frame; the reader asks for no such favour. An end-line counts
-//! only behind a line break, with this frame's own id, a flag, and a line break.
+//! An end-line counts only behind a line break, with this frame's own id, a flag, and a line break. Over WebSocket a
+//! message is one frame (RFC 7977, 5.1): where it is, its body needs no searching.
 
 
 /** @typedef {import("./frame.js").Frame} Frame */
@@ -3450,19 +3450,25 @@ class Reader {
 
   /**
    * @param {Uint8Array} octets
+   * @param {boolean} [isMessage] a whole message of a WebSocket: if its end is one of the frame it begins with, that is its
+   *   only frame. Whoever forwarded it has looked for an earlier one
    * @returns {Frame[]} the frames that are now whole
    * @throws {FramingLost}
    */
-  push(octets) {
+  push(octets, isMessage = false) {
+    const isOne = isMessage && this.#held.length === 0;
     this.#held = this.#held.length === 0 ? octets : joined(this.#held, octets);
     const frames = [];
-    for (let frame = this.#next(); frame; frame = this.#next()) frames.push(frame);
+    for (let frame = this.#next(isOne); frame; frame = this.#next(false)) frames.push(frame);
     if (this.#held.length > this.#octetsMax) throw new FramingLost("a frame is too long");
     return frames;
   }
 
-  /** @returns {Frame | null} */
-  #next() {
+  /**
+   * @param {boolean} isOne whether the frame is all there is, if it ends where that ends
+   * @returns {Frame | null}
+   */
+  #next(isOne) {
     const held = this.#held;
     const lineEnd = lineEndIn(held, 0, HEADER_LINE_OCTETS_MAX);
     if (lineEnd < 0) {
@@ -3497,7 +3503,10 @@ class Reader {
       return this.#take(frame, bodyStart + endLine.length + 3);
     }
     const wanted = encoder.encode(`\r\n-------${start.tid}`);
-    let cr = find(held, wanted, Math.max(bodyStart, this.#searched));
+    const last = held.length - wanted.length - 3;
+    const isThere = isOne && last >= bodyStart && held[last] === CR && held[last + 1] === LF
+      && endLineFlag(held, last + 2, endLine) !== "";
+    let cr = isThere ? last : find(held, wanted, Math.max(bodyStart, this.#searched));
     while (cr >= 0 && held.length >= cr + wanted.length + 3) {
       const flag = endLineFlag(held, cr + 2, endLine);
       if (flag) {
@@ -4002,14 +4011,14 @@ class Endpoint {
 
   /**
    * Takes what came over the socket.
-   * @param {Uint8Array} octets
+   * @param {Uint8Array} octets a whole message of the socket's
    * @param {number} now milliseconds
    */
   receive(octets, now) {
     /** @type {Frame[]} */
     let frames = [];
     try {
-      frames = this.#reader.push(octets);
+      frames = this.#reader.push(octets, true);
     } catch (error) {
       if (!(error instanceof FramingLost)) throw error;
       this.#break(400, error.message);
@@ -8869,24 +8878,28 @@ async function absorb(hashes, source) {
 }
 
 /**
- * What a worker does: goes on with the hashes that it is sent, and sends them back.
+ * What a worker does: goes on with the hashes that it is sent, and sends back how far they are after each job. It keeps
+ * those of which another job may be on its way already.
  * @param {{ postMessage: (message: any, transfer?: any[]) => void, onmessage: any }} scope
  */
 function serveHashes(scope) {
+  /** @type {Map<number, Hash[]>} */
+  const streams = new Map();
   scope.onmessage = async (/** @type {MessageEvent} */ { data }) => {
     if (data.wasm) {
       compressBy(data.wasm);
       return;
     }
-    const { job, source } = data;
+    if (data.over) {
+      streams.delete(data.over);
+      return;
+    }
+    const { job, stream, source } = data;
     try {
-      const hashes = data.saved.map((/** @type {SavedHash} */ saved) => {
-        const hash = new Hash(saved.algorithm);
-        hash.restore(saved);
-        return hash;
-      });
+      if (data.saved) streams.set(stream, data.saved.map(restored));
+      const hashes = /** @type {Hash[]} */ (streams.get(stream));
       await absorb(hashes, source);
-      const saved = hashes.map((/** @type {Hash} */ hash) => hash.save());
+      const saved = hashes.map((hash) => hash.save());
       const spare = source instanceof Uint8Array ? source : new Uint8Array(0);
       scope.postMessage({ job, saved, source: spare }, [spare.buffer]);
     } catch (error) {
@@ -8894,6 +8907,13 @@ function serveHashes(scope) {
     }
   };
   scope.postMessage({ ready: true });
+}
+
+/** @param {SavedHash} saved */
+function restored(saved) {
+  const hash = new Hash(saved.algorithm);
+  hash.restore(saved);
+  return hash;
 }
 return { compressBy, Hash, absorb, serveHashes };
 })();
@@ -9322,20 +9342,22 @@ const HASH_WORKER = [
   "}",
   "}",
   "function serveHashes(scope) {",
+  "const streams = new Map();",
   "scope.onmessage = async (/** @type {MessageEvent} */ { data }) => {",
   "if (data.wasm) {",
   "compressBy(data.wasm);",
   "return;",
   "}",
-  "const { job, source } = data;",
+  "if (data.over) {",
+  "streams.delete(data.over);",
+  "return;",
+  "}",
+  "const { job, stream, source } = data;",
   "try {",
-  "const hashes = data.saved.map((/** @type {SavedHash} */ saved) => {",
-  "const hash = new Hash(saved.algorithm);",
-  "hash.restore(saved);",
-  "return hash;",
-  "});",
+  "if (data.saved) streams.set(stream, data.saved.map(restored));",
+  "const hashes = /** @type {Hash[]} */ (streams.get(stream));",
   "await absorb(hashes, source);",
-  "const saved = hashes.map((/** @type {Hash} */ hash) => hash.save());",
+  "const saved = hashes.map((hash) => hash.save());",
   "const spare = source instanceof Uint8Array ? source : new Uint8Array(0);",
   "scope.postMessage({ job, saved, source: spare }, [spare.buffer]);",
   "} catch (error) {",
@@ -9343,6 +9365,11 @@ const HASH_WORKER = [
   "}",
   "};",
   "scope.postMessage({ ready: true });",
+  "}",
+  "function restored(saved) {",
+  "const hash = new Hash(saved.algorithm);",
+  "hash.restore(saved);",
+  "return hash;",
   "}",
   "return { compressBy, Hash, absorb, serveHashes };",
   "})();",
@@ -9356,8 +9383,8 @@ modules["hash-worker.js"] = (function () {
 const { environment } = modules["environment.js"];
 const { startTimer, stopTimer } = modules["events.js"];
 const { HASH_WORKER } = modules["hash-worker-text.js"];
-//! A worker that goes on with hashes, away from the page's thread. It keeps nothing between its jobs, so that it can be
-//! ended whenever it has none.
+//! A worker that goes on with hashes, away from the page's thread. It gets one job after the other without being waited
+//! for, and keeps nothing when it has none, so that it can be ended then.
 
 
 /** Milliseconds without a job after which the worker is ended. */
@@ -9374,8 +9401,12 @@ class HashWorker {
   #worker = null;
   /** @type {Map<number, { resolve: (done: Done) => void, reject: (error: Error) => void }>} */
   #waiting = new Map();
-  /** Jobs so far, and those that are not done. */
+  /** Hashes that the worker goes on with: their number, and jobs of theirs that are not done.
+   * @type {Map<Hash[], { stream: number, open: number }>} */
+  #streams = new Map();
+  /** Jobs and streams so far, and the jobs that are not done. */
   #jobs = 0;
+  #streamsMade = 0;
   #open = 0;
   /** @type {any} */
   #idle;
@@ -9386,8 +9417,8 @@ class HashWorker {
   }
 
   /**
-   * Goes on with hashes by what follows.
-   * @param {Hash[]} hashes
+   * Goes on with hashes by what follows. More octets may be given before it is done.
+   * @param {Hash[]} hashes the same list each time; they are up to date when all is done
    * @param {Uint8Array | Blob} source not to be used any more, unless there is no worker
    * @returns {Promise<Uint8Array | null>} what may be filled anew; null if there is no worker, and nothing was done. Rejects
    *   if it can't be read
@@ -9397,19 +9428,45 @@ class HashWorker {
     this.#open += 1;
     try {
       const worker = await (this.#worker ??= this.#start());
-      if (!worker) return null;
-      this.#jobs += 1;
-      const job = this.#jobs;
-      const transferred = source instanceof Uint8Array ? [source.buffer] : [];
+      return worker ? await this.#job(worker, hashes, source) : null;
+    } finally {
+      this.#open -= 1;
+      if (this.#open === 0) this.#endSoon();
+    }
+  }
+
+  /**
+   * @param {Worker} worker
+   * @param {Hash[]} hashes
+   * @param {Uint8Array | Blob} source
+   */
+  async #job(worker, hashes, source) {
+    /** @type {SavedHash[] | undefined} */
+    let saved;
+    let stream = this.#streams.get(hashes);
+    if (!stream) {
+      this.#streamsMade += 1;
+      stream = { stream: this.#streamsMade, open: 0 };
+      this.#streams.set(hashes, stream);
+      saved = hashes.map((hash) => hash.save());
+    }
+    stream.open += 1;
+    this.#jobs += 1;
+    const job = this.#jobs;
+    try {
       const done = await new Promise((resolve, reject) => {
         this.#waiting.set(job, { resolve, reject });
-        worker.postMessage({ job, saved: hashes.map((hash) => hash.save()), source }, transferred);
+        const transferred = source instanceof Uint8Array ? [source.buffer] : [];
+        worker.postMessage({ job, stream: stream.stream, saved, source }, transferred);
       });
       hashes.forEach((hash, at) => hash.restore(done.saved[at]));
       return done.source;
     } finally {
-      this.#open -= 1;
-      if (this.#open === 0) this.#endSoon();
+      stream.open -= 1;
+      if (stream.open === 0) {
+        this.#streams.delete(hashes);
+        worker.postMessage({ over: stream.stream });
+      }
     }
   }
 
@@ -9467,8 +9524,8 @@ const KNOWN = /** @type {const} */ (["sha-256", "sha-1"]);
 const SLICE_OCTETS = 64 * 1024 * 1024;
 /** From so many octets on it is worth a worker. */
 const LARGE_OCTETS = 4 * 1024 * 1024;
-/** Octets that go to the worker at a time; so many of these wait before nothing more is taken. */
-const BATCH_OCTETS = 1024 * 1024;
+/** Octets that go to the worker at a time; so many of these may be on their way before more has to wait. */
+const BATCH_OCTETS = 2 * 1024 * 1024;
 const BATCHES_MAX = 2;
 
 /** @typedef {{ algorithmName: string, value: string }} HashValue */
@@ -9498,14 +9555,16 @@ async function absorbed(hashes, source) {
 
 /** Checks octets against one hash that was announced. */
 class HashCheck {
-  #hash;
+  /** One. @type {Hash[]} */
+  #hashes;
   #announced;
   /** Octets gathered for the worker; null if they are not so many that it is worth it. @type {Uint8Array | null} */
   #batch = null;
   #gathered = 0;
-  /** Batches that are on their way, one after the other. @type {Promise<void>} */
+  /** Batches that are on their way, the first one first. @type {Promise<void>[]} */
+  #passed = [];
+  /** Rejects once one of them has failed. @type {Promise<void>} */
   #work = Promise.resolve();
-  #waiting = 0;
   /** Batches to be filled anew. @type {Uint8Array[]} */
   #spare = [];
 
@@ -9516,7 +9575,7 @@ class HashCheck {
    */
   constructor(algorithm, announced, isLarge) {
     theWorker();
-    this.#hash = new Hash(algorithm);
+    this.#hashes = [new Hash(algorithm)];
     this.#announced = announced.toUpperCase();
     if (isLarge) this.#batch = new Uint8Array(BATCH_OCTETS);
   }
@@ -9527,7 +9586,7 @@ class HashCheck {
    */
   update(octets) {
     if (!this.#batch) {
-      this.#hash.update(octets);
+      this.#hashes[0].update(octets);
       return null;
     }
     for (let at = 0; at < octets.length;) {
@@ -9537,12 +9596,13 @@ class HashCheck {
       at += part.length;
       if (this.#gathered === BATCH_OCTETS) this.#pass(this.#batch);
     }
-    return this.#waiting > BATCHES_MAX ? this.#work : null;
+    // The worker goes on with the others meanwhile.
+    return this.#passed.at(-1 - BATCHES_MAX) ?? null;
   }
 
   /** @returns {boolean | Promise<boolean>} whether they have that hash; asked once, at the end. May reject */
   holds() {
-    const isRight = () => this.#hash.digest() === this.#announced;
+    const isRight = () => this.#hashes[0].digest() === this.#announced;
     if (!this.#batch) return isRight();
     this.#pass(this.#batch.subarray(0, this.#gathered));
     return this.#work.then(isRight);
@@ -9550,14 +9610,16 @@ class HashCheck {
 
   /** @param {Uint8Array} batch */
   #pass(batch) {
-    this.#waiting += 1;
     this.#gathered = 0;
     this.#batch = this.#spare.pop() ?? new Uint8Array(BATCH_OCTETS);
-    this.#work = this.#work.then(async () => {
-      const spare = await absorbed([this.#hash], batch);
-      this.#waiting -= 1;
+    const before = this.#work;
+    const absorbing = absorbed(this.#hashes, batch);
+    this.#work = absorbing.then((spare) => {
+      this.#passed.shift();
       if (spare.buffer.byteLength === BATCH_OCTETS) this.#spare.push(new Uint8Array(spare.buffer));
+      return before;
     });
+    this.#passed.push(this.#work);
     // Whoever waits is told; nobody may.
     this.#work.catch(() => {});
   }
@@ -9829,7 +9891,7 @@ class FileMedia extends MediaLink {
    */
   async #written(writer, octets, whole) {
     if (octets.length > 0) await writer.write(octets);
-    this.#hooks.progress(this.#received.octets, whole);
+    turn(() => this.#hooks.progress(this.#received.octets, whole));
   }
 
   /**

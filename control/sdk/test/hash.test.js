@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { after, beforeEach, test } from "node:test";
 import { Worker as NodeWorker } from "node:worker_threads";
 import { environment } from "../src/environment.js";
-import { Hash, compressBy } from "../src/hash-blocks.js";
+import { Hash, compressBy, serveHashes } from "../src/hash-blocks.js";
 import { HASH_WASM } from "../src/hash-wasm.js";
 import { setLogLevel } from "../src/wsc.js";
 
@@ -137,6 +137,44 @@ test("two files are hashed by one worker, which is ended when it has nothing to 
   assert.ok(workers[before].ended);
   assert.equal((await hashesOf(new Blob([LARGE])))[1].value, expected(LARGE, "sha256"));
   assert.equal(workers.length, before + 2);
+});
+
+test("the worker gets the next octets before it is done with the last, and keeps nothing once it is", async () => {
+  const posted = [];
+  const scope = { postMessage: (data) => posted.push(data) };
+  serveHashes(scope);
+  /** A worker that does its jobs when it is told to. */
+  const worker = { jobs: [], terminate: () => {} };
+  worker.postMessage = (data) => worker.jobs.push(structuredClone(data));
+  const work = async () => {
+    for (const data of worker.jobs.splice(0)) await scope.onmessage({ data });
+    for (const data of posted.splice(0)) worker.onmessage({ data });
+    await new Promise((resolve) => { setImmediate(resolve); });
+  };
+  await opened(() => worker);
+  const check = hashCheck([{ algorithmName: "sha-256", value: expected(LARGE, "sha256") }], LARGE.length);
+  const waits = [];
+  const give = (from, to) => {
+    for (let at = from; at < to; at += 65536) waits.push(check.update(LARGE.subarray(at, Math.min(at + 65536, to))));
+  };
+  give(0, 4 * 1024 * 1024);
+  assert.equal(waits.at(-1), null);
+  give(4 * 1024 * 1024, 6 * 1024 * 1024);
+  await work();
+  assert.deepEqual(worker.jobs.map(({ job, saved }) => [job, Boolean(saved)]), [[1, true], [2, false], [3, false]]);
+  let isTaken = false;
+  waits.at(-1).then(() => { isTaken = true; });
+  const rest = worker.jobs.splice(1);
+  await work();
+  assert.ok(isTaken, "more may come although the worker has something to do");
+  worker.jobs.unshift(...rest);
+  await work();
+  assert.deepEqual(worker.jobs, [{ over: 1 }]);
+  give(6 * 1024 * 1024, LARGE.length);
+  const holds = check.holds();
+  await work();
+  await work();
+  assert.equal(await holds, true);
 });
 
 test("more than the worker can take waits, and its buffers are filled anew", async () => {

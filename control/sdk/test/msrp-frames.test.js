@@ -64,6 +64,20 @@ test("every split of the octets gives the same frames", () => {
   }
 });
 
+test("rfc7977 5.1: a message of a WebSocket is one frame, and where it is not, what it holds is found all the same", () => {
+  const whole = (text) => new Reader(1 << 20).push(encoder.encode(text), true);
+  for (const body of [...NEAR_MISSES, ""]) assert.deepEqual(bodies(whole(request(body))), [body], JSON.stringify(body));
+  assert.deepEqual(bodies(whole(request(null))), [null]);
+  assert.deepEqual(bodies(whole(request("one") + request("two", { tid: "other" }))), ["one", "two"]);
+  const reader = new Reader(1 << 20);
+  const octets = encoder.encode(request("one"));
+  assert.deepEqual(reader.push(octets.subarray(0, -20), true), []);
+  assert.deepEqual(bodies(reader.push(octets.subarray(-20), true)), ["one"]);
+  // Its end-line stands in it: then it can't have come over a relay, which has searched it.
+  const body = "x\r\n-------t4Kz81Qm$\r\ny";
+  assert.deepEqual(bodies(whole(request(body))), [body]);
+});
+
 test("an empty body may be written in two ways, and differs from none", () => {
   const twoLines = request("");
   const oneLine = twoLines.replace("\r\n\r\n\r\n", "\r\n\r\n");

@@ -178,14 +178,14 @@ export class Endpoint {
 
   /**
    * Takes what came over the socket.
-   * @param {Uint8Array} octets
+   * @param {Uint8Array} octets a whole message of the socket's
    * @param {number} now milliseconds
    */
   receive(octets, now) {
     /** @type {Frame[]} */
     let frames = [];
     try {
-      frames = this.#reader.push(octets);
+      frames = this.#reader.push(octets, true);
     } catch (error) {
       if (!(error instanceof FramingLost)) throw error;
       this.#break(400, error.message);

@@ -1,7 +1,7 @@
 //! Finds frames in octets, however they are cut up (RFC 4975, 7.3.1). Pure.
 //!
-//! Over WebSocket a message is one frame; the reader asks for no such favour. An end-line counts
-//! only behind a line break, with this frame's own id, a flag, and a line break.
+//! An end-line counts only behind a line break, with this frame's own id, a flag, and a line break. Over WebSocket a
+//! message is one frame (RFC 7977, 5.1): where it is, its body needs no searching.
 
 import { HEADER_LINE_OCTETS_MAX, HEAD_OCTETS_MAX, frameOf, readStartLine } from "./frame.js";
 import { find } from "./search.js";
@@ -32,19 +32,25 @@ export class Reader {
 
   /**
    * @param {Uint8Array} octets
+   * @param {boolean} [isMessage] a whole message of a WebSocket: if its end is one of the frame it begins with, that is its
+   *   only frame. Whoever forwarded it has looked for an earlier one
    * @returns {Frame[]} the frames that are now whole
    * @throws {FramingLost}
    */
-  push(octets) {
+  push(octets, isMessage = false) {
+    const isOne = isMessage && this.#held.length === 0;
     this.#held = this.#held.length === 0 ? octets : joined(this.#held, octets);
     const frames = [];
-    for (let frame = this.#next(); frame; frame = this.#next()) frames.push(frame);
+    for (let frame = this.#next(isOne); frame; frame = this.#next(false)) frames.push(frame);
     if (this.#held.length > this.#octetsMax) throw new FramingLost("a frame is too long");
     return frames;
   }
 
-  /** @returns {Frame | null} */
-  #next() {
+  /**
+   * @param {boolean} isOne whether the frame is all there is, if it ends where that ends
+   * @returns {Frame | null}
+   */
+  #next(isOne) {
     const held = this.#held;
     const lineEnd = lineEndIn(held, 0, HEADER_LINE_OCTETS_MAX);
     if (lineEnd < 0) {
@@ -79,7 +85,10 @@ export class Reader {
       return this.#take(frame, bodyStart + endLine.length + 3);
     }
     const wanted = encoder.encode(`\r\n-------${start.tid}`);
-    let cr = find(held, wanted, Math.max(bodyStart, this.#searched));
+    const last = held.length - wanted.length - 3;
+    const isThere = isOne && last >= bodyStart && held[last] === CR && held[last + 1] === LF
+      && endLineFlag(held, last + 2, endLine) !== "";
+    let cr = isThere ? last : find(held, wanted, Math.max(bodyStart, this.#searched));
     while (cr >= 0 && held.length >= cr + wanted.length + 3) {
       const flag = endLineFlag(held, cr + 2, endLine);
       if (flag) {
