@@ -6,8 +6,9 @@
 //
 // The bare WebSocket goes to a server that only counts octets, or sends them, in this process; both directions are timed
 // from the open connection to the word that all is there. What comes in goes nowhere, or with KEPT=1 into a file of the
-// page's own (OPFS). CPU_PROFILES=FOLDER profiles the page, for Chromium's developer tools; THREADS=1 counts each thread's work. Hashes are computed by the
-// page before it offers the file, which is timed on its own, and checked by it while a file comes in, which is part of the time.
+// page's own (OPFS). CPU_PROFILES=FOLDER profiles the page, for Chromium's developer tools; THREADS=1 counts the work of
+// each thread, too. Hashes are computed by the page before it offers the file, which is timed on its own, and checked by it
+// while a file comes in, which is part of the time.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
