@@ -104,7 +104,8 @@ export function askAboutChat(chat, subject) {
   }
   asking.push({ chat, subject });
   const first = chat.getFirstMessage();
-  if (first) {
+  // What a group's says is shown when the user is in it.
+  if (first && !chat.isGroup()) {
     const conversation = conversationWith(shortName(chat.getInitiator()));
     addMessage(conversation, String(first.content), "theirs");
     whenSeen(conversation, () => chat.displayed(first));
@@ -127,6 +128,8 @@ export function answer(accepted) {
     if (!conversation) return null;
     conversation.chat?.end();
     follow(conversation, chat, true);
+    const first = chat.isGroup() ? chat.getFirstMessage() : null;
+    if (first) chat.onChatMessage?.(first);
     chat.accept();
     show(conversation);
     $("message-input").focus();

@@ -28,6 +28,11 @@ const encoder = new TextEncoder();
  * @property {(messageId: string, status: string, by: string) => void} status what became of a message later
  */
 
+/**
+ * What a note says of the message it is about.
+ * @typedef {{ messageId: string, dateTime: string, from: string, routes?: string[], originalTo?: string }} About
+ */
+
 /** @typedef {ChatHooks & import("./media-link.js").LinkHooks} MediaHooks */
 /** @typedef {import("./sdp.js").RemoteMedia} RemoteMedia */
 
@@ -46,10 +51,10 @@ export class ChatMedia extends MediaLink {
   #ownUri;
   /** Whether the other side takes notes about typing. */
   #typingWanted = true;
-  /** What the senders of messages want to know. @type {WeakMap<ChatMessage, import("./cpim.js").Unwrapped>} */
+  /** What the senders of messages want to know. @type {WeakMap<ChatMessage, About & { wanted: string[] }>} */
   #wishes = new WeakMap();
   /** Notes that wait for the connection to be up: a message may be there before that is known.
-   * @type {[import("./cpim.js").Unwrapped, "delivered" | "displayed"][]} */
+   * @type {[About, "delivered" | "displayed"][]} */
   #waitingNotes = [];
   /** Ids of notes, of which the application knows nothing. @type {Set<string>} */
   #notes = new Set();
@@ -156,6 +161,19 @@ export class ChatMedia extends MediaLink {
   }
 
   /**
+   * A message came along with the invitation into a group: its author is told as of all others of the group, by the focus.
+   * @param {ChatMessage} message
+   * @param {any} said of it, as frames have it; `seen` if the user has seen it
+   */
+  firstCame(message, { message_id: messageId = "", date_time: dateTime = "", notify = [], from, routes, original_to, seen }) {
+    const about = { messageId, dateTime, from, routes, originalTo: original_to };
+    if (notify.includes("delivery")) this.#tell(about, "delivered");
+    if (!notify.includes("display")) return;
+    if (seen) this.#tell(about, "displayed");
+    else this.#wishes.set(message, { ...about, wanted: ["display"] });
+  }
+
+  /**
    * @param {ChatMessage} message
    * @returns {string} its id
    */
@@ -194,8 +212,7 @@ export class ChatMedia extends MediaLink {
   }
 
   /**
-   * @param {{ messageId: string, dateTime: string, from: string, routes?: string[], originalTo?: string }} about a message of
-   *   the other side's
+   * @param {About} about a message of the other side's
    * @param {"delivered" | "displayed"} status
    * @returns {boolean} whether it could be told here
    */
@@ -211,7 +228,7 @@ export class ChatMedia extends MediaLink {
   }
 
   /**
-   * @param {import("./cpim.js").Unwrapped} envelope
+   * @param {About} envelope
    * @param {"delivered" | "displayed"} status
    */
   #tell(envelope, status) {

@@ -119,7 +119,8 @@ export class ChatPackage extends InvitationPackage {
   #replaceEarlier(newest) {
     for (const chat of this.getChats()) {
       const waits = chat.getState().state === CALLSTATE.RESPONDED && chat.getState().status.code === 180;
-      const isSame = chat !== newest && chat.getInitiator() === newest.getInitiator();
+      const isSame = chat !== newest && chat.getInitiator() === newest.getInitiator()
+        && chat.getGroup()?.id === newest.getGroup()?.id;
       if (waits && isSame && chat.getFirstMessage()) chat.decline(ERRORCODE.BUSY_HERE, "There is a newer invitation");
     }
   }

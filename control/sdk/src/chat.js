@@ -10,7 +10,7 @@ import { fire, startTimer, stopTimer } from "./events.js";
 import { Invitation } from "./invitation.js";
 import { bareType } from "./media-types.js";
 import { Message } from "./message.js";
-import { partyUri, sameParty } from "./party.js";
+import { partyUri, sameParty, shownParty } from "./party.js";
 
 /** @typedef {import("./chat-config.js").ChatConfig} ChatConfig */
 
@@ -215,7 +215,12 @@ export class Chat extends Invitation {
    */
   displayed(message) {
     const first = this.#first;
-    if (message !== first?.message) {
+    if (first && this.#isGroup && message === first.message && !this.#chatMedia()) {
+      // A group's focus passes notes on, and is not there yet.
+      first.said.seen = true;
+      return;
+    }
+    if (this.#isGroup || message !== first?.message) {
       this.#chatMedia()?.displayed(message);
       return;
     }
@@ -232,6 +237,21 @@ export class Chat extends Invitation {
       header: { action: ACTION.REPORT, initiator: session.getUserName(), target: peer },
       payload: { message_id: messageId, date_time: dateTime, kind: "display", status: "displayed", routes, original_to },
     }));
+  }
+
+  /**
+   * What came along with an invitation. In a group the envelope says who has written it; if it does not, who invites has.
+   * @param {any} said
+   * @param {string} inviter
+   * @returns {ChatMessage}
+   */
+  #firstSaid(said, inviter) {
+    const message = new ChatMessage(bareType(said.content_type ?? "text/plain"), said.content);
+    if (!this.#isGroup) return message;
+    said.from ??= partyUri(inviter);
+    message.from = shownParty(String(said.from));
+    if (said.from_name) message.fromName = String(said.from_name);
+    return message;
   }
 
   /** @returns {ChatConfig | null} */
@@ -336,7 +356,7 @@ export class Chat extends Invitation {
     const opens = action === ACTION.START;
     if (opens && message.isRequest() && !this.#first && typeof message.payload?.message?.content === "string") {
       const said = message.payload.message;
-      this.#first = { message: new ChatMessage(bareType(said.content_type ?? "text/plain"), said.content), said };
+      this.#first = { message: this.#firstSaid(said, message.header.initiator ?? ""), said };
     } else if (opens && message.isResponse() && this.isOurs(message)) {
       this.#chatMedia()?.firstArrived();
     } else if (opens && message.isError() && this.isOurs(message) && NO_FIRST.includes(message.header.error_code ?? 0)
@@ -372,7 +392,7 @@ export class Chat extends Invitation {
   createMedia(config, secure) {
     this.#config = readConfig(config);
     const own = this.#isGroup ? partyUri(this.capabilityContext().session.getUserName()) : null;
-    return new ChatMedia(this.#config, secure, {
+    const media = new ChatMedia(this.#config, secure, {
       ...this.linkHooks(),
       message: (message) => fire(this, "onChatMessage", message),
       sent: (messageId) => {
@@ -386,6 +406,9 @@ export class Chat extends Invitation {
       status: (messageId, status, by) => this.#reported(messageId, status, by),
       typing: (typing, by) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop", by),
     }, own);
+    // In a chat of two the server tells what became of it.
+    if (this.#isGroup && this.#first) media.firstCame(this.#first.message, this.#first.said);
+    return media;
   }
 
   /** @param {any} told */

@@ -5264,6 +5264,11 @@ const encoder = new TextEncoder();
  * @property {(messageId: string, status: string, by: string) => void} status what became of a message later
  */
 
+/**
+ * What a note says of the message it is about.
+ * @typedef {{ messageId: string, dateTime: string, from: string, routes?: string[], originalTo?: string }} About
+ */
+
 /** @typedef {ChatHooks & import("./media-link.js").LinkHooks} MediaHooks */
 /** @typedef {import("./sdp.js").RemoteMedia} RemoteMedia */
 
@@ -5282,10 +5287,10 @@ class ChatMedia extends MediaLink {
   #ownUri;
   /** Whether the other side takes notes about typing. */
   #typingWanted = true;
-  /** What the senders of messages want to know. @type {WeakMap<ChatMessage, import("./cpim.js").Unwrapped>} */
+  /** What the senders of messages want to know. @type {WeakMap<ChatMessage, About & { wanted: string[] }>} */
   #wishes = new WeakMap();
   /** Notes that wait for the connection to be up: a message may be there before that is known.
-   * @type {[import("./cpim.js").Unwrapped, "delivered" | "displayed"][]} */
+   * @type {[About, "delivered" | "displayed"][]} */
   #waitingNotes = [];
   /** Ids of notes, of which the application knows nothing. @type {Set<string>} */
   #notes = new Set();
@@ -5392,6 +5397,19 @@ class ChatMedia extends MediaLink {
   }
 
   /**
+   * A message came along with the invitation into a group: its author is told as of all others of the group, by the focus.
+   * @param {ChatMessage} message
+   * @param {any} said of it, as frames have it; `seen` if the user has seen it
+   */
+  firstCame(message, { message_id: messageId = "", date_time: dateTime = "", notify = [], from, routes, original_to, seen }) {
+    const about = { messageId, dateTime, from, routes, originalTo: original_to };
+    if (notify.includes("delivery")) this.#tell(about, "delivered");
+    if (!notify.includes("display")) return;
+    if (seen) this.#tell(about, "displayed");
+    else this.#wishes.set(message, { ...about, wanted: ["display"] });
+  }
+
+  /**
    * @param {ChatMessage} message
    * @returns {string} its id
    */
@@ -5430,8 +5448,7 @@ class ChatMedia extends MediaLink {
   }
 
   /**
-   * @param {{ messageId: string, dateTime: string, from: string, routes?: string[], originalTo?: string }} about a message of
-   *   the other side's
+   * @param {About} about a message of the other side's
    * @param {"delivered" | "displayed"} status
    * @returns {boolean} whether it could be told here
    */
@@ -5447,7 +5464,7 @@ class ChatMedia extends MediaLink {
   }
 
   /**
-   * @param {import("./cpim.js").Unwrapped} envelope
+   * @param {About} envelope
    * @param {"delivered" | "displayed"} status
    */
   #tell(envelope, status) {
@@ -6153,7 +6170,7 @@ const { fire, startTimer, stopTimer } = modules["events.js"];
 const { Invitation } = modules["invitation.js"];
 const { bareType } = modules["media-types.js"];
 const { Message } = modules["message.js"];
-const { partyUri, sameParty } = modules["party.js"];
+const { partyUri, sameParty, shownParty } = modules["party.js"];
 //! A chat between two users, or in a group. Not here: its signalling (`invitation.js`), messages (`chat-media.js`), finding
 //! the chat of a frame (`chat-package.js`).
 
@@ -6361,7 +6378,12 @@ class Chat extends Invitation {
    */
   displayed(message) {
     const first = this.#first;
-    if (message !== first?.message) {
+    if (first && this.#isGroup && message === first.message && !this.#chatMedia()) {
+      // A group's focus passes notes on, and is not there yet.
+      first.said.seen = true;
+      return;
+    }
+    if (this.#isGroup || message !== first?.message) {
       this.#chatMedia()?.displayed(message);
       return;
     }
@@ -6378,6 +6400,21 @@ class Chat extends Invitation {
       header: { action: ACTION.REPORT, initiator: session.getUserName(), target: peer },
       payload: { message_id: messageId, date_time: dateTime, kind: "display", status: "displayed", routes, original_to },
     }));
+  }
+
+  /**
+   * What came along with an invitation. In a group the envelope says who has written it; if it does not, who invites has.
+   * @param {any} said
+   * @param {string} inviter
+   * @returns {ChatMessage}
+   */
+  #firstSaid(said, inviter) {
+    const message = new ChatMessage(bareType(said.content_type ?? "text/plain"), said.content);
+    if (!this.#isGroup) return message;
+    said.from ??= partyUri(inviter);
+    message.from = shownParty(String(said.from));
+    if (said.from_name) message.fromName = String(said.from_name);
+    return message;
   }
 
   /** @returns {ChatConfig | null} */
@@ -6482,7 +6519,7 @@ class Chat extends Invitation {
     const opens = action === ACTION.START;
     if (opens && message.isRequest() && !this.#first && typeof message.payload?.message?.content === "string") {
       const said = message.payload.message;
-      this.#first = { message: new ChatMessage(bareType(said.content_type ?? "text/plain"), said.content), said };
+      this.#first = { message: this.#firstSaid(said, message.header.initiator ?? ""), said };
     } else if (opens && message.isResponse() && this.isOurs(message)) {
       this.#chatMedia()?.firstArrived();
     } else if (opens && message.isError() && this.isOurs(message) && NO_FIRST.includes(message.header.error_code ?? 0)
@@ -6518,7 +6555,7 @@ class Chat extends Invitation {
   createMedia(config, secure) {
     this.#config = readConfig(config);
     const own = this.#isGroup ? partyUri(this.capabilityContext().session.getUserName()) : null;
-    return new ChatMedia(this.#config, secure, {
+    const media = new ChatMedia(this.#config, secure, {
       ...this.linkHooks(),
       message: (message) => fire(this, "onChatMessage", message),
       sent: (messageId) => {
@@ -6532,6 +6569,9 @@ class Chat extends Invitation {
       status: (messageId, status, by) => this.#reported(messageId, status, by),
       typing: (typing, by) => fire(this, typing ? "onMessageTyping" : "onMessageTypingStop", by),
     }, own);
+    // In a chat of two the server tells what became of it.
+    if (this.#isGroup && this.#first) media.firstCame(this.#first.message, this.#first.said);
+    return media;
   }
 
   /** @param {any} told */
@@ -6822,7 +6862,8 @@ class ChatPackage extends InvitationPackage {
   #replaceEarlier(newest) {
     for (const chat of this.getChats()) {
       const waits = chat.getState().state === CALLSTATE.RESPONDED && chat.getState().status.code === 180;
-      const isSame = chat !== newest && chat.getInitiator() === newest.getInitiator();
+      const isSame = chat !== newest && chat.getInitiator() === newest.getInitiator()
+        && chat.getGroup()?.id === newest.getGroup()?.id;
       if (waits && isSame && chat.getFirstMessage()) chat.decline(ERRORCODE.BUSY_HERE, "There is a newer invitation");
     }
   }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chats, fromServer, incoming, listen, open, SERVER_SDP, signal, world } from "./chat-world.js";
+import { bound, chats, fromServer, incoming, listen, open, SERVER_SDP, signal, world } from "./chat-world.js";
 
 const GROUP = { id: "g1", focus: "sip:gc-1@focus.example.com", conversation: "c1" };
 const FOCUS_SDP = SERVER_SDP
@@ -144,6 +144,77 @@ test("an invitation into a group says who else is asked, and one comes back by i
   assert.equal(rejoin.header.participants, undefined);
   assert.deepEqual(restart.header.participants, ["bob"]);
   assert.deepEqual(restart.header.group, GROUP);
+});
+
+/** An invitation into a group with a first message; the chat, what it was told, and how its group gets up. */
+function invitedWith(message, id = "c3d1") {
+  const told = [];
+  let chat;
+  chats.onIncomingChat = (one) => {
+    chat = one;
+    told.push("incoming");
+    chat.onChatMessage = ({ from, fromName, content }) => told.push([from, fromName, content]);
+  };
+  incoming({ id, sdp: FOCUS_SDP, header: { group: GROUP, participants: ["carol@localhost"] }, payload: { message } });
+  world.tick();
+  signal.take();
+  const joins = () => {
+    chat.accept();
+    const [answer] = signal.take();
+    fromServer("message", "complete", chat.subSessionId, { control: { correlation_id: "s8" } });
+    return bound(answer);
+  };
+  return { chat, told, joins };
+}
+
+const FIRST = {
+  content: "Hi all", message_id: "m1", date_time: "2024-05-01T10:00:00.000Z", notify: ["delivery", "display"],
+  from: "sip:carol@localhost;user=phone", from_name: "C. Arol",
+};
+
+test("a first message of an invitation is there once, under its author's name, before all that comes later", () => {
+  const { told, joins } = invitedWith(FIRST);
+  const { send } = joins();
+  send(envelope("<sip:bob@localhost>", "Later"));
+  world.tick();
+  assert.deepEqual(told, [
+    "incoming", ["carol@localhost", "C. Arol", "Hi all"], ["bob@localhost", undefined, "Later"],
+  ]);
+});
+
+test("its author is told by the focus, once the user is in the group, also what was seen before that", () => {
+  for (const before of [true, false]) {
+    const { chat, joins } = invitedWith(FIRST, `seen ${before}`);
+    const first = chat.getFirstMessage();
+    if (before) chat.displayed(first);
+    assert.deepEqual(signal.take(), [], "the focus is not there yet");
+    const { text } = joins();
+    if (!before) chat.displayed(first);
+    chat.displayed(first);
+    const notes = text();
+    for (const status of ["delivered", "displayed"]) {
+      assert.equal(notes.split(`<${status}/>`).length, 2, `${status}, once`);
+    }
+    assert.match(notes, /From: <sip:alice@localhost>\r\nTo: <sip:carol@localhost;user=phone>\r\n/);
+    assert.match(notes, /<message-id>m1</);
+    assert.deepEqual(signal.take(), []);
+  }
+});
+
+test("a first message that names nobody in a group is whose invitation it is", () => {
+  assert.deepEqual(invitedWith({ content: "Hi" }).told, ["incoming", ["bob@localhost", undefined, "Hi"]]);
+});
+
+test("an invitation into a group does not take the place of one to a chat of two", () => {
+  let earlier;
+  chats.onIncomingChat = (chat) => { earlier = chat; };
+  incoming({ payload: { message: { content: "Hi" } } });
+  signal.take();
+  chats.onIncomingChat = () => {};
+  incoming({ id: "c3d2", correlation: "s9", sdp: FOCUS_SDP, header: { group: GROUP }, payload: { message: FIRST } });
+  world.tick();
+  assert.equal(signal.take().some(({ control }) => control.type === "error"), false);
+  assert.equal(earlier.getState().state, "RESPONDED");
 });
 
 test("nobody, and a chat that is not up, is not added to", () => {

@@ -157,6 +157,15 @@ pub fn address(value: &str) -> &str {
     }
 }
 
+/// The name in front of the URI of an envelope's `From` or `To`, without the quotes it may have; empty if there is none.
+pub fn display_name(value: &str) -> &str {
+    let name = value.rfind('<').map_or("", |start| value[..start].trim());
+    let inner = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'));
+    inner.unwrap_or(name)
+}
+
 /// RFC 3862, 2.3.1.
 fn unescaped(value: &str) -> String {
     let mut plain = String::with_capacity(value.len());
@@ -227,6 +236,10 @@ mod tests {
         let from = cpim.header("From").unwrap();
         assert_eq!(from, "\"Alïce\" <sip:+12025550100@ims.example.com>");
         assert_eq!(address(&from), "sip:+12025550100@ims.example.com");
+        assert_eq!(display_name(&from), "Alïce");
+        assert_eq!(display_name("B. Ob <sip:b@x>"), "B. Ob");
+        assert_eq!(display_name("<sip:b@x>"), "");
+        assert_eq!(display_name("sip:b@x"), "");
     }
 
     #[test]

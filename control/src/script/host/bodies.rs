@@ -9,7 +9,7 @@ use super::sip::SipMessage;
 use super::{Checked, check};
 use crate::bodies::composing::Composing;
 use crate::bodies::conference::Conference;
-use crate::bodies::cpim::{Cpim, address};
+use crate::bodies::cpim::{Cpim, address, display_name};
 use crate::bodies::imdn::Imdn;
 use crate::bodies::part::{Part, content_id, essence, from_base64, to_base64};
 use crate::bodies::presence::{Presence, Tuple};
@@ -287,6 +287,10 @@ fn cpim_map(cpim: &Cpim) -> Map {
     );
     map.insert("headers".into(), headers_map(&cpim.headers, false).into());
     map.insert("from".into(), party("From"));
+    map.insert(
+        "fromName".into(),
+        display_name(&about("From")).to_owned().into(),
+    );
     map.insert("to".into(), party("To"));
     map.insert("subject".into(), about("Subject").into());
     map.insert("dateTime".into(), about("DateTime").into());
