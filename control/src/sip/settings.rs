@@ -104,7 +104,7 @@ pub struct Upstream {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Limits {
     /// Transactions of each kind, client and server; each holds one message (up to 64 KiB, usually 2). Over UDP a call
-    /// that comes leaves two behind for 32 s: 1500 calls a second have 96 000.
+    /// that comes leaves two behind for 32 s: 6000 calls a second have 384 000, about a gigabyte.
     pub transactions: usize,
     /// Dialogs, early and confirmed; about 1 KiB each.
     pub dialogs: usize,
@@ -122,7 +122,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            transactions: 131_072,
+            transactions: 524_288,
             dialogs: 65_536,
             requests_per_source: 200,
             users: 65_536,
