@@ -38,6 +38,11 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         self.when.contains_key(&key)
     }
 
+    /// The key's deadline.
+    pub fn at(&self, key: K) -> Option<Millis> {
+        self.when.get(&key).copied()
+    }
+
     /// The earliest deadline.
     pub fn next(&self) -> Option<Millis> {
         self.order.first().map(|&(at, _)| at)

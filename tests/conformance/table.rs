@@ -28,7 +28,7 @@ const RULES: &[(char, usize)] = &[
     ('U', 10),
     ('V', 5),
     ('W', 8),
-    ('X', 83),
+    ('X', 84),
 ];
 
 fn root() -> PathBuf {

@@ -94,6 +94,10 @@ impl Net for SipPeers {
         SipPeers::stop_notifying(self, dialog);
     }
 
+    fn is_asked(&self, server: ServerId) -> bool {
+        SipPeers::is_asked(self, server)
+    }
+
     fn saved_dialog(&self, dialog: DialogId) -> Option<String> {
         SipPeers::saved_dialog(self, dialog)
     }

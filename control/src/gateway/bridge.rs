@@ -197,7 +197,7 @@ pub struct Bridge {
     pub waiting: VecDeque<Order>,
     /// What scripts put away for the subsession.
     pub store: Members,
-    /// The script's timer. It does not outlive the process.
+    /// The script's timer. It outlives the process only beside a text that waits for its answer.
     pub alarm: Option<Alarm>,
 }
 

@@ -188,6 +188,8 @@ pub trait Net {
     fn is_watched(&self, dialog: sip::DialogId) -> bool;
     /// Ends the subscriptions of peers in this dialog.
     fn stop_notifying(&mut self, dialog: sip::DialogId);
+    /// Whether a peer's request still waits for its answer.
+    fn is_asked(&self, server: sip::ServerId) -> bool;
     /// A dialog as text, if it is one to be kept beyond the process.
     fn saved_dialog(&self, dialog: sip::DialogId) -> Option<String>;
     /// Takes a dialog back. `false`: the text is none.

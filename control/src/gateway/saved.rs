@@ -1,21 +1,24 @@
 //! What of the gateway outlives the process: taken out change by change, and taken back at the next start.
 //!
 //! Kept are sessions with their unconfirmed frames, established bridges with their dialogs and the relay's
-//! sessions, subscriptions, and registrations here and elsewhere. Of a bridge that was being set up only those who wait for an answer are
-//! kept, so that they get one. What comes out of one turn belongs together: all of it is kept, or nothing.
+//! sessions, subscriptions, registrations here and elsewhere, and texts of peers that wait for an answer. Of another bridge that was
+//! being set up only those who wait for an answer are kept, so that they get one. What comes out of one turn belongs together: all of it is kept, or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use link::{Leg, SessionId};
 use serde::{Deserialize, Serialize};
 
-use super::bridge::{Branch, Bridge, BridgeId, Line, Subscribed};
+use super::bridge::{Alarm, Branch, Bridge, BridgeId, Line, Subscribed};
 use super::ending::Why;
 use super::media::{Media, SavedMedia};
 use super::{Gateway, Net, Seat, Turn};
 use crate::jsonrtc::{self, Members, SessionHead, SessionKey};
-use crate::limits::RELAY_BACK_MS;
-use crate::sip::{DialogId, Sip, SubscriptionId};
+use crate::limits::{Millis, RELAY_BACK_MS, REQUEST_MS};
+use crate::sip::{DialogId, ServerId, Sip, SubscriptionId};
+
+/// The method of a text.
+const MESSAGE: &str = "MESSAGE";
 
 /// One change. Applied in order to an empty [`Image`] they make the one there is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub enum Change {
     Bindings(String, Option<String>),
     /// What a user has with servers elsewhere; `None`: nothing any more.
     Elsewhere(String, Option<String>),
+    /// A text of a peer's that was told, and may be repeated; `None`: not any more.
+    Request(ServerId, Option<String>),
     /// What our Record-Route says.
     RouteUser(String),
 }
@@ -42,14 +47,23 @@ impl Change {
     /// What has changed on the SIP side since this was last asked. Dialogs and subscriptions are kept with their bridges.
     pub fn of_sip(sip: &mut Sip) -> Vec<Change> {
         let (users, elsewhere) = (sip.changed_users(), sip.changed_elsewhere());
-        Change::of_users(sip, users, elsewhere)
+        let requests = sip.changed_requests();
+        let mut changes = Change::of_users(sip, users, elsewhere);
+        changes.extend(Change::of_requests(sip, requests));
+        changes
     }
 
     /// All of the SIP side.
     pub fn all_of_sip(sip: &Sip) -> Vec<Change> {
         let mut changes = vec![Change::RouteUser(sip.route_user().to_owned())];
         changes.extend(Change::of_users(sip, sip.users(), sip.users_elsewhere()));
+        changes.extend(Change::of_requests(sip, sip.kept_requests()));
         changes
+    }
+
+    fn of_requests(sip: &Sip, requests: Vec<ServerId>) -> impl Iterator<Item = Change> {
+        let saved = |id| Change::Request(id, sip.saved_request(id));
+        requests.into_iter().map(saved)
     }
 
     fn of_users(sip: &Sip, users: Vec<String>, elsewhere: Vec<String>) -> Vec<Change> {
@@ -89,6 +103,12 @@ pub struct SavedBridge {
     open: Option<Open>,
     #[serde(default)]
     subscriptions: Vec<SavedSubscription>,
+    /// The peer's texts that wait for an answer: one that is repeated is answered as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    texts: Vec<ServerId>,
+    /// Where there is one, the script's timer and its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alarm: Option<(String, Millis)>,
 }
 
 /// What we have subscribed to.
@@ -119,6 +139,7 @@ pub struct Image {
     /// Who has registered.
     pub bindings: BTreeMap<String, String>,
     elsewhere: BTreeMap<String, String>,
+    requests: BTreeMap<ServerId, String>,
     route_user: Option<String>,
 }
 
@@ -178,6 +199,12 @@ impl Image {
             Change::Elsewhere(user, None) => {
                 self.elsewhere.remove(&user);
             }
+            Change::Request(id, Some(request)) => {
+                self.requests.insert(id, request);
+            }
+            Change::Request(id, None) => {
+                self.requests.remove(&id);
+            }
             Change::RouteUser(user) => self.route_user = Some(user),
         }
     }
@@ -195,6 +222,9 @@ impl Image {
         for (user, kept) in &self.elsewhere {
             is_read &= sip.restore_elsewhere(user, kept);
         }
+        for (id, request) in &self.requests {
+            is_read &= sip.restore_request(*id, request);
+        }
         is_read
     }
 
@@ -202,6 +232,7 @@ impl Image {
     pub fn is_empty(&self) -> bool {
         let nobody = self.sessions.is_empty() && self.users.is_empty();
         let nothing = self.bindings.is_empty() && self.elsewhere.is_empty();
+        let nothing = nothing && self.requests.is_empty();
         nobody && nothing && self.bridges.is_empty() && self.openings.is_empty()
     }
 }
@@ -270,7 +301,11 @@ impl Gateway {
             }
         }
         for id in bridges {
-            let saved = self.bridges.get(&id).map(|bridge| saved(bridge, net));
+            let alarm = self.alarms.at(id);
+            let saved = self
+                .bridges
+                .get(&id)
+                .map(|bridge| saved(bridge, alarm, net));
             changes.push(Change::Bridge(id.0, saved.map(Box::new)));
         }
         changes
@@ -399,12 +434,40 @@ impl Gateway {
                 });
             }
         }
+        lives |= self.restore_texts(id, &mut bridge, saved.texts, saved.alarm, turn);
         // One that is there for a subscription alone, and whose opening was answered.
         let answered = |branch: &Branch| branch.from_browser.is_empty();
         let told = !bridge.subscriptions.is_empty() && bridge.branches.iter().all(answered);
         lives |= bridge.line == Line::Idle && told;
         self.bridges.insert(id, bridge);
         lives
+    }
+
+    /// Takes back a peer's texts that a browser has and the peer has no answer to, with the time that the script gives
+    /// the browser for its verdict. Whether there are some.
+    fn restore_texts(
+        &mut self,
+        id: BridgeId,
+        bridge: &mut Bridge,
+        texts: Vec<ServerId>,
+        alarm: Option<(String, Millis)>,
+        turn: &Turn<'_>,
+    ) -> bool {
+        for server in texts {
+            if turn.net.is_asked(server) {
+                self.servers.insert(server, id);
+                bridge.servers.push((server, MESSAGE.to_owned()));
+            }
+        }
+        if bridge.servers.is_empty() {
+            return false;
+        }
+        self.timers.set(id, Some(turn.now + REQUEST_MS));
+        if let Some((name, at)) = alarm {
+            self.alarms.set(id, Some(at));
+            bridge.alarm = Some(Alarm { name, fresh: None });
+        }
+        true
     }
 
     /// All shards have listed their sessions: what they do not have is over.
@@ -431,7 +494,7 @@ impl Gateway {
     }
 }
 
-fn saved(bridge: &Bridge, net: &dyn Net) -> SavedBridge {
+fn saved(bridge: &Bridge, alarm: Option<Millis>, net: &dyn Net) -> SavedBridge {
     let open = match bridge.line {
         Line::Open { dialog } => net.saved_dialog(dialog).map(|dialog_text| Open {
             dialog,
@@ -445,8 +508,17 @@ fn saved(bridge: &Bridge, net: &dyn Net) -> SavedBridge {
         let (id, event) = (known.id, known.event.clone());
         Some(SavedSubscription { id, event, text })
     });
+    let texts = bridge
+        .servers
+        .iter()
+        .filter(|(_, method)| method == MESSAGE);
+    let texts: Vec<ServerId> = texts.map(|(server, _)| *server).collect();
+    let named = bridge.alarm.as_ref().map(|alarm| alarm.name.clone());
+    let alarm = named.zip(alarm).filter(|_| !texts.is_empty());
     SavedBridge {
         subscriptions: kept.collect(),
+        texts,
+        alarm,
         package: bridge.package.clone(),
         application: bridge.application.clone(),
         user: bridge.user.clone(),

@@ -393,6 +393,7 @@ impl Sip {
             Server::new(machine, owner, head, (message, *flow), key, tag),
         );
         self.rearm_server(id);
+        self.note_request(id);
         id
     }
 

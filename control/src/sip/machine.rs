@@ -20,7 +20,7 @@ use super::registration::Registration;
 use super::reliable::Reliable;
 use super::settings::Settings;
 use super::subscription::{Subscriptions, Watcher};
-use super::tables::{Cancel, Client, ClientOwner, Clients, Servers, Target};
+use super::tables::{Cancel, Client, ClientOwner, Clients, Server, Servers, Target};
 use super::timers::{TimerOf, Timers};
 use super::transaction::client;
 use super::uri::{Host, SipUri};
@@ -65,6 +65,9 @@ pub struct Sip {
     /// Who has something else elsewhere since somebody asked.
     #[serde(default)]
     pub(super) changed_elsewhere: BTreeSet<String>,
+    /// Peers' texts, told, answered or forgotten since somebody asked.
+    #[serde(default)]
+    pub(super) changed_requests: BTreeSet<ServerId>,
     pub(super) last_id: u64,
 }
 
@@ -116,6 +119,7 @@ impl Sip {
             watchers: Vec::new(),
             publications: Publications::default(),
             changed_elsewhere: BTreeSet::new(),
+            changed_requests: BTreeSet::new(),
             last_id: 0,
         }
     }
@@ -288,7 +292,15 @@ impl Sip {
             bytes,
         });
         self.rearm_server(id);
+        self.note_request(id);
         true
+    }
+
+    /// A peer's request has changed, or is about to go: it may be one that outlives the process.
+    pub(super) fn note_request(&mut self, id: ServerId) {
+        if self.servers.of(id).is_some_and(Server::is_kept) {
+            self.changed_requests.insert(id);
+        }
     }
 
     /// Answers in the server transaction `id` with nothing but a status.

@@ -1,17 +1,19 @@
 //! What outlives the process: confirmed dialogs, subscriptions of ours and bindings, each as one text; what our users
 //! have elsewhere is in `elsewhere`.
 //!
-//! Transactions do not: a peer repeats what it got no answer to, and what was being set up may fail. Nor do subscriptions
+//! Of transactions only those of peers' texts do: a text that a page has must not come again when its peer repeats it. Else
+//! a peer repeats what it got no answer to, and what was being set up may fail. Nor do subscriptions
 //! of peers: who refreshes one is told 481, and subscribes anew (RFC 6665, 4.1.2.2).
 
 use serde::{Deserialize, Serialize};
 
-use super::api::{DialogId, Flow, Millis, SubscriptionId};
+use super::api::{DialogId, Flow, Millis, ServerId, SubscriptionId};
 use super::dialog::{Dialog, Phase};
 use super::machine::Sip;
 use super::registrar::Binding;
 use super::subscribing::expires_of;
 use super::subscription::{Stage, Subscription};
+use super::tables::Server;
 use super::timers::TimerOf;
 
 /// A dialog with its id.
@@ -19,6 +21,13 @@ use super::timers::TimerOf;
 struct Kept<T> {
     id: u64,
     dialog: T,
+}
+
+/// A peer's request, and the last answer to it.
+#[derive(Serialize, Deserialize)]
+struct KeptRequest {
+    server: Server,
+    last: Option<String>,
 }
 
 /// A subscription with its id, and its dialog if that is open and there for it alone.
@@ -115,6 +124,55 @@ impl Sip {
         self.subscriptions.insert(id, found);
         self.rearm_subscription(id);
         true
+    }
+
+    /// Peers' texts of which something has changed since this was last asked.
+    pub fn changed_requests(&mut self) -> Vec<ServerId> {
+        std::mem::take(&mut self.changed_requests)
+            .into_iter()
+            .collect()
+    }
+
+    /// All peers' texts that may be repeated.
+    pub fn kept_requests(&self) -> Vec<ServerId> {
+        self.servers.kept()
+    }
+
+    /// A peer's text that may be repeated, as text, with its last answer; not what it says. `None`: it is over.
+    pub fn saved_request(&self, id: ServerId) -> Option<String> {
+        let found = self.servers.of(id)?;
+        let mut server = found.without_the_rest();
+        let last = server.last.take();
+        let last = last.and_then(|bytes| String::from_utf8(bytes).ok());
+        serde_json::to_string(&KeptRequest { server, last }).ok()
+    }
+
+    /// Takes a peer's text back: its repetitions are those of the former process, and its answer goes where it came from.
+    /// `false`: this is none.
+    pub fn restore_request(&mut self, id: ServerId, text: &str) -> bool {
+        let Ok(KeptRequest { mut server, last }) = serde_json::from_str::<KeptRequest>(text) else {
+            return false;
+        };
+        server.last = last.map(String::into_bytes);
+        if server.flow.transport.is_stream() {
+            // Its connection went with the process. RFC 3261, 18.2.2.
+            server.flow = Flow {
+                peer: server.listens,
+                connection: None,
+                ..server.flow
+            };
+        }
+        self.last_id = self.last_id.max(id.0);
+        self.servers.insert(id, server);
+        self.rearm_server(id);
+        true
+    }
+
+    /// Whether a request that the gateway was told still waits for its answer.
+    pub fn is_asked(&self, id: ServerId) -> bool {
+        self.servers
+            .of(id)
+            .is_some_and(|server| server.machine.is_open())
     }
 
     /// Whose bindings have changed since this was last asked.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::api::{ClientId, DialogId, Flow, ServerId, SipTransport, SubscriptionId};
+use super::compose::response;
 use super::message::Message;
 use super::method::Method;
 use super::reader::Head;
@@ -183,6 +184,21 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Whether it outlives the process: a text of a peer's that the gateway was told, and must not be told again when
+    /// the peer repeats it. RFC 3261, 17.2.2.
+    pub fn is_kept(&self) -> bool {
+        self.method == Method::Message && self.owner == ServerOwner::Gateway(None)
+    }
+
+    /// The same without what no answer repeats.
+    pub fn without_the_rest(&self) -> Server {
+        let mut kept = self.clone();
+        kept.request.headers = response(&self.request, 100, None, "").headers;
+        kept
+    }
+}
+
 /// What the answers to a request of ours carry. RFC 3261, 17.1.3.
 pub(super) fn client_key(branch: &str, method: &Method) -> String {
     format!("{branch} {method}")
@@ -262,6 +278,14 @@ table!(
     /// All requests of peers.
     Servers, ServerId, Server
 );
+
+impl Servers {
+    /// Those that outlive the process.
+    pub fn kept(&self) -> Vec<ServerId> {
+        let kept = self.by_id.iter().filter(|(_, server)| server.is_kept());
+        kept.map(|(id, _)| *id).collect()
+    }
+}
 
 /// Where a request is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -222,6 +222,7 @@ impl Sip {
                 }
             }
             server::Step::Over => {
+                self.note_request(id);
                 self.servers.remove(id);
             }
             server::Step::Unanswered => self.server_unanswered(id, now, out),
@@ -255,6 +256,7 @@ impl Sip {
             }
             // RFC 4320, 4.2: a late answer to anything but an INVITE only does harm.
             ServerOwner::Gateway(_) | ServerOwner::Proxy(_) | ServerOwner::Own => {
+                self.note_request(id);
                 self.servers.remove(id);
             }
         }

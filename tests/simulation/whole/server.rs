@@ -301,6 +301,10 @@ impl Net for SipSide {
         self.with(|sip, now, out| sip.stop_notifying(dialog, now, out));
     }
 
+    fn is_asked(&self, server: ServerId) -> bool {
+        self.sip.is_asked(server)
+    }
+
     fn saved_dialog(&self, dialog: DialogId) -> Option<String> {
         self.sip.saved_dialog(dialog)
     }

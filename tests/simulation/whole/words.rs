@@ -19,10 +19,10 @@ pub struct Word {
     pub page: Option<usize>,
     page_user: String,
     handset: usize,
-    /// When it was asked, and how often control had died by then.
-    asked: Option<(u64, u64)>,
-    /// What the one who asks was told, and how often control had died by then.
-    told: Option<(u16, u64)>,
+    /// When it was asked.
+    asked: Option<u64>,
+    /// What the one who asks was told.
+    told: Option<u16>,
     /// How often it was heard: by the handset, or by pages.
     heard: BTreeMap<usize, u32>,
 }
@@ -50,7 +50,7 @@ impl World {
 
     /// It is asked.
     pub fn word_is_said(&mut self, number: usize) {
-        let now = (self.now, self.seen.control_deaths);
+        let now = self.now;
         let word = &mut self.words[number];
         let (is_text, handset) = (word.is_text, word.handset);
         let (action, package, method) = match is_text {
@@ -91,14 +91,13 @@ impl World {
 
     /// The one who has asked is told what came of it.
     fn word_is_answered(&mut self, number: usize, code: u16) {
-        let deaths = self.seen.control_deaths;
         let word = &mut self.words[number];
         assert!(
             word.told.is_none(),
             "word {number} is answered twice: {:?}, {code}",
             word.told
         );
-        word.told = Some((code, deaths));
+        word.told = Some(code);
     }
 
     /// A page has its answer.
@@ -176,25 +175,19 @@ impl World {
     /// Everything said has arrived once, or its sender knows that it may not have.
     pub fn check_words(&mut self) {
         for (number, word) in self.words.iter().enumerate() {
-            let Some((asked_at, deaths)) = word.asked else {
+            let Some(asked_at) = word.asked else {
                 continue;
             };
             let waits = self.now.saturating_sub(asked_at) > ANSWER_MS;
             assert!(word.told.is_some() || !waits, "word {number} has no answer");
-            let Some((code, deaths_by_then)) = word.told.filter(|_| word.is_text) else {
+            let Some(code) = word.told.filter(|_| word.is_text) else {
                 continue;
             };
             let heard: u32 = word.heard.values().sum();
             assert!(heard > 0 || code >= 300, "word {number} is lost: {code}");
-            // A handset repeats what it has no answer to, and another process knows nothing of the first time.
-            let restarted = deaths_by_then > deaths;
+            // A handset repeats what it has no answer to: another process knows of the first time.
             for (by, times) in &word.heard {
-                let most = if restarted && word.page.is_none() {
-                    2
-                } else {
-                    1
-                };
-                assert!(*times <= most, "word {number} came {times} times to {by}");
+                assert!(*times <= 1, "word {number} came {times} times to {by}");
             }
             self.seen.words += u64::from(code < 300);
         }

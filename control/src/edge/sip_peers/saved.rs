@@ -3,7 +3,7 @@
 use super::SipPeers;
 use crate::gateway::{Change, Image};
 use crate::limits::Millis;
-use crate::sip::{DialogId, SubscriptionId};
+use crate::sip::{DialogId, ServerId, SubscriptionId};
 
 impl SipPeers {
     /// Goes on from an earlier process, whose clock would say `now`: registrations, marks. Before anything
@@ -35,6 +35,11 @@ impl SipPeers {
     /// [`crate::sip::Sip::keep_registered`].
     pub fn keep_registered(&mut self, user: &str) {
         self.sip.keep_registered(user);
+    }
+
+    /// [`crate::sip::Sip::is_asked`].
+    pub fn is_asked(&self, server: ServerId) -> bool {
+        self.sip.is_asked(server)
     }
 
     /// [`crate::sip::Sip::saved_dialog`].

@@ -107,6 +107,10 @@ impl Net for FakeNet {
         self.watched.remove(&dialog);
     }
 
+    fn is_asked(&self, _: ServerId) -> bool {
+        true
+    }
+
     fn saved_dialog(&self, dialog: DialogId) -> Option<String> {
         Some(dialog.0.to_string())
     }

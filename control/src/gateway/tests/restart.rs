@@ -6,9 +6,10 @@ use serde_json::json;
 use super::super::saved::{Change, Image};
 use super::outgoing::{self, assert_shutdown, bye, established};
 use super::world::{BROWSER_SDP, Told, World};
-use super::{incoming, lost, subscribed};
+use super::{incoming, lost, services, subscribed};
 use crate::jsonrtc::{Kind, SocketId};
 use crate::limits::RELAY_BACK_MS;
+use crate::sip::Method;
 
 /// What a file would hold, read back.
 pub fn image(changes: &[String]) -> Image {
@@ -193,4 +194,48 @@ fn what_was_asked_in_an_open_chat_is_refused_and_may_be_asked_again() {
     lost::moves(&mut world, again, BROWSER_SDP);
     lost::is_moved(&mut world, again, session);
     lost::ends(world, again, session);
+}
+
+#[test]
+fn rfc3261_17_2_2_a_text_that_waits_for_the_pages_verdict_goes_on_waiting() {
+    for verdict in ["response", "error", ""] {
+        let mut world = World::with_profile("rcs");
+        let alice = services::browser(&mut world, 1, "alice");
+        services::comes(&mut world, Method::Message, &[], ("text/plain", "Hello"));
+        let said = world.frame(alice);
+        let mut world = restarted(world, &[]);
+        let again = world.resumes(alice, 9);
+        assert_eq!(world.frame(again).header_number("response_code"), Some(200));
+        assert!(world.net.responses.is_empty(), "its peer waits");
+        assert_eq!(world.frames_left(again), 0, "the page has it");
+        let code = match verdict {
+            "" => {
+                world.wait(3_000);
+                200
+            }
+            "error" => {
+                let header = json!({"action": "send", "error_code": 603});
+                services::reply(&mut world, again, &said, verdict, header);
+                603
+            }
+            _ => {
+                let header = json!({"action": "send"});
+                services::reply(&mut world, again, &said, verdict, header);
+                200
+            }
+        };
+        let (server, answer) = world.response();
+        assert_eq!((server, answer.code), (services::ASKED, code), "{verdict}");
+        if verdict.is_empty() {
+            services::reply(
+                &mut world,
+                again,
+                &said,
+                "response",
+                json!({"action": "send"}),
+            );
+        }
+        assert_eq!(world.frames_left(again), 0);
+        world.finish();
+    }
 }

@@ -6,7 +6,7 @@ use super::world::{World, request};
 use crate::jsonrtc::{Frame, Kind, SocketId};
 use crate::sip::{Event, Failure, Method, OutRequest, Refused, Sent, ServerId};
 
-const ASKED: ServerId = ServerId(200);
+pub const ASKED: ServerId = ServerId(200);
 const IM: &str = "<sip:b@192.0.2.9>;+g.oma.sip-im";
 
 /// A frame of a package, in subsession `x`.
@@ -44,7 +44,7 @@ fn enquire(world: &mut World, socket: SocketId, subsession: &str) {
 }
 
 /// The page answers a request of the server's.
-fn reply(world: &mut World, socket: SocketId, asked: &Frame, kind: &str, header: Value) {
+pub fn reply(world: &mut World, socket: SocketId, asked: &Frame, kind: &str, header: Value) {
     let control = json!({"type": kind, "package_type": asked.control.package,
         "subsession_id": asked.control.subsession_id, "correlation_id": asked.control.correlation_id,
         "message_state": "final"});
@@ -84,14 +84,14 @@ fn send(world: &mut World, socket: SocketId, text: &str) {
     );
 }
 
-fn browser(world: &mut World, number: u64, name: &str) -> SocketId {
+pub fn browser(world: &mut World, number: u64, name: &str) -> SocketId {
     let socket = world.browser(number, name);
     world.frame(socket);
     socket
 }
 
 /// A request of bob's for alice, outside of any dialog.
-fn comes(world: &mut World, method: Method, headers: &[(&str, &str)], body: (&str, &str)) {
+pub fn comes(world: &mut World, method: Method, headers: &[(&str, &str)], body: (&str, &str)) {
     let mut message = request(method, "bob", "alice", false, "");
     let owned = headers
         .iter()

@@ -251,3 +251,70 @@ fn a_subscription_that_was_being_made_or_has_run_out_is_made_anew() {
         assert!(told);
     }
 }
+
+/// Another machine, with the peers' texts that the first has put away.
+fn with_texts(killed: &Sip) -> Sip {
+    let (mut sip, _) = restarted(killed, &["alice"], NOW);
+    for id in killed.kept_requests() {
+        let kept = killed.saved_request(id).unwrap();
+        assert!(sip.restore_request(id, &kept), "{kept}");
+    }
+    sip
+}
+
+#[test]
+fn rfc3261_17_2_2_a_text_that_is_repeated_after_a_restart_is_known_and_answered_once_it_can_be() {
+    let mut killed = gateway();
+    let text = request("MESSAGE", ALICE, "m", 1, "Subject: not needed\r\n");
+    let out = receive(&mut killed, udp(BOB), &text);
+    let [Event::Request { server, .. }] = out.events[..] else {
+        panic!("{out:?}");
+    };
+    assert_eq!(killed.changed_requests(), [server]);
+    assert!(!killed.saved_request(server).unwrap().contains("not needed"));
+    let mut sip = with_texts(&killed);
+    let out = receive(&mut sip, udp(BOB), &text);
+    assert!(out.events.is_empty() && out.sent.is_empty(), "{out:?}");
+    assert!(sip.is_asked(server));
+    let answer = respond(&mut sip, server, 200);
+    assert_eq!((answer.code(), answer.sent[0].0), (200, udp(BOB)));
+    // Put away, but not sent, when the next one dies.
+    let mut sip = with_texts(&sip);
+    assert!(!sip.is_asked(server));
+    let again = receive(&mut sip, udp(BOB), &text);
+    assert!(again.events.is_empty());
+    assert_eq!(again.sent[0].1.print(), answer.sent[0].1.print());
+    sip.changed_requests();
+    while let Some(due) = sip.deadline() {
+        timeout(&mut sip, due);
+    }
+    assert_eq!(sip.changed_requests(), [server]);
+    assert_eq!(
+        sip.saved_request(server),
+        None,
+        "it is not repeated any more"
+    );
+}
+
+#[test]
+fn rfc3261_18_2_2_a_text_that_came_over_a_connection_is_answered_where_its_peer_listens() {
+    let mut killed = gateway();
+    let text = request("MESSAGE", ALICE, "m", 1, "").replace("UDP", "TCP");
+    let flow = Flow {
+        transport: SipTransport::Tcp,
+        peer: "10.0.0.2:40000".parse().unwrap(),
+        connection: Some(7),
+    };
+    let out = receive(&mut killed, flow, &text);
+    let [Event::Request { server, .. }] = out.events[..] else {
+        panic!("{out:?}");
+    };
+    let mut sip = with_texts(&killed);
+    let answer = respond(&mut sip, server, 200);
+    let back = Flow {
+        peer: BOB.parse().unwrap(),
+        connection: None,
+        ..flow
+    };
+    assert_eq!((answer.code(), answer.sent[0].0), (200, back));
+}
