@@ -442,7 +442,7 @@ mod tests {
         assert!(registrar.newest("bob").unwrap().path.is_empty());
         for wrong in [
             "<tel:1>".to_owned(),
-            vec!["<sip:10.0.0.9;lr>"; PATH_MAX + 1].join(", "),
+            ["<sip:10.0.0.9;lr>"; PATH_MAX + 1].join(", "),
         ] {
             assert_eq!(
                 code(&register(&mut registrar, 3, &[contact, ("Path", &wrong)])),
