@@ -1,7 +1,7 @@
 //! The file in which state outlives the process: a snapshot, and behind it what has changed since.
 //!
-//! What some turns of the gateway have changed is appended as one record before anything of it is sent to a browser, a peer or the relay. There is no fsync: what
-//! is to be survived is the end of the process, and what was written is the kernel's by then. When the
+//! What some turns of the gateway have changed is appended as one record before anything of it is sent to a browser, a
+//! peer or the relay. There is no fsync: what is to be survived is the end of the process, and what was written is the kernel's by then. When the
 //! changes have outgrown the snapshot, another one is written beside the file and takes its name.
 
 use std::fs::{File, OpenOptions};

@@ -2,7 +2,8 @@
 //!
 //! Kept are sessions with their unconfirmed frames, established bridges with their dialogs and the relay's
 //! sessions, subscriptions, registrations here and elsewhere, and texts of peers that wait for an answer. Of another bridge that was
-//! being set up only those who wait for an answer are kept, so that they get one. What comes out of one turn belongs together: all of it is kept, or nothing.
+//! being set up only those who wait for an answer are kept, so that they get one. What comes out at a time belongs together: all
+//! of it is kept, or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
